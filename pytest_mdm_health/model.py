@@ -1,0 +1,247 @@
+"""What a check is, what it finds, and what it concludes.
+
+Everything here is frozen, compared by value and free of I/O, so that a result means the same in the child
+process that made it, in the worker that reports it and in the baseline that keeps it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+class Severity(str, Enum):
+    """How bad a finding is: `fail` is broken or will be lost, `warn` works today and is at risk, `note` is advice."""
+
+    NOTE = "note"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Status(str, Enum):
+    """How a check ended for one target."""
+
+    PASS = "pass"  # noqa: S105 - the word of the contract, no password
+    WARN = "warn"
+    FAIL = "fail"
+    ERROR = "error"
+    SKIP = "skip"
+    BLOCKED = "blocked"
+    WAIVED = "waived"
+
+
+class Kind(str, Enum):
+    """What a check is run on."""
+
+    HOME = "home"
+    DATASET = "dataset"
+    SERVER = "server"
+    FILE = "file"
+
+
+class Phase(str, Enum):
+    """Where in a migration the run stands."""
+
+    PRE = "pre"
+    POST = "post"
+    ANY = "any"
+
+
+class Depth(str, Enum):
+    """How much data is read: structure only, counts and samples too, or every row."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    FULL = "full"
+
+
+class NotApplicable(Exception):  # noqa: N818 - an answer, not an error
+    """Raised while looking: this check has nothing to say here. Its text is the reason shown with the skip."""
+
+
+@dataclass(frozen=True, order=True)
+class Target:
+    """The one thing that a check is run on.
+
+    Attributes:
+        kind: what sort of thing it is.
+        name: the name a person knows it by, as MDM has it; `home` for the home.
+    """
+
+    kind: Kind
+    name: str
+
+    @property
+    def id(self) -> str:
+        """The name as it stands in a node id: printable, on one line, without what pytest reads as its own syntax."""
+        return "".join(c if c.isprintable() and c not in "[]:\\/" else f"\\x{ord(c):02x}" for c in self.name)
+
+
+HOME = Target(Kind.HOME, "home")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a file.
+
+    Attributes:
+        file: absolute path.
+        line: counted from 1, where a line is known.
+        column: counted from 1, where a column is known.
+    """
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a person does next.
+
+    Attributes:
+        text: one or two sentences.
+        commands: shell commands to copy, quoted for a POSIX shell, with this home's own paths.
+    """
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    Attributes:
+        code: `<check>.<finding>`; never changes its meaning.
+        severity: what it does to the result's status.
+        message: one sentence, what is wrong, with names and numbers.
+        remedy: what to do about it.
+        evidence: what was seen, small and JSON-able.
+        location: the place in a file, where there is one.
+        subject: what in the target it is about (a table, a key, a file below the home); two findings of one
+            code on one target differ in it.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    remedy: Remedy
+    evidence: Mapping[str, JSON] = field(default_factory=dict)
+    location: Location | None = None
+    subject: str = ""
+
+    def fingerprint(self, target: Target) -> str:
+        """Sixteen hex digits that stay the same from run to run, whatever the message says."""
+        identity = "\0".join((self.code, target.kind.value, target.name, self.subject))
+        return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a check saw: the base of every check's own facts, JSON-able, kept in the baseline.
+
+    Attributes:
+        examined: how many things were looked at (files, tables, keys); zero never passes.
+        gaps: what could not be looked at, each with its reason, as a sentence without a full stop.
+    """
+
+    examined: int
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """The declaration of one check.
+
+    Attributes:
+        id: the problem's name, as in `mdm-health::<id>[<target>]`; the module is called the same with `_`.
+        issue: the guide's issue number, such as `3.2`.
+        title: one line, the problem as a person would put it.
+        per: the kind of target it is run on.
+        requires: ids of checks that must not have failed on the same target (or on the home) for this one to mean anything.
+        backends: the dataset backends it applies to; empty for all.
+        phases: the phases in which it makes sense.
+        depth: the least depth it needs.
+        tags: words to select it by.
+    """
+
+    id: str
+    issue: str
+    title: str
+    per: Kind
+    requires: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    phases: tuple[Phase, ...] = (Phase.PRE, Phase.POST, Phase.ANY)
+    depth: Depth = Depth.QUICK
+    tags: tuple[str, ...] = ()
+
+    @property
+    def section(self) -> str:
+        """The guide's section number."""
+        return self.issue.partition(".")[0]
+
+    def finding(  # noqa: PLR0913 - a finding has these parts, and all but the first four are optional
+        self,
+        code: str,
+        severity: Severity,
+        message: str,
+        remedy: Remedy,
+        *,
+        evidence: Mapping[str, JSON] | None = None,
+        location: Location | None = None,
+        subject: str = "",
+    ) -> Finding:
+        """A finding of this check; `code` is the part after the dot, the rest as in `Finding`."""
+        return Finding(f"{self.id}.{code}", severity, message, remedy, evidence or {}, location, subject)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How one check ended on one target.
+
+    Attributes:
+        status: the word of the contract.
+        reason: why it was skipped, blocked or could not be done, or what a result does not cover; empty otherwise.
+        examined: how many things were looked at.
+        duration_s: wall time in seconds.
+        attempts: how often it was tried.
+        facts: what was seen, as plain data.
+        findings: worst first.
+        blocked_by: the node id of the failed prerequisite.
+    """
+
+    check: Check
+    target: Target
+    status: Status
+    reason: str = ""
+    examined: int = 0
+    duration_s: float = 0.0
+    attempts: int = 1
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    blocked_by: str | None = None
+    waiver: str | None = None
+    baseline: str | None = None
+
+    @property
+    def node_id(self) -> str:
+        """The id that pytest shows and takes."""
+        return node_id(self.check, self.target)
+
+
+def node_id(check: Check, target: Target) -> str:
+    """The id that pytest shows and takes for this check on this target."""
+    return f"mdm-health::{check.id}[{target.id}]"
+
+
+def status_of(findings: Iterable[Finding]) -> Status:
+    """The status that findings amount to: the worst of them, where notes leave a pass a pass."""
+    severities = {finding.severity for finding in findings}
+    if Severity.FAIL in severities:
+        return Status.FAIL
+    return Status.WARN if Severity.WARN in severities else Status.PASS
