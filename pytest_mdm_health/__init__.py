@@ -1,3 +1,6 @@
 """pytest-mdm-health: is this ML Data Manager home healthy?"""
 
 __version__ = "0.1.0"
+
+SUITE = "mdm-health"
+"""What stands before `::` in the node ids of the health suite."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pytest_mdm_health import SUITE
+
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
@@ -59,7 +61,7 @@ class Depth(str, Enum):
     FULL = "full"
 
 
-class NotApplicable(Exception):  # noqa: N818 - an answer, not an error
+class NotApplicable(Exception):
     """Raised while looking: this check has nothing to say here. Its text is the reason shown with the skip."""
 
 
@@ -137,7 +139,7 @@ class Finding:
 
     def fingerprint(self, target: Target) -> str:
         """Sixteen hex digits that stay the same from run to run, whatever the message says."""
-        identity = "\0".join((self.code, target.kind.value, target.name, self.subject))
+        identity = f"{self.code}\0{target.kind.value}\0{target.name}\0{self.subject}"
         return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -163,7 +165,8 @@ class Check:
         issue: the guide's issue number, such as `3.2`.
         title: one line, the problem as a person would put it.
         per: the kind of target it is run on.
-        requires: ids of checks that must not have failed on the same target (or on the home) for this one to mean anything.
+        requires: ids of checks that must not have failed, on the same target or on the home, for this one to mean
+            anything.
         backends: the dataset backends it applies to; empty for all.
         phases: the phases in which it makes sense.
         depth: the least depth it needs.
@@ -185,7 +188,7 @@ class Check:
         """The guide's section number."""
         return self.issue.partition(".")[0]
 
-    def finding(  # noqa: PLR0913 - a finding has these parts, and all but the first four are optional
+    def finding(
         self,
         code: str,
         severity: Severity,
@@ -236,7 +239,7 @@ class Result:
 
 def node_id(check: Check, target: Target) -> str:
     """The id that pytest shows and takes for this check on this target."""
-    return f"mdm-health::{check.id}[{target.id}]"
+    return f"{SUITE}::{check.id}[{target.id}]"
 
 
 def status_of(findings: Iterable[Finding]) -> Status:

@@ -7,9 +7,13 @@ import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import pytest
+
+from pytest_mdm_health.model import HOME, Kind, Result, Target
+from pytest_mdm_health.options import Options
+from pytest_mdm_health.run import Run
 
 HERE = Path(__file__).parent
 ARCHIVES = {
@@ -79,3 +83,32 @@ def copy_tree() -> Callable[[Path, Path], Path]:
         return destination
 
     return copy
+
+
+class Examine(Protocol):
+    """Runs one check as the plugin would."""
+
+    def __call__(
+        self,
+        check: str,
+        home: Path,
+        dataset: str | None = None,
+        environ: dict[str, str] | None = None,
+        **options: object,
+    ) -> Result: ...
+
+
+@pytest.fixture
+def examine() -> Examine:
+    """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`."""
+
+    def run_check(
+        check: str, home: Path, dataset: str | None = None, environ: dict[str, str] | None = None, **options: object
+    ) -> Result:
+        run = Run(Options(home=home, **options), environ=environ or {})  # type: ignore[arg-type] # as the test says
+        try:
+            return run.result(run.modules[check], Target(Kind.DATASET, dataset) if dataset else HOME)
+        finally:
+            run.close()
+
+    return run_check

@@ -29,7 +29,7 @@ class FileKind(str, Enum):
     UNREACHABLE = "unreachable"
 
 
-class Unreadable(Exception):  # noqa: N818 - it is an answer about the file
+class Unreadable(Exception):
     """A file that cannot be read.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""One module per issue of the guide; `registry` finds them here."""

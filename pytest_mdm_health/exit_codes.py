@@ -1,0 +1,50 @@
+"""The exit codes, computed from the results alone, whatever is reported and wherever."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import IntEnum
+
+from pytest_mdm_health.model import Result, Status
+
+
+class ExitCode(IntEnum):
+    """What the run amounts to, for whoever called it. Codes 2 to 5 are pytest's own."""
+
+    HEALTHY = 0
+    UNHEALTHY = 1
+    WARNINGS = 10
+    INCONCLUSIVE = 11
+    UNUSABLE_FILE = 12
+
+
+MEANING = {
+    ExitCode.HEALTHY: "healthy",
+    ExitCode.UNHEALTHY: "at least one check failed",
+    ExitCode.WARNINGS: "warnings, and --mdm-fail-on=warn",
+    ExitCode.INCONCLUSIVE: "nothing failed, but not every check could do its work",
+    ExitCode.UNUSABLE_FILE: "the baseline, waivers or expectations file cannot be used",
+}
+_EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
+
+
+def exit_code(results: Iterable[Result], *, fail_on: str = "fail", strict: bool = False) -> ExitCode:
+    """Fold the statuses of all results into one exit code."""
+    counts = Counter(result.status for result in results)
+    failing = {Status.FAIL} | ({Status.SKIP, Status.BLOCKED, Status.ERROR} if strict else set())
+    if any(counts[status] for status in failing):
+        return ExitCode.UNHEALTHY
+    if counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.WARNINGS if counts[Status.WARN] and fail_on == "warn" else ExitCode.HEALTHY
+
+
+def verdict(results: Iterable[Result]) -> str:
+    """The word for it, which options do not change: `healthy`, `degraded`, `unhealthy` or `inconclusive`."""
+    statuses = {result.status for result in results}
+    if Status.FAIL in statuses:
+        return "unhealthy"
+    if Status.ERROR in statuses or not statuses & _EXAMINED:
+        return "inconclusive"
+    return "degraded" if Status.WARN in statuses else "healthy"

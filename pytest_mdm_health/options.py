@@ -1,0 +1,278 @@
+"""The options of a run, from the command line, the ini file and the environment, as one typed object.
+
+The command line wins over the ini file and the ini file over the environment. What cannot be meant is a usage
+error (exit code 4) of one line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+HEALTHY_WORDS = ("fail", "warn", "regression")
+
+
+class UsageError(ValueError):
+    """An option that cannot be meant, said in one line."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One option as it is declared to pytest.
+
+    Attributes:
+        name: as on the command line, without the dashes.
+        help: one line.
+        kind: `flag`, `text` or `list`.
+        metavar: the word for its value in the help.
+        choices: the words it takes, if only some.
+        later: true while the part of the product that it belongs to is not there yet.
+    """
+
+    name: str
+    help: str
+    kind: str = "text"
+    metavar: str | None = None
+    choices: tuple[str, ...] = ()
+    later: bool = False
+
+    @property
+    def dest(self) -> str:
+        """The attribute in pytest's options and the key in the ini file."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"PYTEST_{self.dest.upper()}"
+
+
+DECLARED = (
+    Declared(
+        "mdm-health", "examine an MDM home; only the health suite is collected unless paths are given too", "flag"
+    ),
+    Declared("mdm-home", "the MDM home (default: $MDM_HOME_DIR, else ~/.mdm)", metavar="DIR"),
+    Declared("mdm-python", "the interpreter that MDM is installed in", metavar="EXE"),
+    Declared("mdm-backup", "where backups are (default: <home>/backup, else /backup)", metavar="DIR"),
+    Declared("mdm-source", "source tree to search for legacy use; repeatable", "list", "DIR"),
+    Declared("mdm-requirements", "the migration's requirements file", metavar="FILE"),
+    Declared("mdm-phase", "which checks make sense now (default: any)", choices=("pre", "post", "any")),
+    Declared("mdm-depth", "how much data is read (default: standard)", choices=("quick", "standard", "full")),
+    Declared("mdm-select", "only checks with this id, issue, section or tag; repeatable", "list", "X"),
+    Declared("mdm-ignore", "no checks with this id, issue, section or tag; repeatable", "list", "X"),
+    Declared("mdm-dataset", "only datasets that match; repeatable", "list", "GLOB"),
+    Declared("mdm-symptom", "select the checks that explain an error message", metavar="TEXT", later=True),
+    Declared("mdm-save-baseline", "record this run to compare with later", metavar="FILE", later=True),
+    Declared("mdm-baseline", "compare with a recorded run", metavar="FILE", later=True),
+    Declared("mdm-waivers", "accepted findings", metavar="FILE", later=True),
+    Declared("mdm-expect", "changes that the migration is meant to make", metavar="FILE", later=True),
+    Declared("mdm-fail-on", "what makes the run red (default: fail)", choices=HEALTHY_WORDS),
+    Declared("mdm-strict", "skip, blocked and error count as failures", "flag"),
+    Declared("mdm-timeout", "seconds that one check may take (default: 60)", metavar="SECONDS"),
+    Declared("mdm-run-scripts", "also run scripts that MDM ships, such as backup_mdm_state.sh --dry-run", "flag"),
+    Declared("mdm-show-values", "findings may show data values", "flag", later=True),
+    Declared("mdm-write-waivers", "draft a waivers file from this run", metavar="FILE", later=True),
+    Declared("mdm-html", "write the report as one HTML page", metavar="FILE"),
+    Declared("mdm-json", "write the results as JSON", metavar="FILE"),
+    Declared("mdm-markdown", "write the report as Markdown", metavar="FILE", later=True),
+    Declared("mdm-bundle", "write everything that a ticket needs as a zip", metavar="FILE", later=True),
+    Declared("mdm-list", "list the checks and exit", "flag"),
+    Declared("mdm-explain", "print one check's documentation and exit", metavar="ID"),
+)
+WAIVERS_FILE = "mdm-waivers.yaml"
+REQUIREMENTS_FILE = "requirements_migration.txt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the user asked for; paths are absolute.
+
+    Attributes:
+        timeout: seconds for one check.
+        json: where the JSON goes; likewise `html`.
+        others: as in the table of options in the documentation.
+    """
+
+    home: Path
+    python: str | None = None
+    backup: Path | None = None
+    source: tuple[Path, ...] = ()
+    requirements: Path | None = None
+    phase: str = "any"
+    depth: str = "standard"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    dataset: tuple[str, ...] = ()
+    fail_on: str = "fail"
+    strict: bool = False
+    timeout: float = 60.0
+    run_scripts: bool = False
+    html: Path | None = None
+    json: Path | None = None
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare every option and its ini key to pytest."""
+    group = parser.getgroup("mdm-health", "health of an MDM home")
+    kinds: Mapping[str, Mapping[str, Any]] = {
+        "flag": {"action": "store_true", "default": None},
+        "text": {"default": None},
+        "list": {"action": "append", "default": None},
+    }
+    for option in DECLARED:
+        more = {"metavar": option.metavar} if option.metavar else {}
+        more |= {"metavar": "|".join(option.choices)} if option.choices else {}
+        group.addoption(f"--{option.name}", dest=option.dest, help=option.help, **kinds[option.kind], **more)
+        ini_type: Any = {"flag": "bool", "text": "string", "list": "linelist"}[option.kind]
+        parser.addini(option.dest, option.help, type=ini_type, default=None)
+
+
+def value_of(config: pytest.Config, name: str, environ: Mapping[str, str] = os.environ) -> Any:  # noqa: ANN401 - as declared
+    """What the user gave for one option: command line, else ini file, else environment, else None.
+
+    Raises:
+        UsageError: the word is not one of the option's choices.
+    """
+    option = next(each for each in DECLARED if each.name == name)
+    value = config.getoption(option.dest)
+    if value is None:
+        value = config.getini(option.dest)
+    if value is None and option.variable in environ:
+        value = _from_variable(option, environ[option.variable])
+    if option.choices and value is not None and value not in option.choices:
+        raise UsageError(f"--{name}: {value!r} is none of {', '.join(option.choices)}")
+    return value
+
+
+def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Options:
+    """The options of this run, checked.
+
+    Raises:
+        UsageError: in one line, what is wrong with which option.
+    """
+
+    def given(name: str) -> Any:  # noqa: ANN401 - as declared
+        return value_of(config, f"mdm-{name}", environ)
+
+    _refuse_what_comes_later(config, environ)
+    invoked, root = config.invocation_params.dir, config.rootpath
+
+    def path(name: str) -> Path | None:
+        value = given(name)
+        if value == "":
+            raise UsageError(f"--mdm-{name}: a path is needed, not an empty text")
+        return None if value is None else (invoked / Path(value).expanduser())
+
+    home = _home(path("home"), environ)
+    return Options(
+        home=home,
+        python=given("python"),
+        backup=_existing(path("backup"), "backup", Path.is_dir, "folder"),
+        source=tuple(_each_source(given("source") or (), invoked)),
+        requirements=_existing(path("requirements"), "requirements", Path.is_file, "file")
+        or _default(root / REQUIREMENTS_FILE),
+        phase=given("phase") or "any",
+        depth=given("depth") or "standard",
+        select=tuple(given("select") or ()),
+        ignore=tuple(given("ignore") or ()),
+        dataset=tuple(given("dataset") or ()),
+        fail_on=given("fail-on") or "fail",
+        strict=bool(given("strict")),
+        timeout=_seconds(given("timeout")),
+        run_scripts=bool(given("run-scripts")),
+        html=_writable(path("html"), "html", home),
+        json=_writable(path("json"), "json", home),
+    )
+
+
+def _refuse_what_comes_later(config: pytest.Config, environ: Mapping[str, str]) -> None:
+    for option in DECLARED:
+        if option.later and value_of(config, option.name, environ):
+            raise UsageError(f"--{option.name} is not available in this version")
+    if value_of(config, "mdm-fail-on", environ) == "regression":
+        raise UsageError("--mdm-fail-on=regression needs --mdm-baseline, which is not available in this version")
+    if (config.rootpath / WAIVERS_FILE).exists():
+        raise UsageError(f"{config.rootpath / WAIVERS_FILE}: waivers are not available in this version")
+
+
+def _from_variable(option: Declared, text: str) -> Any:  # noqa: ANN401 - as declared
+    if option.kind == "list":
+        return [part for part in text.split(os.pathsep if option.metavar == "DIR" else ",") if part]
+    if option.kind == "text":
+        return text or None
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "": False,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in words:
+        raise UsageError(f"{option.variable}: {text!r} is neither true nor false")
+    return words[text.lower()]
+
+
+def _home(given: Path | None, environ: Mapping[str, str]) -> Path:
+    home = given or Path(environ.get("MDM_HOME_DIR") or "~/.mdm").expanduser().absolute()
+    why = (
+        ""
+        if given
+        else " (from MDM_HOME_DIR)"
+        if environ.get("MDM_HOME_DIR")
+        else " (the default; name another with --mdm-home)"
+    )
+    try:
+        if not home.is_dir():
+            state = "is not a folder" if home.exists() else "does not exist"
+            raise UsageError(f"--mdm-home: {home} {state}{why}")
+        with os.scandir(home):
+            return home
+    except OSError as error:
+        raise UsageError(f"--mdm-home: {home} cannot be read: {error.strerror}{why}") from error
+    except ValueError as error:
+        raise UsageError(f"--mdm-home: {str(home)!r} is no path: {error}") from error
+
+
+def _existing(path: Path | None, name: str, test: Callable[[Path], bool], word: str) -> Path | None:
+    if path is not None and not test(path):
+        raise UsageError(
+            f"--mdm-{name}: {path} is not a {word}" if path.exists() else f"--mdm-{name}: {path} does not exist"
+        )
+    return path
+
+
+def _each_source(given: tuple[str, ...], invoked: Path) -> list[Path]:
+    paths = [invoked / Path(text).expanduser() for text in given]
+    return [path for path in paths if _existing(path, "source", Path.exists, "folder")]
+
+
+def _default(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _writable(path: Path | None, name: str, home: Path) -> Path | None:
+    if path is not None and path.is_dir():
+        raise UsageError(f"--mdm-{name}: {path} is a folder; a file is needed")
+    if path is not None and path.resolve().is_relative_to(home.resolve()):
+        raise UsageError(f"--mdm-{name}: {path} lies in the home that is examined, where nothing is written")
+    return path
+
+
+def _seconds(given: str | None) -> float:
+    try:
+        seconds = 60.0 if given is None else float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--mdm-timeout: {given!r} is no number of seconds above 0")
+    return seconds

@@ -1,0 +1,72 @@
+"""The entry point: declares options and the marker; all else is loaded only when the health suite is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mdm_health import SUITE, options
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.run import Run
+
+PREFIX = f"{SUITE}::"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and their ini keys."""
+    options.declare(parser)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer `--mdm-list` and `--mdm-explain`, which need no home, and end."""
+    try:
+        listing, check = options.value_of(config, "mdm-list"), options.value_of(config, "mdm-explain")
+        if not listing and check is None:
+            return None
+        from pytest_mdm_health import documentation
+
+        print(documentation.listing() if listing else documentation.explain(check))  # noqa: T201 - what was asked for
+    except (options.UsageError, LookupError) as error:
+        raise pytest.UsageError(str(error)) from None
+    return 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker and, if the health suite is asked for, the plugin that runs it."""
+    config.addinivalue_line("markers", "mdm_health: the checks of pytest --mdm-health")
+    wanted = [arg for arg in config.option.file_or_dir if arg.startswith(PREFIX)]
+    try:
+        if wanted or options.value_of(config, "mdm-health"):
+            _activate(config, wanted)
+    except options.UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _activate(config: pytest.Config, wanted: list[str]) -> None:
+    from pytest_mdm_health import fixtures
+    from pytest_mdm_health.collector import HealthCollector
+    from pytest_mdm_health.session import HealthSession
+
+    run = _start(config)
+    config.args[:] = [arg for arg in config.option.file_or_dir if not arg.startswith(PREFIX)]
+    config.stash[fixtures.PLAN] = run.plan
+    config.pluginmanager.register(fixtures, "mdm-health-fixtures")
+    config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
+    config.pluginmanager.register(HealthSession(config, run), "mdm-health-session")
+
+
+def _start(config: pytest.Config) -> Run:
+    from pytest_mdm_health.registry import UnknownCheck
+    from pytest_mdm_health.run import Run
+    from pytest_mdm_health.sandbox import SandboxError
+    from pytest_mdm_health.session import WORKER_KEY
+
+    workerinput = getattr(config, "workerinput", {})
+    try:
+        return Run(options.read_options(config), workerinput.get(WORKER_KEY))
+    except UnknownCheck as error:
+        raise options.UsageError(str(error)) from None
+    except SandboxError as error:
+        pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)

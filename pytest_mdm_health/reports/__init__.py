@@ -1,0 +1,56 @@
+"""The reports, siblings that all render the same finished run."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mdm_health.reports import html, json_report
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.options import Options
+    from pytest_mdm_health.reports.model import Report
+
+FORMATS = {"json": json_report.render, "html": html.render}
+
+
+def write(report: Report, options: Options) -> list[str]:
+    """Write every report that was asked for; return what went wrong, one line each."""
+    troubles = []
+    for name, render in FORMATS.items():
+        path = getattr(options, name)
+        if path is None:
+            continue
+        try:
+            write_whole(path, render(report))
+        except OSError as error:
+            troubles.append(f"--mdm-{name}: {path} could not be written: {error.strerror}")
+    return troubles
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that whoever looks sees the old one or the new one, never half of it.
+
+    Raises:
+        OSError: it could not be written; the old file, if any, is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

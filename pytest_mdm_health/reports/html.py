@@ -1,0 +1,45 @@
+"""The report as one HTML page: no script, no network, everything escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from pytest_mdm_health import __version__
+from pytest_mdm_health.exit_codes import MEANING, ExitCode
+from pytest_mdm_health.model import Status
+from pytest_mdm_health.registry import SECTIONS
+from pytest_mdm_health.reports.json_report import environment
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.reports.model import Report
+
+
+def render(report: Report) -> str:
+    """The page."""
+    page = _template().render(
+        report=report,
+        options=report.plan.options,
+        home=report.plan.inventory.home,
+        datasets=report.plan.datasets,
+        meaning=MEANING.get(ExitCode(report.exit_code))
+        if report.exit_code in set(ExitCode)
+        else "pytest ended the run",
+        sections=SECTIONS,
+        statuses=[status.value for status in Status],
+        environment=environment(),
+        installation=report.plan.known_installation,
+        version=__version__,
+    )
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@cache
+def _template() -> jinja2.Template:
+    loader = jinja2.PackageLoader("pytest_mdm_health.reports", ".")
+    env = jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return env.get_template("report.html.jinja")

@@ -1,0 +1,62 @@
+"""What every report is rendered from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pytest_mdm_health.exit_codes import verdict
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.plan import Plan
+    from pytest_mdm_health.registry import CheckModule
+
+_HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A finished run.
+
+    Attributes:
+        plan: what was examined.
+        modules: all checks there are, with their documentation.
+        results: in the order of the guide, then of the targets.
+        started_at: with its time zone.
+        duration_s: wall time in seconds.
+        exit_code: what the process will end with.
+    """
+
+    plan: Plan
+    modules: Mapping[str, CheckModule]
+    results: tuple[Result, ...]
+    started_at: datetime
+    duration_s: float
+    exit_code: int
+
+    @property
+    def verdict(self) -> str:
+        """The word for how it ended."""
+        return verdict(self.results)
+
+    @property
+    def counts(self) -> Mapping[Status, int]:
+        """How many results of each status, in the order of the contract; zeros left out."""
+        counts = Counter(result.status for result in self.results)
+        return {status: counts[status] for status in Status if counts[status]}
+
+    @property
+    def findings(self) -> tuple[tuple[Result, Finding], ...]:
+        """Fails and warnings with the result they belong to, the most harmful first."""
+        pairs = [(result, finding) for result in self.results for finding in result.findings]
+        harmful = [pair for pair in pairs if pair[1].severity is not Severity.NOTE]
+        return tuple(sorted(harmful, key=lambda pair: _HARM[pair[1].severity]))
+
+    @property
+    def notes(self) -> tuple[tuple[Result, Finding], ...]:
+        """Advice with the result it belongs to."""
+        return tuple((r, f) for r in self.results for f in r.findings if f.severity is Severity.NOTE)

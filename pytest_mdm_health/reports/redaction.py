@@ -1,0 +1,88 @@
+"""Secrets are taken out of a result before anything shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.mdm.inventory import Inventory
+
+MASK = "***"
+T = TypeVar("T")
+_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|api_?key", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)([^/\s:@]*):([^\s@]+)(?=@)")
+_ASSIGNMENT = re.compile(r"(?i)\b(password|passwd|pwd)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&'\"]+)")
+
+
+class Redactor:
+    """Takes known secrets, and what looks like one, out of texts."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        variants = {
+            variant for secret in secrets if secret for variant in (secret, quote(secret, safe=""), unquote(secret))
+        }
+        alternatives = "|".join(re.escape(variant) for variant in sorted(variants, key=len, reverse=True))
+        self._known = re.compile(alternatives) if alternatives else None
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        if "://" in text:
+            text = _USER_INFO.sub(rf"\1:{MASK}", text)
+        return _ASSIGNMENT.sub(rf"\1\2{MASK}", text)
+
+    def everywhere(self, value: T) -> T:
+        """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes."""
+        return _mapped(value, self.text)
+
+
+def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
+    """The redactor that knows every secret of a home: settings, registrations, variables."""
+    return Redactor({*_secrets(inventory), *(value for name, value in environ.items() if _SECRET_NAME.search(name))})
+
+
+def _secrets(inventory: Inventory) -> Iterable[str]:
+    for value in inventory.settings.values.values():
+        if _SECRET_NAME.search(value.key) and isinstance(value.value, str):
+            yield value.value
+    for dataset in inventory.datasets:
+        if dataset.registration is not None:
+            yield from _secrets_in(dataset.registration.data)
+
+
+def _secrets_in(data: object, name: str = "") -> Iterable[str]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _secrets_in(value, str(key))
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from _secrets_in(value, name)
+    elif isinstance(data, str):
+        if _SECRET_NAME.search(name):
+            yield data
+        yield from (match[2] for match in _USER_INFO.finditer(data))
+    elif isinstance(data, int) and _SECRET_NAME.search(name):
+        yield str(data)
+
+
+def _mapped(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 - any plain data
+    if type(value) is str:
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {name: _mapped(each, clean) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_mapped(each, clean) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = {}
+        for field in fields(value):
+            old = getattr(value, field.name)
+            new = _mapped(old, clean)
+            if new != old:
+                changed[field.name] = new
+        return replace(value, **changed) if changed else value
+    return value

@@ -1,0 +1,118 @@
+"""What a person sees in the terminal: a header, one text per failed check, and a summary to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_mdm_health.exit_codes import MEANING, ExitCode
+from pytest_mdm_health.model import Finding, Result, Status
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_mdm_health.options import Options
+    from pytest_mdm_health.plan import Plan
+    from pytest_mdm_health.reports.model import Report
+
+SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
+    Status.PASS: ("passed", ".", "PASSED"),
+    Status.WARN: ("warned", "W", ("WARN", {"yellow": True})),
+    Status.FAIL: ("failed", "F", "FAILED"),
+    Status.ERROR: ("error", "E", "ERROR"),
+    Status.SKIP: ("skipped", "s", "SKIPPED"),
+    Status.BLOCKED: ("blocked", "b", ("BLOCKED", {"yellow": True})),
+    Status.WAIVED: ("waived", "w", ("WAIVED", {"yellow": True})),
+}
+"""pytest's category, letter and word for each status."""
+TOP = 5
+_COLOUR = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "inconclusive": "yellow"}
+
+
+def header(plan: Plan) -> list[str]:
+    """What is examined, before anything is."""
+    home = plan.inventory.home
+    count = len(plan.datasets)
+    datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else f"nothing registered in {home.registrations}"
+    return [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
+
+
+def describe(result: Result) -> str:
+    """A failed result in full: what was found, where, and what to do."""
+    lines = [f"{result.check.title} (guide {result.check.issue})"]
+    if result.status is Status.ERROR:
+        lines.append(f"  not examined: {result.reason}")
+        lines.append(
+            "  next: run this check alone with a larger --mdm-timeout; if it ends the same way, look at what it names"
+        )
+    for finding in result.findings:
+        lines += ["", *_described(finding)]
+    if result.reason and result.status is not Status.ERROR:
+        lines += ["", f"  not covered: {result.reason}"]
+    return "\n".join(lines)
+
+
+def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
+    """The verdict, the counts, what to do first, and where the reports are."""
+    colour = {_COLOUR[report.verdict]: True}
+    terminal.section(f"MDM health: {report.verdict}", sep="=", bold=True, **colour)
+    quiet = terminal.verbosity < 0
+    for line in () if quiet else _lines(report):
+        terminal.write_line(line)
+    for name in ("json", "html"):
+        if getattr(options, name) and not quiet:
+            terminal.write_line(f"{name} report: {getattr(options, name)}")
+    for trouble in troubles:
+        terminal.write_line(f"ERROR {trouble}", red=True)
+    terminal.write_line(_ending(report), **colour)
+
+
+def _described(finding: Finding) -> Iterator[str]:
+    yield f"  {finding.severity.value.upper()} {finding.code}: {one_line(finding.message)}"
+    if place := finding.location:
+        yield "       at " + ":".join(str(part) for part in (place.file, place.line, place.column) if part is not None)
+    yield f"       next: {one_line(finding.remedy.text)}"
+    yield from (f"         $ {one_line(command)}" for command in finding.remedy.commands)
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
+    yield from _first_things(report)
+    yield from _not_examined(report)
+    if notes := report.notes:
+        yield f"{len(notes)} note{'' if len(notes) == 1 else 's'} of advice: in the JSON and HTML reports"
+
+
+def _first_things(report: Report) -> Iterator[str]:
+    for result, finding in report.findings[:TOP]:
+        yield f"{finding.severity.value.upper():<5}{finding.code} [{result.target.id}]: {one_line(finding.message)}"
+        commands = finding.remedy.commands
+        yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(finding.remedy.text)}"
+    if (more := len(report.findings) - TOP) > 0:
+        yield f"     and {more} more"
+
+
+def _not_examined(report: Report) -> Iterator[str]:
+    shown: dict[tuple[Status, str, str], int] = {}
+    for result in report.results:
+        if result.status in {Status.ERROR, Status.SKIP}:
+            key = (result.status, result.check.id, result.reason)
+            shown[key] = shown.get(key, 0) + 1
+    for (status, id_, reason), count in shown.items():
+        times = f" ({count} times)" if count > 1 else ""
+        yield f"{status.value}: {id_}{times}: {one_line(reason)}"
+
+
+def _ending(report: Report) -> str:
+    code = report.exit_code
+    known = code in set(ExitCode)
+    return f"exit code {code}: " + (MEANING[ExitCode(code)] if known else "pytest ended the run itself")
+
+
+def one_line(text: str) -> str:
+    """Text from the home as it may be printed: on one line, without control characters or direction marks."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return "\\n" if char == "\n" else f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"  # noqa: PLR2004

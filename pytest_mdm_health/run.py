@@ -1,0 +1,93 @@
+"""What a run consists of: the checks that were selected, the plan, the sandbox and the runner, in one process."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from pytest_mdm_health.model import Kind, Result, Target, node_id
+from pytest_mdm_health.options import Options
+from pytest_mdm_health.plan import SHARED, make_plan
+from pytest_mdm_health.registry import CheckModule, in_order, in_phase, load, select
+from pytest_mdm_health.reports.redaction import Redactor, redactor_for
+from pytest_mdm_health.runner import Runner
+from pytest_mdm_health.sandbox import Sandbox
+
+
+class Run:
+    """What is examined and by what.
+
+    Attributes:
+        modules: all checks there are, by id.
+        checks: those selected, each after what it requires.
+        plan: what they are run on.
+    """
+
+    def __init__(
+        self, options: Options, pickled_plan: bytes | None = None, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        """Take stock of the home; a worker is given the plan of its controller instead.
+
+        Raises:
+            UnknownCheck: a selection names no check.
+            SandboxError: the home could not be taken stock of.
+        """
+        self.modules = load()
+        chosen = select(self.modules, options.select, options.ignore)
+        ordered = in_order(self.modules)
+        self.checks = [each for each in ordered if each.check.id in chosen and in_phase(each.check, options.phase)]
+        self._sandbox = Sandbox()
+        if pickled_plan is None:
+            self.plan = make_plan(options, self._sandbox, environ)
+        else:
+            self.plan = pickle.loads(pickled_plan)  # noqa: S301 - made by our own controller
+
+    def items(self) -> list[tuple[CheckModule, Target]]:
+        """Every check with every target: the home first, then all checks of one dataset after the other."""
+        pairs = [(each, target) for each in self.checks for target in self.plan.targets(each.check)]
+        return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
+
+    def result(self, each: CheckModule, target: Target) -> Result:
+        """The result of a check on a target, without secrets."""
+        return self._redactor.everywhere(
+            self._runner.result(each, target, lambda module: self._handles(module, target))
+        )
+
+    def named(self, id_: str) -> tuple[CheckModule, Target]:
+        """The check and the target that a node id stands for."""
+        return self._by_id[id_]
+
+    def sorted_ids(self, ids: Iterable[str]) -> list[str]:
+        """Node ids in the order of the guide, then of the targets."""
+        order = {id_: (list(self.modules).index(each.check.id), target) for id_, (each, target) in self._by_id.items()}
+        return sorted(ids, key=lambda id_: order[id_])
+
+    def for_worker(self) -> bytes:
+        """The plan for a worker, with what must be asked only once in a run already asked."""
+        if any("mdm_installation" in each.parameters for each in self.checks):
+            _ = self.plan.installation
+        return pickle.dumps(self.plan)
+
+    def close(self) -> None:
+        """End the child process and remove its temporary files."""
+        self._sandbox.close()
+
+    @cached_property
+    def _by_id(self) -> dict[str, tuple[CheckModule, Target]]:
+        return {node_id(each.check, target): (each, target) for each, target in self.items()}
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return redactor_for(self.plan.inventory, self.plan.environ)
+
+    @cached_property
+    def _runner(self) -> Runner:
+        heeded = select(self.modules, (), self.plan.options.ignore)
+        return Runner(self._sandbox, heeded, self.plan.why_not, self.plan.options.timeout)
+
+    def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
+        handles = {name: self.plan.handle(name, target) for name in each.parameters}
+        self._sandbox.share(**{name: handle for name, handle in handles.items() if name in SHARED})
+        return handles

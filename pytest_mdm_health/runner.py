@@ -1,0 +1,121 @@
+"""One check on one target becomes one result: prerequisites, the sandbox, the time-out. Knows no pytest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from pydantic import TypeAdapter
+
+from pytest_mdm_health.model import (
+    HOME,
+    Check,
+    Facts,
+    NotApplicable,
+    Result,
+    Severity,
+    Status,
+    Target,
+    node_id,
+    status_of,
+)
+from pytest_mdm_health.registry import CheckModule, load
+from pytest_mdm_health.sandbox import Sandbox, SandboxError
+
+Handles = Mapping[str, object]
+_WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
+
+
+class Runner:
+    """Runs checks, each at most once per target, and knows which are blocked.
+
+    A prerequisite that is not known yet is run here and now, so whether a check is blocked does not depend on which
+    worker ran what, nor on what else was selected.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        modules: Mapping[str, CheckModule],
+        why_not: Callable[[Check, Target], str],
+        timeout_s: float,
+    ) -> None:
+        self._sandbox = sandbox
+        self._modules = modules
+        self._why_not = why_not
+        self._timeout_s = timeout_s
+        self._known: dict[tuple[str, Target], Result] = {}
+
+    def result(self, each: CheckModule, target: Target, handles: Callable[[CheckModule], Handles]) -> Result:
+        """The result of a check on a target; `handles` gives what a check's parameters are."""
+        key = (each.check.id, target)
+        if key not in self._known:
+            self._known[key] = (
+                self._inapplicable(each, target)
+                or self._blocked(each, target, handles)
+                or self._examined(each, target, handles(each))
+            )
+        return self._known[key]
+
+    def _inapplicable(self, each: CheckModule, target: Target) -> Result | None:
+        reason = self._why_not(each.check, target)
+        return Result(check=each.check, target=target, status=Status.SKIP, reason=reason) if reason else None
+
+    def _blocked(self, each: CheckModule, target: Target, handles: Callable[[CheckModule], Handles]) -> Result | None:
+        for required in (self._modules[id_] for id_ in each.check.requires if id_ in self._modules):
+            on = target if required.check.per is each.check.per else HOME
+            result = self.result(required, on, handles)
+            if result.status in {Status.FAIL, Status.BLOCKED}:
+                culprit = result.blocked_by or node_id(required.check, on)
+                reason = f"{culprit} failed; repair that first"
+                return Result(check=each.check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
+        return None
+
+    def _examined(self, each: CheckModule, target: Target, handles: Handles) -> Result:
+        started = time.perf_counter()
+        try:
+            result: Result = self._sandbox.call(
+                f"{__name__}:{examine.__name__}", each.check.id, target, handles, timeout_s=self._timeout_s
+            )
+        except SandboxError as error:
+            result = Result(check=each.check, target=target, status=Status.ERROR, reason=str(error))
+        return replace(result, duration_s=round(time.perf_counter() - started, 6))
+
+
+def examine(check_id: str, target: Target, handles: Handles) -> Result:
+    """Look and judge, in this process."""
+    each = _modules()[check_id]
+    check = each.check
+    try:
+        facts = each.observe(**handles)
+        findings = tuple(sorted(each.judge(facts, None), key=lambda finding: _WORST_FIRST.index(finding.severity)))
+    except NotApplicable as reason:
+        return Result(check=check, target=target, status=Status.SKIP, reason=str(reason))
+    status = status_of(findings)
+    if status is Status.PASS and not facts.examined:
+        reasons = "; ".join(facts.gaps) or "there was nothing to examine"
+        return Result(check=check, target=target, status=Status.SKIP, reason=reasons, findings=findings)
+    return Result(
+        check=check,
+        target=target,
+        status=status,
+        reason="; ".join(facts.gaps),
+        examined=facts.examined,
+        facts=_plain(facts),
+        findings=findings,
+    )
+
+
+def _plain(facts: Facts) -> dict[str, object]:
+    plain: dict[str, object] = TypeAdapter(type(facts)).dump_python(facts, mode="json")
+    return {name: value for name, value in plain.items() if name not in {"examined", "gaps"}}
+
+
+_loaded: dict[str, CheckModule] = {}
+
+
+def _modules() -> Mapping[str, CheckModule]:
+    if not _loaded:
+        _loaded.update(load())
+    return _loaded

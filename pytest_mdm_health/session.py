@@ -1,0 +1,134 @@
+"""The run as pytest drives it: the results of all workers, the exit status, the reports."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mdm_health import SUITE, reports
+from pytest_mdm_health.exit_codes import ExitCode, exit_code
+from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+    from pytest_mdm_health.run import Run
+
+ATTRIBUTE = "mdm_result"
+"""Where a test report carries its result from the worker to the controller, as text because reports become JSON."""
+WORKER_KEY = "mdm_health_plan"
+_OURS = f"{SUITE}::"
+_PYTESTS_OWN = {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
+
+
+class HealthSession:
+    """The plugin that is registered when the health suite is asked for, on the controller and on every worker."""
+
+    def __init__(self, config: pytest.Config, run: Run) -> None:
+        self._config, self._run = config, run
+        self._results: dict[str, Result] = {}
+        self._planned: set[str] = set()
+        self._foreign_failures = 0
+        self._started = (datetime.now(timezone.utc), time.perf_counter())
+        self._report: Report | None = None
+        self._troubles: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Remember what is to be run, so that nothing that was not run can vanish."""
+        self._planned |= {item.nodeid for item in session.items if item.nodeid.startswith(_OURS)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """The same, from the workers."""
+        self._planned |= {id_ for id_ in ids if id_.startswith(_OURS)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        """Give a worker what was found out once for all."""
+        node.workerinput[WORKER_KEY] = self._run.for_worker()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect a result; a check whose worker died has one too."""
+        if not report.nodeid.startswith(_OURS):
+            self._foreign_failures += report.failed
+        elif (carried := _carried(report)) is not None:
+            self._results[report.nodeid] = carried
+        elif report.failed and report.nodeid not in self._results:
+            self._results[report.nodeid] = self._without_result(report.nodeid, Status.ERROR, _last_line(report))
+
+    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> Any:  # noqa: ANN401 - pytest's
+        """The letter and the word for a result; pytest's own for everything else."""
+        result = _carried(report) if isinstance(report, pytest.TestReport) else None
+        return SHOWN_AS[result.status] if result is not None else None
+
+    def pytest_report_header(self) -> list[str]:
+        """What is examined, before anything is."""
+        return header(self._run.plan)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Turn the results into the exit status, then write the reports."""
+        self._run.close()
+        if hasattr(self._config, "workerinput") or self._config.option.collectonly:
+            return
+        for id_ in sorted(self._planned - self._results.keys()):
+            self._results[id_] = self._without_result(id_, Status.SKIP, "not run: the run stopped before it")
+        session.exitstatus = self._exit_status(exitstatus)
+        self._report = self._make_report(int(session.exitstatus))
+        self._troubles = reports.write(self._report, self._run.plan.options)
+        if self._troubles and session.exitstatus in {ExitCode.HEALTHY, ExitCode.WARNINGS}:
+            session.exitstatus = ExitCode.INCONCLUSIVE
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how it ended and what to do first."""
+        if self._report is not None:
+            summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
+
+    def _exit_status(self, pytests: int) -> int:
+        if pytests in _PYTESTS_OWN or not self._results:
+            return pytests
+        if self._foreign_failures:
+            return ExitCode.UNHEALTHY
+        options = self._run.plan.options
+        return exit_code(self._results.values(), fail_on=options.fail_on, strict=options.strict)
+
+    def _make_report(self, status: int) -> Report:
+        started_at, started = self._started
+        return Report(
+            plan=self._run.plan,
+            modules=self._run.modules,
+            results=tuple(self._results[id_] for id_ in self._run.sorted_ids(self._results)),
+            started_at=started_at,
+            duration_s=round(time.perf_counter() - started, 3),
+            exit_code=status,
+        )
+
+    def _without_result(self, id_: str, status: Status, reason: str) -> Result:
+        each, target = self._run.named(id_)
+        return Result(check=each.check, target=target, status=status, reason=reason)
+
+
+def carry(report: pytest.TestReport, result: Result) -> None:
+    """Make a test report carry its result."""
+    setattr(report, ATTRIBUTE, base64.b64encode(pickle.dumps(result)).decode("ascii"))
+
+
+def _carried(report: pytest.TestReport) -> Result | None:
+    text = getattr(report, ATTRIBUTE, None)
+    if text is None:
+        return None
+    result: Result = pickle.loads(base64.b64decode(text))  # noqa: S301 - from our own worker
+    return result
+
+
+def _last_line(report: pytest.TestReport) -> str:
+    lines = report.longreprtext.strip().splitlines()
+    return lines[-1] if lines else "ended without a result"
