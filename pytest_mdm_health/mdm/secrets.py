@@ -1,0 +1,36 @@
+"""Keeping passwords out of whatever quotes text that MDM or a driver wrote."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+NAMES = r"passwd|password|passphrase|pwd|secret|token|api_?key|access_?key|private_?key|credentials?"
+"""The words that make the name of a setting, variable or parameter a secret's name, as a regular expression."""
+
+_NAME = re.compile(NAMES, re.IGNORECASE)
+# Every repetition is bounded or starts at a word boundary: a log line of megabytes must not take minutes.
+_USER_INFO = re.compile(r"(?P<front>\b[a-z][a-z0-9+.\-]{0,30}://[^\s/@:'\"]{0,100}):[^\s'\"]{0,200}@", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"""(?P<name>(?<![\w-])[\w-]+['"]?\s{0,9}[=:]\s{0,9})"""
+    r"""(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[^\s,;&)}\]'"]+)"""
+)
+_NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
+
+
+def is_secret(name: str) -> bool:
+    """Whether a setting, variable or parameter of this name holds a secret."""
+    return _NAME.search(name) is not None
+
+
+def redact(text: str) -> str:
+    """The text without the passwords in it: in connection URLs, and as the value of anything named like a secret."""
+    return _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
+
+
+def _hide(match: re.Match[str]) -> str:
+    value = match["value"]
+    if value in _NOT_A_VALUE or not is_secret(match["name"]):
+        return match[0]
+    quote = value[0] if value[0] in "'\"" else ""
+    return f"{match['name']}{quote}{HIDDEN}{quote}"
