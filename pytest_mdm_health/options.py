@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEALTHY_WORDS = ("fail", "warn", "regression")
 
 
-class UsageError(ValueError):
+class UsageError(Exception):
     """An option that cannot be meant, said in one line."""
 
 

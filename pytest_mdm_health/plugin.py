@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ from pytest_mdm_health import SUITE, options
 
 if TYPE_CHECKING:
     from pytest_mdm_health.run import Run
-
-PREFIX = f"{SUITE}::"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +35,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and, if the health suite is asked for, the plugin that runs it."""
     config.addinivalue_line("markers", "mdm_health: the checks of pytest --mdm-health")
-    wanted = [arg for arg in config.option.file_or_dir if arg.startswith(PREFIX)]
+    wanted = [id_ for id_ in map(_node_id, config.option.file_or_dir) if id_]
     try:
         if wanted or options.value_of(config, "mdm-health"):
             _activate(config, wanted)
@@ -50,7 +49,7 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     from pytest_mdm_health.session import HealthSession
 
     run = _start(config)
-    config.args[:] = [arg for arg in config.option.file_or_dir if not arg.startswith(PREFIX)]
+    config.args[:] = [arg for arg in config.option.file_or_dir if not _node_id(arg)]
     config.stash[fixtures.PLAN] = run.plan
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
@@ -70,3 +69,9 @@ def _start(config: pytest.Config) -> Run:
         raise options.UsageError(str(error)) from None
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)
+
+
+def _node_id(argument: str) -> str:
+    """The node id in our suite that an argument stands for, also as pytest prints it below the root; else empty."""
+    place, separator, name = argument.partition("::")
+    return f"{SUITE}::{name}" if separator and PurePath(place).name == SUITE else ""

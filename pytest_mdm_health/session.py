@@ -77,7 +77,8 @@ class HealthSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Turn the results into the exit status, then write the reports."""
         self._run.close()
-        if hasattr(self._config, "workerinput") or self._config.option.collectonly:
+        ended_early = exitstatus == pytest.ExitCode.USAGE_ERROR
+        if ended_early or hasattr(self._config, "workerinput") or self._config.option.collectonly:
             return
         for id_ in sorted(self._planned - self._results.keys()):
             self._results[id_] = self._without_result(id_, Status.SKIP, "not run: the run stopped before it")

@@ -26,6 +26,7 @@ SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
 }
 """pytest's category, letter and word for each status."""
 TOP = 5
+NEXT_AFTER_ERROR = "run this check alone with more time; if it ends the same way, look at what it was examining"
 _COLOUR = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "inconclusive": "yellow"}
 
 
@@ -39,12 +40,10 @@ def header(plan: Plan) -> list[str]:
 
 def describe(result: Result) -> str:
     """A failed result in full: what was found, where, and what to do."""
-    lines = [f"{result.check.title} (guide {result.check.issue})"]
+    headline = result.findings[0].message if result.findings else f"not examined: {result.reason}"
+    lines = [one_line(headline), f"{result.check.title} (guide {result.check.issue})"]
     if result.status is Status.ERROR:
-        lines.append(f"  not examined: {result.reason}")
-        lines.append(
-            "  next: run this check alone with a larger --mdm-timeout; if it ends the same way, look at what it names"
-        )
+        lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ pytest '{result.node_id}' --mdm-timeout 600"]
     for finding in result.findings:
         lines += ["", *_described(finding)]
     if result.reason and result.status is not Status.ERROR:
@@ -55,6 +54,7 @@ def describe(result: Result) -> str:
 def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
     """The verdict, the counts, what to do first, and where the reports are."""
     colour = {_COLOUR[report.verdict]: True}
+    terminal.ensure_newline()
     terminal.section(f"MDM health: {report.verdict}", sep="=", bold=True, **colour)
     quiet = terminal.verbosity < 0
     for line in () if quiet else _lines(report):

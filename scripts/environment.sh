@@ -1,0 +1,31 @@
+# Sourced by the other scripts: a virtual environment with this project in it, made once and brought up to date.
+#
+#   in_environment EXTRAS   leaves $PYTHON set to its interpreter
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+debian_packages() {
+    missing=""
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    as_root apt-get update -q
+    # shellcheck disable=SC2086 # a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+}
+
+in_environment() {
+    environment="$root/.venv"
+    base=${PYTHON:-python3}
+    if ! "$base" -c 'import ensurepip, venv' 2>/dev/null; then
+        debian_packages python3-venv
+    fi
+    [ -x "$environment/bin/python" ] || "$base" -m venv "$environment"
+    PYTHON="$environment/bin/python"
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check --editable "$root$1"
+}
