@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pytest_mdm_health.run import Run
 
 
+CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""pytest's own plugins that write a cache into the root folder, which may lie in the home."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options and their ini keys."""
     options.declare(parser)
@@ -54,6 +58,9 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
     config.pluginmanager.register(HealthSession(config, run), "mdm-health-session")
+    if (config.rootpath / config.getini("cache_dir")).resolve().is_relative_to(run.plan.options.home.resolve()):
+        for name in filter(config.pluginmanager.has_plugin, CACHE_WRITERS):
+            config.pluginmanager.unregister(name=name)
 
 
 def _start(config: pytest.Config) -> Run:

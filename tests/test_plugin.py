@@ -1,0 +1,366 @@
+"""The plugin as pytest's users meet it: whole runs, in a process of their own, on real homes."""
+
+from __future__ import annotations
+
+import json
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Health = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """Run `pytest --mdm-health` on the healthy home in an empty folder."""
+    for name in list(os.environ):
+        if name.startswith(("MDM_", "PYTEST_MDM_")):
+            monkeypatch.delenv(name)
+
+    def run(*args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, *args)
+
+    return run
+
+
+def results_in(path: Path) -> dict[str, dict[str, Any]]:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
+
+
+def break_registration(home: Path, dataset: str) -> None:
+    (home / "config" / "datasets" / f"{dataset}.yaml").write_text("name: [unclosed\n")
+
+
+IMPORTED = """
+import sys
+def pytest_unconfigure():
+    print("IMPORTED", sorted(name for name in sys.modules if name.startswith("pytest_mdm_health")))
+    print("HEAVY", sorted({"pandas", "duckdb", "sqlalchemy", "yaml", "pydantic", "psycopg", "jinja2"} & set(sys.modules)))
+"""
+
+
+def test_plain_pytest_is_untouched(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(IMPORTED)
+    pytester.makepyfile("def test_own(): pass")
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "IMPORTED ['pytest_mdm_health', 'pytest_mdm_health.options', 'pytest_mdm_health.plugin']",
+            "HEAVY []",
+        ]
+    )
+
+
+def test_plain_pytest_in_an_empty_folder_collects_nothing(pytester: pytest.Pytester) -> None:
+    assert pytester.runpytest_subprocess().ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_a_healthy_home_ends_with_zero_and_says_so(health: Health) -> None:
+    result = health()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*MDM health: healthy*", "exit code 0: healthy"])
+    result.stdout.no_fnmatch_line("*collected 0 items*")
+
+
+def test_only_the_suite_is_collected_in_a_repository_with_tests(pytester: pytest.Pytester, health: Health) -> None:
+    pytester.makepyfile("def test_own(): raise SystemError('must not run')")
+    result = health()
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*test_own*")
+
+
+def test_the_ini_files_testpaths_are_not_collected_either(pytester: pytest.Pytester, health: Health) -> None:
+    pytester.makeini("[pytest]\ntestpaths = .")
+    pytester.makepyfile("def test_own(): raise SystemError('must not run')")
+    assert health().ret == 0
+
+
+def test_paths_are_collected_as_well(pytester: pytest.Pytester, health: Health) -> None:
+    own = pytester.makepyfile("def test_own(): pass")
+    result = health("-v", own)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*mdm-health::*PASSED*", "*::test_own PASSED*"])
+
+
+def test_a_failure_among_the_users_own_tests_is_a_failure(pytester: pytest.Pytester, health: Health) -> None:
+    assert health(pytester.makepyfile("def test_own(): assert False")).ret == 1
+
+
+def test_a_hostile_repository_changes_nothing(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
+    pytester.makeini("[pytest]\nfilterwarnings = error\npython_functions = none\ncollect_imported_tests = false")
+    pytester.makeconftest(
+        """
+        import pytest
+
+        @pytest.fixture(autouse=True)
+        def breaks_everything():
+            raise RuntimeError("autouse reached the suite")
+
+        @pytest.fixture(scope="session")
+        def mdm_home():
+            raise RuntimeError("a fixture of the same name reached the suite")
+
+        def pytest_generate_tests(metafunc):
+            raise RuntimeError("parametrization reached the suite")
+        """
+    )
+    result = health("--mdm-json", tmp_path / "out.json")
+    assert result.ret == 0
+    assert {each["status"] for each in results_in(tmp_path / "out.json").values()} <= {"pass", "skip"}
+
+
+def test_two_workers_find_what_one_process_finds(home: Path, health: Health, tmp_path: Path) -> None:
+    break_registration(home, "shop")
+    assert health("--mdm-json", tmp_path / "one.json").ret == 1
+    assert health("--mdm-json", tmp_path / "two.json", "-n", "2").ret == 1
+    one, two = results_in(tmp_path / "one.json"), results_in(tmp_path / "two.json")
+    assert list(one) == list(two)
+    for name, result in one.items():
+        assert {**result, "duration_s": 0, "facts": 0} == {**two[name], "duration_s": 0, "facts": 0}
+
+
+def test_what_requires_a_failed_check_is_blocked_even_when_run_alone(
+    home: Path, health: Health, tmp_path: Path
+) -> None:
+    break_registration(home, "shop")
+    health("--mdm-json", tmp_path / "out.json", "-k", "sqlite-locking and shop")
+    (result,) = results_in(tmp_path / "out.json").values()
+    assert (result["status"], result["blocked_by"]) == ("blocked", "mdm-health::metadata-corruption[shop]")
+
+
+def test_a_node_id_from_the_output_works_as_an_argument(pytester: pytest.Pytester, health: Health) -> None:
+    listed = health("--collect-only", "-q").outlines
+    id_ = next(line for line in listed if "sqlite-locking[shop]" in line)
+    health(id_).assert_outcomes(passed=1)
+    below = pytester.mkdir("below")
+    os.chdir(below)
+    health(f"../{id_}").assert_outcomes(passed=1)
+
+
+def test_a_node_id_that_is_not_there_is_a_usage_error(health: Health) -> None:
+    result = health("mdm-health::sqlite-locking[nobody]")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: mdm-health::sqlite-locking[[]nobody]: no such check on this home*"])
+
+
+def test_keywords_and_markers_select(health: Health) -> None:
+    counts = health("-k", "wine and sqlite-locking").parseoutcomes()
+    assert counts.pop("deselected") > 5
+    assert counts == {"passed": 1}
+    assert health("-m", "not mdm_health").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def test_last_failed_runs_what_failed(home: Path, health: Health) -> None:
+    break_registration(home, "shop")
+    health()
+    counts = health("--lf").parseoutcomes()
+    counts.pop("deselected")
+    assert counts == {"failed": 1}
+
+
+def test_it_needs_no_cache(health: Health) -> None:
+    assert health("-p", "no:cacheprovider").ret == 0
+
+
+def test_junit_names_check_and_status(home: Path, health: Health, tmp_path: Path) -> None:
+    break_registration(home, "shop")
+    health("--junitxml", tmp_path / "junit.xml")
+    cases = {case.attrib["name"]: case for case in ET.parse(tmp_path / "junit.xml").getroot().iter("testcase")}  # noqa: S314 - our own
+    failed = cases["metadata-corruption[shop]"]
+    properties = {each.attrib["name"]: each.attrib["value"] for each in failed.iter("property")}
+    assert properties == {
+        "mdm_check": "metadata-corruption",
+        "mdm_issue": "7.2",
+        "mdm_target": "shop",
+        "mdm_status": "fail",
+    }
+    assert "next:" in (failed.findtext("failure") or "")
+
+
+STOPS_THE_CHILD = """
+import os, signal, threading
+
+def pytest_runtest_call(item):
+    if item.name == "sqlite-locking[shop]":
+        run = item.config.pluginmanager.get_plugin("mdm-health-session")._run
+        run._sandbox.call("os:getpid", timeout_s=30)
+        send = lambda number, pid=run._sandbox.pid: os.kill(pid, number)
+        send(signal.SIGSTOP)
+        {then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ("", "took longer than 1.5 s"),
+        ("threading.Timer(0.3, send, [signal.SIGKILL]).start()", "killed by SIGKILL"),
+        ("threading.Timer(0.3, lambda: [send(signal.SIGSEGV), send(signal.SIGCONT)]).start()", "killed by SIGSEGV"),
+    ],
+    ids=["hang", "killed", "crash"],
+)
+def test_a_check_that_hangs_or_dies_is_one_error_and_the_rest_is_there(
+    pytester: pytest.Pytester, health: Health, tmp_path: Path, then: str, reason: str
+) -> None:
+    pytester.makeconftest(STOPS_THE_CHILD.format(then=then))
+    result = health("--mdm-timeout", "1.5", "--mdm-json", tmp_path / "out.json", "--mdm-html", tmp_path / "out.html")
+    results = results_in(tmp_path / "out.json")
+    broken = {name: each["reason"] for name, each in results.items() if each["status"] == "error"}
+    assert list(broken) == ["sqlite-locking[shop]"]
+    assert reason in broken["sqlite-locking[shop]"]
+    assert {each["status"] for name, each in results.items() if name not in broken} <= {"pass", "skip"}
+    assert result.ret == 11
+    assert reason in (tmp_path / "out.html").read_text()
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_worker_that_dies_is_an_error_of_the_check_it_ran(
+    pytester: pytest.Pytester, health: Health, tmp_path: Path
+) -> None:
+    pytester.makeconftest(
+        "import os\ndef pytest_runtest_call(item):\n    if item.name == 'sqlite-locking[shop]': os._exit(9)"
+    )
+    result = health("-n", "2", "--mdm-json", tmp_path / "out.json")
+    results = results_in(tmp_path / "out.json")
+    assert results["sqlite-locking[shop]"]["status"] == "error"
+    assert "crashed" in results["sqlite-locking[shop]"]["reason"]
+    assert len(results) > 10
+    assert result.ret == 11
+
+
+def test_what_a_stopped_run_left_out_does_not_vanish(home: Path, health: Health, tmp_path: Path) -> None:
+    for dataset in ("big", "wine"):
+        break_registration(home, dataset)
+    complete = health("--collect-only", "-q").outlines
+    assert health("-x", "--mdm-json", tmp_path / "out.json").ret == 1
+    results = results_in(tmp_path / "out.json")
+    assert len(results) == sum("mdm-health::" in line for line in complete)
+    assert any("not run" in each["reason"] for each in results.values())
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_the_home_is_the_same_before_and_after(
+    each_home: Path, pytester: pytest.Pytester, tree: Callable[[Path], object], workers: tuple[str, ...]
+) -> None:
+    before = tree(each_home)
+    result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", each_home, "--mdm-depth", "full", *workers)
+    assert result.ret == 0
+    assert tree(each_home) == before
+
+
+def test_running_inside_the_home_leaves_no_cache_there(
+    home: Path, health: Health, tree: Callable[[Path], object]
+) -> None:
+    os.chdir(home)
+    before = tree(home)
+    assert health("--rootdir", home).ret == 0
+    assert tree(home) == before
+
+
+def test_an_empty_home_is_healthy_and_says_what_was_looked_at(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", empty)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f"MDM home: {empty} (nothing registered in {empty}/config/datasets)*"])
+
+
+def test_an_unexpected_file_kind_is_a_finding_at_once(home: Path, health: Health, tmp_path: Path) -> None:
+    for file in (
+        home / "mdm.yaml",
+        home / "config/datasets/wine.yaml",
+        home / "datasets/big/big.sqlite",
+        home / "logs/mdm.log",
+    ):
+        file.unlink()
+        os.mkfifo(file)
+    result = health("--mdm-json", tmp_path / "out.json", "--mdm-timeout", "20")
+    results = results_in(tmp_path / "out.json")
+    assert result.ret == 1
+    assert not [name for name, each in results.items() if each["status"] == "error"]
+    for name in ("config-not-loading[home]", "metadata-corruption[wine]", "logged-errors[home]"):
+        assert "FIFO" in json.dumps(results[name]), name
+
+
+BAD_INPUT = [
+    (("--mdm-home", "/nowhere/at/all"), "--mdm-home: /nowhere/at/all does not exist"),
+    (("--mdm-home", __file__), f"--mdm-home: {__file__} is not a folder"),
+    (("--mdm-select", "sqlite-loking"), "'sqlite-loking' names no check; the nearest is 'sqlite-locking'"),
+    (("--mdm-ignore", "9.9"), "'9.9' names no check*"),
+    (("--mdm-timeout", "soon"), "--mdm-timeout: 'soon' is no number of seconds above 0"),
+    (("--mdm-timeout", "-1"), "--mdm-timeout: '-1' is no number of seconds above 0"),
+    (("--mdm-timeout", "nan"), "--mdm-timeout: 'nan' is no number of seconds above 0"),
+    (("--mdm-depth", "deep"), "--mdm-depth: 'deep' is none of quick, standard, full"),
+    (("--mdm-phase", "later"), "--mdm-phase: 'later' is none of pre, post, any"),
+    (("--mdm-backup", "/nowhere"), "--mdm-backup: /nowhere does not exist"),
+    (("--mdm-source", "/nowhere"), "--mdm-source: /nowhere does not exist"),
+    (("--mdm-requirements", "/nowhere"), "--mdm-requirements: /nowhere does not exist"),
+    (("--mdm-json", "/"), "--mdm-json: / is a folder; a file is needed"),
+    (("--mdm-explain", "sqlite"), "--mdm-explain: 'sqlite' is no check; the nearest is 'sqlite-locking'"),
+    (("--mdm-baseline", "x.json"), "--mdm-baseline is not available in this version"),
+]
+
+
+@pytest.mark.parametrize(("args", "line"), BAD_INPUT, ids=[" ".join(args) for args, _ in BAD_INPUT])
+def test_bad_input_is_one_clear_line(health: Health, args: tuple[str, ...], line: str) -> None:
+    result = health(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len([each for each in result.errlines if each.strip()]) == 1
+    result.stderr.fnmatch_lines([f"ERROR: {line}".replace("[", "[[]") + "*"])
+
+
+def test_an_unreadable_home_is_one_clear_line(pytester: pytest.Pytester, home: Path) -> None:
+    if os.geteuid() == 0:
+        pytester.makeconftest("import os\ndef pytest_load_initial_conftests(): pass\nos.seteuid(65534)")
+    home.chmod(0o000)
+    result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "-p", "no:cacheprovider")
+    home.chmod(0o755)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --mdm-home: {home} cannot be read: Permission denied*"])
+
+
+def test_a_report_inside_the_home_is_refused(home: Path, health: Health) -> None:
+    assert health("--mdm-json", home / "out.json").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(health: Health, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = health("--mdm-json", tmp_path / "file" / "out.json")
+    assert result.ret == 11
+    result.stdout.fnmatch_lines(["ERROR --mdm-json: *could not be written*"])
+
+
+def test_options_come_from_command_line_then_ini_then_environment(
+    pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_MDM_HOME", str(home))
+    monkeypatch.setenv("PYTEST_MDM_PHASE", "pre")
+    monkeypatch.setenv("PYTEST_MDM_DEPTH", "quick")
+    pytester.makeini("[pytest]\nmdm_phase = post\nmdm_health = true\nmdm_select =\n    2.1\n    sqlite-locking")
+    result = pytester.runpytest_subprocess("--mdm-dataset", "w*")
+    result.stdout.fnmatch_lines([f"MDM home: {home} (1 dataset); phase post, depth quick"])
+    result.assert_outcomes(passed=2)
+
+
+def test_the_users_own_tests_get_the_same_fixtures(pytester: pytest.Pytester, health: Health) -> None:
+    own = pytester.makepyfile(
+        """
+        def test_rows(mdm_dataset, mdm_backend, mdm_connection, mdm_frame):
+            table = next(iter(mdm_dataset.registration.tables.values()))
+            assert mdm_connection.count(table) == len(mdm_frame(table)) > 0
+
+        def test_home(mdm_home, mdm_config, mdm_inventory, mdm_options, mdm_environ):
+            assert mdm_home.root == mdm_options.home
+            assert mdm_config["performance.batch_size"] == 5000
+            assert [each.name for each in mdm_inventory.datasets] == ["big", "breast_cancer", "shop", "wine"]
+        """
+    )
+    result = health(own, "-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*test_rows[[]big] PASSED*", "*test_rows[[]wine] PASSED*", "*test_home PASSED*"])
