@@ -38,9 +38,10 @@ def break_registration(home: Path, dataset: str) -> None:
 
 IMPORTED = """
 import sys
+HEAVY = {"pandas", "duckdb", "sqlalchemy", "yaml", "pydantic", "psycopg", "jinja2"}
 def pytest_unconfigure():
     print("IMPORTED", sorted(name for name in sys.modules if name.startswith("pytest_mdm_health")))
-    print("HEAVY", sorted({"pandas", "duckdb", "sqlalchemy", "yaml", "pydantic", "psycopg", "jinja2"} & set(sys.modules)))
+    print("HEAVY", sorted(HEAVY & set(sys.modules)))
 """
 
 

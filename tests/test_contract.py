@@ -1,0 +1,130 @@
+"""Every check is what a check has to be, and so are its tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+import types
+from pathlib import Path
+
+import pytest
+
+from pytest_mdm_health.model import Check, Facts
+from pytest_mdm_health.registry import (
+    HEADINGS,
+    CheckModule,
+    ContractError,
+    UnknownCheck,
+    in_order,
+    load,
+    parse_documentation,
+    select,
+)
+
+MODULES = load()
+TESTS = Path(__file__).parent / "checks"
+GUIDE_ISSUES = ("1.1", "1.2", "2.1", "2.2", "3.2", "5.1", "7.2", "8.3")
+
+each_check = pytest.mark.parametrize("each", MODULES.values(), ids=MODULES.keys())
+
+
+def tests_of(each: CheckModule) -> str:
+    return (TESTS / f"test_{each.check.id.replace('-', '_')}.py").read_text(encoding="utf-8")
+
+
+def literal_codes(each: CheckModule) -> set[str]:
+    """The codes with which the module makes findings, as far as they are written out in it."""
+    tree = ast.parse(Path(str(each.module.__file__)).read_text(encoding="utf-8"))
+    documented = set(each.documentation.findings)
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in documented}
+
+
+def test_every_issue_of_the_guide_that_is_covered_has_one_check() -> None:
+    assert sorted(each.check.issue for each in MODULES.values()) == sorted(GUIDE_ISSUES)
+
+
+@each_check
+def test_the_documentation_says_something_under_every_heading(each: CheckModule) -> None:
+    assert all(len(each.documentation.sections[heading]) > 40 for heading in HEADINGS)
+    assert each.documentation.title.endswith(".")
+
+
+@each_check
+def test_every_documented_finding_has_a_severity_and_a_meaning(each: CheckModule) -> None:
+    pattern = r"\((?:fail|warn|note)(?:/(?:fail|warn|note))*\): .{15,}"
+    assert [code for code, text in each.documentation.findings.items() if not re.match(pattern, text)] == []
+
+
+@each_check
+def test_every_documented_finding_is_made_by_the_code(each: CheckModule) -> None:
+    assert literal_codes(each) == set(each.documentation.findings)
+
+
+@each_check
+def test_every_finding_is_produced_by_a_test(each: CheckModule) -> None:
+    source = tests_of(each)
+    assert [code for code in each.documentation.findings if f"{each.check.id}.{code}" not in source] == []
+
+
+@each_check
+def test_the_tests_show_a_healthy_and_a_repaired_home(each: CheckModule) -> None:
+    names = [node.name for node in ast.walk(ast.parse(tests_of(each))) if isinstance(node, ast.FunctionDef)]
+    assert [word for word in ("healthy", "repaired") if not any(word in name for name in names)] == []
+
+
+@each_check
+def test_facts_are_plain_frozen_data(each: CheckModule) -> None:
+    annotation = each.observe.__annotations__["return"]
+    facts = getattr(each.module, annotation) if isinstance(annotation, str) else annotation
+    assert issubclass(facts, Facts)
+    assert facts.__dataclass_params__.frozen
+
+
+@each_check
+def test_every_requirement_stands_before_the_check(each: CheckModule) -> None:
+    order = [other.check.id for other in in_order(MODULES)]
+    assert all(order.index(required) < order.index(each.check.id) for required in each.check.requires)
+
+
+def test_headings_out_of_order_break_the_contract() -> None:
+    text = "Title.\n\n" + "\n\n".join(f"{heading}\n{'-' * len(heading)}\ntext" for heading in reversed(HEADINGS))
+    with pytest.raises(ContractError, match="headings"):
+        parse_documentation(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("", "CHECK is missing"),
+        ("from pytest_mdm_health.checks.sqlite_locking import CHECK", "not named after the check"),
+    ],
+)
+def test_a_broken_module_is_named_with_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, complaint: str
+) -> None:
+    package = types.ModuleType("made_up_checks")
+    package.__path__ = [str(tmp_path)]
+    (tmp_path / "made_up.py").write_text(source)
+    monkeypatch.setitem(__import__("sys").modules, "made_up_checks", package)
+    with pytest.raises(ContractError, match=complaint) as error:
+        load(package)
+    assert str(tmp_path / "made_up.py") in str(error.value)
+
+
+@pytest.mark.parametrize(("word", "ids"), [("3.2", {"sqlite-locking"}), ("sqlite-locking", {"sqlite-locking"})])
+def test_checks_are_selected_by_id_and_issue(word: str, ids: set[str]) -> None:
+    assert set(select(MODULES, [word], [])) == ids
+
+
+def test_a_section_selects_its_checks_and_ignoring_wins() -> None:
+    assert set(select(MODULES, ["1"], ["1.2"])) == {"backup-failure"}
+
+
+def test_an_unknown_word_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownCheck, match="'backup-failure'"):
+        select(MODULES, ["backup-failur"], [])
+
+
+def test_a_check_is_compared_by_value() -> None:
+    check = next(iter(MODULES.values())).check
+    assert check == Check(**{name: getattr(check, name) for name in check.__dataclass_fields__})
