@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -85,6 +88,31 @@ def copy_tree() -> Callable[[Path, Path], Path]:
     return copy
 
 
+Hold = Callable[[str], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def hold() -> Iterator[Hold]:
+    """Another process that runs some code and then stays until the test ends, or until its standard input is closed.
+
+    `hold(f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('BEGIN EXCLUSIVE')")`.
+    """
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(code: str) -> subprocess.Popen[bytes]:
+        waiting = f"import sys\n{code}\nprint('ready', flush=True)\nsys.stdin.read()\n"
+        process = subprocess.Popen([sys.executable, "-c", waiting], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        running.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
 class Examine(Protocol):
     """Runs one check as the plugin would."""
 
@@ -112,3 +140,74 @@ def examine() -> Examine:
             run.close()
 
     return run_check
+
+
+MDM_SOURCES = {
+    "mdm/__init__.py": "__version__ = '1.0.6'\n",
+    "mdm/config.py": (
+        "import os, pathlib\n"
+        "def get_config():\n"
+        "    home = pathlib.Path(os.environ['MDM_HOME_DIR'])\n"
+        "    file = home / 'mdm.yaml'\n"
+        "    text = file.read_text() if file.exists() else ''\n"
+        "    return {'text': text, 'size': os.environ.get('MDM_PERFORMANCE_BATCH_SIZE'), 'password': 'hunter2'}\n"
+    ),
+    "mdm/api.py": "class MDMClient:\n    def load_dataset(self, name): ...\n",
+    "mdm/cli/__init__.py": "",
+    "mdm/cli/main.py": "def ensure_subcommands():\n    from mdm.cli import dataset\ndef main(): ...\n",
+    "mdm/cli/dataset.py": "from mdm.dataset import registrar\n",
+    "mdm/dataset/__init__.py": "",
+    "mdm/dataset/registrar.py": "from mdm.storage import sqlite\nfrom mdm.features import generator\n",
+    "mdm/features/__init__.py": "",
+    "mdm/features/generator.py": "",
+    "mdm/models/__init__.py": "",
+    "mdm/storage/__init__.py": "from mdm.storage import sqlite\n",
+    "mdm/storage/sqlite.py": "",
+}
+
+
+class MakePython(Protocol):
+    """Makes an interpreter with a small ML Data Manager in it."""
+
+    def __call__(
+        self,
+        files: dict[str, str] | None = None,
+        requires: tuple[str, ...] = (),
+        distributions: dict[str, str] | None = None,
+        name: str = "python",
+        requires_python: str = ">=3.9",
+    ) -> Path: ...
+
+
+@pytest.fixture
+def make_python(tmp_path: Path) -> MakePython:
+    """Make a virtual environment in which something like MDM is installed; returns its interpreter.
+
+    `files` are sources to add or replace, `requires` is what MDM says it needs, `distributions` are other things that
+    are installed: name to version, with requirements in further lines.
+    """
+
+    def make(
+        files: dict[str, str] | None = None,
+        requires: tuple[str, ...] = (),
+        distributions: dict[str, str] | None = None,
+        name: str = "python",
+        requires_python: str = ">=3.9",
+    ) -> Path:
+        venv.create(tmp_path / name, with_pip=False, symlinks=True)
+        (site,) = (tmp_path / name).glob("lib/python3*/site-packages")
+        for path, source in {**MDM_SOURCES, **(files or {})}.items():
+            (site / path).parent.mkdir(parents=True, exist_ok=True)
+            (site / path).write_text(source, encoding="utf-8")
+        ours = {"mdm": "\n".join(("1.0.6", *requires))}
+        for distribution, described in {**ours, **(distributions or {})}.items():
+            version, *needs = described.split("\n")
+            lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
+            lines += [f"Requires-Python: {requires_python}"] if distribution == "mdm" else []
+            lines += [f"Requires-Dist: {need}" for need in needs]
+            info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
+            info.mkdir()
+            (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return tmp_path / name / "bin" / "python"
+
+    return make

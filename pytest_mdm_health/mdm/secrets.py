@@ -12,8 +12,9 @@ _NAME = re.compile(NAMES, re.IGNORECASE)
 # Every repetition is bounded or starts at a word boundary: a log line of megabytes must not take minutes.
 _USER_INFO = re.compile(r"(?P<front>\b[a-z][a-z0-9+.\-]{0,30}://[^\s/@:'\"]{0,100}):[^\s'\"]{0,200}@", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"""(?P<name>(?<![\w-])[\w-]+['"]?\s{0,9}[=:]\s{0,9})"""
-    r"""(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[^\s,;&)}\]'"]+)"""
+    rf"""(?P<name>(?<![\w-])(?=[\w-]*?(?:{NAMES}))[\w-]+['"]?\s{{0,9}}[=:]\s{{0,9}})"""
+    r"""(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[^\s,;&)}\]'"]+)""",
+    re.IGNORECASE,
 )
 _NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
 
@@ -30,7 +31,7 @@ def redact(text: str) -> str:
 
 def _hide(match: re.Match[str]) -> str:
     value = match["value"]
-    if value in _NOT_A_VALUE or not is_secret(match["name"]):
+    if value in _NOT_A_VALUE:
         return match[0]
     quote = value[0] if value[0] in "'\"" else ""
     return f"{match['name']}{quote}{HIDDEN}{quote}"

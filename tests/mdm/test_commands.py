@@ -15,16 +15,19 @@ def run_python(code: str, cwd: Path, timeout_s: float = 20) -> Outcome:
     return run([sys.executable, "-I", "-S", "-c", code], cwd=cwd, environ=os.environ, timeout_s=timeout_s)
 
 
+def gone(pid: int) -> bool:
+    """A killed process stays a zombie where nobody collects it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def assert_gone(pid: int) -> None:
-    """A killed process takes a moment to go, and stays a zombie where nobody collects it."""
     deadline = time.perf_counter() + 5
-    while time.perf_counter() < deadline:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return
-        except psutil.NoSuchProcess:
-            return
-    pytest.fail(f"{pid} is still there")
+    while not gone(pid) and time.perf_counter() < deadline:
+        pass  # a killed process takes a moment to go
+    assert gone(pid)
 
 
 def test_output_of_both_streams_and_the_exit_code_are_reported(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pytest_mdm_health.mdm.secrets import is_secret, redact
         ("{'user': 'ml', 'password': 'hunter2', 'port': 5432}", "{'user': 'ml', 'password': '***', 'port': 5432}"),
         ('{"api_key": "k-1", "n": 1}', '{"api_key": "***", "n": 1}'),
         ("MDM_DATABASE_POSTGRESQL_PASSWORD=hunter2", "MDM_DATABASE_POSTGRESQL_PASSWORD=***"),
+        ("url: password=hunter2", "url: password=***"),
         ("{'password': 'it\\'s', 'n': 1}", "{'password': '***', 'n': 1}"),
     ],
 )
