@@ -1,4 +1,4 @@
-"""The checks' documentation as text: `--mdm-list` and `--mdm-explain`."""
+"""The checks' documentation: `--mdm-list`, `--mdm-explain` and the page `docs/checks.md`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,25 @@ def explain(name: str) -> str:
             return "\n".join(_explained(each))
     near = difflib.get_close_matches(name, modules, n=1, cutoff=0.3)
     raise UnknownCheck(f"--mdm-explain: {name!r} is no check" + (f"; the nearest is {near[0]!r}" if near else ""))
+
+
+def page() -> str:
+    """All of it as one Markdown page. `docs/checks.md` is this text, and a test holds it to that."""
+    return "\n".join(_page(list(load().values()))) + "\n"
+
+
+def _page(modules: list[CheckModule]) -> Iterator[str]:
+    yield "# The checks\n"
+    yield "Made from the check modules; `python -m pytest_mdm_health docs > docs/checks.md` makes it again.\n"
+    for number, title in SECTIONS.items():
+        ours = [each for each in modules if each.check.section == number]
+        if ours:
+            yield f"## {number} {title}\n"
+        for each in ours:
+            yield f"### {each.check.id}\n"
+            yield f"Guide {each.check.issue}, per {each.check.per.value}. {each.documentation.title}\n"
+            for heading in HEADINGS:
+                yield f"**{heading}**\n\n{each.documentation.sections[heading]}\n"
 
 
 def _listed(modules: list[CheckModule]) -> Iterator[str]:

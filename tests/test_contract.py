@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import types
 from pathlib import Path
 
@@ -32,11 +33,20 @@ def tests_of(each: CheckModule) -> str:
     return (TESTS / f"test_{each.check.id.replace('-', '_')}.py").read_text(encoding="utf-8")
 
 
+def sources(module: types.ModuleType) -> list[str]:
+    """The module and the helpers of checks that it uses, directly or through others."""
+    helpers = {each for each in vars(module).values() if isinstance(each, types.ModuleType)}
+    helpers |= {sys.modules[getattr(each, "__module__", None) or "sys"] for each in vars(module).values()}
+    ours = {each for each in helpers if each.__name__.startswith("pytest_mdm_health.checks._")} - {module}
+    own = Path(str(module.__file__)).read_text(encoding="utf-8")
+    return [own, *(source for helper in ours for source in sources(helper))]
+
+
 def literal_codes(each: CheckModule) -> set[str]:
-    """The codes with which the module makes findings, as far as they are written out in it."""
-    tree = ast.parse(Path(str(each.module.__file__)).read_text(encoding="utf-8"))
+    """The codes with which the check makes findings, as far as they are written out."""
     documented = set(each.documentation.findings)
-    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in documented}
+    nodes = (node for source in sources(each.module) for node in ast.walk(ast.parse(source)))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and node.value in documented}
 
 
 def test_every_issue_of_the_guide_that_is_covered_has_one_check() -> None:
@@ -105,7 +115,7 @@ def test_a_broken_module_is_named_with_its_file(
     package = types.ModuleType("made_up_checks")
     package.__path__ = [str(tmp_path)]
     (tmp_path / "made_up.py").write_text(source)
-    monkeypatch.setitem(__import__("sys").modules, "made_up_checks", package)
+    monkeypatch.setitem(sys.modules, "made_up_checks", package)
     with pytest.raises(ContractError, match=complaint) as error:
         load(package)
     assert str(tmp_path / "made_up.py") in str(error.value)

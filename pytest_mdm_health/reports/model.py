@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.registry import CheckModule
 
+AREAS = {
+    "configuration": ("2",),
+    "storage": ("3",),
+    "datasets": ("5", "7"),
+    "features": ("6",),
+    "performance": ("4",),
+    "backups and dependencies": ("1",),
+    "diagnostics": ("8",),
+}
+"""The guide's areas (its issue 8.1, then the rest) with their sections."""
+_WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.WAIVED, Status.PASS, Status.SKIP)
 _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
@@ -48,6 +59,16 @@ class Report:
         """How many results of each status, in the order of the contract; zeros left out."""
         counts = Counter(result.status for result in self.results)
         return {status: counts[status] for status in Status if counts[status]}
+
+    @property
+    def areas(self) -> Mapping[str, Status]:
+        """The worst status in each area of the guide in which anything was run; a skip only where all is skipped."""
+        areas = {}
+        for name, sections in AREAS.items():
+            statuses = {result.status for result in self.results if result.check.section in sections}
+            if statuses:
+                areas[name] = next(status for status in _WORST_FIRST if status in statuses)
+        return areas
 
     @property
     def findings(self) -> tuple[tuple[Result, Finding], ...]:

@@ -76,6 +76,7 @@ def _described(finding: Finding) -> Iterator[str]:
 
 
 def _lines(report: Report) -> Iterator[str]:
+    yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
     yield from _first_things(report)
     yield from _not_examined(report)
