@@ -81,7 +81,7 @@ DECLARED = (
     Declared("mdm-html", "write the report as one HTML page", metavar="FILE"),
     Declared("mdm-json", "write the results as JSON", metavar="FILE"),
     Declared("mdm-markdown", "write the report as Markdown", metavar="FILE", later=True),
-    Declared("mdm-bundle", "write everything that a ticket needs as a zip", metavar="FILE", later=True),
+    Declared("mdm-bundle", "write everything that a ticket needs as a zip", metavar="FILE"),
     Declared("mdm-list", "list the checks and exit", "flag"),
     Declared("mdm-explain", "print one check's documentation and exit", metavar="ID"),
 )
@@ -95,7 +95,7 @@ class Options:
 
     Attributes:
         timeout: seconds for one check.
-        json: where the JSON goes; likewise `html`.
+        json: where the JSON goes; likewise `html` and `bundle`.
         others: as in the table of options in the documentation.
     """
 
@@ -115,6 +115,7 @@ class Options:
     run_scripts: bool = False
     html: Path | None = None
     json: Path | None = None
+    bundle: Path | None = None
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -188,6 +189,7 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         run_scripts=bool(given("run-scripts")),
         html=_writable(path("html"), "html", home),
         json=_writable(path("json"), "json", home),
+        bundle=_writable(path("bundle"), "bundle", home),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,7 +58,13 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
     config.pluginmanager.register(HealthSession(config, run), "mdm-health-session")
-    if (config.rootpath / config.getini("cache_dir")).resolve().is_relative_to(run.plan.options.home.resolve()):
+    _keep_cache_out_of(run.plan.options.home, config)
+
+
+def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
+    if not config.pluginmanager.has_plugin("cacheprovider"):
+        return
+    if (config.rootpath / config.getini("cache_dir")).resolve().is_relative_to(home.resolve()):
         for name in filter(config.pluginmanager.has_plugin, CACHE_WRITERS):
             config.pluginmanager.unregister(name=name)
 

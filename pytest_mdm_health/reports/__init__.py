@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.reports import html, json_report
+from pytest_mdm_health.reports import bundle, html, json_report
+from pytest_mdm_health.reports.model import Report
 
 if TYPE_CHECKING:
     from pytest_mdm_health.options import Options
-    from pytest_mdm_health.reports.model import Report
 
-FORMATS = {"json": json_report.render, "html": html.render}
+FORMATS: Mapping[str, Callable[[Report], str | bytes]] = {
+    "json": json_report.render,
+    "html": html.render,
+    "bundle": bundle.render,
+}
+"""How to render each kind of report, by the name of its option."""
 
 
 def write(report: Report, options: Options) -> list[str]:
@@ -30,7 +36,7 @@ def write(report: Report, options: Options) -> list[str]:
     return troubles
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that whoever looks sees the old one or the new one, never half of it.
 
     Raises:
@@ -39,8 +45,8 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).chmod(0o666 & ~_umask())

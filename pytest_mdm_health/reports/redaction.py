@@ -8,14 +8,13 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
+
 if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Inventory
 
-MASK = "***"
 T = TypeVar("T")
-_SECRET_NAME = re.compile(r"passw|pwd|secret|token|credential|api_?key", re.IGNORECASE)
-_USER_INFO = re.compile(r"(?<=://)([^/\s:@]*):([^\s@]+)(?=@)")
-_ASSIGNMENT = re.compile(r"(?i)\b(password|passwd|pwd)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&'\"]+)")
+_USER_INFO = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
 
 class Redactor:
@@ -30,11 +29,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
-        if "://" in text:
-            text = _USER_INFO.sub(rf"\1:{MASK}", text)
-        return _ASSIGNMENT.sub(rf"\1\2{MASK}", text)
+        return redact(text if self._known is None else self._known.sub(HIDDEN, text))
 
     def everywhere(self, value: T) -> T:
         """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes."""
@@ -43,12 +38,12 @@ class Redactor:
 
 def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
     """The redactor that knows every secret of a home: settings, registrations, variables."""
-    return Redactor({*_secrets(inventory), *(value for name, value in environ.items() if _SECRET_NAME.search(name))})
+    return Redactor({*_secrets(inventory), *(value for name, value in environ.items() if is_secret(name))})
 
 
 def _secrets(inventory: Inventory) -> Iterable[str]:
     for value in inventory.settings.values.values():
-        if _SECRET_NAME.search(value.key) and isinstance(value.value, str):
+        if is_secret(value.key) and isinstance(value.value, str):
             yield value.value
     for dataset in inventory.datasets:
         if dataset.registration is not None:
@@ -63,10 +58,10 @@ def _secrets_in(data: object, name: str = "") -> Iterable[str]:
         for value in data:
             yield from _secrets_in(value, name)
     elif isinstance(data, str):
-        if _SECRET_NAME.search(name):
+        if is_secret(name):
             yield data
-        yield from (match[2] for match in _USER_INFO.finditer(data))
-    elif isinstance(data, int) and _SECRET_NAME.search(name):
+        yield from (match[1] for match in _USER_INFO.finditer(data))
+    elif isinstance(data, int) and is_secret(name):
         yield str(data)
 
 

@@ -59,9 +59,9 @@ def summary(terminal: pytest.TerminalReporter, report: Report, options: Options,
     quiet = terminal.verbosity < 0
     for line in () if quiet else _lines(report):
         terminal.write_line(line)
-    for name in ("json", "html"):
+    for name in ("html", "json", "bundle"):
         if getattr(options, name) and not quiet:
-            terminal.write_line(f"{name} report: {getattr(options, name)}")
+            terminal.write_line(f"{name}: {getattr(options, name)}")
     for trouble in troubles:
         terminal.write_line(f"ERROR {trouble}", red=True)
     terminal.write_line(_ending(report), **colour)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_mdm_health.mdm.secrets import HIDDEN as MASK
 from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Status
-from pytest_mdm_health.reports.redaction import MASK, Redactor
+from pytest_mdm_health.reports.redaction import Redactor
 
 SECRETS = st.text(min_size=4).filter(lambda text: text.strip() and text not in MASK)
 
@@ -31,7 +32,7 @@ def test_nor_does_it_survive_quoted_for_a_url(secret: str) -> None:
     [
         ("postgresql://ml:s3cr:et@host/db down", f"postgresql://ml:{MASK}@host/db down"),
         ("password=hunter2 host=x", f"password={MASK} host=x"),
-        ("Password: 'a b c', next", f"Password: {MASK}, next"),
+        ("Password: 'a b c', next", f"Password: '{MASK}', next"),
         ("no secrets here: http://host:80/path", "no secrets here: http://host:80/path"),
     ],
 )

@@ -1,0 +1,48 @@
+"""Everything that a ticket needs in one zip; never any data."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+from pytest_mdm_health.reports import html, json_report
+from pytest_mdm_health.reports.debug_info import debug_info
+from pytest_mdm_health.reports.redaction import redactor_for
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.reports.model import Report
+
+NEXT = """\
+What this is: the result of `pytest --mdm-health` on an MDM home, for a ticket. It holds no data and no secrets.
+
+report.html           open it first
+results.json          the same for programs
+mdm_debug_info.json   system, environment, settings, datasets, disk, processes and the end of the log
+MANIFEST.json         SHA-256 of each file
+
+Add to the ticket: what you did before it went wrong, step by step, and the message you saw.
+Run it again: pytest --mdm-health --mdm-home {home} --mdm-phase {phase} --mdm-depth {depth}
+"""
+
+
+def render(report: Report) -> bytes:
+    """The zip."""
+    options = report.plan.options
+    info = redactor_for(report.plan.inventory, report.plan.environ).everywhere(debug_info(report.plan))
+    texts = {
+        "README.txt": NEXT.format(home=options.home, phase=options.phase, depth=options.depth),
+        "report.html": html.render(report),
+        "results.json": json_report.render(report),
+        "mdm_debug_info.json": json.dumps(info, indent=1, ensure_ascii=False),
+    }
+    files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    files["MANIFEST.json"] = json.dumps(sums, indent=1).encode()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(f"mdm-health/{name}", content)
+    return stream.getvalue()

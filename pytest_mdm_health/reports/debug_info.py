@@ -1,0 +1,86 @@
+"""What a ticket needs to know beside the results: the guide's `mdm_debug_info.json` (8.2), without secrets."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mdm_health.mdm.files import Unreadable, open_regular
+from pytest_mdm_health.mdm.processes import mdm_processes
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret
+from pytest_mdm_health.model import JSON
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.mdm.inventory import Dataset
+    from pytest_mdm_health.plan import Plan
+
+LINES = 100
+"""Lines of the log's end that a ticket carries."""
+
+_TAIL_BYTES = 256 * 1024
+
+
+def debug_info(plan: Plan) -> dict[str, JSON]:
+    """The guide's fields, and the stage of the migration; texts still have to be cleaned of known secrets."""
+    installation = plan.known_installation
+    return {
+        "migration_stage": plan.options.phase,
+        "system": {
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "mdm_version": installation.version if installation else None,
+            "mdm_python": str(installation.python) if installation else None,
+        },
+        "environment": {name: HIDDEN if is_secret(name) else value for name, value in sorted(plan.environ.items())},
+        "configuration": dict(_configuration(plan)),
+        "datasets": [_dataset(dataset) for dataset in plan.inventory.datasets],
+        "disk_usage": {str(place): _usage(place) for place in _places(plan)},
+        "process_info": [_process(each.pid, each.command, each.since) for each in mdm_processes()],
+        "recent_logs": [*last_lines(plan.inventory.home.log_file)],
+    }
+
+
+def last_lines(file: Path, count: int = LINES) -> list[str]:
+    """The last lines of a log, read from its end; a sentence in their stead when it cannot be read."""
+    try:
+        with open_regular(file) as log:
+            log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+            return log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-count:]
+    except Unreadable as error:
+        return [f"({error})"]
+
+
+def _configuration(plan: Plan) -> Iterator[tuple[str, JSON]]:
+    for key, value in sorted(plan.inventory.settings.values.items()):
+        shown: JSON = HIDDEN if is_secret(key) and value.value else _plain(value.value)
+        yield key, {"value": shown, "from": f"{value.origin.kind} {value.origin.name}".strip()}
+
+
+def _dataset(dataset: Dataset) -> dict[str, JSON]:
+    registration = dataset.registration
+    tables: list[JSON] = [*registration.tables.values()] if registration else []
+    database = str(dataset.database) if dataset.database else None
+    return {"name": dataset.name, "backend": dataset.backend, "database": database, "tables": tables}
+
+
+def _places(plan: Plan) -> list[Path]:
+    home = plan.inventory.home
+    return [place for place in (home.root, plan.options.backup or home.backup) if place.exists()]
+
+
+def _usage(place: Path) -> dict[str, JSON]:
+    usage = shutil.disk_usage(place)
+    return {"total_bytes": usage.total, "used_bytes": usage.used, "free_bytes": usage.free}
+
+
+def _process(pid: int, command: str, since: float | None) -> dict[str, JSON]:
+    started = datetime.fromtimestamp(since, timezone.utc).isoformat(timespec="seconds") if since else None
+    return {"pid": pid, "command": command, "since": started}
+
+
+def _plain(value: object) -> JSON:
+    return value if value is None or isinstance(value, (bool, int, float, str, list)) else str(value)
