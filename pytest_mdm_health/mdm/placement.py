@@ -1,0 +1,73 @@
+"""Where a dataset's data is registered, seen from the home that it is registered in.
+
+MDM writes absolute paths, so a home that was copied, moved or restored goes on pointing at the place it came from.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_mdm_health.mdm.files import kind_of
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A registered path.
+
+    Attributes:
+        written: as it is in the registration.
+        path: what it means, absolute.
+        kind: what stands there, as in `FileKind`.
+        inside: whether it lies in this home, links followed.
+        relative: whether MDM would look for it from the folder it happens to be started in.
+        other_home: the MDM home that it lies in, if that is another one.
+        instead: the database that lies in this home in its stead, if there is one.
+    """
+
+    written: str
+    path: str
+    kind: str
+    inside: bool
+    relative: bool
+    other_home: str = ""
+    instead: str = ""
+
+
+def place_of(dataset: Dataset, home: Home) -> Place | None:
+    """Where the dataset's data is registered; None if no path is registered, or one that no file system has."""
+    registration = dataset.registration
+    if registration is None or registration.database is None or registration.registered_path is None:
+        return None
+    registered = registration.database
+    inside = any(_lies_in(registered, folder) for folder in (home.root, home.datasets, dataset.folder))
+    return Place(
+        written=registration.registered_path,
+        path=str(registered),
+        kind=kind_of(registered).value,
+        inside=inside,
+        relative=not Path(registration.registered_path).is_absolute()
+        and not registration.registered_path.startswith("~"),
+        other_home="" if inside else _home_around(registered),
+        instead=_instead(dataset, registered),
+    )
+
+
+def _instead(dataset: Dataset, registered: Path) -> str:
+    others = [path for path in dataset.files if os.path.realpath(path) != os.path.realpath(registered)]
+    named = [path for path in others if path.name == registered.name]
+    return str((named or others)[0]) if others else ""
+
+
+def _home_around(path: Path) -> str:
+    """The MDM home in which a path lies as MDM would have put it there; empty if it does not."""
+    candidate = path.parent.parent.parent
+    registered = candidate / "config" / "datasets" / f"{path.parent.name}.yaml"
+    return str(candidate) if path.parent.parent.name == "datasets" and kind_of(registered).value == "file" else ""
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
