@@ -137,11 +137,21 @@ def distributions() -> Iterator[dict[str, Any]]:
                 "requires": list(each.requires or ()),
                 "requires_python": each.metadata["Requires-Python"],
                 "summary": each.metadata["Summary"],
+                "origin": origin_of(each),
             }
         except Exception:  # noqa: BLE001, S112 - a damaged description is as good as none
             continue
         if described["name"] and described["version"]:
             yield described
+
+
+def origin_of(distribution: metadata.Distribution) -> str | None:
+    """The address or folder that a distribution was installed from, if not from an index (PEP 610)."""
+    try:
+        url = json.loads(distribution.read_text("direct_url.json") or "{}")["url"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return None
+    return str(url)
 
 
 def failure_of(action: Callable[[], Any]) -> dict[str, Any] | None:

@@ -48,6 +48,9 @@ APIS = (
 PROGRAM = {"module": "mdm.cli.main", "application": "app", "prepare": "ensure_subcommands"}
 """The command line: where its typer application is, and the function that completes it in some versions."""
 
+CRASHED, UNFINISHED = "Crash", "Unfinished"
+"""What a failure is called when no exception says it."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -65,6 +68,11 @@ class Failure:
     missing: str | None = None
     where: str | None = None
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it only had not come to an end when the time was up."""
+        return self.error == UNFINISHED
+
     def __str__(self) -> str:
         """As Python prints it."""
         return f"{self.error}: {self.message}" if self.message else self.error
@@ -80,13 +88,18 @@ class Module:
 
 @dataclass(frozen=True)
 class Distribution:
-    """One installed distribution, as its metadata says."""
+    """One installed distribution, as its metadata says.
+
+    Attributes:
+        origin: the address it was installed from, when that is no index.
+    """
 
     name: str
     version: str
     requires: tuple[str, ...] = ()
     requires_python: str | None = None
     summary: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

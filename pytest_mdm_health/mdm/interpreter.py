@@ -52,7 +52,13 @@ class _Answers:
     values: Mapping[str, Any]
     modules: Mapping[str, Failure | None]
     unfinished: str | None
+    stopped: bool
     how: str
+
+    @property
+    def failure(self) -> Failure:
+        """What the end of the interpreter means for what it was doing."""
+        return Failure(known.UNFINISHED if self.stopped else known.CRASHED, f"the interpreter {self.how}")
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,9 @@ def probe(python: Path, root: Path, timeout_s: float, environ: Mapping[str, str]
 def _installation(python: Path, values: Mapping[str, Any]) -> Installation:
     distributions: dict[str, Distribution] = {}
     for each in values["distributions"]:
-        described = Distribution(**{**each, "requires": tuple(each["requires"])})
+        described = Distribution(
+            **{**each, "requires": tuple(each["requires"]), "origin": redact(each["origin"] or "") or None}
+        )
         distributions.setdefault(canonicalize_name(each["name"]), described)
     folder = Path(values["package"]) if values["package"] else None
     ours = folder is not None and known.is_ml_data_manager(folder)
@@ -172,8 +180,8 @@ def _ask_for_modules(interpreter: _Interpreter, modules: list[str], foreign: lis
         known_so_far |= answers.modules
         if answers.unfinished is None:
             break
-        known_so_far[answers.unfinished] = Failure("Crash", f"importing it, the interpreter {answers.how}")
-        if not interpreter.seconds_left:
+        known_so_far[answers.unfinished] = answers.failure
+        if answers.stopped:
             break
     return replace(answers, modules=known_so_far)
 
@@ -186,7 +194,7 @@ def _soonest(missing: str, uses: Mapping[str, Use]) -> Use:
 def _effective(answers: _Answers) -> Effective:
     told = answers.values.get("settings")
     if told is None:
-        return Effective(failure=Failure("TimeoutError", f"MDM's interpreter {answers.how}"))
+        return Effective(failure=answers.failure)
     return Effective(told["source"], told["values"], _failure(told["failure"]))
 
 
@@ -228,7 +236,8 @@ def _read_answers(file: Path, outcome: Outcome) -> _Answers:
         else:
             values[kind] = value
     last = outcome.output.strip().rpartition("\n")[2]
-    return _Answers(values, modules, unfinished, outcome.how + (f": {redact(last)[:300]}" if last else ""))
+    how = outcome.how + (f": {redact(last)[:300]}" if last else "")
+    return _Answers(values, modules, unfinished, outcome.code is None, how)
 
 
 def _answer_lines(file: Path) -> Iterator[tuple[str, Any]]:
