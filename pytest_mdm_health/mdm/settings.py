@@ -37,6 +37,10 @@ from pytest_mdm_health.mdm.yaml_file import HARMLESS, YamlDocument, load_yaml
 __all__ = ["Origin", "Settings", "SettingsProblem", "Value", "read_settings"]
 
 FILE = "mdm.yaml"
+_SWITCHES = {
+    True: ("on", "yes", "true", "On", "Yes", "ON", "YES"),
+    False: ("off", "no", "false", "Off", "No", "OFF", "NO"),
+}
 State = Literal["present", "missing", "empty", "unusable"]
 Generation = Literal["nested", "flat", "mixed", "none"]
 
@@ -148,7 +152,7 @@ class _Reading:
         for key, value in mapping.items():
             name = f"{prefix}{key}"
             if not isinstance(key, str):
-                yield self._odd_key(name, fatal=not prefix)
+                yield self._odd_key(self._as_written(prefix, key), fatal=not prefix)
             elif name in SECTIONS or name in BY_NAME:
                 below = value if name in SECTIONS and isinstance(value, Mapping) else {}
                 yield from self._unknown(f"{name}.", below)
@@ -162,6 +166,11 @@ class _Reading:
             yield from (unknown_key(each, self._in_file(each)) for each in inside)
         else:
             yield unknown_key(name, self._in_file(name))
+
+    def _as_written(self, prefix: str, key: object) -> str:
+        words = _SWITCHES.get(key, ()) if isinstance(key, bool) else ()
+        names = (f"{prefix}{word}" for word in words)
+        return next((name for name in names if name in self.document.positions), f"{prefix}{key}")
 
     def _odd_key(self, name: str, *, fatal: bool) -> SettingsProblem:
         message = f"the key `{name}` is not text, and {'MDM refuses that' if fatal else 'MDM ignores it'}"

@@ -161,7 +161,9 @@ def _reads_unlike(raw: str, value: float) -> bool:
 def _shown(name: str, value: object, raw: str | None) -> str:
     if BY_NAME[name].secret or value is None or isinstance(value, (list, date)):
         return kind_in_words(value)
-    text = redact(repr(value) if isinstance(value, str) else str(value))
+    text = (
+        str(value).lower() if isinstance(value, bool) else redact(repr(value) if isinstance(value, str) else str(value))
+    )
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return f"{text} (written as {raw})" if raw and raw != text and not isinstance(value, str) else text
 
