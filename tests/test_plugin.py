@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +39,7 @@ def break_registration(home: Path, dataset: str) -> None:
 
 IMPORTED = """
 import sys
-HEAVY = {"pandas", "duckdb", "sqlalchemy", "yaml", "pydantic", "psycopg", "jinja2"}
+HEAVY = {"pandas", "duckdb", "sqlalchemy", "yaml", "pydantic", "psycopg", "psutil"}
 def pytest_unconfigure():
     print("IMPORTED", sorted(name for name in sys.modules if name.startswith("pytest_mdm_health")))
     print("HEAVY", sorted(HEAVY & set(sys.modules)))
@@ -316,14 +317,24 @@ def test_bad_input_is_one_clear_line(health: Health, args: tuple[str, ...], line
     result.stderr.fnmatch_lines([f"ERROR: {line}".replace("[", "[[]") + "*"])
 
 
-def test_an_unreadable_home_is_one_clear_line(pytester: pytest.Pytester, home: Path) -> None:
-    if os.geteuid() == 0:
-        pytester.makeconftest("import os\ndef pytest_load_initial_conftests(): pass\nos.seteuid(65534)")
-    home.chmod(0o000)
-    result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "-p", "no:cacheprovider")
-    home.chmod(0o755)
+def test_an_unreadable_home_is_one_clear_line(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import os, pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure():
+            if os.geteuid() == 0:
+                os.seteuid(65534)  # root can read everything
+        """
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        home = Path(folder) / "home"
+        home.mkdir(mode=0o000)
+        result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "-p", "no:cacheprovider")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --mdm-home: {home} cannot be read: Permission denied*"])
+    result.stderr.fnmatch_lines([f"ERROR: --mdm-home: {home} cannot be read: Permission denied"])
 
 
 def test_a_report_inside_the_home_is_refused(home: Path, health: Health) -> None:
