@@ -1,0 +1,111 @@
+"""The databases of an MDM home behind one small read-only interface.
+
+`Backend` says which database; it is a description that travels between processes. `Backend.open` opens it in this
+process, where one database is open at a time: the checks on one dataset follow each other and share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_mdm_health.backends.base import (
+    CannotOpen,
+    Column,
+    Database,
+    QueryFailed,
+    Row,
+    Unfinished,
+    quote,
+)
+from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, sidecars
+from pytest_mdm_health.mdm.engines import engine_of as real_engine
+
+__all__ = [
+    "Backend",
+    "CannotOpen",
+    "Column",
+    "Database",
+    "QueryFailed",
+    "Row",
+    "Sidecar",
+    "Unfinished",
+    "close_all",
+    "quote",
+    "real_engine",
+    "sidecars",
+]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Which database.
+
+    Attributes:
+        engine: `sqlite` or `duckdb`.
+        path: its file, absolute.
+    """
+
+    engine: str
+    path: Path
+
+    def open(self) -> Database:
+        """The database, open and read-only; opening another one closes it.
+
+        Raises:
+            CannotOpen: it cannot be opened, and why.
+        """
+        return _pool.open(self)
+
+
+def close_all() -> None:
+    """Close what this process has open and remove what it copied."""
+    _pool.close()
+
+
+class _Pool:
+    """The one database that is open in this process."""
+
+    def __init__(self) -> None:
+        self._open: tuple[Backend, object, Database] | None = None
+
+    def open(self, backend: Backend) -> Database:
+        state = _state(backend.path)
+        if self._open is None or self._open[2].closed or self._open[:2] != (backend, state):
+            self.close()
+            self._open = (backend, state, _opened(backend))
+        return self._open[2]
+
+    def close(self) -> None:
+        if self._open is not None:
+            database, self._open = self._open[2], None
+            database.close()
+
+
+_pool = _Pool()
+
+
+def _state(path: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """What changes when somebody writes to a database or to what lies beside it."""
+    return tuple(_stamp(path.with_name(path.name + suffix)) for suffix in ("", *(suffix for suffix, _ in SUFFIXES)))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (info.st_ino, info.st_size, info.st_mtime_ns)
+
+
+def _opened(backend: Backend) -> Database:
+    path = backend.path.absolute()
+    if backend.engine == "sqlite":
+        from pytest_mdm_health.backends.sqlite import SqliteDatabase
+
+        return SqliteDatabase(path)
+    if backend.engine == "duckdb":
+        from pytest_mdm_health.backends.duckdb import DuckDBDatabase
+
+        return DuckDBDatabase(path)
+    raise CannotOpen("unreadable", f"cannot be opened: there is no reader for {backend.engine}")

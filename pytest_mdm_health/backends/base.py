@@ -1,0 +1,192 @@
+"""What every backend offers: a small read-only view of a database, and one exception for each way to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pytest_mdm_health.mdm.processes import Holder
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Why = Literal[
+    "missing",
+    "not-a-file",
+    "empty",
+    "wrong-format",
+    "truncated",
+    "locked",
+    "unreadable",
+    "damaged",
+    "newer-format",
+    "no-room",
+]
+How = Literal["immutable", "copy", "live", "attached"]
+Row = tuple[Any, ...]
+_DISTURBING = ("live", "attached")
+
+
+class CannotOpen(Exception):
+    """A database that cannot be opened.
+
+    Attributes:
+        code: one word for why.
+        reason: the same for a person, to follow the file's name in a sentence ("is a FIFO").
+        holders: for `locked`, the processes that hold it, as far as known.
+    """
+
+    def __init__(self, code: Why, reason: str, holders: tuple[Holder, ...] = ()) -> None:
+        super().__init__(code, reason, holders)
+        self.code, self.reason, self.holders = code, reason, holders
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class QueryFailed(Exception):
+    """A statement that the database could not answer; its text is one line.
+
+    Attributes:
+        damaged: whether the engine says that the file is damaged, rather than that the statement makes no sense.
+    """
+
+    def __init__(self, reason: str, damaged: bool = False) -> None:
+        super().__init__(reason, damaged)
+        self.damaged = damaged
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Unfinished(Exception):
+    """The integrity of a large database could not be verified in the time given."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name and its type as the database declares it."""
+
+    name: str
+    type: str
+
+
+class Database(Protocol):
+    """An open database, read-only.
+
+    Leaving it as a context manager hands it back: what others could have to wait for is closed at once, the rest
+    stays open for the next one who opens it.
+
+    """
+
+    @property
+    def engine(self) -> str:
+        """`sqlite` or `duckdb`."""
+
+    @property
+    def how(self) -> How:
+        """How it was opened.
+
+        `immutable`: nobody writes. `copy`: of it and of what lies beside it, because reading would change those.
+        `live`: beside others that have it open. `attached`: DuckDB, which refuses writers meanwhile.
+        """
+
+    @property
+    def surplus(self) -> int:
+        """Bytes of the file after the end of what belongs to the database."""
+
+    @property
+    def connection(self) -> Any:  # noqa: ANN401 - the engine's own
+        """The engine's own connection, for what this view does not offer."""
+
+    def tables(self) -> tuple[str, ...]:
+        """The names of all tables and views but the engine's own, sorted.
+
+        Raises:
+            QueryFailed: the catalogue cannot be read.
+        """
+
+    def columns(self, table: str) -> tuple[Column, ...]:
+        """The columns of a table in their order.
+
+        Raises:
+            QueryFailed: there is no such table, or the catalogue cannot be read.
+        """
+
+    def count(self, table: str) -> int:
+        """How many rows a table has.
+
+        Raises:
+            QueryFailed: there is no such table, or it cannot be read.
+        """
+
+    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
+        """What is wrong with the file, in sentences; a surplus after the end is the last of them. Empty: nothing.
+
+        Args:
+            complete: look at everything the engine can verify, rather than at what it can verify quickly.
+            within_s: give up after this many seconds.
+
+        Raises:
+            Unfinished: it would have taken longer.
+        """
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """The rows that a statement gives.
+
+        Raises:
+            QueryFailed: the engine refuses the statement, or what it needs cannot be read.
+        """
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be asked any more."""
+
+    def close(self) -> None:
+        """Close it and remove what was copied."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class HandedBack:
+    """What happens at the end of a `with` on a database, the same for all backends."""
+
+    how: How
+    _entered = 0
+
+    def __enter__(self) -> Self:
+        self._entered += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered -= 1
+        if not self._entered and self.how in _DISTURBING:
+            self.close()
+
+    def close(self) -> None:
+        """As `Database.close`."""
+        raise NotImplementedError
+
+
+def quote(identifier: str) -> str:
+    """A name as SQL takes it, whatever characters it has."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """An engine's message as one line, without its advice."""
+    line = str(error).strip().partition("\n")[0].strip() or type(error).__name__
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def surplus_sentence(surplus: int) -> str:
+    """What `integrity` says of bytes after the end."""
+    return f"{surplus} bytes after the end of the database do not belong to it"

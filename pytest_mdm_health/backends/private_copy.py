@@ -1,0 +1,79 @@
+"""A copy of a database and what lies beside it, in a private folder, to look at what reading would change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_mdm_health.backends.base import CannotOpen
+from pytest_mdm_health.mdm.files import Unreadable, open_regular
+
+_FICLONE = 0x40049409
+_SPARE = 64 * 1024 * 1024
+"""Bytes that must stay free on the temporary file system."""
+
+
+class PrivateCopy:
+    """Files copied under their own names into a folder of their own, which goes with it."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Copy these files.
+
+        Raises:
+            CannotOpen: there is no room for them, or one cannot be read.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-copy-", ignore_cleanup_errors=True)
+        try:
+            _need_room(files, Path(self._folder.name))
+            for file in files:
+                _copy(file, self.path_of(file))
+        except OSError as error:
+            self.remove()
+            raise CannotOpen("unreadable", f"cannot be copied: {error.strerror}") from error
+        except BaseException:
+            self.remove()
+            raise
+
+    def path_of(self, file: Path) -> Path:
+        """Where the copy of a file is."""
+        return Path(self._folder.name, file.name)
+
+    def remove(self) -> None:
+        """Remove the copy."""
+        self._folder.cleanup()
+
+
+def _need_room(files: Sequence[Path], folder: Path) -> None:
+    needed = sum(file.stat().st_size for file in files)
+    free = shutil.disk_usage(folder).free
+    if needed + _SPARE > free:
+        raise CannotOpen(
+            "no-room",
+            "can be read without changing it only from a copy, for which there is no room: "
+            f"{needed} bytes are needed and {free} are free in {folder.parent} (TMPDIR names another folder)",
+        )
+
+
+def _copy(source: Path, destination: Path) -> None:
+    try:
+        with open_regular(source) as reading, destination.open("xb") as writing:
+            if not _cloned(reading.fileno(), writing.fileno()):
+                shutil.copyfileobj(reading, writing, 1024 * 1024)
+    except Unreadable as error:
+        raise CannotOpen("unreadable", f"cannot be copied: {error}") from error
+
+
+def _cloned(source: int, destination: int) -> bool:
+    """Whether the file system could share the blocks instead of copying them."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(destination, _FICLONE, source)
+            return os.fstat(destination).st_size == os.fstat(source).st_size
+    return False
