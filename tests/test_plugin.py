@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -317,24 +319,26 @@ def test_bad_input_is_one_clear_line(health: Health, args: tuple[str, ...], line
     result.stderr.fnmatch_lines([f"ERROR: {line}".replace("[", "[[]") + "*"])
 
 
-def test_an_unreadable_home_is_one_clear_line(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        """
-        import os, pytest
+BECOMES_NOBODY = """
+import os, pytest
 
-        @pytest.hookimpl(tryfirst=True)
-        def pytest_configure():
-            if os.geteuid() == 0:
-                os.seteuid(65534)  # root can read everything
-        """
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        home = Path(folder) / "home"
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure():
+    if os.geteuid() == 0:
+        os.seteuid(65534)  # root can read everything
+"""
+
+
+def test_an_unreadable_home_is_one_clear_line() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, home = Path(name), Path(name) / "home"
+        folder.chmod(0o755)
         home.mkdir(mode=0o000)
-        result = pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "-p", "no:cacheprovider")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --mdm-home: {home} cannot be read: Permission denied"])
+        (folder / "conftest.py").write_text(BECOMES_NOBODY)
+        command = [sys.executable, "-m", "pytest", "--mdm-health", "--mdm-home", home, "-p", "no:cacheprovider"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert done.stderr.strip() == f"ERROR: --mdm-home: {home} cannot be read: Permission denied"
 
 
 def test_a_report_inside_the_home_is_refused(home: Path, health: Health) -> None:
