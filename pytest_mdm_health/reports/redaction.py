@@ -33,7 +33,8 @@ class Redactor:
 
     def everywhere(self, value: T) -> T:
         """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes."""
-        return _mapped(value, self.text)
+        cleaned: T = _mapped(value, self.text)
+        return cleaned
 
 
 def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
