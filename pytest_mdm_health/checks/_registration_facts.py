@@ -1,0 +1,131 @@
+"""What is known of one registration, its twin, and the data that both speak of: the facts of metadata-corruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_mdm_health.mdm.placement import Place
+from pytest_mdm_health.mdm.registration_schema import Refusal
+from pytest_mdm_health.model import Facts, Location
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """Something about the YAML text that keeps MDM from reading it, or from reading what was meant."""
+
+    code: str
+    message: str
+    line: int | None
+    column: int | None
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class YamlState:
+    """The YAML file.
+
+    Attributes:
+        file: the YAML file, else what lies there without one.
+        there: whether there is a YAML file.
+        readable: whether MDM can parse it into a mapping, a pointer followed.
+        empty: whether there is nothing in it.
+        pointer: for a pointer, the file that it leads to.
+        seen: whether MDM looks for a file of this name.
+        overlooked: further files of the same name that MDM does not look at.
+        where: line and column of fields in the file, or in the one that it points to.
+    """
+
+    file: str
+    there: bool
+    readable: bool
+    empty: bool
+    shape: str
+    pointer: str
+    seen: bool
+    overlooked: tuple[str, ...]
+    unread: tuple[Unread, ...]
+    missing: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    where: Mapping[str, tuple[int, int]]
+
+    def place(self, *fields: str) -> Location:
+        """Where the first of these fields stands that is in the file; else the file."""
+        lines = (self.where[field] for field in fields if field in self.where)
+        return Location(self.pointer or self.file, *next(lines, (None, None)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinState:
+    """The JSON copy: why it cannot be read, what MDM refuses in it, and where it says something else than the YAML."""
+
+    file: str
+    there: bool
+    usable: bool
+    problem: str
+    refused: tuple[str, ...]
+    differs: tuple[str, ...]
+    harmless: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataState:
+    """The data that is registered: on which backend, where, and what is really there."""
+
+    backend: str | None
+    real_engine: str | None
+    default_backend: str
+    default_from: str
+    place: Place | None
+    files: tuple[str, ...]
+    shared_with: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MissingColumn:
+    """A column that the registration names and that none of the tables has; `nearest` is spelled almost like it."""
+
+    field: str
+    column: str
+    tables: tuple[str, ...]
+    nearest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What the registration in force says of the dataset."""
+
+    name: str | None
+    version: str | None
+    odd_version: bool
+    odd_dates: tuple[tuple[str, str], ...]
+    tables: Mapping[str, str]
+    columns: Mapping[str, tuple[str, ...]]
+    missing_columns: tuple[MissingColumn, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataFacts(Facts):
+    """One dataset's registration as it stands, without the user and password of its connection.
+
+    Attributes:
+        in_force: the copy that MDM's API makes a dataset of: `yaml`, `json` or null.
+        root: the home.
+        registrations: the folder of the YAML files.
+        registered: whether there is a registration in any form.
+    """
+
+    name: str
+    root: str
+    registrations: str
+    registered: bool
+    in_force: str | None
+    yaml: YamlState
+    twin: TwinState
+    data: DataState
+    content: Content
+
+    @property
+    def usual_yaml(self) -> str:
+        """The YAML file that MDM looks for."""
+        return f"{self.registrations}/{self.name.lower()}.yaml"

@@ -1,0 +1,127 @@
+"""What metadata-corruption concludes from a registration as a file: its text, its fields, its name. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_mdm_health.checks import _registration_repairs as repairs
+from pytest_mdm_health.checks._registration_facts import MetadataFacts
+from pytest_mdm_health.mdm.registration_schema import Refusal
+from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
+
+FAIL, WARN = Severity.FAIL, Severity.WARN
+
+
+def unregistered(check: Check, facts: MetadataFacts) -> Finding:
+    """Data, or a JSON copy, without a YAML file."""
+    yaml = facts.usual_yaml
+    if not facts.registered:
+        lying = ", ".join(facts.data.files)
+        message = f"nothing registers {facts.name!r}, whose data lies in {lying}; MDM does not know of it"
+        text = f"Restore {yaml} from a backup, or register the sources again; move the data away if nobody needs it."
+        return check.finding("unregistered", WARN, message, Remedy(text), location=Location(facts.yaml.file))
+    works = "MDM's Python API still finds it" if facts.in_force else "MDM's Python API does not find it either"
+    message = f"{facts.name!r} has a {facts.twin.file} and no YAML file: `mdm dataset list` does not show it; {works}"
+    text = "Make the YAML file from its JSON copy." if facts.in_force else f"Restore {yaml} from a backup."
+    commands = repairs.yaml_from_twin(yaml, facts.twin.file, there=False) if facts.in_force else ()
+    return check.finding("unregistered", FAIL, message, Remedy(text, commands), location=Location(facts.twin.file))
+
+
+def of_text(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
+    """The YAML file as a text."""
+    yaml = facts.yaml
+    file = yaml.pointer or yaml.file
+    if yaml.there and yaml.shape == "pointer" and not yaml.readable:
+        message = f"the registration points to {yaml.pointer or 'nowhere'}, which cannot be read"
+        text = "Correct `path`, or put the dataset's folder with its dataset.yaml back to where it points."
+        yield check.finding("broken-pointer", FAIL, message, Remedy(text), location=yaml.place("path"))
+    for unread in yaml.unread:
+        place = Location(file, unread.line, unread.column)
+        if unread.code == "duplicate-key":
+            message = f"`{unread.key}` is there twice; MDM takes the last without a word"
+            remedy = Remedy("Delete the line that is not meant.")
+            yield check.finding("duplicate-key", WARN, message, remedy, location=place, subject=unread.key)
+        elif not yaml.readable and yaml.shape != "pointer":
+            code = unread.code if unread.code in {"syntax", "encoding"} else "unreadable"
+            message = f"{file}: {unread.message}; {_consequence(facts)}"
+            yield check.finding(code, FAIL, message, _from_twin(facts), location=place)
+    if yaml.there and not yaml.readable and not yaml.unread and yaml.shape != "pointer":
+        holds = "is empty" if yaml.empty else "holds no fields with values"
+        message = f"{file} {holds}; {_consequence(facts)}"
+        yield check.finding("not-a-mapping", FAIL, message, _from_twin(facts), location=Location(file))
+
+
+def of_fields(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
+    """Fields that are missing from the YAML mapping or hold what MDM refuses."""
+    if not facts.yaml.readable:
+        return
+    place = Location(facts.yaml.pointer or facts.yaml.file)
+    for field in facts.yaml.missing:
+        message = f"`{field}` is missing; {_consequence(facts)}"
+        yield check.finding("missing-field", FAIL, message, _missing_field(facts, field), location=place, subject=field)
+    for refusal in facts.yaml.refused:
+        message = f"`{refusal.field}` takes {refusal.takes}, not {refusal.got}; {_consequence(facts)}"
+        severity = WARN if facts.in_force == "json" else FAIL
+        location = facts.yaml.place(refusal.field)
+        remedy = _refused(refusal, location)
+        yield check.finding("field-type", severity, message, remedy, location=location, subject=refusal.field)
+
+
+def of_names(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
+    """The name of the file against the name inside it and against what MDM looks for."""
+    yaml, inside = facts.yaml, facts.content.name
+    if yaml.readable and inside is not None and inside != facts.name.lower():
+        severity = WARN if inside.lower() == facts.name.lower() else FAIL
+        message = f"the file is called {facts.name!r} and the name inside is {inside!r}: "
+        message += "MDM lists the one and opens the other"
+        commands = repairs.field_set("name", facts.name.lower(), yaml.pointer or yaml.file, indented=False)
+        remedy = Remedy("Let `name` say what the file is called, in lower case.", commands)
+        yield check.finding("name-differs", severity, message, remedy, location=yaml.place("name"))
+    if yaml.there and not yaml.seen:
+        yield _not_seen(check, facts)
+    for file in yaml.overlooked:
+        message = f"MDM looks for {facts.usual_yaml} and never at {file}"
+        remedy = Remedy("Compare the two and put this one away.", repairs.renamed(file, f"{file}{repairs.KEPT}"))
+        yield check.finding("not-seen", WARN, message, remedy, location=Location(file), subject=file)
+
+
+def _not_seen(check: Check, facts: MetadataFacts) -> Finding:
+    file, wanted = facts.yaml.file, facts.usual_yaml
+    capitals = file.endswith(".yaml")  # MDM's commands take a name as it is given, its API in lower case
+    who = "MDM's Python API" if capitals else "MDM"
+    message = f"{who} looks for {wanted} and never at {file}"
+    remedy = Remedy("Give the file the name that MDM looks for.", repairs.renamed(file, wanted))
+    severity = WARN if capitals and facts.in_force else FAIL
+    return check.finding("not-seen", severity, message, remedy, location=Location(file))
+
+
+def _consequence(facts: MetadataFacts) -> str:
+    if facts.in_force == "yaml":
+        return "MDM takes the file all the same"
+    if facts.in_force is None:
+        return "MDM's Python API cannot make a dataset of it"
+    commands = "go on reading this file" if facts.yaml.readable else "do not know the dataset"
+    return f"MDM's commands {commands}, its Python API silently reads {facts.twin.file} instead"
+
+
+def _from_twin(facts: MetadataFacts) -> Remedy:
+    if not facts.twin.usable:
+        return Remedy("Correct the file, restore it from a backup, or register the dataset's sources again.")
+    text = "Correct the file, or make it anew from its JSON copy (what `mdm dataset update` changed is not in there)."
+    return Remedy(text, repairs.yaml_from_twin(facts.yaml.file, facts.twin.file))
+
+
+def _missing_field(facts: MetadataFacts, field: str) -> Remedy:
+    if facts.twin.usable and facts.yaml.shape != "flat" and field not in facts.twin.refused:
+        return _from_twin(facts)
+    return Remedy(
+        f"Add `{field}` to {facts.yaml.pointer or facts.yaml.file}, as in the registration of another dataset."
+    )
+
+
+def _refused(refusal: Refusal, location: Location) -> Remedy:
+    line = f" in line {location.line}" if location.line else ""
+    text = f"Write {refusal.takes} for `{refusal.field}`{line} of {location.file}."
+    if refusal.field == "description" and refusal.got == "a mapping":
+        text += " `mdm dataset update` of MDM 0.1.0 puts all that it is given there."
+    return Remedy(f"{text} A text that looks like a number needs quotes." if "number" in refusal.got else text)

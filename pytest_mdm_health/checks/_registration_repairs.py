@@ -1,0 +1,62 @@
+"""Commands that repair a registration. Each keeps what it changes beside it, under a name that MDM does not read."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+KEPT = ".before"
+_TO_JSON = (
+    "import json, sys, yaml; yaml_file, json_file = sys.argv[1:]; "
+    "json.dump(yaml.safe_load(open(yaml_file)), open(json_file, 'w'), indent=2, default=str)"
+)
+
+
+def yaml_from_twin(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
+    """Make the YAML file from its JSON copy, which every YAML reader reads as it is."""
+    keep = (f"mv -- {_quoted(yaml)} {_quoted(yaml + KEPT)}",) if there else ()
+    return (*keep, f"cp -- {_quoted(twin)} {_quoted(yaml)}")
+
+
+def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
+    """Write the JSON copy anew from the YAML file, with a Python that has PyYAML, such as MDM's."""
+    keep = (f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}",) if there else ()
+    return (*keep, f"python3 -c {_quoted(_TO_JSON)} {_quoted(yaml)} {_quoted(twin)}")
+
+
+def field_set(field: str, value: str, yaml: str, twin: str = "", *, indented: bool = True) -> tuple[str, ...]:
+    """Give a field a new value where it stands on a line of its own, in the YAML file and in its JSON copy."""
+    key, new = _pattern(field), _replacement(json.dumps(value, ensure_ascii=False))  # as it is in YAML too
+    indent = r"\( *\)" if indented else r"\(\)"
+    commands = [_sed(rf"s#^{indent}{key}:.*#\1{_replacement(field)}: {new}#", yaml)]
+    if twin:
+        commands.append(_sed(rf's#"{key}": *"[^"]*"#"{_replacement(field)}": {new}#', twin))
+    return tuple(commands)
+
+
+def renamed(old: str, new: str) -> tuple[str, ...]:
+    """Give a file another name, unless there is one of that name."""
+    return (f"mv -n -- {_quoted(old)} {_quoted(new)}",)
+
+
+def mdm(home: str, *words: str, **variables: str) -> str:
+    """A command of MDM's on this home, with these environment variables."""
+    setting = " ".join(f"{name}={_quoted(value)}" for name, value in {"MDM_HOME_DIR": home, **variables}.items())
+    return f"{setting} mdm {shlex.join(words)}"
+
+
+def _sed(script: str, file: str) -> str:
+    return f"sed -i{KEPT} {_quoted(script)} {_quoted(file)}"
+
+
+def _quoted(text: str) -> str:
+    return shlex.quote(text)
+
+
+def _pattern(text: str) -> str:
+    return re.sub(r"([\\.*\[\]^$#])", r"\\\1", text)
+
+
+def _replacement(text: str) -> str:
+    return re.sub(r"([\\&#])", r"\\\1", text)

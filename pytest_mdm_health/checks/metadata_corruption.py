@@ -1,0 +1,104 @@
+"""The registration of a dataset is damaged, contradicts itself, or does not fit the data.
+
+Symptoms
+--------
+`KeyError` (such as `KeyError: 'backend'`) on properties of a dataset; listings and details that tell different
+stories; a dataset that registers without complaint and then cannot be used; "uses 'duckdb' backend, but current
+backend is 'sqlite'"; a dataset that is missing from `mdm dataset list` though its files are there.
+
+Causes
+------
+A registration that was edited by hand, cut off in the middle, saved in another encoding, or written by another
+generation of MDM. A home that was copied, moved or restored, whose registrations go on pointing at the place it came
+from. A registration that was interrupted, so that the data is there and nothing knows of it. A changed default
+backend.
+
+MDM keeps every registration twice: `config/datasets/<name>.yaml`, which it reads first, and `dataset_info.json` in
+the dataset's folder. When no dataset can be made of the YAML file, MDM's Python API takes the JSON copy and only its
+log says so, while its commands read nothing but the YAML file. So one field of the wrong type is enough for both to
+disagree.
+
+Diagnosis
+---------
+Look at the YAML file: a full registration has at least `name`, `database` with `backend` and `path`, and `tables`;
+the guide's short one `name`, `path`, `created_at`, `backend` and `version`. Compare it with `dataset_info.json`. Let
+MDM build its model from it: `mdm.models.dataset.DatasetInfo(**data)`. See whether `database.path` lies in this home.
+
+Solutions
+---------
+Make the damaged copy anew from the good one: JSON is valid YAML, so `dataset_info.json` copied over the YAML file is
+a registration again. With neither copy usable, restore them from a backup, or register the dataset's sources again.
+The guide's `scripts/rebuild_metadata.py` is part of no released MDM.
+
+Findings
+--------
+* `syntax` (fail): the YAML file breaks off or is no YAML; MDM's commands do not know the dataset.
+* `encoding` (fail): the YAML file is not UTF-8, or holds characters that YAML forbids.
+* `unreadable` (fail): no file of a few kilobytes that can be read stands where the YAML file belongs.
+* `not-a-mapping` (fail): the YAML file is empty or holds something else than fields with values.
+* `duplicate-key` (warn): a field is there twice; MDM silently takes the last.
+* `broken-pointer` (fail): the registration points to a folder that holds no `dataset.yaml` to read.
+* `missing-field` (fail): a field is not there that a registration of its shape cannot do without.
+* `field-type` (fail/warn): MDM refuses a field's value, and with it the whole file; a warning while the JSON copy
+  steps in.
+* `name-differs` (fail/warn): the name inside is another than that of the file; a warning if only letter case differs.
+* `not-seen` (fail/warn): MDM does not look at a file of this name (`.yml`, capital letters); a warning while another
+  copy is read in its stead.
+* `unregistered` (fail/warn): there is data without a YAML registration; a warning if nothing shows that there ever
+  was one.
+* `unknown-backend` (fail): MDM has no backend of that name.
+* `wrong-engine` (fail): the data is not of the engine that is registered.
+* `other-default` (fail): MDM's commands refuse datasets that are not on the default backend.
+* `missing-data` (fail): the registered file is not there, or is no file.
+* `path-elsewhere` (fail/warn): the registration points out of this home, as it does in a copied one; a warning for
+  data that was deliberately put somewhere else.
+* `relative-path` (warn): MDM finds the data only when it is started in one certain folder.
+* `shared-data` (warn): two registrations lay claim to the same data; what one of them changes, changes the other.
+* `missing-column` (fail): the target, id, time or group column is in none of the tables.
+* `odd-date` (warn): a date cannot be right.
+* `odd-version` (note): the version is no version.
+* `damaged-twin` (warn): the JSON copy cannot be used, so nothing steps in for the YAML file.
+* `twins-disagree` (warn/note): the two copies say different things; a note for what `mdm dataset update` leaves
+  behind.
+* `no-twin` (note): there is no JSON copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.checks import _registration_form as form
+from pytest_mdm_health.checks import _registration_truth as truth
+from pytest_mdm_health.checks._registration_facts import MetadataFacts
+from pytest_mdm_health.checks._registration_look import gather
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.model import Check, Finding, Kind
+
+CHECK = Check(
+    id="metadata-corruption",
+    issue="7.2",
+    title="Damaged or contradictory dataset registration",
+    per=Kind.DATASET,
+    tags=("registration", "metadata"),
+)
+
+
+def observe(mdm_dataset: Dataset, mdm_home: Home, mdm_config: Settings, mdm_backend: Backend | None) -> MetadataFacts:
+    """Read both copies of the registration and look at what they speak of."""
+    return gather(mdm_dataset, mdm_home, mdm_config, mdm_backend)
+
+
+def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
+    """What is wrong with the registration, from the file as such to what it says."""
+    if not facts.yaml.there:
+        yield form.unregistered(CHECK, facts)
+    yield from form.of_text(CHECK, facts)
+    yield from form.of_fields(CHECK, facts)
+    yield from form.of_names(CHECK, facts)
+    yield from truth.of_backend(CHECK, facts)
+    yield from truth.of_place(CHECK, facts)
+    yield from truth.of_content(CHECK, facts)
+    yield from truth.of_twin(CHECK, facts)

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+CHECK = "metadata-corruption"
+Examine = Callable[..., Result]
+Change = Callable[[Path], object]
+
+
+def yaml_file(home: Path, name: str = "shop") -> Path:
+    return home / "config" / "datasets" / f"{name}.yaml"
+
+
+def twin_file(home: Path, name: str = "shop") -> Path:
+    return home / "datasets" / name / "dataset_info.json"
+
+
+def rewrite(file: Path, pattern: str, replacement: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    changed = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    assert changed != text
+    file.write_text(changed, encoding="utf-8")
+
+
+def in_yaml(pattern: str, replacement: str) -> Change:
+    return lambda home: rewrite(yaml_file(home), pattern, replacement)
+
+
+def in_both(pattern: str, replacement: str) -> Change:
+    def change(home: Path) -> None:
+        rewrite(yaml_file(home), pattern, replacement)
+        rewrite(twin_file(home), pattern, replacement)
+
+    return change
+
+
+def all_of(*changes: Change) -> Change:
+    def change(home: Path) -> None:
+        for each in changes:
+            each(home)
+
+    return change
+
+
+def register_away(home: Path) -> None:
+    (home / "away").mkdir()
+    data = json.loads(twin_file(home).read_text(encoding="utf-8"))
+    (home / "away" / "dataset.yaml").write_text(yaml.safe_dump(data))
+
+
+def register_twice(home: Path) -> None:
+    second = yaml_file(home, "store")
+    shutil.copy(yaml_file(home), second)
+    rewrite(second, "^name: shop", "name: store")
+
+
+def lose_the_folder(home: Path) -> None:
+    (home / "elsewhere").mkdir()
+    (home / "elsewhere" / "shop.yaml").write_bytes(yaml_file(home).read_bytes())
+    yaml_file(home).unlink()
+
+
+def make_fifo(home: Path) -> None:
+    yaml_file(home).unlink()
+    os.mkfifo(yaml_file(home))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to damage the registration of the dataset `shop`, and what repairs it if no command does."""
+
+    code: str
+    severity: Severity
+    damage: Change
+    repair: Change | None = None
+    label: str = ""
+
+
+def fail(code: str, damage: Change, repair: Change | None = None, label: str = "") -> Case:
+    return Case(code, Severity.FAIL, damage, repair, label)
+
+
+def warn(code: str, damage: Change, repair: Change | None = None, label: str = "") -> Case:
+    return Case(code, Severity.WARN, damage, repair, label)
+
+
+def note(code: str, damage: Change, repair: Change | None = None, label: str = "") -> Case:
+    return Case(code, Severity.NOTE, damage, repair, label)
+
+
+CASES = (
+    fail("metadata-corruption.syntax", in_yaml(r"(registered_at: '2026)[\s\S]*", r"\1"), label="cut-off"),
+    fail("metadata-corruption.syntax", in_yaml("^tables:$", "\ttables: ["), label="tab"),
+    fail(
+        "metadata-corruption.encoding", lambda home: yaml_file(home).write_bytes(b"name: shop\ndescription: caf\xe9\n")
+    ),
+    fail("metadata-corruption.unreadable", make_fifo),
+    fail("metadata-corruption.unreadable", lambda home: yaml_file(home).write_text("[" * 5000), label="nested"),
+    fail("metadata-corruption.not-a-mapping", lambda home: yaml_file(home).write_text(""), label="empty"),
+    fail("metadata-corruption.not-a-mapping", lambda home: yaml_file(home).write_text("- shop\n"), label="list"),
+    warn(
+        "metadata-corruption.duplicate-key",
+        in_yaml(r"\Z", "version: 1.0.0\n"),
+        in_yaml(r"version: 1.0.0\n\Z", ""),
+    ),
+    fail(
+        "metadata-corruption.broken-pointer",
+        lambda home: yaml_file(home).write_text(f"path: {home}/away\n"),
+        register_away,
+    ),
+    fail("metadata-corruption.missing-field", in_yaml(r"^  backend: sqlite\n", ""), label="backend"),
+    fail("metadata-corruption.missing-field", in_yaml(r"^name: shop\n", ""), label="name"),
+    fail("metadata-corruption.missing-field", in_yaml(r"^  path: .*\n", ""), label="path"),
+    warn(
+        "metadata-corruption.field-type",
+        in_yaml("^version: .*", "version: 1.0"),
+        in_yaml("^version: .*", "version: '1.0'"),
+    ),
+    fail(
+        "metadata-corruption.field-type",
+        all_of(in_yaml("^tags: .*", "tags: old"), lambda home: twin_file(home).unlink()),
+        in_yaml("^tags: .*", "tags: [old]"),
+        label="without-twin",
+    ),
+    fail("metadata-corruption.name-differs", in_yaml("^name: shop", "name: store")),
+    warn("metadata-corruption.name-differs", in_yaml("^name: shop", "name: Shop"), label="case"),
+    fail("metadata-corruption.not-seen", lambda home: yaml_file(home).rename(yaml_file(home).with_suffix(".yml"))),
+    warn(
+        "metadata-corruption.not-seen",
+        lambda home: shutil.copy(yaml_file(home), yaml_file(home).with_suffix(".yml")),
+        label="beside",
+    ),
+    fail("metadata-corruption.unregistered", lambda home: yaml_file(home).unlink(), label="twin-left"),
+    warn(
+        "metadata-corruption.unregistered",
+        all_of(lose_the_folder, lambda home: twin_file(home).unlink()),
+        lambda home: shutil.copy(home / "elsewhere" / "shop.yaml", yaml_file(home)),
+        label="data-left",
+    ),
+    fail("metadata-corruption.unknown-backend", in_both(r"sqlite(\"?,?)$(?!\.)", r"sqlite3\1")),
+    fail("metadata-corruption.wrong-engine", in_both(r"(backend\"?: \"?)sqlite", r"\1duckdb")),
+    fail(
+        "metadata-corruption.other-default",
+        lambda home: rewrite(home / "mdm.yaml", "default_backend: sqlite", "default_backend: duckdb"),
+        lambda home: rewrite(home / "mdm.yaml", "default_backend: duckdb", "default_backend: sqlite"),
+    ),
+    fail(
+        "metadata-corruption.missing-data",
+        lambda home: (home / "datasets" / "shop" / "shop.sqlite").rename(home / "datasets" / "shop" / "x.db"),
+        label="renamed",
+    ),
+    fail(
+        "metadata-corruption.missing-data",
+        lambda home: (home / "datasets" / "shop" / "shop.sqlite").rename(home / "kept"),
+        lambda home: (home / "kept").rename(home / "datasets" / "shop" / "shop.sqlite"),
+        label="gone",
+    ),
+    fail(
+        "metadata-corruption.path-elsewhere",
+        in_both(r"(path\"?: \"?)/.*/datasets/shop", r"\1/old/home/datasets/shop"),
+        label="missing",
+    ),
+    warn("metadata-corruption.relative-path", in_both(r"(path\"?: \"?)/.*/datasets/shop", r"\1datasets/shop")),
+    warn("metadata-corruption.shared-data", register_twice, lambda home: yaml_file(home, "store").unlink()),
+    fail(
+        "metadata-corruption.missing-column",
+        in_yaml("^target_column: churn", "target_column: churned"),
+        in_yaml("^target_column: churned", "target_column: churn"),  # as `mdm dataset update --target` does
+        label="target",
+    ),
+    fail("metadata-corruption.missing-column", in_yaml("^- id$", "- ID"), in_yaml("^- ID$", "- id"), label="id"),
+    fail(
+        "metadata-corruption.missing-column",
+        in_yaml("^time_column: null", "time_column: when"),
+        in_yaml("^time_column: when", "time_column: signup"),
+        label="time",
+    ),
+    warn(
+        "metadata-corruption.odd-date",
+        in_yaml("^registered_at: .*", "registered_at: '1970-01-01T00:00:00+00:00'"),
+        in_yaml("^registered_at: .*", "registered_at: '2026-01-31T12:00:00+00:00'"),
+    ),
+    note(
+        "metadata-corruption.odd-version",
+        in_yaml("^version: .*", "version: latest"),
+        in_yaml("^version: .*", "version: 1.0.0"),
+    ),
+    warn("metadata-corruption.damaged-twin", lambda home: twin_file(home).write_text('{"name": "shop", ')),
+    warn(
+        "metadata-corruption.twins-disagree",
+        lambda home: rewrite(twin_file(home), '"train": "train"', '"train": "old"'),
+    ),
+    note("metadata-corruption.no-twin", lambda home: twin_file(home).unlink()),
+)
+
+
+def codes(result: Result) -> set[str]:
+    return {finding.code for finding in result.findings}
+
+
+def the(code: str, result: Result) -> Finding:
+    found = [finding for finding in result.findings if finding.code == f"{CHECK}.{code}"]
+    assert found, [finding.message for finding in result.findings]
+    return found[0]
+
+
+def apply(finding: Finding) -> None:
+    """Do what the finding says, as a person would: copy its commands to a shell that finds this Python."""
+    commands = [command for command in finding.remedy.commands if not command.startswith("MDM_")]
+    assert commands
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", "\n".join(commands)], check=True, env={**os.environ, "PATH": path}, timeout=60)
+
+
+def test_a_healthy_home_has_sound_registrations(make_home: Callable[..., Path], examine: Examine) -> None:
+    for name in ("mdm-1.0.6-sqlite", "mdm-1.0.6-duckdb"):
+        home = make_home(name, name)
+        for dataset in ("big", "breast_cancer", "shop", "wine"):
+            result = examine(CHECK, home, dataset)
+            assert (result.status, result.reason) == (Status.PASS, ""), result.findings
+            assert result.examined == 3
+            assert codes(result) <= {f"{CHECK}.twins-disagree"}
+
+
+def test_what_update_left_in_a_healthy_home_is_a_note(home: Path, examine: Examine) -> None:
+    finding = the("twins-disagree", examine(CHECK, home, "shop"))
+    assert finding.severity is Severity.NOTE
+    assert finding.evidence["fields"] == ["description", "last_updated_at"]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_the_description_that_mdm_0_1_0_writes_as_a_mapping_is_a_warning(
+    make_home: Callable[..., Path], examine: Examine, engine: str
+) -> None:
+    home = make_home(f"mdm-0.1.0-{engine}")
+    assert [examine(CHECK, home, name).status for name in ("big", "breast_cancer", "wine")] == [Status.PASS] * 3
+    result = examine(CHECK, home, "shop")
+    finding = the("field-type", result)
+    assert result.status is Status.WARN
+    assert (finding.subject, finding.location and finding.location.line) == ("description", 3)
+    assert f"silently reads {twin_file(home)} instead" in finding.message
+    rewrite(yaml_file(home), r"^description:\n  description: (.*)", r"description: \1")
+    assert examine(CHECK, home, "shop").status is Status.PASS
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and shells are POSIX")
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.code.partition('.')[2]}{case.label and '-' + case.label}"
+)
+def test_a_damaged_registration_is_found_and_a_repaired_one_is_not(home: Path, examine: Examine, case: Case) -> None:
+    case.damage(home)
+    result = examine(CHECK, home, "shop")
+    finding = next((each for each in result.findings if each.code == case.code), None)
+    assert finding is not None, result
+    assert finding.severity is case.severity
+    if case.repair is not None:
+        case.repair(home)
+    else:
+        apply(finding)
+    assert case.code not in codes(examine(CHECK, home, "shop")), "repaired"
+
+
+def test_a_copied_home_that_points_at_the_old_place_is_a_failure_that_says_so(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    copy = tmp_path / "it's a & copy # 2"
+    shutil.copytree(home, copy)
+    finding = the("path-elsewhere", examine(CHECK, copy, "shop"))
+    assert finding.severity is Severity.FAIL
+    assert f"points out of this home, to {home}" in finding.message
+    assert "goes on reading and writing" in finding.message
+    assert finding.evidence["other_home"] == str(home)
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line) == (str(yaml_file(copy)), 11)
+    apply(finding)
+    assert examine(CHECK, copy, "shop").status is Status.PASS
+
+
+def test_a_home_that_is_reached_by_a_link_lies_where_it_is(home: Path, tmp_path: Path, examine: Examine) -> None:
+    (tmp_path / "link").symlink_to(home)
+    assert examine(CHECK, tmp_path / "link", "shop").status is Status.PASS
+
+
+def test_data_that_was_put_somewhere_else_on_purpose_is_a_warning(home: Path, tmp_path: Path, examine: Examine) -> None:
+    shutil.move(home / "datasets" / "shop" / "shop.sqlite", tmp_path / "big-disk.sqlite")
+    in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", rf"\1{tmp_path}/big-disk.sqlite")(home)
+    finding = the("path-elsewhere", examine(CHECK, home, "shop"))
+    assert finding.severity is Severity.WARN
+
+
+def test_both_copies_unusable_is_a_failure_without_a_command_that_would_not_help(home: Path, examine: Examine) -> None:
+    yaml_file(home).write_text("name: [")
+    twin_file(home).write_text("{")
+    result = examine(CHECK, home, "shop")
+    assert "cannot make a dataset of it" in the("syntax", result).message
+    assert the("syntax", result).remedy.commands == ()
+
+
+def test_the_default_backend_from_a_variable_is_named(home: Path, examine: Examine) -> None:
+    result = examine(CHECK, home, "shop", environ={"MDM_DATABASE_DEFAULT_BACKEND": "duckdb"})
+    assert "(from MDM_DATABASE_DEFAULT_BACKEND)" in the("other-default", result).message
+
+
+def test_a_wrong_engine_is_one_cause_and_not_also_another_default(home: Path, examine: Examine) -> None:
+    in_both(r"(backend\"?: \"?)sqlite", r"\1duckdb")(home)
+    assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop"))
+
+
+def test_a_change_of_the_target_without_an_update_is_more_than_a_note(home: Path, examine: Examine) -> None:
+    rewrite(yaml_file(home), "^target_column: churn", "target_column: qty")
+    assert the("twins-disagree", examine(CHECK, home, "shop")).severity is Severity.NOTE
+    rewrite(yaml_file(home), "^last_updated_at: .*", "last_updated_at: null")
+    assert the("twins-disagree", examine(CHECK, home, "shop")).severity is Severity.WARN
+
+
+def test_a_missing_column_comes_with_the_one_that_is_meant(home: Path, examine: Examine) -> None:
+    rewrite(yaml_file(home), "^target_column: churn", "target_column: Churn")
+    finding = the("missing-column", examine(CHECK, home, "shop"))
+    assert "'Churn', which is not in train; there is 'churn'" in finding.message
+    assert finding.remedy.commands == (f"MDM_HOME_DIR={home} mdm dataset update shop --target churn",)
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard", "full"])
+def test_a_database_that_cannot_be_opened_is_a_gap(home: Path, examine: Examine, depth: str) -> None:
+    (home / "datasets" / "shop" / "shop.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    result = examine(CHECK, home, "shop", depth=depth)
+    assert result.status is Status.PASS
+    assert "the columns could not be compared: the database" in result.reason
+
+
+def test_columns_that_changed_in_the_database_are_noticed(home: Path, examine: Examine) -> None:
+    connection = sqlite3.connect(home / "datasets" / "shop" / "shop.sqlite")
+    with connection:
+        connection.execute("ALTER TABLE train RENAME COLUMN churn TO churned")
+    connection.close()
+    assert "there is 'churned'" in the("missing-column", examine(CHECK, home, "shop")).message
+
+
+def test_a_flat_registration_as_the_guide_has_it_is_sound(home: Path, examine: Examine) -> None:
+    data = home / "datasets" / "shop" / "shop.sqlite"
+    flat = {"name": "shop", "path": str(data), "created_at": "2026-01-31", "backend": "sqlite", "version": "1.0.0"}
+    yaml_file(home).write_text(yaml.safe_dump(flat))
+    assert examine(CHECK, home, "shop").status is Status.PASS
+    yaml_file(home).write_text(yaml.safe_dump({**flat, "path": str(data.parent)}))
+    assert examine(CHECK, home, "shop").status is Status.PASS
+    del flat["backend"]
+    yaml_file(home).write_text(yaml.safe_dump(flat))
+    assert the("missing-field", examine(CHECK, home, "shop")).subject == "backend"
+
+
+def test_a_pointer_to_the_folder_of_the_dataset_is_sound(home: Path, examine: Examine) -> None:
+    data = json.loads(twin_file(home).read_text(encoding="utf-8"))
+    data["database"]["type"] = data["database"].pop("backend")
+    (home / "datasets" / "shop" / "dataset.yaml").write_text(yaml.safe_dump(data))
+    yaml_file(home).write_text(f"path: {home}/datasets/shop\n")
+    assert examine(CHECK, home, "shop").status is Status.PASS
+    rewrite(home / "datasets" / "shop" / "dataset.yaml", "^target_column: churn", "target_column: nothing")
+    finding = the("missing-column", examine(CHECK, home, "shop"))
+    assert finding.location is not None
+    assert finding.location.file == str(home / "datasets" / "shop" / "dataset.yaml")
+
+
+def test_a_password_is_in_no_part_of_the_result(home: Path, examine: Examine) -> None:
+    connection = {"backend": "postgresql", "host": "db", "user": "u", "password": "hunter2", "database": "mdm_shop"}
+    data = {"name": "shop", "database": connection, "tables": {"train": "train"}, "description": 7}
+    yaml_file(home).write_text(yaml.safe_dump(data))
+    twin_file(home).write_text(json.dumps({**data, "database": {**connection, "password": "hunter3"}}))
+    result = examine(CHECK, home, "shop")
+    assert {f"{CHECK}.field-type", f"{CHECK}.other-default"} <= codes(result)
+    assert "hunter" not in repr(result)
+
+
+def test_names_with_quotes_and_line_breaks_do_no_harm(home: Path, examine: Examine) -> None:
+    name = "o'ne $(touch x)\nline"
+    (home / "config" / "datasets" / f"{name}.yaml").write_text("name: [")
+    assert the("syntax", examine(CHECK, home, name)).severity is Severity.FAIL
+
+
+def test_looking_leaves_no_trace(each_home: Path, examine: Examine, tree: Callable[[Path], object]) -> None:
+    before = tree(each_home)
+    for dataset in ("big", "breast_cancer", "shop", "wine"):
+        examine(CHECK, each_home, dataset)
+    assert tree(each_home) == before
