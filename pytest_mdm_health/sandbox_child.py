@@ -13,6 +13,7 @@ import io
 import os
 import pickle
 import queue
+import shutil
 import struct
 import sys
 import threading
@@ -69,6 +70,7 @@ def write_frame(stream: BinaryIO, frame: bytes) -> None:
 def _listen(requests: BinaryIO, calls: queue.SimpleQueue[bytes]) -> None:
     while (frame := read_frame(requests)) is not None:
         calls.put(frame)
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # this child's own, see sandbox.py
     os._exit(0)  # the parent is gone: nobody waits for what is still under way
 
 

@@ -124,7 +124,7 @@ def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             from pytest_mdm_health.sandbox import Sandbox
 
             sandbox = Sandbox()
-            print(sandbox.call("os:getpid", timeout_s=30), flush=True)
+            print(sandbox.call("os:getpid", timeout_s=30), sandbox.call("os:getcwd", timeout_s=30), flush=True)
             sandbox.call("time:sleep", 600, timeout_s=600)
             """
         )
@@ -134,10 +134,12 @@ def test_the_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         [sys.executable, script], stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": root}
     ) as parent:
         assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
+        pid, folder = parent.stdout.readline().split()
+        child = psutil.Process(int(pid))
         parent.kill()
         child.wait(30)
     assert not child.is_running()
+    assert not Path(folder).exists()
 
 
 def test_modules_in_the_current_folder_do_not_shadow_ours(
