@@ -1,0 +1,141 @@
+"""MDM's own commands, run for real in an interpreter that has a small MDM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from pytest_mdm_health.checks.system_check import listed
+from pytest_mdm_health.model import Result, Status
+
+
+class Examine(Protocol):
+    def __call__(self, check: str, home: Path, **options: object) -> Result: ...
+
+
+class MakePython(Protocol):
+    def __call__(self, files: dict[str, str]) -> Path: ...
+
+
+TYPER = """
+class _Command:
+    def __init__(self, commands=None): self.commands = commands
+def get_command(app): return app
+"""
+MAIN = """
+import json, os, pathlib, sys, time
+from typer.main import _Command
+COMMANDS = {commands!r}
+
+def tree(names):
+    root = _Command({{}})
+    for name in names:
+        group = root
+        *front, last = name.split()
+        for part in front:
+            group = group.commands.setdefault(part, _Command({{}}))
+        group.commands[last] = _Command()
+    return root
+
+app = tree(COMMANDS)
+home = pathlib.Path(os.environ["MDM_HOME_DIR"])
+
+def list_datasets():
+    return [{{"name": file.stem}} for file in sorted((home / "config" / "datasets").glob("*.yaml"))]
+
+def main():
+    words = " ".join(word for word in sys.argv[1:] if not word.startswith("-"))
+    (home / "logs" / "mdm.log").write_text("MDM was here")
+    exec(next(code for name, code in COMMANDS.items() if words.startswith(name)))
+"""
+LIST = "print('Loading…'); print(json.dumps(list_datasets(), indent=2))"
+
+
+def an_mdm(make_python: MakePython, **commands: str) -> Path:
+    named = {name.replace("_", " "): code for name, code in {"dataset_list": LIST, **commands}.items()}
+    files = {
+        "mdm/cli/main.py": MAIN.format(commands=named),
+        "typer/__init__.py": "",
+        "typer/main.py": TYPER,
+    }
+    return make_python(files)
+
+
+def codes(result: Result) -> list[tuple[str, str]]:
+    return [(finding.code, finding.subject) for finding in result.findings]
+
+
+def test_a_healthy_home_is_listed_as_it_is_on_disk(
+    examine: Examine, home: Path, make_python: MakePython, tree: Callable[[Path], object]
+) -> None:
+    before = tree(home)
+    result = examine("system-check", home, python=str(an_mdm(make_python, config_validate="print('fine')")))
+    assert (result.status, result.examined, codes(result)) == (Status.PASS, 2, [])
+    assert result.facts["listed"] == ["big", "breast_cancer", "shop", "wine"]
+    assert "the installed MDM has no `mdm storage test`" in result.reason
+    assert tree(home) == before
+
+
+def test_without_an_installed_mdm_it_is_skipped_with_the_option_to_give(examine: Examine, home: Path) -> None:
+    result = examine("system-check", home)
+    assert result.status is Status.SKIP
+    assert "--mdm-python" in result.reason
+
+
+def test_a_command_that_ends_with_an_error_is_named_with_its_last_lines(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
+    broken = an_mdm(make_python, storage_test="print('no such backend, password=hunter2'); sys.exit(3)")
+    result = examine("system-check", home, python=str(broken))
+    (finding,) = result.findings
+    assert finding.code == "system-check.command-failed"
+    assert "storage test --verbose" in finding.message
+    assert "ended with exit code 3" in finding.message
+    assert "no such backend" in finding.remedy.text
+    assert "hunter2" not in repr(result)
+
+
+def test_a_command_that_does_not_end_is_stopped(examine: Examine, home: Path, make_python: MakePython) -> None:
+    hanging = an_mdm(make_python, features_test="time.sleep(600)")
+    result = examine("system-check", home, python=str(hanging), timeout=8.0)
+    assert [finding.code for finding in result.findings] == ["system-check.command-hangs"]
+
+
+def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_by_mending_what_it_cannot_read(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
+    skips = LIST.replace(
+        "list_datasets()",
+        "[each for each in list_datasets() if 'version: 1.0.0' in"
+        " (home / 'config/datasets' / (each['name'] + '.yaml')).read_text()]",
+    )
+    python = str(an_mdm(make_python, dataset_list=skips))
+    registration = home / "config" / "datasets" / "shop.yaml"
+    good = registration.read_text()
+    registration.write_text(good.replace("version: 1.0.0", "version: 9"))
+    assert codes(examine("system-check", home, python=python)) == [("system-check.not-listed", "shop")]
+    registration.write_text(good)
+    assert examine("system-check", home, python=python).status is Status.PASS
+
+
+def test_a_dataset_that_only_mdm_knows_is_a_warning(examine: Examine, home: Path, make_python: MakePython) -> None:
+    more = an_mdm(make_python, dataset_list=LIST.replace("list_datasets()", "list_datasets() + [{'name': 'ghost'}]"))
+    result = examine("system-check", home, python=str(more))
+    assert (result.status, codes(result)) == (Status.WARN, [("system-check.listed-only", "ghost")])
+
+
+def test_a_home_whose_data_lies_outside_is_not_given_to_mdm(
+    examine: Examine, home: Path, make_python: MakePython, tmp_path: Path
+) -> None:
+    (home / "mdm.yaml").write_text(f"paths: {{logs_path: {tmp_path}/elsewhere}}\n")
+    result = examine("system-check", home, python=str(an_mdm(make_python)))
+    assert result.status is Status.SKIP
+    assert "outside the home" in result.reason
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_list_is_read_whatever_was_printed_around_it() -> None:
+    assert listed('Loading\n[{"name": "a"}, {"name": "b", "x": [1]}]\nbye') == ("a", "b")
+    assert listed("[]") == ()
+    assert listed("nothing registered") is None
