@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -102,6 +103,43 @@ def hold() -> Iterator[Hold]:
     def start(code: str) -> subprocess.Popen[bytes]:
         waiting = f"import sys\n{code}\nprint('ready', flush=True)\nsys.stdin.read()\n"
         process = subprocess.Popen([sys.executable, "-c", waiting], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        running.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+class RunMdm(Protocol):
+    """Starts a process that looks like MDM."""
+
+    def __call__(
+        self, *arguments: str, before: str = "", then: str = ..., home: Path | None = None
+    ) -> subprocess.Popen[bytes]: ...
+
+
+@pytest.fixture
+def run_mdm(tmp_path: Path) -> Iterator[RunMdm]:
+    """A process with the command line of MDM and some code of the test's in its place, until the test ends.
+
+    `run_mdm("dataset", "register", "shop", before="f = open('x')", then="time.sleep(600)", home=home)` is there when
+    `before` has run. Without `then` it waits for its standard input.
+    """
+    script = tmp_path / "bin" / "mdm"
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        *arguments: str, before: str = "", then: str = "sys.stdin.read()", home: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"import sys, time\n{before}\nprint('ready', flush=True)\n{then}\n", encoding="utf-8")
+        environ = {**os.environ, **({"MDM_HOME_DIR": str(home)} if home else {})}
+        command = [sys.executable, str(script), *arguments]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ)
         running.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
