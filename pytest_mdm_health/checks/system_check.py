@@ -103,10 +103,10 @@ def observe(
         runs, listing = _run_all(offered, mdm_installation, mdm_inventory, mdm_environ, timeout_s)
     except (Outside, CannotRun) as reason:
         raise NotApplicable(str(reason)) from None
-    missing = [f"the installed MDM has no `mdm {command}`" for command in COMMANDS if command not in offered]
+    missing = [f"`mdm {command}`" for command in COMMANDS if command not in offered]
     return SystemFacts(
         examined=len(runs),
-        gaps=tuple(missing),
+        gaps=(f"the installed MDM has no {', '.join(missing)}",) if missing else (),
         runs=tuple(runs),
         registered=tuple(each.name for each in mdm_inventory.datasets if each.registration),
         on_disk=tuple(each.name for each in mdm_inventory.datasets),
