@@ -29,6 +29,15 @@ _WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.W
 _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
+@dataclass(frozen=True)
+class FirstThing:
+    """One finding to start with, and the targets on which the same was found."""
+
+    result: Result
+    finding: Finding
+    also_on: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """A finished run.
@@ -76,6 +85,17 @@ class Report:
         pairs = [(result, finding) for result in self.results for finding in result.findings]
         harmful = [pair for pair in pairs if pair[1].severity is not Severity.NOTE]
         return tuple(sorted(harmful, key=lambda pair: _HARM[pair[1].severity]))
+
+    @property
+    def first_things(self) -> tuple[FirstThing, ...]:
+        """What to do first: the harmful findings, those of one code together, the most harmful first."""
+        grouped: dict[tuple[str, Severity], list[tuple[Result, Finding]]] = {}
+        for result, finding in self.findings:
+            grouped.setdefault((finding.code, finding.severity), []).append((result, finding))
+        return tuple(
+            FirstThing(*pairs[0], tuple(dict.fromkeys(result.target.id for result, _ in pairs[1:])))
+            for pairs in grouped.values()
+        )
 
     @property
     def notes(self) -> tuple[tuple[Result, Finding], ...]:

@@ -85,12 +85,16 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _first_things(report: Report) -> Iterator[str]:
-    for result, finding in report.findings[:TOP]:
-        yield f"{finding.severity.value.upper():<5}{finding.code} [{result.target.id}]: {one_line(finding.message)}"
+    for thing in report.first_things[:TOP]:
+        finding, target = thing.finding, thing.result.target.id
+        yield f"{finding.severity.value.upper():<5}{finding.code} [{target}]: {one_line(finding.message)}"
+        if also := thing.also_on:
+            more = f" and {len(also) - TOP} more" if len(also) > TOP else ""
+            yield f"     also on {', '.join(also[:TOP])}{more}"
         commands = finding.remedy.commands
         yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(finding.remedy.text)}"
-    if (more := len(report.findings) - TOP) > 0:
-        yield f"     and {more} more"
+    if (more_things := len(report.first_things) - TOP) > 0:
+        yield f"     and {more_things} more kinds of findings"
 
 
 def _not_examined(report: Report) -> Iterator[str]:
