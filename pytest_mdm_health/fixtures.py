@@ -1,7 +1,8 @@
 """The public fixtures: what the built-in checks are given is what a user's own tests can ask for.
 
 `mdm_home`, `mdm_config`, `mdm_inventory`, `mdm_installation`, `mdm_options` and `mdm_environ` describe the home that is
-examined. A test that asks for `mdm_dataset` (or `mdm_backend`, `mdm_connection`, `mdm_frame`) runs once per dataset.
+examined. A test that asks for `mdm_dataset` (or `mdm_backend`, `mdm_connection`, `mdm_frame`) runs once per dataset,
+one that asks for `mdm_server` alone once per PostgreSQL server that the home names.
 Descriptions open nothing; `mdm_connection` and `mdm_frame` open the dataset read-only, in the process of the test.
 """
 
@@ -16,6 +17,7 @@ from pytest_mdm_health.backends import Backend, Database
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.interpreter import Installation
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
+from pytest_mdm_health.mdm.servers import Server
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import HOME, Kind, Target
 from pytest_mdm_health.options import Options
@@ -66,7 +68,7 @@ def mdm_installation(pytestconfig: pytest.Config) -> Installation | None:
 
 @pytest.fixture
 def mdm_target(request: pytest.FixtureRequest) -> Target:
-    """What this test is run on: one dataset, or the home."""
+    """What this test is run on: one dataset, one server, or the home."""
     return cast("Target", getattr(request, "param", HOME))
 
 
@@ -74,6 +76,12 @@ def mdm_target(request: pytest.FixtureRequest) -> Target:
 def mdm_dataset(pytestconfig: pytest.Config, mdm_target: Target) -> Dataset:
     """One dataset: its registration and where its data lies."""
     return cast("Dataset", pytestconfig.stash[PLAN].handle("mdm_dataset", mdm_target))
+
+
+@pytest.fixture
+def mdm_server(pytestconfig: pytest.Config, mdm_target: Target) -> Server | None:
+    """One PostgreSQL server that the home names; for a test that runs per dataset, the dataset's, or None."""
+    return cast("Server | None", pytestconfig.stash[PLAN].handle("mdm_server", mdm_target))
 
 
 @pytest.fixture
@@ -106,7 +114,10 @@ def mdm_frame(mdm_connection: Database) -> Callable[[str], pd.DataFrame]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a user's test that asks for a dataset once per dataset."""
-    if "mdm_target" in metafunc.fixturenames:
-        targets = [Target(Kind.DATASET, each.name) for each in metafunc.config.stash[PLAN].datasets]
+    """Run a user's test that asks for a dataset once per dataset, one that asks for a server once per server."""
+    names, plan = set(metafunc.fixturenames), metafunc.config.stash[PLAN]
+    if "mdm_target" in names:
+        servers = "mdm_server" in names and not names & {"mdm_dataset", "mdm_backend"}
+        targets = [Target(Kind.SERVER, each.name) for each in plan.servers] if servers else []
+        targets = targets if servers else [Target(Kind.DATASET, each.name) for each in plan.datasets]
         metafunc.parametrize("mdm_target", targets, indirect=True, ids=[target.id for target in targets])

@@ -37,11 +37,11 @@ class Status(str, Enum):
 
 
 class Kind(str, Enum):
-    """What a check is run on."""
+    """What a check is run on, in the order of the run."""
 
     HOME = "home"
-    DATASET = "dataset"
     SERVER = "server"
+    DATASET = "dataset"
     FILE = "file"
 
 
@@ -80,7 +80,8 @@ class Target:
     @property
     def id(self) -> str:
         """The name as it stands in a node id: printable, on one line, without what pytest reads as its own syntax."""
-        return "".join(c if c.isprintable() and c not in "[]:\\/" else f"\\x{ord(c):02x}" for c in self.name)
+        escaped = "".join(c if c.isprintable() and c not in "[]\\/" else f"\\x{ord(c):02x}" for c in self.name)
+        return escaped.replace("::", "\\x3a\\x3a")
 
 
 HOME = Target(Kind.HOME, "home")
@@ -165,8 +166,8 @@ class Check:
         issue: the guide's issue number, such as `3.2`.
         title: one line, the problem as a person would put it.
         per: the kind of target it is run on.
-        requires: ids of checks that must not have failed, on the same target or on the home, for this one to mean
-            anything.
+        requires: what must not have happened, on the same target, on its server or on the home, for this one to mean
+            anything: `<check>` for any failure of that check, `<check>.<finding>` for that finding as a failure.
         backends: the dataset backends it applies to; empty for all.
         phases: the phases in which it makes sense.
         depth: the least depth it needs.
@@ -182,6 +183,11 @@ class Check:
     phases: tuple[Phase, ...] = (Phase.PRE, Phase.POST, Phase.ANY)
     depth: Depth = Depth.QUICK
     tags: tuple[str, ...] = ()
+
+    @property
+    def prerequisites(self) -> tuple[tuple[str, str], ...]:
+        """`requires` taken apart: the id of a check, and one of its findings or an empty text."""
+        return tuple((id_, finding) for id_, _, finding in (word.partition(".") for word in self.requires))
 
     @property
     def section(self) -> str:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.backends import Backend, server_backend
 from pytest_mdm_health.mdm.interpreter import Installation, find_interpreter, probe
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory, take_inventory
+from pytest_mdm_health.mdm.servers import Server, connection_of, server_key, servers_of
+from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import HOME, Check, Depth, Kind, Target
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.sandbox import Sandbox
@@ -48,9 +50,19 @@ class Plan:
 
     def targets(self, check: Check) -> tuple[Target, ...]:
         """What the check is run on, sorted by name."""
-        if check.per is Kind.HOME:
-            return (HOME,)
-        return tuple(Target(Kind.DATASET, each.name) for each in self.datasets) if check.per is Kind.DATASET else ()
+        names: dict[Kind, Iterable[str]] = {
+            Kind.HOME: (HOME.name,),
+            Kind.SERVER: (each.name for each in self.servers),
+            Kind.DATASET: (each.name for each in self.datasets),
+        }
+        return tuple(Target(check.per, name) for name in names.get(check.per, ()))
+
+    def target_of(self, required: Check, target: Target) -> Target | None:
+        """What a check that another one requires is run on, for the other's sake; None if there is no such thing."""
+        if required.per in {target.kind, Kind.HOME}:
+            return target if required.per is target.kind else HOME
+        server = self._server_of(target) if required.per is Kind.SERVER else None
+        return None if server is None else Target(Kind.SERVER, server.name)
 
     def why_not(self, check: Check, target: Target) -> str:
         """Why the check has nothing to say about this target; empty when it has."""
@@ -68,7 +80,7 @@ class Plan:
 
     def handle(self, fixture: str, target: Target) -> object:
         """What the fixture of this name hands to a check on this target: a small description, nothing opened."""
-        handles = {
+        handles: dict[str, Callable[[], object]] = {
             "mdm_options": lambda: self.options,
             "mdm_environ": lambda: self.environ,
             "mdm_inventory": lambda: self.inventory,
@@ -76,7 +88,8 @@ class Plan:
             "mdm_config": lambda: self.inventory.settings,
             "mdm_installation": lambda: self.installation,
             "mdm_dataset": lambda: self._datasets[target.name],
-            "mdm_backend": lambda: backend_of(self._datasets[target.name]),
+            "mdm_backend": lambda: backend_of(self._datasets[target.name], self.inventory.settings),
+            "mdm_server": lambda: self._server_of(target),
         }
         return handles[fixture]()
 
@@ -84,6 +97,21 @@ class Plan:
     def datasets(self) -> tuple[Dataset, ...]:
         """The datasets that are examined, sorted by name."""
         return tuple(self._datasets[name] for name in sorted(self._datasets))
+
+    @cached_property
+    def servers(self) -> tuple[Server, ...]:
+        """The PostgreSQL servers that the home names, sorted by name."""
+        return servers_of(self.inventory)
+
+    def _server_of(self, target: Target) -> Server | None:
+        """The server that a target is, or that a dataset is on."""
+        if target.kind is Kind.SERVER:
+            return next(each for each in self.servers if each.name == target.name)
+        dataset = self._datasets.get(target.name) if target.kind is Kind.DATASET else None
+        wanted = connection_of(dataset, self.inventory.settings) if dataset else None
+        if wanted is None:
+            return None
+        return next((each for each in self.servers if server_key(each.logins[0]) == server_key(wanted)), None)
 
     @property
     def known_installation(self) -> Installation | None:
@@ -100,11 +128,15 @@ class Plan:
         """The installed MDM as its own interpreter describes it; asked once, on first use. None: there is none."""
         if self.interpreter is None:
             return None
-        return probe(self.interpreter, self.options.home, self.options.timeout)
+        others = {name: value for name, value in os.environ.items() if not name.startswith("MDM_")}
+        return probe(self.interpreter, self.options.home, self.options.timeout, others | dict(self.environ))
 
 
-def backend_of(dataset: Dataset) -> Backend | None:
+def backend_of(dataset: Dataset, settings: Settings) -> Backend | None:
     """The handle for the dataset's data; None when it is not known what or where it is."""
+    connection = connection_of(dataset, settings)
+    if connection is not None:
+        return server_backend(connection)
     if dataset.backend not in {"sqlite", "duckdb"} or dataset.database is None:
         return None
     return Backend(dataset.backend, dataset.database)

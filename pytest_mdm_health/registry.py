@@ -113,9 +113,11 @@ def load(package: ModuleType = checks) -> Mapping[str, CheckModule]:
     loaded = [_held_to_contract(importlib.import_module(f"{package.__name__}.{name}")) for name in names]
     modules = {each.check.id: each for each in sorted(loaded, key=lambda each: _as_numbers(each.check.issue))}
     for each in loaded:
-        for required in each.check.requires:
+        for required, finding in each.check.prerequisites:
             if required not in modules:
                 raise ContractError(f"{each.module.__file__}: requires {required!r}, which is no check")
+            if finding and finding not in modules[required].documentation.findings:
+                raise ContractError(f"{each.module.__file__}: requires {finding!r}, which {required!r} cannot find")
     return modules
 
 
@@ -123,7 +125,7 @@ def in_order(modules: Mapping[str, CheckModule]) -> list[CheckModule]:
     """The checks so that what one requires stands before it, otherwise in the order of the guide."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for id_, each in modules.items():
-        sorter.add(id_, *(required for required in each.check.requires if required in modules))
+        sorter.add(id_, *(required for required, _ in each.check.prerequisites if required in modules))
     return [modules[id_] for id_ in sorter.static_order()]
 
 

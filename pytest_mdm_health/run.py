@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.model import Kind, Result, Target, node_id
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import SHARED, make_plan
 from pytest_mdm_health.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.runner import Runner
-from pytest_mdm_health.sandbox import Sandbox
+from pytest_mdm_health.sandbox import Sandbox, SandboxError
+
+_FAREWELL_S = 2.0
 
 
 class Run:
@@ -45,15 +49,13 @@ class Run:
             self.plan = pickle.loads(pickled_plan)  # noqa: S301 - made by our own controller
 
     def items(self) -> list[tuple[CheckModule, Target]]:
-        """Every check with every target: the home first, then all checks of one dataset after the other."""
+        """Every check with every target: the home, the servers, then all checks of one dataset after the other."""
         pairs = [(each, target) for each in self.checks for target in self.plan.targets(each.check)]
         return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
 
     def result(self, each: CheckModule, target: Target) -> Result:
         """The result of a check on a target, without secrets."""
-        return self._redactor.everywhere(
-            self._runner.result(each, target, lambda module: self._handles(module, target))
-        )
+        return self._redactor.everywhere(self._runner.result(each, target, self._handles))
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
         """The check and the target that a node id stands for."""
@@ -71,7 +73,10 @@ class Run:
         return pickle.dumps(self.plan)
 
     def close(self) -> None:
-        """End the child process and remove its temporary files."""
+        """End the child process and remove its temporary files; a server is told that its connection is done with."""
+        with contextlib.suppress(SandboxError):
+            if self._sandbox.pid is not None:
+                self._sandbox.call(f"{close_all.__module__}:{close_all.__name__}", timeout_s=_FAREWELL_S)
         self._sandbox.close()
 
     @cached_property
@@ -85,7 +90,8 @@ class Run:
     @cached_property
     def _runner(self) -> Runner:
         heeded = select(self.modules, (), self.plan.options.ignore)
-        return Runner(self._sandbox, heeded, self.plan.why_not, self.plan.options.timeout)
+        plan = self.plan
+        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, plan.options.timeout)
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
         handles = {name: self.plan.handle(name, target) for name in each.parameters}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from pytest_mdm_health.model import (
-    HOME,
+    JSON,
     Check,
     Facts,
     NotApplicable,
@@ -24,6 +24,7 @@ from pytest_mdm_health.registry import CheckModule, load
 from pytest_mdm_health.sandbox import Sandbox, SandboxError
 
 Handles = Mapping[str, object]
+HandlesOf = Callable[[CheckModule, Target], Handles]
 _WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
 
 
@@ -39,22 +40,24 @@ class Runner:
         sandbox: Sandbox,
         modules: Mapping[str, CheckModule],
         why_not: Callable[[Check, Target], str],
+        target_of: Callable[[Check, Target], Target | None],
         timeout_s: float,
     ) -> None:
         self._sandbox = sandbox
         self._modules = modules
         self._why_not = why_not
+        self._target_of = target_of
         self._timeout_s = timeout_s
         self._known: dict[tuple[str, Target], Result] = {}
 
-    def result(self, each: CheckModule, target: Target, handles: Callable[[CheckModule], Handles]) -> Result:
-        """The result of a check on a target; `handles` gives what a check's parameters are."""
+    def result(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
+        """The result of a check on a target; `handles` gives what a check's parameters are on a target."""
         key = (each.check.id, target)
         if key not in self._known:
             self._known[key] = (
                 self._inapplicable(each, target)
                 or self._blocked(each, target, handles)
-                or self._examined(each, target, handles(each))
+                or self._examined(each, target, handles(each, target))
             )
         return self._known[key]
 
@@ -62,11 +65,14 @@ class Runner:
         reason = self._why_not(each.check, target)
         return Result(check=each.check, target=target, status=Status.SKIP, reason=reason) if reason else None
 
-    def _blocked(self, each: CheckModule, target: Target, handles: Callable[[CheckModule], Handles]) -> Result | None:
-        for required in (self._modules[id_] for id_ in each.check.requires if id_ in self._modules):
-            on = target if required.check.per is each.check.per else HOME
+    def _blocked(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result | None:
+        for id_, finding in each.check.prerequisites:
+            required = self._modules.get(id_)
+            on = self._target_of(required.check, target) if required is not None else None
+            if required is None or on is None:
+                continue
             result = self.result(required, on, handles)
-            if result.status in {Status.FAIL, Status.BLOCKED}:
+            if _blocks(result, finding):
                 culprit = result.blocked_by or node_id(required.check, on)
                 reason = f"{culprit} failed; repair that first"
                 return Result(check=each.check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
@@ -81,6 +87,14 @@ class Runner:
         except SandboxError as error:
             result = Result(check=each.check, target=target, status=Status.ERROR, reason=str(error))
         return replace(result, duration_s=round(time.perf_counter() - started, 6))
+
+
+def _blocks(result: Result, finding: str) -> bool:
+    """Whether a prerequisite that ended like this keeps others from meaning anything."""
+    if result.status is not Status.FAIL or not finding:
+        return result.status in {Status.FAIL, Status.BLOCKED}
+    code = f"{result.check.id}.{finding}"
+    return any(found.code == code and found.severity is Severity.FAIL for found in result.findings)
 
 
 def examine(check_id: str, target: Target, handles: Handles) -> Result:
@@ -107,8 +121,8 @@ def examine(check_id: str, target: Target, handles: Handles) -> Result:
     )
 
 
-def _plain(facts: Facts) -> dict[str, object]:
-    plain: dict[str, object] = TypeAdapter(type(facts)).dump_python(facts, mode="json")
+def _plain(facts: Facts) -> dict[str, JSON]:
+    plain: dict[str, JSON] = TypeAdapter(type(facts)).dump_python(facts, mode="json")
     return {name: value for name, value in plain.items() if name not in {"examined", "gaps"}}
 
 

@@ -73,7 +73,9 @@ class Sandbox:
             self._child = _Child(dict(self._shared))
         try:
             return self._child.call(function, arguments, self._shared, timeout_s)
-        except (TimedOut, Crashed):
+        except Raised:
+            raise
+        except BaseException:  # interrupted too: a child that goes on working cannot take another call
             self.close()
             raise
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
+    ConnectionLost,
     Database,
     QueryFailed,
     Row,
@@ -20,11 +21,13 @@ from pytest_mdm_health.backends.base import (
 )
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, sidecars
 from pytest_mdm_health.mdm.engines import engine_of as real_engine
+from pytest_mdm_health.mdm.servers import Connection
 
 __all__ = [
     "Backend",
     "CannotOpen",
     "Column",
+    "ConnectionLost",
     "Database",
     "QueryFailed",
     "Row",
@@ -33,6 +36,7 @@ __all__ = [
     "close_all",
     "quote",
     "real_engine",
+    "server_backend",
     "sidecars",
 ]
 
@@ -42,12 +46,14 @@ class Backend:
     """Which database.
 
     Attributes:
-        engine: `sqlite` or `duckdb`.
-        path: its file, absolute.
+        engine: `sqlite`, `duckdb` or `postgresql`.
+        path: its file, absolute; for one on a server its address, which is no path of this machine.
+        connection: for one on a server, how it is reached.
     """
 
     engine: str
     path: Path
+    connection: Connection | None = None
 
     def open(self) -> Database:
         """The database, open and read-only; opening another one closes it.
@@ -56,6 +62,11 @@ class Backend:
             CannotOpen: it cannot be opened, and why.
         """
         return _pool.open(self)
+
+
+def server_backend(connection: Connection) -> Backend:
+    """The handle for a database on a PostgreSQL server."""
+    return Backend("postgresql", Path(connection.address), connection)
 
 
 def close_all() -> None:
@@ -70,7 +81,7 @@ class _Pool:
         self._open: tuple[Backend, object, Database] | None = None
 
     def open(self, backend: Backend) -> Database:
-        state = _state(backend.path)
+        state = _state(backend.path) if backend.connection is None else None
         if self._open is None or self._open[2].closed or self._open[:2] != (backend, state):
             self.close()
             self._open = (backend, state, _opened(backend))
@@ -99,6 +110,10 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _opened(backend: Backend) -> Database:
+    if backend.connection is not None:
+        from pytest_mdm_health.backends.postgresql import PostgresDatabase
+
+        return PostgresDatabase(backend.connection)
     path = backend.path.absolute()
     if backend.engine == "sqlite":
         from pytest_mdm_health.backends.sqlite import SqliteDatabase

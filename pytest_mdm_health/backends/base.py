@@ -23,8 +23,14 @@ Why = Literal[
     "damaged",
     "newer-format",
     "no-room",
+    "away",
+    "refused",
+    "starting",
+    "full",
+    "no-database",
+    "dropped",
 ]
-How = Literal["immutable", "copy", "live", "attached"]
+How = Literal["immutable", "copy", "live", "attached", "connected"]
 Row = tuple[Any, ...]
 _DISTURBING = ("live", "attached")
 
@@ -33,7 +39,8 @@ class CannotOpen(Exception):
     """A database that cannot be opened.
 
     Attributes:
-        code: one word for why.
+        code: one word for why; for a server: nobody answers, it lets nobody in like that, it is starting up or shutting
+            down, it has no connection left, it has no such database, it broke the connection off.
         reason: the same for a person, to follow the file's name in a sentence ("is a FIFO").
         holders: for `locked`, the processes that hold it, as far as known.
     """
@@ -61,6 +68,10 @@ class QueryFailed(Exception):
         return str(self.args[0])
 
 
+class ConnectionLost(QueryFailed):
+    """The server broke the connection off; the next who opens the database gets a new one."""
+
+
 class Unfinished(Exception):
     """The integrity of a large database could not be verified in the time given."""
 
@@ -83,14 +94,15 @@ class Database(Protocol):
 
     @property
     def engine(self) -> str:
-        """`sqlite` or `duckdb`."""
+        """`sqlite`, `duckdb` or `postgresql`."""
 
     @property
     def how(self) -> How:
         """How it was opened.
 
         `immutable`: nobody writes. `copy`: of it and of what lies beside it, because reading would change those.
-        `live`: beside others that have it open. `attached`: DuckDB, which refuses writers meanwhile.
+        `live`: beside others that have it open. `attached`: DuckDB, which refuses writers meanwhile. `connected`: to a
+        server, in a session that cannot write.
         """
 
     @property

@@ -1,0 +1,242 @@
+"""Databases on a PostgreSQL server, read in a session that cannot write and that waits for nothing long.
+
+A server says why it lets nobody in as text only, in its own language; what does not match the English words is told
+as a refusal, with the server's own words.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from pytest_mdm_health.backends.base import (
+    CannotOpen,
+    Column,
+    ConnectionLost,
+    HandedBack,
+    How,
+    QueryFailed,
+    Row,
+    Unfinished,
+    Why,
+    one_line,
+    quote,
+)
+from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.mdm.servers import Connection
+
+APPLICATION = "mdm-health"
+"""What the server's lists of sessions show for ours."""
+
+CONNECT_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_MS = 20_000
+LOCK_TIMEOUT_MS = 2_000
+_OPTIONS = {
+    "statement_timeout": STATEMENT_TIMEOUT_MS,
+    "lock_timeout": LOCK_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": STATEMENT_TIMEOUT_MS,
+    "default_transaction_read_only": "on",
+}
+_WHY: tuple[tuple[str, Why], ...] = (
+    ("starting up", "starting"),
+    ("not yet accepting connections", "starting"),
+    ("not accepting connections", "starting"),
+    ("shutting down", "starting"),
+    ("recovery mode", "starting"),
+    ("too many connections", "full"),
+    ("too many clients", "full"),
+    ("connection slots are reserved", "full"),
+    ("closed the connection unexpectedly", "dropped"),
+    ("terminating connection", "dropped"),
+    ("connection refused", "away"),
+    ("timeout expired", "away"),
+    ("timed out", "away"),
+    ("no route to host", "away"),
+    ("network is unreachable", "away"),
+    ("failed to resolve host", "away"),
+    ("could not translate host name", "away"),
+    ("no such file or directory", "away"),
+    ("is the server running", "away"),
+)
+_NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
+_WORDS = {
+    "away": "does not answer",
+    "starting": "is not accepting connections now",
+    "full": "has no connection left",
+    "dropped": "broke the connection off",
+    "no-database": "has no such database",
+    "refused": "does not let us in",
+}
+_PREFACE = re.compile(r"^.*?(?:connection to server (?:at|on socket) .*? failed|connection failed|connection is bad): ")
+_PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[?%]")
+
+
+class PostgresDatabase(HandedBack):
+    """An open database on a server; a `base.Database`.
+
+    Attributes:
+        connect_s: how long it took to connect, in seconds.
+    """
+
+    engine = "postgresql"
+    how: How = "connected"
+    surplus = 0
+
+    def __init__(self, wanted: Connection) -> None:
+        """Connect.
+
+        Raises:
+            CannotOpen: there is no connection, and why.
+        """
+        if wanted.problem:
+            raise CannotOpen("unreadable", f"cannot be opened: {wanted.problem}")
+        started = time.perf_counter()
+        try:
+            self._connection = _connected(wanted)
+        except psycopg.Error as error:
+            raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+        self.connect_s = time.perf_counter() - started
+
+    @property
+    def connection(self) -> psycopg.Connection[Row]:
+        """The connection of psycopg."""
+        return self._connection
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, as far as is known without asking the server."""
+        return self._connection.closed
+
+    def tables(self) -> tuple[str, ...]:
+        """As `Database.tables`: those that a statement reaches without naming a schema."""
+        rows = self.query(
+            "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+            "WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_table_is_visible(pg_class.oid) "
+            "AND nspname !~ '^pg_' AND nspname <> 'information_schema' AND NOT EXISTS "
+            "(SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')"
+        )
+        return tuple(sorted(name for (name,) in rows))
+
+    def columns(self, table: str) -> tuple[Column, ...]:
+        """As `Database.columns`."""
+        rows = self.query(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(?) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            (quote(table),),
+        )
+        if not rows:
+            raise QueryFailed(f"no such table: {table}")
+        return tuple(Column(name, type_) for name, type_ in rows)
+
+    def count(self, table: str) -> int:
+        """As `Database.count`."""
+        return int(self.query(f"SELECT count(*) FROM {quote(table)}")[0][0])  # noqa: S608 - quoted
+
+    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
+        """As `Database.integrity`: if complete, every value is read, which verifies checksums where they are on."""
+        problems = list(self._known_failures())
+        deadline = None if within_s is None else time.monotonic() + within_s
+        for table in self.tables() if complete else ():
+            problems += self._read_through(table, deadline)
+        return tuple(problems)
+
+    def query(self, sql: str, parameters: Sequence[object] = (), within_s: float | None = None) -> list[Row]:
+        """As `Database.query`; `within_s` takes the place of the usual time-out.
+
+        Raises:
+            ConnectionLost: the server broke the connection off.
+            Unfinished: it took longer than `within_s`, where that was given.
+        """
+        try:
+            if within_s is None:
+                return _rows(self._connection, sql, parameters)
+            with self._connection.transaction():
+                self._connection.execute(f"SET LOCAL statement_timeout = {max(1, int(within_s * 1000))}".encode())
+                return _rows(self._connection, sql, parameters)
+        except psycopg.Error as error:
+            raise self._failed(error, within_s) from None
+
+    def close(self) -> None:
+        """As `Database.close`."""
+        self._connection.close()
+
+    def _known_failures(self) -> Sequence[str]:
+        rows = self.query("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
+        failures = rows[0][0] if rows else None
+        return (f"{failures} pages failed their checksum since the statistics were reset",) if failures else ()
+
+    def _read_through(self, table: str, deadline: float | None) -> Sequence[str]:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise Unfinished("did not finish in the time given")
+        try:
+            self.query(f"SELECT count(t::text) FROM {quote(table)} t", (), left)  # noqa: S608 - quoted
+        except QueryFailed as error:
+            return (f"table {table}: {error}",)
+        return ()
+
+    def _failed(self, error: psycopg.Error, within_s: float | None) -> Exception:
+        text = redact(one_line(error))
+        if self._connection.closed:
+            return ConnectionLost(f"the server broke the connection off: {text}")
+        if isinstance(error, errors.QueryCanceled) and within_s is not None:
+            return Unfinished(f"did not finish within {within_s:g} s")
+        return QueryFailed(text, damaged=isinstance(error, (errors.DataCorrupted, errors.IndexCorrupted)))
+
+
+def _connected(wanted: Connection) -> psycopg.Connection[Row]:
+    given = {"user": wanted.user, "password": wanted.password, **dict(wanted.ssl)}
+    connection = psycopg.connect(
+        "",
+        autocommit=True,
+        prepare_threshold=None,
+        host=wanted.host,
+        port=wanted.port,
+        dbname=wanted.database,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        application_name=APPLICATION,
+        options=" ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()),
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type] # all are texts
+    )
+    connection.read_only = True
+    return connection
+
+
+def _rows(connection: psycopg.Connection[Row], sql: str, parameters: Sequence[object]) -> list[Row]:
+    cursor = connection.execute(*_with_placeholders(sql, parameters))
+    return cursor.fetchall() if cursor.description is not None else []
+
+
+def _cannot_open(error: psycopg.Error, wanted: Connection) -> CannotOpen:
+    text = _own_words(error)
+    code = why(text)
+    whom = f", as {wanted.user}" if code == "refused" and wanted.user else ""
+    return CannotOpen(code, f"cannot be opened: the server {_WORDS[code]}{whom}: {redact(text)}")
+
+
+def why(text: str) -> Why:
+    """The one word for what a server, or the driver in its stead, says when there is no connection."""
+    folded = text.casefold()
+    if _NO_DATABASE.search(folded):
+        return "no-database"
+    return next((code for words, code in _WHY if words in folded), "refused")
+
+
+def _own_words(error: psycopg.Error) -> str:
+    """What the server said, without what stands around it."""
+    text = " ".join(str(error).split())
+    words = _PREFACE.sub("", text).removeprefix("FATAL: ").strip()
+    return words if len(words) <= 300 else words[:299] + "…"  # noqa: PLR2004 - as `one_line`
+
+
+def _with_placeholders(sql: str, parameters: Sequence[object]) -> tuple[Any, ...]:
+    """The statement with psycopg's placeholders for our question marks; as it is where there are no parameters."""
+    if not parameters:
+        return (sql.encode(),)
+    translated = _PLACEHOLDER.sub(lambda match: {"?": "%s", "%": "%%"}.get(match[0], match[0].replace("%", "%%")), sql)
+    return (translated.encode(), parameters)
