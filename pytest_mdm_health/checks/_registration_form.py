@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
 from pytest_mdm_health.checks._registration_facts import MetadataFacts
-from pytest_mdm_health.mdm.registration_schema import Refusal
+from pytest_mdm_health.mdm.registration_schema import Refusal, is_dataset_name
 from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN = Severity.FAIL, Severity.WARN
@@ -74,9 +74,7 @@ def of_names(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         severity = WARN if inside.lower() == facts.name.lower() else FAIL
         message = f"the file is called {facts.name!r} and the name inside is {inside!r}: "
         message += "MDM lists the one and opens the other"
-        commands = repairs.field_set("name", facts.name.lower(), yaml.pointer or yaml.file, indented=False)
-        remedy = Remedy("Let `name` say what the file is called, in lower case.", commands)
-        yield check.finding("name-differs", severity, message, remedy, location=yaml.place("name"))
+        yield check.finding("name-differs", severity, message, _named(facts, inside), location=yaml.place("name"))
     if yaml.there and not yaml.seen:
         yield _not_seen(check, facts)
     for file in yaml.overlooked:
@@ -117,6 +115,16 @@ def _missing_field(facts: MetadataFacts, field: str) -> Remedy:
     return Remedy(
         f"Add `{field}` to {facts.yaml.pointer or facts.yaml.file}, as in the registration of another dataset."
     )
+
+
+def _named(facts: MetadataFacts, inside: str) -> Remedy:
+    file = facts.yaml.file
+    if is_dataset_name(facts.name):
+        commands = repairs.field_set("name", facts.name.lower(), facts.yaml.pointer or file, indented=False)
+        return Remedy("Let `name` say what the file is called, in lower case.", commands)
+    text = "MDM takes no dataset of the file's name: call the file what `name` says."
+    right = f"{facts.registrations}/{inside.lower()}.yaml"
+    return Remedy(text, repairs.renamed(file, right) if is_dataset_name(inside) else ())
 
 
 def _refused(refusal: Refusal, location: Location) -> Remedy:

@@ -13,6 +13,7 @@ from pytest_mdm_health.mdm.placement import Place
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_NOT_THERE = {FileKind.MISSING: "does not exist", FileKind.UNREACHABLE: "cannot be reached"}
 
 
 def of_backend(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
@@ -39,7 +40,7 @@ def of_place(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     data, place = facts.data, facts.data.place
     if place is not None and data.backend != "postgresql":
         yield from _placed(check, facts, place)
-    if data.shared_with:
+    if data.shared_with and (place is None or _is_there(facts, place)):
         message = f"registered with the same data as {', '.join(data.shared_with)}"
         text = "Register each from its own source again, or move the registration that is not needed out of the folder."
         yield check.finding("shared-data", WARN, message, Remedy(text), location=_place_of_path(facts))
@@ -87,11 +88,11 @@ def of_twin(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
 
 def _placed(check: Check, facts: MetadataFacts, place: Place) -> Iterator[Finding]:
     location = _place_of_path(facts)
-    there = place.kind == FileKind.FILE.value or (facts.yaml.shape == "flat" and place.kind == FileKind.FOLDER.value)
+    there = _is_there(facts, place)
     if not place.inside:
         yield _elsewhere(check, facts, place, there=there)
     elif not there:
-        what = "does not exist" if place.kind == FileKind.MISSING.value else f"is a {place.kind}"
+        what = _NOT_THERE.get(FileKind(place.kind), f"is a {place.kind}")
         found = f"; its folder has {place.instead}" if place.instead else ""
         yield check.finding(
             "missing-data", FAIL, f"{place.path} {what}{found}", _path_remedy(facts, place), location=location
@@ -100,6 +101,11 @@ def _placed(check: Check, facts: MetadataFacts, place: Place) -> Iterator[Findin
         message = f"the path {place.written!r} is relative: MDM looks for it from wherever it is started"
         remedy = Remedy("Register the absolute path.", _set_path(facts, place.written, place.path))
         yield check.finding("relative-path", WARN, message, remedy, location=location)
+
+
+def _is_there(facts: MetadataFacts, place: Place) -> bool:
+    folder = facts.yaml.shape == "flat" and place.kind == FileKind.FOLDER.value
+    return place.kind == FileKind.FILE.value or (folder and bool(facts.data.files))
 
 
 def _elsewhere(check: Check, facts: MetadataFacts, place: Place, *, there: bool) -> Finding:

@@ -384,6 +384,29 @@ def test_a_password_is_in_no_part_of_the_result(home: Path, examine: Examine) ->
     assert "hunter" not in repr(result)
 
 
+def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(home: Path, examine: Examine) -> None:
+    yaml_file(home).rename(yaml_file(home, "my shop"))
+    finding = the("name-differs", examine(CHECK, home, "my shop"))
+    apply(finding)
+    assert examine(CHECK, home, "shop").status is Status.PASS
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")
+def test_a_fifo_in_place_of_the_data_is_found_at_once(home: Path, examine: Examine) -> None:
+    data = home / "datasets" / "shop" / "shop.sqlite"
+    data.unlink()
+    os.mkfifo(data)
+    assert the("missing-data", examine(CHECK, home, "shop", timeout=20.0)).message == f"{data} is a FIFO"
+
+
+def test_two_registrations_with_the_same_missing_data_are_not_told_twice(home: Path, examine: Examine) -> None:
+    register_twice(home)
+    (home / "datasets" / "shop" / "shop.sqlite").unlink()
+    found = codes(examine(CHECK, home, "shop"))
+    assert f"{CHECK}.missing-data" in found
+    assert f"{CHECK}.shared-data" not in found
+
+
 def test_names_with_quotes_and_line_breaks_do_no_harm(home: Path, examine: Examine) -> None:
     name = "o'ne $(touch x)\nline"
     (home / "config" / "datasets" / f"{name}.yaml").write_text("name: [")
