@@ -1,0 +1,25 @@
+"""Sizes and durations as a person says them."""
+
+from __future__ import annotations
+
+_STEP = 1000
+_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60))
+_WORTH_A_UNIT = 2
+"""90 minutes are said as such, 120 as two hours."""
+
+
+def size(count: float) -> str:
+    """Bytes in words, such as `1.5 MB` (a thousand to the step, as memory settings have it)."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < _STEP - 0.5:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004 - two digits say enough
+        count /= _STEP
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, such as `0.3 s`, `12 s`, `90 minutes` or `3 days`."""
+    for unit, length in _SECONDS:
+        if seconds >= _WORTH_A_UNIT * length:
+            return f"{seconds / length:.0f} {unit}s"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - the same

@@ -1,0 +1,30 @@
+"""Sizes and durations are short and of the right order."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_mdm_health.mdm.amounts import duration, size
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1500, "1.5 kB"),
+        (999_700, "1.0 MB"),
+        (25_276_510_208, "25 GB"),
+        (9e15, "9000.0 TB"),
+    ],
+)
+def test_a_size_is_said_in_the_unit_that_fits(count: float, words: str) -> None:
+    assert size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.25, "0.2 s"), (12.4, "12 s"), (119, "119 s"), (120, "2 minutes"), (7200, "2 hours"), (200_000, "2 days")],
+)
+def test_a_duration_is_said_in_the_unit_that_fits(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
