@@ -1,0 +1,93 @@
+"""The files of a log: the one that is written now and those that were rotated away, compressed or not, line by line.
+
+Lines of any length and files of any size are read in bounded memory.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
+
+LINE_LIMIT = 256 * 1024
+"""Bytes of one line that are kept; the rest is passed over."""
+
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+"""What the readers of compressed files raise over damaged or encrypted ones."""
+
+_PACKED = ("gz", "zip", "bz2", "xz")
+_WHEN = r"\d{4}-\d{2}-\d{2}[\w.:-]*|\d{1,6}"
+
+
+def log_files(log_file: Path) -> tuple[Path, ...]:
+    """The files of a log that are there, whatever they are: rotated ones by name, the one in use last."""
+    stem, suffix = re.escape(log_file.stem), re.escape(log_file.suffix)
+    packed = rf"(?:\.(?:{'|'.join(_PACKED)}))"
+    rotated = re.compile(rf"{stem}(?:{suffix}\.(?:{_WHEN}){packed}?|\.(?:{_WHEN}){suffix}{packed}?|{suffix}{packed})")
+    try:
+        found = sorted(path for path in log_file.parent.iterdir() if rotated.fullmatch(path.name))
+    except OSError:
+        found = []
+    return (*found, *([log_file] if kind_of(log_file) is not FileKind.MISSING else []))
+
+
+def lines_of(file: Path, gap: Callable[[str], None]) -> Iterator[tuple[int, bytes]]:
+    """The lines of one file, unpacked if need be, numbered from 1, each cut at `LINE_LIMIT`.
+
+    What cannot be read ends the lines and is told to `gap`, as a sentence without a full stop.
+    """
+    number = 0
+    try:
+        with _unpacked(file) as stream:
+            for number, line in enumerate(_lines(stream), start=1):
+                yield number, line
+    except Unreadable as error:
+        gap(str(error))
+    except DAMAGE as error:
+        gap(f"{file} cannot be read behind line {number}: {getattr(error, 'strerror', None) or error}")
+
+
+@contextlib.contextmanager
+def _unpacked(file: Path) -> Iterator[IO[bytes]]:
+    with open_regular(file) as packed:
+        suffix = file.suffix.lower()
+        if suffix == ".gz":
+            with gzip.open(packed) as stream:
+                yield cast("BinaryIO", stream)
+        elif suffix == ".bz2":
+            with bz2.open(packed) as stream:
+                yield cast("BinaryIO", stream)
+        elif suffix == ".xz":
+            with lzma.open(packed) as stream:
+                yield cast("BinaryIO", stream)
+        elif suffix == ".zip":
+            with zipfile.ZipFile(packed) as archive, archive.open(_only_member(archive)) as stream:
+                yield stream
+        else:
+            yield packed
+
+
+def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    if len(members) != 1:
+        raise zipfile.BadZipFile(f"it has {len(members)} files instead of one log")
+    return members[0]
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(LINE_LIMIT):
+        while not line.endswith(b"\n") and not line.strip(b"\0") and len(line) == LINE_LIMIT:
+            line = stream.readline(LINE_LIMIT)  # a crash of the machine leaves zeros in front of the next line
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(LINE_LIMIT)
+        yield line.strip(b"\0\r\n")
