@@ -35,7 +35,7 @@ class KnownError:
 KNOWN_ERRORS = (
     KnownError(
         "QueuePool limit exceeded",
-        r"QueuePool limit|too many connections|remaining connection slots",
+        r"QueuePool limit|too many (?:connections|clients)|remaining connection slots",
         "the connection pool, or the server's connections, are used up",
         "a larger pool: `database.sqlalchemy.pool_size`",
         "3.1",
@@ -108,3 +108,181 @@ def known_error(text: str) -> KnownError | None:
 
 def _errors_in(text: str) -> Iterator[KnownError]:
     return (error for error in KNOWN_ERRORS if error.is_in(text))
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Something that a person sees, as the guide names it.
+
+    Attributes:
+        text: in a few words.
+        issue: the guide's issue that explains it.
+        findings: the codes that say it is so; empty where no program can tell.
+        manual: why no program can tell, and what a person does instead; empty otherwise.
+    """
+
+    text: str
+    issue: str
+    findings: tuple[str, ...] = ()
+    manual: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """An issue of the guide (or a whole section) that may explain what somebody saw, and why it is named."""
+
+    issue: str
+    why: str
+
+
+class UnknownSymptom(LookupError):
+    """A text that no issue explains; the message has the nearest symptoms."""
+
+
+AREAS = {
+    "configuration error": "2",
+    "storage or database error": "3",
+    "performance problem": "4",
+    "data integrity problem": "5",
+    "feature engineering problem": "6",
+    "registration problem": "7",
+    "unknown problem": "8",
+}
+"""The guide's quick diagnosis: from the kind of trouble to the section."""
+
+ENOUGH = 0.5
+"""The share of a symptom's words that a text must have to mean it."""
+
+_EMPTY_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "or",
+        "and",
+        "in",
+        "on",
+        "to",
+        "is",
+        "are",
+        "was",
+        "be",
+        "by",
+        "with",
+        "for",
+        "from",
+        "at",
+        "as",
+        "it",
+        "its",
+        "not",
+        "no",
+        "do",
+        "does",
+        "than",
+        "after",
+        "before",
+        "my",
+        "i",
+        "we",
+        "our",
+        "this",
+        "that",
+        "there",
+        "very",
+        "all",
+        "any",
+        "have",
+        "has",
+        "had",
+        "when",
+        "while",
+        "but",
+        "problem",
+        "error",
+    ]
+)
+
+
+def explanations(text: str) -> tuple[Explanation, ...]:
+    """The issues that explain an error message or a few words, the likeliest first.
+
+    Raises:
+        UnknownSymptom: nothing does.
+    """
+    errors = [Explanation(error.issue, f"the message {error.name!r}: {error.cause}") for error in _errors_in(text)]
+    if errors:
+        return tuple(errors)
+    scores = sorted(((_likeness(text, symptom.text), symptom) for symptom in SYMPTOMS), key=lambda pair: -pair[0])
+    seen = [Explanation(each.issue, f"the guide's symptom {each.text!r}") for score, each in scores if score >= ENOUGH]
+    areas = [
+        Explanation(section, f"the guide's quick diagnosis of a {area}")
+        for area, section in AREAS.items()
+        if _likeness(text, area) == 1
+    ]
+    if not seen and not areas:
+        nearest = "; ".join(f"{symptom.text!r} ({symptom.issue})" for _, symptom in scores[:3])
+        raise UnknownSymptom(f"--mdm-symptom: nothing explains {text!r}; the nearest symptoms are {nearest}")
+    return tuple(dict.fromkeys([*seen, *areas]))
+
+
+def _likeness(text: str, symptom: str) -> float:
+    """The share of the symptom's words that the text has."""
+    wanted = _stems(symptom)
+    return len(wanted & _stems(text)) / len(wanted)
+
+
+def _stems(text: str) -> frozenset[str]:
+    words = re.findall(r"[a-z0-9_.]+", text.lower())
+    return frozenset(re.sub(r"(?:ing|ed|es|s|ly)$", "", word.strip(".")) for word in words if word not in _EMPTY_WORDS)
+
+
+SYMPTOMS = (
+    Symptom("backup script returns non-zero exit", "1.1"),
+    Symptom("permission denied", "1.1"),
+    Symptom("insufficient space for backup", "1.1"),
+    Symptom("import errors after updating requirements", "1.2"),
+    Symptom("package version conflicts", "1.2"),
+    Symptom("pip install failures", "1.2"),
+    Symptom("failed to load configuration MDMSettingsError", "2.1"),
+    Symptom("settings revert to defaults", "2.1"),
+    Symptom("environment variables not recognised", "2.1"),
+    Symptom("old configuration values still used", "2.2"),
+    Symptom("changes to mdm.yaml have no effect", "2.2"),
+    Symptom("mixed behaviour of old and new configuration", "2.2"),
+    Symptom("QueuePool limit exceeded", "3.1"),
+    Symptom("hanging queries", "3.1"),
+    Symptom("too many connections", "3.1"),
+    Symptom("database is locked", "3.2"),
+    Symptom("slow writes", "3.2"),
+    Symptom("intermittent failures under load", "3.2"),
+    Symptom("queries slower than before migration", "3.3"),
+    Symptom("high CPU or memory on database server", "3.3"),
+    Symptom("slow connection establishment", "3.3"),
+    Symptom("registration takes hours instead of minutes", "4.1"),
+    Symptom("progress bar stuck", "4.1"),
+    Symptom("high memory use during registration", "4.1"),
+    Symptom("MemoryError", "4.2"),
+    Symptom("system becomes unresponsive", "4.2"),
+    Symptom("killed by OOM killer", "4.2"),
+    Symptom("row counts differ", "5.1"),
+    Symptom("checksum failures", "5.1"),
+    Symptom("missing or altered values", "5.1"),
+    Symptom("TypeError while processing data", "5.2"),
+    Symptom("unexpected column types", "5.2"),
+    Symptom("strings that should be numeric", "5.2"),
+    Symptom("FeatureGenerationError", "6.1"),
+    Symptom("expected features missing", "6.1"),
+    Symptom("incompatible feature values", "6.1"),
+    Symptom("custom features not in dataset", "6.2"),
+    Symptom("Feature not found", "6.2"),
+    Symptom("custom features work in test but not production", "6.2"),
+    Symptom("registration progress stops", "7.1"),
+    Symptom("no CPU or disk activity", "7.1"),
+    Symptom("looks deadlocked", "7.1"),
+    Symptom("KeyError on dataset properties", "7.2"),
+    Symptom("inconsistent dataset information", "7.2"),
+    Symptom("registration succeeds but dataset unusable", "7.2"),
+)
+"""Every symptom of the guide."""
