@@ -174,7 +174,7 @@ class _Reading:
 
     def _odd_key(self, name: str, *, fatal: bool) -> SettingsProblem:
         message = f"the key `{name}` is not text, and {'MDM refuses that' if fatal else 'MDM ignores it'}"
-        return SettingsProblem("key-not-text", name, message, self._in_file(name), "put the key in quotes", fatal)
+        return SettingsProblem("key-not-text", name, message, self._in_file(name), "take it out", fatal)
 
     def _in_file(self, name: str) -> Origin:
         line, column = self.document.positions.get(name, (None, None))

@@ -78,11 +78,14 @@ class SettingsProblem:
 def unknown_key(name: str, origin: Origin) -> SettingsProblem:
     """A key of the file that MDM does not know, which it passes over in silence."""
     alias = ALIASES.get(name)
-    if alias is not None:
-        whose = "another MDM has" if alias.source == "flat" else "only the guide has"
-        message = f"`{name}` is a name that {whose}; the MDM in use ignores it"
-        return SettingsProblem("other-generation", name, message, origin, alias.key or "")
-    return SettingsProblem("unknown-key", name, f"`{name}` is no setting; MDM ignores it", origin, nearest_key(name))
+    if alias is None:
+        message = f"`{name}` is no setting; MDM ignores it"
+        return SettingsProblem("unknown-key", name, message, origin, nearest_key(name))
+    if alias.source == "guide":
+        message = f"`{name}` is a name that only the guide has; MDM ignores it"
+        return SettingsProblem("unknown-key", name, message, origin, alias.key or "")
+    message = f"`{name}` is a name from the other configuration system; MDM ignores it"
+    return SettingsProblem("other-generation", name, message, origin, alias.key or "")
 
 
 def nearest_key(name: str) -> str:

@@ -54,7 +54,6 @@ class _Walk:
     open: list[tuple[str | None, int]] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     documents: int = 0
-    merges: bool = False
 
 
 def guard(events: Iterator[yaml.Event]) -> None:
@@ -103,7 +102,6 @@ def _scalar(walk: _Walk, event: yaml.ScalarEvent) -> None:
     if event.anchor is not None:
         walk.sizes[event.anchor] = 1
     if event.implicit[0]:
-        walk.merges = walk.merges or event.value == "<<"
         _check_length(event)
     _count(walk, 1, event)
 
@@ -127,8 +125,7 @@ def _count(walk: _Walk, nodes: int, event: yaml.Event) -> None:
         return
     if not walk.sizes:
         raise _exceeded("too-many-nodes", f"has more than {MAX_NODES} keys and values", event)
-    code, means = ("merge", "merges") if walk.merges else ("alias-bomb", "aliases")
-    raise _exceeded(code, f"{means} make more than {MAX_NODES} keys and values of it", event)
+    raise _exceeded("alias-bomb", f"aliases make more than {MAX_NODES} keys and values of it", event)
 
 
 def _exceeded(code: str, message: str, event: yaml.Event) -> LimitExceeded:

@@ -186,7 +186,7 @@ def test_flat_names_set_nothing_in_any_released_version(read: Read) -> None:
 
 def test_names_of_the_guide_are_known_as_such(read: Read) -> None:
     problem = only_problem(read("features:\n  generate_on_register: false\n"))
-    assert (problem.code, problem.suggestion) == ("other-generation", "feature_engineering.enabled")
+    assert (problem.code, problem.suggestion) == ("unknown-key", "feature_engineering.enabled")
     assert "guide" in problem.message
 
 

@@ -133,7 +133,10 @@ def test_what_mdm_cannot_read_is_one_problem_with_its_place(
         ("{?" * 100_000, "too-deep"),
         ("- a\n" * (MAX_NODES + 1), "too-many-nodes"),
         ("a0: &a0 [x, x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(40)), "alias-bomb"),
-        ("a0: &a0 {x: 1}\n" + "".join(f"a{i + 1}: &a{i + 1} {{<<: [*a{i}, *a{i}]}}\n" for i in range(40)), "merge"),
+        (
+            "a0: &a0 {x: 1}\n" + "".join(f"a{i + 1}: &a{i + 1} {{<<: [*a{i}, *a{i}]}}\n" for i in range(40)),
+            "alias-bomb",
+        ),
     ],
     ids=["sequences", "mappings", "blocks", "question-marks", "nodes", "aliases", "merges"],
 )

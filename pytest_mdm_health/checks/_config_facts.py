@@ -1,0 +1,169 @@
+"""What `config-not-loading` sees."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_mdm_health.mdm.effective import Told, told_by
+from pytest_mdm_health.mdm.environment import IgnoredVariable, converted
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.mdm.settings import Origin, Settings, SettingsProblem
+from pytest_mdm_health.mdm.settings_schema import BY_NAME, accepted
+from pytest_mdm_health.mdm.yaml_file import load_yaml
+from pytest_mdm_health.model import Facts
+
+Plain = bool | int | float | str | tuple[int, ...] | None
+HOME_VARIABLE = "MDM_HOME_DIR"
+_REFUSAL_SHOWN = 500
+_NO_ANSWER = frozenset({"ModuleNotFoundError", "ImportError", "Unfinished", "Crash"})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting that the installed MDM has otherwise.
+
+    Attributes:
+        key: dotted, in the nested tree.
+        name: what the installed MDM calls it.
+        said: the value by file and environment, or the default of the released versions.
+        origin: where that comes from.
+        effective: the value that MDM works with.
+    """
+
+    key: str
+    name: str
+    said: str
+    origin: Origin
+    effective: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFacts(Facts):
+    """What was seen.
+
+    Attributes:
+        home: the home.
+        file: its `mdm.yaml`.
+        state: present, missing, empty or unusable.
+        generation: whose names the file uses.
+        spare: a readable copy of the file among the backups; empty if there is none.
+        problems: what is wrong with the file and what variables set.
+        variables: key to the variable that sets it.
+        ignored: the variables that set nothing.
+        home_variable: the value of `MDM_HOME_DIR`; None if it is not set.
+        names_this_home: whether that value leads MDM to the home that is examined.
+        in_force: every key's value by file, environment and default, without secrets.
+        validate: whether the installed MDM has `mdm config validate`; likewise `show`.
+        version: of the installed MDM.
+        refusal: why the installed MDM does not load the settings; empty if it does or was not asked.
+        differences: settings that it has otherwise than file and environment say.
+        other_defaults: settings that nothing sets and that it has otherwise than the released versions.
+    """
+
+    home: str
+    file: str
+    state: str
+    generation: str
+    spare: str = ""
+    problems: tuple[SettingsProblem, ...] = ()
+    variables: Mapping[str, str]
+    ignored: tuple[IgnoredVariable, ...] = ()
+    home_variable: str | None = None
+    names_this_home: bool = True
+    in_force: Mapping[str, Plain]
+    validate: bool = False
+    show: bool = False
+    version: str = ""
+    refusal: str = ""
+    differences: tuple[Difference, ...] = ()
+    other_defaults: tuple[Difference, ...] = ()
+
+
+def gather(
+    home: Home,
+    settings: Settings,
+    environ: Mapping[str, str],
+    backup: Path | None,
+    installation: Installation | None,
+) -> ConfigFacts:
+    """Put together what file, environment and installed MDM say."""
+    told = told_by(installation) if settings.starts else {}
+    refusal, gap = _answer(installation, settings)
+    given = environ.get(HOME_VARIABLE)
+    return ConfigFacts(
+        examined=1 + sum(name.startswith("MDM_") for name in environ) + len(told),
+        gaps=(gap,) if gap else (),
+        home=str(home.root),
+        file=str(settings.file),
+        state=settings.state,
+        generation=settings.generation,
+        spare=_spare_copy([folder / settings.file.name for folder in (backup, home.backup) if folder is not None]),
+        problems=tuple(problem for problem in settings.problems if problem.code != "other-generation"),
+        variables=dict(settings.variables),
+        ignored=tuple(each for each in settings.ignored_variables if not _works(each, told, environ)),
+        home_variable=given,
+        names_this_home=given is None or _leads_to(given, home.root),
+        in_force={key: value.value for key, value in settings.values.items() if not value.secret},
+        validate=installation is not None and installation.offers("config validate"),
+        show=installation is not None and installation.offers("config show"),
+        version=(installation.version or "") if installation is not None else "",
+        refusal=refusal,
+        differences=tuple(_differences(settings, told, by_default=False)),
+        other_defaults=tuple(_differences(settings, told, by_default=True)),
+    )
+
+
+def _answer(installation: Installation | None, settings: Settings) -> tuple[str, str]:
+    """Why the installed MDM refuses the settings, or why what it makes of them is not known."""
+    if installation is None:
+        return "", "no installed MDM was found to ask what it makes of the settings"
+    failure = installation.settings.failure
+    if failure is None:
+        said = installation.settings.values is not None
+        return "", "" if said else "the installed MDM has no function that tells its settings"
+    if failure.error in _NO_ANSWER:
+        return "", f"the installed MDM could not be asked for its settings: {failure}"
+    return (" ".join(str(failure).split())[:_REFUSAL_SHOWN], "") if settings.starts else ("", "")
+
+
+def _differences(settings: Settings, told: Mapping[str, Told], *, by_default: bool) -> Iterator[Difference]:
+    for key, each in told.items():
+        ours = settings.values[key]
+        is_default = ours.origin.kind == "default"
+        expected = (ours.value, BY_NAME[key].older) if is_default else (ours.value,)
+        # A setting that another generation calls otherwise has a default of its own there.
+        if is_default is by_default and each.value not in expected and not (by_default and each.name != key):
+            yield Difference(key, each.name, _shown(ours.value), ours.origin, _shown(each.value))
+
+
+def _works(variable: IgnoredVariable, told: Mapping[str, Told], environ: Mapping[str, str]) -> bool:
+    """Whether the installed MDM, of another generation, does take this variable."""
+    if variable.key is None or variable.key not in told:
+        return False
+    value = told[variable.key].value
+    return value != BY_NAME[variable.key].default and value == accepted(variable.key, converted(environ[variable.name]))
+
+
+def _spare_copy(candidates: list[Path]) -> str:
+    return next((str(file) for file in candidates if _is_settings(file)), "")
+
+
+def _is_settings(file: Path) -> bool:
+    document = load_yaml(file)
+    return document.usable and isinstance(document.data, dict)
+
+
+def _leads_to(given: str, root: Path) -> bool:
+    try:
+        return os.path.realpath(given) == os.path.realpath(root)  # MDM takes it as it is, seen from where it is started
+    except (OSError, ValueError):
+        return False
+
+
+def _shown(value: object) -> str:
+    return redact(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))

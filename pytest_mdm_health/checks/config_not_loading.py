@@ -1,0 +1,93 @@
+"""Settings do not load, or do not do what they say.
+
+Symptoms
+--------
+`MDMSettingsError: Failed to load configuration`, `ConfigError: Failed to load configuration from ...` or `ConfigError:
+Invalid configuration`; MDM works as if nothing had been set; an environment variable makes no difference.
+
+Causes
+------
+`mdm.yaml` is no YAML (a tab, a colon or bracket too many or too few), is not UTF-8, or holds a value that MDM refuses:
+one such value, or one section with nothing below it, and every command ends. What MDM does not refuse it may ignore: a
+key with a slip of the pen, a key below the wrong section, a variable of the wrong name. It does so without a word.
+
+Variables are a trap of their own. MDM splits what follows `MDM_` at every `_` and joins only a few groups of words
+again, so `MDM_DATABASE_SQLALCHEMY_POOL_SIZE` speaks of `database.sqlalchemy.pool.size`, which does not exist; for
+most keys of two words there is no variable at all. A variable that names a whole section replaces it.
+
+YAML reads some plain words and numbers as something else: `OFF`, `on`, `yes` and `no` as true or false, `012` as ten,
+`1:30` as ninety.
+
+Diagnosis
+---------
+Read `mdm.yaml` as MDM does, then compare every key and value with MDM's own model, then list `MDM_*` and see where each
+of them ends up. Ask the installed MDM: `mdm.config.get_config()` or, where there is one,
+`mdm.config.get_settings().model_dump_json()`.
+
+Solutions
+---------
+Correct the line that is named, or put back a copy from the backup. Write what no variable can set into `mdm.yaml`. Put
+text that YAML would read as something else in quotes. `mdm config validate` and `MDM_DEBUG_CONFIG=true mdm config show
+--sources` help where MDM has them; no released version does.
+
+Findings
+--------
+* `syntax` (fail): the file is no YAML that MDM can read.
+* `unreasonable` (fail): the file is too large, too deeply nested or too much repeated to be settings.
+* `encoding` (fail): the file is not UTF-8, or holds characters that YAML forbids.
+* `unreadable` (fail/warn): no file that can be read stands at its place; a warning for a link that leads nowhere, which
+  MDM takes for no file.
+* `not-a-mapping` (fail): the file holds something else than sections with keys and values.
+* `odd-key` (fail/warn): a key is no text; MDM ends with an error at the top of the file and ignores it elsewhere.
+* `duplicate-key` (warn): a key is there twice, and MDM silently takes the last.
+* `unknown-key` (warn): MDM has no such key and ignores it.
+* `refused-value` (fail): MDM refuses a value, and with it all settings.
+* `refused-variable` (fail): MDM refuses what a variable sets, and with it all settings.
+* `read-otherwise` (warn): MDM takes a value for something else than what is written.
+* `ignored-variable` (warn/note): a variable sets nothing; a note if it resembles no setting, so may not be MDM's.
+* `home-variable` (warn): `MDM_HOME_DIR` means another folder to MDM than to the one who set it.
+* `other-home` (note): `MDM_HOME_DIR` names another home than the one that is examined.
+* `defaults-in-force` (note): there is no settings file, or it says nothing.
+* `not-effective` (warn): the installed MDM works with another value than the one that is set.
+* `mdm-refuses` (fail): the installed MDM does not load the settings, for a reason of its own.
+* `other-default` (note): the installed MDM has other defaults than the released versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pytest_mdm_health.checks import _config_findings as findings
+from pytest_mdm_health.checks._config_facts import ConfigFacts, gather
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.model import Check, Finding, Kind
+from pytest_mdm_health.options import Options
+
+CHECK = Check(
+    id="config-not-loading",
+    issue="2.1",
+    title="Configuration that does not load or does not apply",
+    per=Kind.HOME,
+    tags=("configuration",),
+)
+
+
+def observe(
+    mdm_home: Home,
+    mdm_config: Settings,
+    mdm_environ: Mapping[str, str],
+    mdm_options: Options,
+    mdm_installation: Installation | None,
+) -> ConfigFacts:
+    """Put together what file, environment and installed MDM say."""
+    return gather(mdm_home, mdm_config, mdm_environ, mdm_options.backup, mdm_installation)
+
+
+def judge(facts: ConfigFacts, before: ConfigFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
+    """What is wrong with the file, then with the variables, then with what the installed MDM makes of both."""
+    yield from findings.of_problems(CHECK, facts)
+    yield from findings.of_variables(CHECK, facts)
+    yield from findings.of_home(CHECK, facts)
+    yield from findings.of_the_installed(CHECK, facts)

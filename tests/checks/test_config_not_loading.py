@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+CHECK = "config-not-loading"
+Examine = Callable[..., Result]
+MakePython = Callable[..., Path]
+Change = Callable[[Path], object]
+
+
+def file_of(home: Path) -> Path:
+    return home / "mdm.yaml"
+
+
+def says(text: str | bytes) -> Change:
+    content = text if isinstance(text, bytes) else text.encode()
+    return lambda home: file_of(home).write_bytes(content)
+
+
+def changed(old: str, new: str) -> Change:
+    def change(home: Path) -> None:
+        text = file_of(home).read_text(encoding="utf-8")
+        assert old in text
+        file_of(home).write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+def make_fifo(home: Path) -> None:
+    file_of(home).unlink()
+    os.mkfifo(file_of(home))
+
+
+def make_folder(home: Path) -> None:
+    file_of(home).unlink()
+    file_of(home).mkdir()
+
+
+def make_broken_link(home: Path) -> None:
+    file_of(home).unlink()
+    file_of(home).symlink_to(home / "gone.yaml")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to damage the settings, and what repairs them if no command does."""
+
+    code: str
+    severity: Severity
+    damage: Change
+    repair: Change | None = None
+    label: str = ""
+
+
+def fail(code: str, damage: Change, repair: Change | None = None, label: str = "") -> Case:
+    return Case(code, Severity.FAIL, damage, repair, label)
+
+
+def warn(code: str, damage: Change, repair: Change | None = None, label: str = "") -> Case:
+    return Case(code, Severity.WARN, damage, repair, label)
+
+
+CASES = (
+    fail(
+        "config-not-loading.syntax",
+        changed("  batch_size", "\tbatch_size"),
+        changed("\tbatch_size", "  batch_size"),
+        "tab",
+    ),
+    fail("config-not-loading.syntax", says("cli: {}\n---\nb: 2\n"), says("cli: {}\n"), "two-documents"),
+    fail("config-not-loading.syntax", says("logging:\n  file: 2026-13-45\n"), says("logging: {file: a}\n"), "no-date"),
+    fail("config-not-loading.unreasonable", says("a: " + "[" * 5000)),
+    fail("config-not-loading.unreasonable", says("#" * 2_000_000), label="size"),
+    fail("config-not-loading.encoding", says(b"logging:\n  file: caf\xe9.log\n"), label="latin-1"),
+    fail("config-not-loading.encoding", says("logging: {level: DEBUG}\n".encode("utf-16")), label="utf-16"),
+    fail("config-not-loading.encoding", says("logging: {level: DEBUG}\0\n"), label="nul"),
+    fail("config-not-loading.unreadable", make_fifo, label="fifo"),
+    fail("config-not-loading.unreadable", make_folder, label="folder"),
+    warn("config-not-loading.unreadable", make_broken_link, label="link"),
+    fail("config-not-loading.not-a-mapping", says("- database\n"), says("database: {}\n")),
+    fail("config-not-loading.odd-key", says("on: 1\n"), says("cli: {}\n"), "top"),
+    warn("config-not-loading.odd-key", says("logging: {1: x}\n"), says("logging: {level: INFO}\n"), "below"),
+    warn(
+        "config-not-loading.duplicate-key",
+        changed("  level: INFO", "  level: INFO\n  level: DEBUG"),
+        changed("  level: INFO\n", ""),
+    ),
+    warn(
+        "config-not-loading.unknown-key",
+        changed("default_backend", "default_backnd"),
+        changed("default_backnd", "default_backend"),
+    ),
+    fail(
+        "config-not-loading.refused-value",
+        changed("batch_size: 5000", "batch_size: 50"),
+        changed("batch_size: 50", "batch_size: 500"),
+        "range",
+    ),
+    fail("config-not-loading.refused-value", says("logging:\n"), says("# logging:\n"), "empty-section"),
+    fail(
+        "config-not-loading.refused-value",
+        says("database: {sqlite: {synchronous: OFF}}\n"),
+        says('database: {sqlite: {synchronous: "OFF"}}\n'),
+        "off",
+    ),
+    warn(
+        "config-not-loading.read-otherwise",
+        says("database: {sqlite: {cache_size: 012}}\n"),
+        says("database: {sqlite: {cache_size: 12}}\n"),
+    ),
+)
+
+
+def codes(result: Result) -> set[str]:
+    return {finding.code.partition(".")[2] for finding in result.findings}
+
+
+def the(code: str, result: Result) -> Finding:
+    (finding,) = (finding for finding in result.findings if finding.code == f"{CHECK}.{code}")
+    return finding
+
+
+def apply(finding: Finding, environ: dict[str, str] | None = None) -> dict[str, str]:
+    """Do what the finding says, as a person would in a shell; returns the shell's `MDM_*` variables after it."""
+    assert finding.remedy.commands
+    script = "\n".join((*finding.remedy.commands, "env"))
+    environ = {"PATH": os.environ["PATH"], **(environ or {})}
+    done = subprocess.run(["sh", "-ec", script], check=True, env=environ, timeout=60, capture_output=True, text=True)
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {name: value for name, _, value in pairs if name.startswith("MDM_")}
+
+
+def test_a_healthy_home_has_settings_that_load(each_home: Path, examine: Examine) -> None:
+    result = examine(CHECK, each_home, environ={"MDM_HOME_DIR": str(each_home), "MDM_LOGGING_LEVEL": "DEBUG"})
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert result.examined == 3
+    assert result.facts["in_force"]["performance.batch_size"] == 5000  # type: ignore[index, call-overload] # plain data
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and shells are POSIX")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code.partition('.')[2]}-{case.label}".strip("-"))
+def test_damaged_settings_are_found_and_repaired_ones_are_not(home: Path, examine: Examine, case: Case) -> None:
+    case.damage(home)
+    result = examine(CHECK, home)
+    finding = next((each for each in result.findings if each.code == case.code), None)
+    assert finding is not None, result
+    assert finding.severity is case.severity
+    assert result.status.value == case.severity.value
+    if case.repair is not None:
+        case.repair(home)
+    else:
+        apply(finding)
+    assert examine(CHECK, home).status is Status.PASS, "repaired"
+
+
+def test_a_good_copy_among_the_backups_repairs_what_is_no_yaml(home: Path, examine: Examine) -> None:
+    (home / "backup").mkdir()
+    good = file_of(home).read_bytes()
+    (home / "backup" / "mdm.yaml").write_bytes(good)
+    says("database: [\n")(home)
+    finding = the("syntax", examine(CHECK, home))
+    apply(finding)
+    assert file_of(home).read_bytes() == good
+    assert (home / "mdm.yaml.before").read_text(encoding="utf-8") == "database: [\n"
+    assert examine(CHECK, home).findings == ()
+
+
+def test_a_damaged_copy_among_the_backups_is_not_offered(home: Path, tmp_path: Path, examine: Examine) -> None:
+    says("database: [\n")(home)
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / "mdm.yaml").write_text("a: [")
+    result = examine(CHECK, home, backup=tmp_path / "backups")
+    assert result.facts["spare"] == ""
+    assert "there is no copy" in the("syntax", result).remedy.text
+
+
+def test_a_finding_leads_to_the_line_and_column(home: Path, examine: Examine) -> None:
+    changed("threads: 2", "threds: 2")(home)
+    finding = the("unknown-key", examine(CHECK, home))
+    assert finding.location is not None
+    assert (finding.location.file, finding.location.line, finding.location.column) == (str(file_of(home)), 5, 5)
+    assert finding.remedy.text == "Write database: {duckdb: {threads: ...}} instead."
+    assert finding.remedy.commands == (f'"${{EDITOR:-vi}}" +5 {file_of(home)}',)
+
+
+def test_names_of_the_other_generation_are_another_checks_business(home: Path, examine: Examine) -> None:
+    says("database: {sqlite_journal_mode: WAL}\n")(home)
+    assert examine(CHECK, home).findings == ()
+
+
+@pytest.mark.parametrize("damage", [lambda home: file_of(home).unlink(), says(""), says("# later\n")])
+def test_without_settings_the_defaults_are_a_note(home: Path, examine: Examine, damage: Change) -> None:
+    damage(home)
+    result = examine(CHECK, home)
+    assert result.status is Status.PASS
+    assert [finding.code for finding in result.findings] == ["config-not-loading.defaults-in-force"]
+    says("cli: {page_size: 50}\n")(home)
+    assert examine(CHECK, home).findings == (), "repaired"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("MDM_DATABASE__DEFAULT_BACKEND", "sqlite", {"MDM_DATABASE_DEFAULT_BACKEND": "sqlite"}),
+        ("MDM_FEATURES_GENERATE_ON_REGISTER", "false", {"MDM_FEATURE_ENGINEERING_ENABLED": "false"}),
+        ("MDM_LOG_LEVEL", "DEBUG", {"MDM_LOGGING_LEVEL": "DEBUG"}),
+        ("MDM_DATABASE_POOL_SIZE", "30", {}),
+        ("MDM_FORCE_NEW_CONFIG", "true", {}),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_found_and_repaired(
+    home: Path, examine: Examine, name: str, value: str, instead: dict[str, str]
+) -> None:
+    finding = the("ignored-variable", examine(CHECK, home, environ={name: value}))
+    assert finding.severity is Severity.WARN
+    repaired = apply(finding, {name: value})
+    assert repaired == instead
+    assert examine(CHECK, home, environ=repaired).findings == ()
+
+
+def test_a_variable_that_cannot_be_meant_for_mdm_is_a_note(home: Path, examine: Examine) -> None:
+    result = examine(CHECK, home, environ={"MDM_SERVER_URL": "https://example.org"})
+    assert result.status is Status.PASS
+    assert the("ignored-variable", result).severity is Severity.NOTE
+
+
+def test_a_key_without_a_variable_is_to_be_written_into_the_file(home: Path, examine: Examine) -> None:
+    result = examine(CHECK, home, environ={"MDM_DATABASE_SQLALCHEMY_POOL_SIZE": "30"})
+    remedy = the("ignored-variable", result).remedy
+    assert "mdm.yaml: database: {sqlalchemy: {pool_size: ...}}" in remedy.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MDM_LOGGING_LEVEL", "debug"),
+        ("MDM_DATABASE", "foo"),
+        ("MDM_EXPORT_COMPRESSION_LEVEL", "9"),
+        ("MDM_DATABASE_POSTGRESQL_PASSWORD", "90210"),
+    ],
+)
+def test_a_refused_variable_is_found_and_repaired(home: Path, examine: Examine, name: str, value: str) -> None:
+    result = examine(CHECK, home, environ={name: value})
+    finding = next(each for each in result.findings if each.code == "config-not-loading.refused-variable")
+    assert (finding.severity, finding.subject) == (Severity.FAIL, name)
+    assert "90210" not in repr(result)
+    repaired = apply(finding, {name: value})
+    assert examine(CHECK, home, environ=repaired).findings == ()
+
+
+@pytest.mark.parametrize("value", ["", "~/.mdm", "work/mdm"])
+def test_a_home_variable_that_is_no_whole_path_is_found_and_repaired(home: Path, examine: Examine, value: str) -> None:
+    finding = next(iter(examine(CHECK, home, environ={"MDM_HOME_DIR": value}).findings))
+    assert (finding.code, finding.severity) == ("config-not-loading.home-variable", Severity.WARN)
+    assert examine(CHECK, home, environ=apply(finding)).findings == ()
+
+
+def test_a_variable_for_another_home_is_a_note(home: Path, tmp_path: Path, examine: Examine) -> None:
+    result = examine(CHECK, home, environ={"MDM_HOME_DIR": str(tmp_path / "other")})
+    finding = next(iter(result.findings))
+    assert (finding.code, result.status) == ("config-not-loading.other-home", Status.PASS)
+    assert examine(CHECK, home, environ=apply(finding)).findings == (), "repaired"
+
+
+FLAT = """
+import os, pathlib, re
+def get_config():
+    text = (pathlib.Path(os.environ["MDM_HOME_DIR"]) / "mdm.yaml").read_text()
+    mode = re.search("sqlite_journal_mode: ([A-Z]+)", text)
+    threads = os.environ.get("MDM_DATABASE_DUCKDB_THREADS", "4")
+    database = {"sqlite_journal_mode": mode[1] if mode else "WAL", "duckdb_threads": int(threads)}
+    return {"database": database}
+"""
+STRICT = """
+import os, pathlib
+def get_config():
+    if "5000" in (pathlib.Path(os.environ["MDM_HOME_DIR"]) / "mdm.yaml").read_text():
+        raise ValueError("batch_size must be\\n at most 1000")
+    return {"cli": {"page_size": 50}, "performance": {"batch_size": 900}, "postgresql": {"password": "hunter2"}}
+"""
+
+
+def test_a_value_that_the_installed_mdm_does_not_take_is_found_and_repaired(
+    home: Path, examine: Examine, make_python: MakePython
+) -> None:
+    python = str(make_python({"mdm/config.py": FLAT}))
+    says("database:\n  sqlite:\n    journal_mode: DELETE\n")(home)
+    result = examine(CHECK, home, python=python)
+    assert result.reason == ""
+    finding = the("not-effective", result)
+    assert finding.severity is Severity.WARN
+    assert finding.evidence == {"said": "DELETE", "effective": "WAL", "name": "database.sqlite_journal_mode"}
+    says("database:\n  sqlite_journal_mode: DELETE\n")(home)
+    assert "not-effective" not in codes(examine(CHECK, home, python=python)), "config-not-loading.not-effective"
+
+
+def test_a_variable_that_the_installed_mdm_does_take_is_not_ignored(
+    home: Path, examine: Examine, make_python: MakePython
+) -> None:
+    says("")(home)
+    environ = {"MDM_DATABASE_DUCKDB_THREADS": "8", "MDM_DATABASE_DUCKDB_MEMORY_LIMIT": "1GB"}
+    result = examine(CHECK, home, environ=environ, python=str(make_python({"mdm/config.py": FLAT})))
+    assert [each.subject for each in result.findings if each.code == "config-not-loading.ignored-variable"] == [
+        "MDM_DATABASE_DUCKDB_MEMORY_LIMIT"
+    ]
+
+
+def test_settings_that_only_the_installed_mdm_refuses_are_found_and_repaired(
+    home: Path, examine: Examine, make_python: MakePython
+) -> None:
+    python = str(make_python({"mdm/config.py": STRICT}))
+    finding = the("mdm-refuses", examine(CHECK, home, python=python))
+    assert finding.severity is Severity.FAIL
+    assert "ValueError: batch_size must be at most 1000" in finding.message
+    changed("batch_size: 5000", "batch_size: 900")(home)
+    result = examine(CHECK, home, python=python)
+    assert result.status is Status.PASS
+    assert [(each.code, each.severity) for each in result.findings] == [
+        ("config-not-loading.other-default", Severity.NOTE)
+    ]
+    assert "hunter2" not in repr(result)
+    says("cli: {page_size: 50}\nperformance: {batch_size: 900}\n")(home)
+    assert examine(CHECK, home, python=python).findings == (), "config-not-loading.mdm-refuses is gone"
+
+
+def test_an_installed_mdm_that_does_not_answer_is_a_gap(home: Path, examine: Examine, make_python: MakePython) -> None:
+    python = str(make_python({"mdm/config.py": "import no_such_thing\n"}))
+    result = examine(CHECK, home, python=python)
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert "could not be asked for its settings: ModuleNotFoundError" in result.reason
+
+
+def test_no_installed_mdm_is_a_gap(home: Path, examine: Examine) -> None:
+    assert "no installed MDM" in examine(CHECK, home).reason
+
+
+def test_looking_at_settings_changes_nothing(home: Path, examine: Examine, tree: Callable[[Path], object]) -> None:
+    before = tree(home)
+    examine(CHECK, home, environ={"MDM_LOGGING_LEVEL": "debug"})
+    assert tree(home) == before
