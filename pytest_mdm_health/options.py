@@ -67,7 +67,7 @@ DECLARED = (
     Declared("mdm-select", "only checks with this id, issue, section or tag; repeatable", "list", "X"),
     Declared("mdm-ignore", "no checks with this id, issue, section or tag; repeatable", "list", "X"),
     Declared("mdm-dataset", "only datasets that match; repeatable", "list", "GLOB"),
-    Declared("mdm-symptom", "select the checks that explain an error message", metavar="TEXT", later=True),
+    Declared("mdm-symptom", "select the checks that explain an error message or a few words", metavar="TEXT"),
     Declared("mdm-save-baseline", "record this run to compare with later", metavar="FILE", later=True),
     Declared("mdm-baseline", "compare with a recorded run", metavar="FILE", later=True),
     Declared("mdm-waivers", "accepted findings", metavar="FILE", later=True),
@@ -109,6 +109,7 @@ class Options:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     dataset: tuple[str, ...] = ()
+    symptom: str | None = None
     fail_on: str = "fail"
     strict: bool = False
     timeout: float = 60.0
@@ -177,12 +178,13 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         backup=_existing(path("backup"), "backup", Path.is_dir, "folder"),
         source=tuple(_each_source(given("source") or (), invoked)),
         requirements=_existing(path("requirements"), "requirements", Path.is_file, "file")
-        or _default(root / REQUIREMENTS_FILE),
+        or _default(REQUIREMENTS_FILE, root, invoked),
         phase=given("phase") or "any",
         depth=given("depth") or "standard",
         select=tuple(given("select") or ()),
         ignore=tuple(given("ignore") or ()),
         dataset=tuple(given("dataset") or ()),
+        symptom=given("symptom"),
         fail_on=given("fail-on") or "fail",
         strict=bool(given("strict")),
         timeout=_seconds(given("timeout")),
@@ -199,8 +201,8 @@ def _refuse_what_comes_later(config: pytest.Config, environ: Mapping[str, str]) 
             raise UsageError(f"--{option.name} is not available in this version")
     if value_of(config, "mdm-fail-on", environ) == "regression":
         raise UsageError("--mdm-fail-on=regression needs --mdm-baseline, which is not available in this version")
-    if (config.rootpath / WAIVERS_FILE).exists():
-        raise UsageError(f"{config.rootpath / WAIVERS_FILE}: waivers are not available in this version")
+    if waivers := _default(WAIVERS_FILE, config.rootpath, config.invocation_params.dir):
+        raise UsageError(f"{waivers}: waivers are not available in this version")
 
 
 def _from_variable(option: Declared, text: str) -> Any:  # noqa: ANN401 - as declared
@@ -258,8 +260,8 @@ def _each_source(given: tuple[str, ...], invoked: Path) -> list[Path]:
     return [path for path in paths if _existing(path, "source", Path.exists, "folder")]
 
 
-def _default(path: Path) -> Path | None:
-    return path if path.is_file() else None
+def _default(name: str, *folders: Path) -> Path | None:
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _writable(path: Path | None, name: str, home: Path) -> Path | None:

@@ -74,11 +74,12 @@ def _start(config: pytest.Config) -> Run:
     from pytest_mdm_health.run import Run
     from pytest_mdm_health.sandbox import SandboxError
     from pytest_mdm_health.session import WORKER_KEY
+    from pytest_mdm_health.symptoms import UnknownSymptom
 
     workerinput = getattr(config, "workerinput", {})
     try:
         return Run(options.read_options(config), workerinput.get(WORKER_KEY))
-    except UnknownCheck as error:
+    except (UnknownCheck, UnknownSymptom) as error:
         raise options.UsageError(str(error)) from None
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)

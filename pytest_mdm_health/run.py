@@ -16,6 +16,7 @@ from pytest_mdm_health.registry import CheckModule, in_order, in_phase, load, se
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.runner import Runner
 from pytest_mdm_health.sandbox import Sandbox, SandboxError
+from pytest_mdm_health.symptoms import explanations
 
 _FAREWELL_S = 2.0
 
@@ -26,23 +27,39 @@ class Run:
     Attributes:
         modules: all checks there are, by id.
         checks: those selected, each after what it requires.
+        explained: why they were selected, if a symptom was given.
         plan: what they are run on.
     """
 
     def __init__(
-        self, options: Options, pickled_plan: bytes | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        options: Options,
+        pickled_plan: bytes | None = None,
+        environ: Mapping[str, str] = os.environ,
+        sandbox: Sandbox | None = None,
     ) -> None:
-        """Take stock of the home; a worker is given the plan of its controller instead.
+        """Take stock of the home.
+
+        Args:
+            options: what the user asked for.
+            pickled_plan: on a worker, the stock that its controller took.
+            environ: the environment that MDM would run in.
+            sandbox: one that goes on after this run; otherwise the run has its own.
 
         Raises:
             UnknownCheck: a selection names no check.
+            UnknownSymptom: no check explains the symptom.
             SandboxError: the home could not be taken stock of.
         """
         self.modules = load()
-        chosen = select(self.modules, options.select, options.ignore)
+        self.explained = explanations(options.symptom) if options.symptom else ()
+        known = {issue for each in self.modules.values() for issue in (each.check.issue, each.check.section)}
+        wanted = [*options.select, *(each.issue for each in self.explained if each.issue in known)]
+        chosen = select(self.modules, wanted, options.ignore)
         ordered = in_order(self.modules)
         self.checks = [each for each in ordered if each.check.id in chosen and in_phase(each.check, options.phase)]
-        self._sandbox = Sandbox()
+        self._lent = sandbox is not None
+        self._sandbox = sandbox or Sandbox()
         if pickled_plan is None:
             self.plan = make_plan(options, self._sandbox, environ)
         else:
@@ -77,7 +94,8 @@ class Run:
         with contextlib.suppress(SandboxError):
             if self._sandbox.pid is not None:
                 self._sandbox.call(f"{close_all.__module__}:{close_all.__name__}", timeout_s=_FAREWELL_S)
-        self._sandbox.close()
+        if not self._lent:
+            self._sandbox.close()
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[CheckModule, Target]]:

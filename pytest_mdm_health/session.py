@@ -71,7 +71,7 @@ class HealthSession:
 
     def pytest_report_header(self) -> list[str]:
         """What is examined, before anything is."""
-        return header(self._run.plan)
+        return header(self._run)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

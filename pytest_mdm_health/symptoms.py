@@ -153,55 +153,9 @@ AREAS = {
 ENOUGH = 0.5
 """The share of a symptom's words that a text must have to mean it."""
 
-_EMPTY_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "or",
-        "and",
-        "in",
-        "on",
-        "to",
-        "is",
-        "are",
-        "was",
-        "be",
-        "by",
-        "with",
-        "for",
-        "from",
-        "at",
-        "as",
-        "it",
-        "its",
-        "not",
-        "no",
-        "do",
-        "does",
-        "than",
-        "after",
-        "before",
-        "my",
-        "i",
-        "we",
-        "our",
-        "this",
-        "that",
-        "there",
-        "very",
-        "all",
-        "any",
-        "have",
-        "has",
-        "had",
-        "when",
-        "while",
-        "but",
-        "problem",
-        "error",
-    ]
+_EMPTY_WORDS = re.compile(
+    r"(?:an?|the|of|or|and|in|on|to|is|are|was|be|by|with|for|from|at|as|its?|not?|do|does|than|after|before|my|i|we|our"
+    r"|this|that|there|very|all|any|have|has|had|when|while|but|problem|error)"
 )
 
 
@@ -235,7 +189,9 @@ def _likeness(text: str, symptom: str) -> float:
 
 def _stems(text: str) -> frozenset[str]:
     words = re.findall(r"[a-z0-9_.]+", text.lower())
-    return frozenset(re.sub(r"(?:ing|ed|es|s|ly)$", "", word.strip(".")) for word in words if word not in _EMPTY_WORDS)
+    return frozenset(
+        re.sub(r"(?:ing|ed|es|s|ly)$", "", word.strip(".")) for word in words if not _EMPTY_WORDS.fullmatch(word)
+    )
 
 
 SYMPTOMS = (

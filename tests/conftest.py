@@ -18,6 +18,7 @@ import pytest
 from pytest_mdm_health.model import HOME, Kind, Result, Target
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.run import Run
+from pytest_mdm_health.sandbox import Sandbox
 
 HERE = Path(__file__).parent
 ARCHIVES = {
@@ -111,7 +112,10 @@ def hold() -> Iterator[Hold]:
     yield start
     for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
 
 
 class RunMdm(Protocol):
@@ -148,7 +152,10 @@ def run_mdm(tmp_path: Path) -> Iterator[RunMdm]:
     yield start
     for process in running:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
 
 
 class Examine(Protocol):
@@ -164,14 +171,22 @@ class Examine(Protocol):
     ) -> Result: ...
 
 
+@pytest.fixture(scope="session")
+def _sandbox() -> Iterator[Sandbox]:
+    made = Sandbox()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def examine() -> Examine:
+def examine(_sandbox: Sandbox) -> Examine:
     """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`."""
 
     def run_check(
         check: str, home: Path, dataset: str | None = None, environ: dict[str, str] | None = None, **options: object
     ) -> Result:
-        run = Run(Options(home=home, **options), environ=environ or {})  # type: ignore[arg-type] # as the test says
+        given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
+        run = Run(given, environ=environ or {}, sandbox=_sandbox)
         try:
             return run.result(run.modules[check], Target(Kind.DATASET, dataset) if dataset else HOME)
         finally:

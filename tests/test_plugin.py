@@ -351,6 +351,19 @@ def test_options_come_from_command_line_then_ini_then_environment(
     result.assert_outcomes(passed=2)
 
 
+def test_a_symptom_selects_what_explains_it_and_says_why(health: Health) -> None:
+    result = health("--mdm-symptom", "sqlite3.OperationalError: database is locked")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["MDM symptom: 3.2, because of the message 'database is locked'*"])
+    assert sum(result.parseoutcomes().values()) == 4
+
+
+def test_a_symptom_that_nothing_explains_is_answered_with_the_nearest(health: Health) -> None:
+    result = health("--mdm-symptom", "purple smoke")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mdm-symptom: nothing explains 'purple smoke'; the nearest*"])
+
+
 def test_the_users_own_tests_get_the_same_fixtures(pytester: pytest.Pytester, health: Health) -> None:
     own = pytester.makepyfile(
         """

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_mdm_health.options import Options
-    from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.reports.model import Report
+    from pytest_mdm_health.run import Run
 
 SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
     Status.PASS: ("passed", ".", "PASSED"),
@@ -30,12 +30,14 @@ NEXT_AFTER_ERROR = "run this check alone with more time; if it ends the same way
 _COLOUR = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "inconclusive": "yellow"}
 
 
-def header(plan: Plan) -> list[str]:
-    """What is examined, before anything is."""
+def header(run: Run) -> list[str]:
+    """What is examined and why, before anything is."""
+    plan = run.plan
     home = plan.inventory.home
     count = len(plan.datasets)
     datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else f"nothing registered in {home.registrations}"
-    return [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
+    lines = [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
+    return lines + [f"MDM symptom: {each.issue}, because of {each.why}" for each in run.explained]
 
 
 def describe(result: Result) -> str:
