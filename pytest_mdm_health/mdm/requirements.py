@@ -61,11 +61,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Unclear:
-    """A line of a file of requirements, or a whole file, that cannot be used, and why, as a clause."""
+    """A line of a file of requirements, or a whole file, that was not compared, and why, as a clause.
+
+    Attributes:
+        wrong: whether pip cannot use it either.
+    """
 
     reason: str
     file: str
     line: int | None = None
+    wrong: bool = True
 
 
 def conflicts(distributions: Mapping[str, Distribution], environment: Mapping[str, str]) -> Iterator[Conflict]:
@@ -145,13 +150,14 @@ def _entry(
 ) -> Wanted | Unclear | None:
     if line.startswith("-"):
         if line.startswith(("-e", "--editable")):
-            return Unclear("is installed from a source tree, so its version is open", str(path), number)
+            return Unclear("is installed from a source tree, so its version is open", str(path), number, wrong=False)
         return None  # where from and how to install
     try:
         requirement = Requirement(_OPTION_OF_ONE.sub("", line).strip())
     except InvalidRequirement:
-        why = "names a file or an address" if "/" in line.partition(";")[0] else "is no requirement"
-        return Unclear(why, str(path), number)
+        if "/" in line.partition(";")[0]:
+            return Unclear("names a file or an address", str(path), number, wrong=False)
+        return Unclear("is no requirement", str(path), number)
     if requirement.marker and not requirement.marker.evaluate({**environment, "extra": ""}):
         return None
     name = canonicalize_name(requirement.name)

@@ -136,8 +136,8 @@ def test_what_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
     assert wanted == []
     assert unclear == [
         Unclear("is no requirement", str(file), 1),
-        Unclear("is installed from a source tree, so its version is open", str(file), 2),
-        Unclear("names a file or an address", str(file), 3),
+        Unclear("is installed from a source tree, so its version is open", str(file), 2, wrong=False),
+        Unclear("names a file or an address", str(file), 3, wrong=False),
         Unclear("does not exist", str(tmp_path / "gone.txt")),
     ]
 
