@@ -167,16 +167,19 @@ class DuckDBDatabase(HandedBack):
         return []
 
     def _surplus(self, size: int) -> int:
-        """Bytes after the last block; whole blocks are not counted, a write that was cut short leaves those."""
-        sql = "SELECT block_size, total_blocks FROM pragma_database_size() WHERE database_name = ?"
+        """Bytes after the last block; whole blocks are not counted, a write that was cut short leaves those.
+
+        DuckDB itself cuts free blocks off the end of the file without taking them out of its count.
+        """
+        sql = "SELECT block_size, total_blocks, free_blocks FROM pragma_database_size() WHERE database_name = ?"
         try:
-            ((block_size, blocks),) = self.query(sql, (ALIAS,))
+            ((block_size, blocks, free),) = self.query(sql, (ALIAS,))
         except QueryFailed as error:
             raise CannotOpen("damaged", f"is damaged: {error}") from error
         missing = _HEADER_BYTES + block_size * blocks - size
-        if missing > 0:
+        if missing > block_size * free:
             raise CannotOpen("truncated", f"is cut off: {missing} of its {size + missing} bytes are missing")
-        return int(-missing % block_size)
+        return int((size - _HEADER_BYTES) % block_size)
 
 
 @dataclass

@@ -287,6 +287,16 @@ def test_blocks_of_a_write_that_was_cut_short_are_no_garbage(shop: Path) -> None
         assert database.surplus == 0
 
 
+def test_a_file_that_shrank_because_rows_were_deleted_is_whole(duckdb_home: Path) -> None:
+    path = duckdb_home / "datasets/big/big.duckdb"
+    before = path.stat().st_size
+    own(path, "DELETE FROM big")
+    assert path.stat().st_size < before
+    with Backend("duckdb", path).open() as database:
+        assert (database.count("big"), database.surplus) == (0, 0)
+        assert database.integrity(complete=True) == ()
+
+
 def test_reading_through_a_large_file_can_be_given_up(tmp_path: Path) -> None:
     path = own(tmp_path / "large.duckdb", "CREATE TABLE t AS SELECT range a, md5(range::VARCHAR) b FROM range(2000000)")
     with Backend("duckdb", path).open() as database:

@@ -1,0 +1,118 @@
+"""What is known of one dataset's data: the facts of data-corruption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_mdm_health.model import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """The database file.
+
+    Attributes:
+        path: the file; empty for data that is in no file.
+        size: in bytes; None if there is no file.
+        opened: how the database was opened; empty if it could not be.
+        code: why it could not be opened, in one word; empty if it could.
+        reason: the same for a person, to follow the file's name.
+        holders: who keeps it from being opened.
+        surplus: bytes after the end of the database.
+        verified: how far its integrity was verified: ``, `quick` or `complete`.
+        problems: what the engine says is wrong with it.
+    """
+
+    path: str
+    size: int | None
+    opened: str = ""
+    code: str = ""
+    reason: str = ""
+    holders: tuple[str, ...] = ()
+    surplus: int = 0
+    verified: str = ""
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOver:
+    """A journal or log beside the database without which it is not complete."""
+
+    path: str
+    kind: str
+    size: int
+    live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableState:
+    """One table.
+
+    Attributes:
+        name: as registered, else as it is in the database.
+        kind: `base`, `feature`, or `other` for one that is not registered.
+        base: for a feature table, the table that it was made from.
+        present: whether the database has it.
+        rows: how many; None if they were not counted.
+        failed: why it cannot be read, in one line.
+        lost_columns: columns that MDM recorded and that it does not have.
+        had_rows: whether MDM recorded values that cannot have come from an empty table.
+    """
+
+    name: str
+    role: str
+    kind: str
+    base: str = ""
+    present: bool = True
+    rows: int | None = None
+    columns: int | None = None
+    failed: str = ""
+    lost_columns: tuple[str, ...] = ()
+    had_rows: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """A number of rows that MDM once counted.
+
+    Attributes:
+        source: where it is recorded.
+        table: the table; empty for the whole dataset.
+        rows: the number.
+        found: the rows there are now; None if they were not counted, or if the tables are not all there.
+        outdated: whether the dataset was registered again since.
+    """
+
+    source: str
+    table: str
+    rows: int
+    found: int | None
+    outdated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFacts(Facts):
+    """One dataset's data as it is, and as MDM recorded it.
+
+    Attributes:
+        others: further database files in the dataset's folder.
+        source: what the dataset was registered from, if it is still there.
+        written_source: the same as it is registered.
+    """
+
+    name: str
+    home: str
+    engine: str
+    registered: bool
+    file: FileState
+    left_over: tuple[LeftOver, ...] = ()
+    tables: tuple[TableState, ...] = ()
+    recorded: tuple[Recorded, ...] = ()
+    others: tuple[str, ...] = ()
+    source: str = ""
+    written_source: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether the database could be opened."""
+        return bool(self.file.opened)

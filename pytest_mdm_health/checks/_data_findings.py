@@ -1,0 +1,185 @@
+"""What data-corruption concludes. Pure; each function yields what is wrong in one respect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from pytest_mdm_health.checks import _data_repairs as repairs
+from pytest_mdm_health.checks._data_facts import DataFacts, Recorded, TableState
+from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
+
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_SHOWN = 3
+_BROKEN = {
+    "missing": "missing-file",
+    "not-a-file": "not-a-file",
+    "empty": "empty-file",
+    "wrong-format": "wrong-format",
+    "truncated": "truncated",
+    "damaged": "damaged",
+}
+
+
+def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """The file as such."""
+    file, where = facts.file, Location(facts.file.path)
+    if file.code in _BROKEN:
+        message = f"{file.path} {file.reason}"
+        remedy = repairs.rescued(facts) if file.code == "damaged" else repairs.restored(facts)
+        yield check.finding(_BROKEN[file.code], FAIL, message, remedy, location=where)
+    elif file.code:
+        message = f"the data could not be examined: {file.path} {file.reason}"
+        yield check.finding("not-examined", WARN, message, _let_in(facts), location=where)
+    if file.problems or any(table.failed for table in facts.tables):
+        problems = (*file.problems, *(f"table {each.name}: {each.failed}" for each in facts.tables if each.failed))
+        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        message = f"{facts.engine} finds the file damaged: {'; '.join(problems[:_SHOWN])}{more}"
+        evidence: dict[str, JSON] = {"problems": list(problems)}
+        yield check.finding("damaged", FAIL, message, repairs.rescued(facts), evidence=evidence, location=where)
+    if file.surplus:
+        message = f"{file.surplus} bytes after the end of the database do not belong to it"
+        yield check.finding("surplus", WARN, message, repairs.cut_to_size(facts), location=where)
+
+
+def of_left_over(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """Journals and logs that a process left when it was killed."""
+    for each in facts.left_over:
+        where = Location(each.path)
+        if each.live:
+            continue
+        if each.kind == "duckdb-wal":
+            message = (
+                f"{each.size} bytes of changes lie in a log beside the file, left by a process that did not end well; "
+                "a log that is cut off is dropped by DuckDB without a word"
+            )
+            text = "Open the dataset once with MDM, which takes the changes over, and count its rows afterwards."
+            yield check.finding("left-over-log", WARN, message, Remedy(text), location=where, subject="log")
+        elif each.kind == "journal":
+            message = (
+                "a transaction was interrupted; what is said here is of the state before it, to which SQLite returns"
+            )
+            text = "Find out what was being written, and whether that has to be done again."
+            yield check.finding("interrupted-write", NOTE, message, Remedy(text), location=where, subject="journal")
+
+
+def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """Data that nobody registered."""
+    where = Location(facts.file.path)
+    if not facts.registered:
+        message = f"{facts.file.path} is not registered, so there is nothing to hold its tables against"
+        text = "Register the dataset, or remove the file if a registration that failed left it."
+        yield check.finding("orphan-data", NOTE, message, Remedy(text), location=where)
+    for other in facts.others:
+        message = f"{other} lies in the dataset's folder and is not the data that is registered"
+        text = "MDM does not read it. Remove it once it is clear that nobody misses it."
+        yield check.finding("extra-file", NOTE, message, Remedy(text), location=Location(other), subject=other)
+    if any(table.kind == "base" for table in facts.tables):
+        for table in (each for each in facts.tables if each.kind == "other"):
+            message = f"the table {table.name} is in the database and not registered: MDM does not show it"
+            text = "Nothing has to be done. It may be what an interrupted registration left."
+            yield check.finding("unregistered-table", NOTE, message, Remedy(text), subject=f"table {table.name}")
+
+
+def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """Each registered table by itself."""
+    where = Location(facts.file.path)
+    for table in (each for each in facts.tables if each.kind != "other"):
+        subject = f"table {table.name}"
+        if not table.present and not _was_never_made(table, facts):
+            message = f"the registered table {table.name} is not in the database"
+            remedy = repairs.registered_again(facts)
+            yield check.finding("missing-table", FAIL, message, remedy, location=where, subject=subject)
+        elif table.kind == "base" and table.rows == 0:
+            proven = _had_rows(table, facts)
+            message = f"the table {table.name} is empty" + (", and it was not when MDM recorded it" if proven else "")
+            severity = FAIL if proven else WARN
+            remedy = repairs.registered_again(facts)
+            yield check.finding("empty-table", severity, message, remedy, location=where, subject=subject)
+        if table.kind == "base" and table.lost_columns:
+            names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
+            message = f"the table {table.name} has lost {len(table.lost_columns)} columns that MDM recorded: {names}"
+            evidence: dict[str, JSON] = {"columns": list(table.lost_columns)}
+            remedy = repairs.restored(facts)
+            yield check.finding(
+                "lost-columns", FAIL, message, remedy, evidence=evidence, location=where, subject=subject
+            )
+
+
+def of_features(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """Feature tables against the tables they were made from, row for row."""
+    rows = {table.name: table.rows for table in facts.tables if table.kind == "base"}
+    for table in facts.tables:
+        expected = rows.get(table.base)
+        if table.kind == "feature" and table.rows is not None and expected and table.rows != expected:
+            message = f"the feature table {table.name} has {table.rows} rows, {table.base} has {expected}"
+            evidence: dict[str, JSON] = {"rows": table.rows, "expected": expected}
+            remedy = repairs.registered_again(facts, "One of the two lost rows or has some twice.")
+            where = Location(facts.file.path)
+            yield check.finding(
+                "feature-rows", FAIL, message, remedy, evidence=evidence, location=where, subject=f"table {table.name}"
+            )
+
+
+def of_recorded(check: Check, facts: DataFacts) -> Iterator[Finding]:
+    """Rows now against rows that MDM counted once."""
+    empty = {table.name for table in facts.tables if table.rows == 0}
+    differing = [
+        each
+        for each in facts.recorded
+        if each.found is not None
+        and each.found != each.rows
+        and not each.outdated
+        and not (each.table in empty if each.table else empty & {t.name for t in facts.tables if t.kind == "base"})
+    ]
+    for (table, rows), same in groupby(sorted(differing, key=_what), key=_what):
+        yield _row_count(check, facts, table, rows, list(same))
+
+
+def _what(recorded: Recorded) -> tuple[str, int]:
+    return recorded.table, recorded.rows
+
+
+def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list[Recorded]) -> Finding:
+    found = same[0].found or 0
+    sources = " and ".join(dict.fromkeys(each.source for each in same))
+    what = f"the table {table}" if table else "the dataset"
+    fewer = found < rows
+    difference = f"{rows - found} are missing" if fewer else f"{found - rows} too many"
+    message = f"{what} has {found} rows and had {rows} according to {sources}: {difference}"
+    first = "" if fewer else "If rows were added on purpose, have them counted again: `mdm dataset stats`."
+    return check.finding(
+        "row-count",
+        FAIL if fewer else WARN,
+        message,
+        repairs.restored(facts, first),
+        evidence={"rows": found, "recorded": rows},
+        location=Location(facts.file.path),
+        subject=f"table {table}" if table else "dataset",
+    )
+
+
+def _was_never_made(table: TableState, facts: DataFacts) -> bool:
+    """MDM registers a feature table for an empty table and does not make it."""
+    base = next((each for each in facts.tables if each.name == table.base), None)
+    return table.kind == "feature" and base is not None and base.rows == 0 and not _had_rows(base, facts)
+
+
+def _had_rows(table: TableState, facts: DataFacts) -> bool:
+    counted = any(each.rows for each in facts.recorded if each.table == table.name and not each.outdated)
+    features = any(each.rows for each in facts.tables if each.kind == "feature" and each.base == table.name)
+    alone = sum(each.kind == "base" for each in facts.tables) == 1
+    of_all = alone and any(each.rows for each in facts.recorded if not each.table)
+    return table.had_rows or counted or features or of_all
+
+
+def _let_in(facts: DataFacts) -> Remedy:
+    code = facts.file.code
+    if code == "locked":
+        by = f" ({', '.join(facts.file.holders)})" if facts.file.holders else ""
+        return Remedy(f"Wait until whoever holds the file{by} is done, or end that process; then run this check again.")
+    if code == "newer-format":
+        return Remedy("Run this with the release of the database engine that MDM uses, or a newer one.")
+    if code == "no-room":
+        return Remedy("Make room, or name a folder on another file system in TMPDIR.")
+    return Remedy("Run this as the user that MDM runs as, or let that user read the file.")

@@ -1,0 +1,207 @@
+"""Looking at one dataset's data: its file, its tables, and what MDM recorded about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_mdm_health.backends import (
+    Backend,
+    CannotOpen,
+    Database,
+    QueryFailed,
+    Unfinished,
+    quote,
+    sidecars,
+)
+from pytest_mdm_health.checks._data_facts import DataFacts, FileState, LeftOver, Recorded, TableState
+from pytest_mdm_health.checks._data_recorded import COUNTED_ROLES, OWN_TABLES, Record, records
+from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.registrations import FEATURES
+from pytest_mdm_health.mdm.sources import source_of
+from pytest_mdm_health.model import Depth, NotApplicable
+from pytest_mdm_health.options import Options
+
+_SHARE_OF_TIME = 0.5
+"""How much of a check's time verifying the file may take."""
+
+
+def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
+    """Look at one dataset's data, as closely as the depth says."""
+    path = _path(dataset)
+    source = source_of(dataset.registration) if dataset.registration is not None else None
+    facts = DataFacts(
+        examined=0,
+        name=dataset.name,
+        home=str(home.root),
+        engine=dataset.backend or "",
+        registered=dataset.registration is not None,
+        file=FileState(path=str(path), size=path.stat().st_size if kind_of(path) is FileKind.FILE else None),
+        left_over=tuple(_left_over(path)),
+        others=tuple(str(each) for each in dataset.files if not _same(each, path)),
+        source=str(source.path) if source is not None and source.path is not None else "",
+        written_source=source.written if source is not None else "",
+    )
+    if backend is None:
+        return replace(facts, examined=1, file=replace(facts.file, code="missing", reason="does not exist"))
+    try:
+        with backend.open() as database:
+            return _Looking(dataset, database, facts, options).gather()
+    except CannotOpen as error:
+        holders = tuple(map(str, error.holders))
+        file = replace(facts.file, code=error.code, reason=error.reason, holders=holders)
+        return replace(facts, examined=1, file=file)
+
+
+class _Looking:
+    """One open database, and what is known of it so far."""
+
+    def __init__(self, dataset: Dataset, database: Database, facts: DataFacts, options: Options) -> None:
+        self._dataset = dataset
+        self._database = database
+        self._facts = facts
+        self._depth = Depth(options.depth)
+        self._within_s = options.timeout * _SHARE_OF_TIME
+        self._gaps: list[str] = []
+
+    def gather(self) -> DataFacts:
+        """Everything."""
+        file = replace(self._facts.file, opened=self._database.how, surplus=self._database.surplus)
+        try:
+            there = {name.casefold(): name for name in self._database.tables()}
+            found = tuple(records(self._dataset, self._database, self._gaps))
+        except QueryFailed as error:
+            return replace(self._facts, examined=1, file=replace(file, problems=(str(error),)))
+        tables = tuple(self._table(each, there, found) for each in self._expected(there))
+        file = self._verified(file)
+        return replace(
+            self._facts,
+            examined=1 + len(tables),
+            gaps=tuple(self._gaps),
+            file=file,
+            tables=tables,
+            recorded=tuple(_recorded(found, tables)) if self._counts else (),
+        )
+
+    @property
+    def _counts(self) -> bool:
+        return self._depth is not Depth.QUICK
+
+    def _expected(self, there: Mapping[str, str]) -> Iterator[TableState]:
+        """The registered tables, then those that are there without being registered."""
+        registration = self._dataset.registration
+        base = registration.tables if registration is not None else {}
+        features = registration.feature_tables if registration is not None else {}
+        for role, name in base.items():
+            yield TableState(name=name, role=role, kind="base")
+        for role, name in features.items():
+            yield TableState(name=name, role=role, kind="feature", base=_base_of(role, name, base))
+        known = {name.casefold() for name in (*base.values(), *features.values(), *OWN_TABLES)}
+        for folded, name in there.items():
+            if folded not in known:
+                yield TableState(name=name, role="", kind="other")
+
+    def _table(self, table: TableState, there: Mapping[str, str], found: Sequence[Record]) -> TableState:
+        name = there.get(table.name.casefold())
+        if name is None:
+            return replace(table, present=False)
+        about = [each for each in found if _is_about(each, table) and not each.outdated]
+        try:
+            columns = [column.name.casefold() for column in self._database.columns(name)]
+            recorded = dict.fromkeys(column for each in about for column in each.columns)
+            return replace(
+                table,
+                rows=self._rows(name),
+                columns=len(columns),
+                lost_columns=tuple(column for column in recorded if column.casefold() not in columns),
+                had_rows=any(each.had_rows for each in about),
+            )
+        except QueryFailed as error:
+            return replace(table, failed=str(error))
+
+    def _rows(self, name: str) -> int | None:
+        """How many rows; where they are not counted, still whether there are none."""
+        if self._counts:
+            return self._database.count(name)
+        return None if self._database.query(f"SELECT 1 FROM {quote(name)} LIMIT 1") else 0  # noqa: S608 - quoted
+
+    def _verified(self, file: FileState) -> FileState:
+        if not self._counts:
+            return file
+        complete = self._depth is Depth.FULL
+        try:
+            problems = self._database.integrity(complete=complete, within_s=self._within_s)
+        except Unfinished:
+            self._gaps.append(f"verifying the whole file takes longer than {self._within_s:g} s (see --mdm-timeout)")
+            return file
+        own = problems[:-1] if file.surplus else problems  # the surplus is told by itself
+        return replace(file, problems=own, verified="complete" if complete else "quick")
+
+
+def _recorded(found: Sequence[Record], tables: Sequence[TableState]) -> Iterator[Recorded]:
+    """What was counted once against what is counted now."""
+    for each in found:
+        if each.rows is None:
+            continue
+        table = next((table for table in tables if each.about and _is_about(each, table)), None)
+        if table is not None:
+            now = table.rows
+        elif not each.about:
+            now = _rows_of_all(tables, each.rows)
+        else:
+            continue  # about a table that is neither registered nor there
+        name = table.name if table is not None else ""
+        yield Recorded(source=each.source, table=name, rows=each.rows, found=now, outdated=each.outdated)
+
+
+def _rows_of_all(tables: Sequence[TableState], recorded: int) -> int | None:
+    """The rows of the whole dataset: of the tables that MDM adds up, or of all, whichever is what was recorded."""
+    base = [table for table in tables if table.kind == "base"]
+    sums = [_sum([table for table in base if table.role in COUNTED_ROLES]), _sum(base)]
+    return recorded if recorded in sums else next((each for each in sums if each is not None), None)
+
+
+def _sum(tables: Sequence[TableState]) -> int | None:
+    counts = [table.rows for table in tables]
+    return sum(rows for rows in counts if rows is not None) if counts and None not in counts else None
+
+
+def _is_about(record: Record, table: TableState) -> bool:
+    return record.about.casefold() in {table.role.casefold(), table.name.casefold()} - {""}
+
+
+def _base_of(role: str, name: str, base: Mapping[str, str]) -> str:
+    by_role = base.get(role.removesuffix(FEATURES))
+    stem = name.removesuffix(FEATURES)
+    return by_role or (stem if stem in base.values() else "")
+
+
+def _path(dataset: Dataset) -> Path:
+    registered = dataset.registration.database if dataset.registration is not None else None
+    path = dataset.database or registered
+    if path is None:
+        raise NotApplicable(_why_no_path(dataset))
+    return path
+
+
+def _why_no_path(dataset: Dataset) -> str:
+    if len(dataset.files) > 1:
+        return f"there are several databases in {dataset.folder} and no registration tells which is meant"
+    return "the registration does not say where the data is"
+
+
+def _left_over(path: Path) -> Iterator[LeftOver]:
+    for each in sidecars(path):
+        if each.holds_changes:
+            yield LeftOver(path=str(each.path), kind=each.kind, size=each.size, live=each.live)
+
+
+def _same(one: Path, other: Path) -> bool:
+
+    try:
+        return one == other or one.samefile(other)
+    except OSError:
+        return False

@@ -1,0 +1,89 @@
+"""The data of a dataset is damaged, incomplete, or not what MDM recorded.
+
+Symptoms
+--------
+Other row counts than before a migration; checksums that fail; values that are missing or altered; "database disk
+image is malformed", "file is not a database", "Corrupt database file"; a dataset that opens and is empty.
+
+Causes
+------
+A copy that broke off, a full disk, a process that was killed while it wrote, a disk that returns wrong data. A
+migration that was interrupted, ran twice, or took another file. Data and registration from different backups.
+
+Diagnosis
+---------
+Compare the dataset with a copy from before: row counts, columns, values. Without one, the file still tells a lot:
+whether it begins and ends like a database of its engine, whether the engine finds its pages sound, whether the
+registered tables are there, and whether their rows are as many as MDM counted when it registered the dataset, when
+it last computed statistics, and when it made features from them.
+
+What this cannot see without a copy from before is a value that was replaced by another valid one: SQLite keeps no
+checksums, and most single altered bits leave a file that it calls sound. DuckDB keeps a checksum for each block;
+`--mdm-depth=full` reads them all.
+
+Solutions
+---------
+Put the damaged file aside and restore it from a backup, or register the dataset again from its source. The guide's
+`restore_dataset.sh`, `migrate_dataset.sh` and `fix_data_corruption.py` are part of no released MDM. SQLite's
+`.recover` gets out of a damaged file what can still be read.
+
+Findings
+--------
+* `missing-file` (fail): the dataset is registered and its data is not there.
+* `not-a-file` (fail): a folder, FIFO, socket or device stands where the data belongs.
+* `empty-file` (fail): the file has no content at all.
+* `wrong-format` (fail): the file does not begin like a database of its engine.
+* `truncated` (fail): the file is shorter than its header says.
+* `damaged` (fail): the engine finds damage in the file, or cannot read a table.
+* `surplus` (warn): bytes after the end of the database do not belong to it.
+* `not-examined` (warn): the data could not be examined, because it is locked, of a newer format, not readable for
+  this user, or because there is no room for the copy that reading it without a trace needs.
+* `missing-table` (fail): a registered table is not in the database.
+* `empty-table` (fail/warn): a registered table has no rows; a failure if MDM recorded that it had some.
+* `lost-columns` (fail): a table does not have columns that MDM recorded.
+* `feature-rows` (fail): a feature table has not as many rows as the table it was made from.
+* `row-count` (fail/warn): there are fewer rows than MDM counted; a warning if there are more.
+* `left-over-log` (warn): changes lie in a DuckDB log that a process left behind.
+* `interrupted-write` (note): a SQLite journal was left behind; the transaction will be undone.
+* `orphan-data` (note): the data is not registered, so most of this cannot be told.
+* `extra-file` (note): another database lies in the dataset's folder.
+* `unregistered-table` (note): the database has a table that is not registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.checks import _data_findings as findings
+from pytest_mdm_health.checks._data_facts import DataFacts
+from pytest_mdm_health.checks._data_look import gather
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.model import Check, Finding, Kind
+from pytest_mdm_health.options import Options
+
+CHECK = Check(
+    id="data-corruption",
+    issue="5.1",
+    title="Damaged, incomplete or altered data",
+    per=Kind.DATASET,
+    requires=("metadata-corruption",),
+    backends=("sqlite", "duckdb"),
+    tags=("data", "storage"),
+)
+
+
+def observe(mdm_dataset: Dataset, mdm_backend: Backend | None, mdm_home: Home, mdm_options: Options) -> DataFacts:
+    """Open the data, count, verify, and read what MDM recorded."""
+    return gather(mdm_dataset, mdm_backend, mdm_home, mdm_options)
+
+
+def judge(facts: DataFacts, before: DataFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
+    """From the file as such to its rows."""
+    yield from findings.of_file(CHECK, facts)
+    yield from findings.of_left_over(CHECK, facts)
+    yield from findings.of_registration(CHECK, facts)
+    yield from findings.of_tables(CHECK, facts)
+    yield from findings.of_features(CHECK, facts)
+    yield from findings.of_recorded(CHECK, facts)

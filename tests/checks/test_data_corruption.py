@@ -1,0 +1,420 @@
+"""Damaged, incomplete and altered data is found; sound data is not accused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pytest_mdm_health.checks.data_corruption import judge, observe
+from pytest_mdm_health.mdm.inventory import take_inventory
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.options import Options
+from pytest_mdm_health.plan import backend_of
+
+CHECK = "data-corruption"
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+Examine = Callable[..., Result]
+Hold = Callable[[str], "subprocess.Popen[bytes]"]
+Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
+Change = Callable[[Path], object]
+MakeHome = Callable[..., Path]
+
+
+@pytest.fixture
+def look(examine: Examine) -> Examine:
+    """The check on one dataset, whatever is wrong with its registration."""
+
+    def run(home: Path, dataset: str = "shop", **options: object) -> Result:
+        return examine(CHECK, home, dataset, ignore=("metadata-corruption",), **options)
+
+    return run
+
+
+def data(home: Path, dataset: str = "shop") -> Path:
+    (path,) = (each for each in (home / "datasets" / dataset).iterdir() if each.suffix in {".sqlite", ".duckdb"})
+    return path
+
+
+def run_sql(home: Path, *statements: str, dataset: str = "shop") -> None:
+    path = data(home, dataset)
+    if path.suffix == ".duckdb":
+        with duckdb.connect(str(path)) as engine:
+            for statement in statements:
+                engine.execute(statement)
+        return
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def sql(*statements: str, dataset: str = "shop") -> Change:
+    return lambda home: run_sql(home, *statements, dataset=dataset)
+
+
+def overwrite(path: Path, at: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+
+
+def append(home: Path) -> None:
+    with data(home).open("ab") as file:
+        file.write(b"g" * 1000)
+
+
+def make_fifo(home: Path) -> None:
+    path = data(home)
+    path.unlink()
+    os.mkfifo(path)
+
+
+def flip(path: Path, at: int) -> None:
+    overwrite(path, at, bytes([path.read_bytes()[at] ^ 1]))
+
+
+def unregister(home: Path) -> None:
+    (home / "config/datasets/shop.yaml").unlink()
+    (home / "datasets/shop/dataset_info.json").unlink()
+
+
+def put_another_beside(home: Path) -> None:
+    shutil.copy2(data(home, "wine"), data(home).with_name("old.db"))
+
+
+def findings(result: Result) -> dict[str, Finding]:
+    return {finding.code: finding for finding in result.findings}
+
+
+DAMAGE: dict[str, tuple[str, Severity, Change]] = {
+    "no file": ("data-corruption.missing-file", FAIL, lambda home: data(home).unlink()),
+    "a FIFO": ("data-corruption.not-a-file", FAIL, make_fifo),
+    "no content": ("data-corruption.empty-file", FAIL, lambda home: data(home).write_bytes(b"")),
+    "text": ("data-corruption.wrong-format", FAIL, lambda home: data(home).write_bytes(b"id,name\n" * 3000)),
+    "half of it": ("data-corruption.truncated", FAIL, lambda home: os.truncate(data(home), 300_000)),
+    "all but a byte": (
+        "data-corruption.truncated",
+        FAIL,
+        lambda home: os.truncate(data(home), data(home).stat().st_size - 1),
+    ),
+    "garbage at the end": ("data-corruption.surplus", WARN, append),
+    "a dropped table": ("data-corruption.missing-table", FAIL, sql("DROP TABLE test")),
+    "a dropped feature table": ("data-corruption.missing-table", FAIL, sql("DROP TABLE test_features")),
+    "an emptied table": ("data-corruption.empty-table", FAIL, sql("DELETE FROM train")),
+    "a lost feature row": ("data-corruption.feature-rows", FAIL, sql("DELETE FROM train_features WHERE id = 5")),
+    "a doubled feature row": (
+        "data-corruption.feature-rows",
+        FAIL,
+        sql("INSERT INTO train_features SELECT * FROM train_features WHERE id = 5"),
+    ),
+    "a lost row": ("data-corruption.row-count", FAIL, sql("DELETE FROM train WHERE id = 5")),
+    "a doubled row": ("data-corruption.row-count", WARN, sql("INSERT INTO train SELECT * FROM train WHERE id = 5")),
+    "no registration": ("data-corruption.orphan-data", NOTE, unregister),
+    "another database": ("data-corruption.extra-file", NOTE, put_another_beside),
+    "another table": ("data-corruption.unregistered-table", NOTE, sql("CREATE TABLE left_over (a INTEGER)")),
+}
+
+
+@pytest.fixture(params=["sqlite", "duckdb"])
+def each_engine(request: pytest.FixtureRequest, make_home: MakeHome) -> Path:
+    return make_home(f"mdm-1.0.6-{request.param}")
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard", "full"])
+def test_healthy_data_is_examined_and_not_accused(each_home: Path, look: Examine, depth: str, tree: Tree) -> None:
+    before = tree(each_home)
+    for dataset in ("big", "breast_cancer", "shop", "wine"):
+        result = look(each_home, dataset, depth=depth)
+        assert (result.status, result.findings, result.reason) == (Status.PASS, (), "")
+        assert result.examined >= 2
+    assert tree(each_home) == before
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_data_is_found_and_restored_data_is_repaired(
+    each_engine: Path, look: Examine, name: str, copy_tree: Callable[[Path, Path], Path], tree: Tree
+) -> None:
+    code, severity, change = DAMAGE[name]
+    backup = copy_tree(each_engine, each_engine.with_name("backup"))
+    change(each_engine)
+    before = tree(each_engine)
+    result = look(each_engine)
+    assert findings(result)[code].severity is severity
+    assert tree(each_engine) == before
+    assert all(str(each_engine) in command for finding in result.findings for command in finding.remedy.commands)
+    shutil.rmtree(each_engine)
+    copy_tree(backup, each_engine)
+    assert look(each_engine).findings == ()
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_one_damage_is_one_finding(each_engine: Path, look: Examine, name: str) -> None:
+    code, _, change = DAMAGE[name]
+    change(each_engine)
+    expected = {code}
+    if name in {"a lost row", "a doubled row"}:
+        expected |= {"data-corruption.feature-rows"}  # which of the two tables is right, nobody can tell
+    assert set(findings(look(each_engine))) == expected
+
+
+def test_data_corruption_damaged_pages_are_found_in_sqlite(home: Path, look: Examine) -> None:
+    overwrite(data(home), 4096 * 30, b"\x5a" * 4096)
+    result = look(home)
+    finding = findings(result)["data-corruption.damaged"]
+    assert finding.severity is FAIL
+    assert finding.evidence["problems"]
+    assert len(finding.message) < 1000
+
+
+def test_a_flipped_bit_in_duckdb_is_found_when_every_row_is_read(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-1.0.6-duckdb")
+    flip(data(home), 12288 + 262144 + 5000)
+    assert look(home, depth="standard").status is Status.PASS
+    result = look(home, depth="full")
+    assert set(findings(result)) == {"data-corruption.damaged"}
+    assert "checksum" in result.findings[0].message
+
+
+def test_a_damaged_schema_is_damage(home: Path, look: Examine) -> None:
+    overwrite(data(home), 100, b"\xff" * 3000)
+    assert findings(look(home))["data-corruption.damaged"].severity is FAIL
+
+
+def test_a_view_that_nothing_can_be_read_from_is_damage(home: Path, look: Examine) -> None:
+    run_sql(home, "ALTER TABLE train RENAME TO gone", "CREATE VIEW train AS SELECT * FROM nowhere")
+    assert "no such table" in findings(look(home))["data-corruption.damaged"].message
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs SQLite's command line")
+def test_what_can_still_be_read_is_repaired_by_recovering_it(home: Path, look: Examine) -> None:
+    run_sql(home, "DROP TABLE train_features", "DROP TABLE test_features")
+    registration = home / "config/datasets/shop.yaml"
+    text = registration.read_text(encoding="utf-8")
+    registration.write_text("".join(line for line in text.splitlines(True) if "_features:" not in line or "{" in line))
+    overwrite(data(home), 18, b"\x01\x01")
+    run_sql(home, "CREATE INDEX extra ON train (id)")
+    path = data(home)
+    index_page = next(
+        at for at in range(4096, path.stat().st_size, 4096) if path.read_bytes()[at] == 0x0A
+    )  # a leaf of an index
+    overwrite(path, index_page + 3, b"\xff\xff")
+    finding = findings(look(home))["data-corruption.damaged"]
+    for command in finding.remedy.commands:
+        if " mdm " not in command:
+            subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
+    path.with_name(f"{path.name}.rescued").rename(path)
+    path.with_name(f"{path.name}.damaged").unlink()
+    assert "data-corruption.damaged" not in findings(look(home))
+
+
+def test_garbage_at_the_end_is_repaired_by_the_commands_that_are_given(each_engine: Path, look: Examine) -> None:
+    original = data(each_engine).read_bytes()
+    append(each_engine)
+    for command in look(each_engine).findings[0].remedy.commands:
+        subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
+    assert data(each_engine).read_bytes() == original
+    data(each_engine).with_name(data(each_engine).name + ".damaged").unlink()
+    assert look(each_engine).findings == ()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_data_that_is_locked_is_not_examined_and_passes_when_it_is_free(
+    make_home: MakeHome, look: Examine, hold: Hold, engine: str
+) -> None:
+    home = make_home(f"mdm-1.0.6-{engine}")
+    path = str(data(home))
+    codes = {
+        "sqlite": f"import sqlite3; c = sqlite3.connect({path!r}, isolation_level=None)\n"
+        "c.execute('PRAGMA journal_mode=DELETE'); c.execute('PRAGMA cache_size=2'); c.execute('BEGIN')\n"
+        "c.execute('UPDATE train_features SET id = -1')",
+        "duckdb": f"import duckdb; c = duckdb.connect({path!r})",
+    }
+    holder = hold(codes[engine])
+    result = look(home)
+    finding = findings(result)["data-corruption.not-examined"]
+    assert (result.status, finding.severity) == (Status.WARN, WARN)
+    assert f"(PID {holder.pid})" in finding.message
+    assert holder.stdin is not None
+    holder.stdin.close()
+    holder.wait()
+    assert look(home).status is Status.PASS
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
+def test_data_of_a_newer_format_is_not_examined(make_home: MakeHome, look: Examine, engine: str) -> None:
+    home = make_home(f"mdm-1.0.6-{engine}")
+    if engine == "sqlite":
+        overwrite(data(home), 18, b"\x03\x03")
+    else:
+        overwrite(data(home), 0, duckdb_header_of_version(data(home), 60000))
+    assert "newer" in findings(look(home))["data-corruption.not-examined"].message
+
+
+def duckdb_header_of_version(path: Path, version: int) -> bytes:
+    body = bytearray(path.read_bytes()[8:4096])
+    body[4:12] = version.to_bytes(8, "little")
+    checksum = 5381
+    for at in range(0, len(body), 8):
+        checksum ^= int.from_bytes(body[at : at + 8], "little") * 0xBF58476D1CE4E5B9 & (2**64 - 1)
+    return checksum.to_bytes(8, "little") + bytes(body)
+
+
+def test_an_emptied_table_that_nothing_was_recorded_of_is_a_warning(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-0.1.0-duckdb")
+    run_sql(home, "DELETE FROM big", dataset="big")
+    finding = findings(look(home, "big"))["data-corruption.empty-table"]
+    assert finding.severity is WARN
+
+
+def test_an_emptied_table_is_proven_by_what_mdm_recorded_of_its_columns(home: Path, look: Examine) -> None:
+    run_sql(home, "DELETE FROM big", dataset="big")
+    finding = findings(look(home, "big"))["data-corruption.empty-table"]
+    assert finding.severity is FAIL
+    assert "was not" in finding.message
+
+
+def test_a_table_that_always_was_empty_needs_no_feature_table(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-0.1.0-sqlite")
+    run_sql(home, "DELETE FROM breast_cancer", "DROP TABLE breast_cancer_features", dataset="breast_cancer")
+    assert set(findings(look(home, "breast_cancer"))) == {"data-corruption.empty-table"}
+
+
+def test_lost_columns_are_known_from_the_database(home: Path, look: Examine) -> None:
+    run_sql(home, "ALTER TABLE train DROP COLUMN city", "ALTER TABLE test DROP COLUMN city")
+    result = look(home)
+    lost = [finding for finding in result.findings if finding.code == "data-corruption.lost-columns"]
+    assert [(each.subject, each.evidence) for each in lost] == [
+        ("table train", {"columns": ["city"]}),
+        ("table test", {"columns": ["city"]}),
+    ]
+
+
+def test_lost_columns_and_rows_are_known_from_the_computed_statistics(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-0.1.0-duckdb")
+    run_sql(home, "ALTER TABLE wine DROP COLUMN hue", "DELETE FROM wine WHERE id = 3", dataset="wine")
+    result = findings(look(home, "wine"))
+    assert result["data-corruption.lost-columns"].evidence == {"columns": ["hue"]}
+    assert result["data-corruption.row-count"].evidence == {"rows": 177, "recorded": 178}
+    assert "statistics.json" in result["data-corruption.row-count"].message
+
+
+def test_statistics_from_before_the_dataset_was_registered_again_are_not_held_against_it(
+    make_home: MakeHome, look: Examine
+) -> None:
+    home = make_home("mdm-0.1.0-duckdb")
+    statistics = home / "datasets/wine/metadata/statistics.json"
+    content = json.loads(statistics.read_text(encoding="utf-8"))
+    statistics.write_text(json.dumps({**content, "computed_at": "2020-01-01T00:00:00"}), encoding="utf-8")
+    run_sql(home, "ALTER TABLE wine DROP COLUMN hue", "DELETE FROM wine WHERE id = 3", dataset="wine")
+    assert set(findings(look(home, "wine"))) == {"data-corruption.feature-rows"}
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff\xfe", b"[]", b'{"tables": {"wine": 3}}', b"{}"])
+def test_statistics_that_make_no_sense_do_not_stop_the_check(home: Path, look: Examine, content: bytes) -> None:
+    (home / "datasets/wine/metadata/statistics.json").write_bytes(content)
+    result = look(home, "wine")
+    assert result.status is Status.PASS
+    assert ("statistics.json" in result.reason) is (content[:1] not in b"[{" or content in (b"{", b"[" * 100_000))
+
+
+def test_a_fifo_for_statistics_does_not_stop_the_check(home: Path, look: Examine) -> None:
+    statistics = home / "datasets/wine/metadata/statistics.json"
+    statistics.unlink()
+    os.mkfifo(statistics)
+    assert "FIFO" in look(home, "wine").reason
+
+
+def test_own_tables_of_mdm_that_make_no_sense_do_not_stop_the_check(home: Path, look: Examine) -> None:
+    run_sql(home, "DROP TABLE _statistics", "CREATE TABLE _statistics (other INTEGER)")
+    result = look(home)
+    assert result.status is Status.PASS
+    assert "no such column" in result.reason
+
+
+def test_what_a_killed_duckdb_left_is_told_and_repaired_by_opening_it_once(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-1.0.6-duckdb")
+    killed = (
+        f"import duckdb, os; c = duckdb.connect({str(data(home))!r}); c.execute(\"SET wal_autocheckpoint='1GB'\")\n"
+        "c.execute('CREATE TABLE new AS SELECT 1 AS a'); c.execute('DROP TABLE new'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    finding = findings(look(home))["data-corruption.left-over-log"]
+    assert finding.severity is WARN
+    assert finding.location is not None
+    assert finding.location.file.endswith("shop.duckdb.wal")
+    duckdb.connect(str(data(home))).close()
+    assert look(home).findings == ()
+
+
+def test_what_a_killed_sqlite_left_is_told_and_repaired_by_opening_it_once(home: Path, look: Examine) -> None:
+    killed = (
+        f"import sqlite3, os; c = sqlite3.connect({str(data(home))!r}, isolation_level=None)\n"
+        "c.execute('PRAGMA journal_mode=DELETE'); c.execute('PRAGMA cache_size=2'); c.execute('BEGIN')\n"
+        "c.execute('UPDATE train_features SET id = -1'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    result = look(home)
+    assert (result.status, set(findings(result))) == (Status.PASS, {"data-corruption.interrupted-write"})
+    assert result.findings[0].severity is NOTE
+    run_sql(home, "SELECT count(*) FROM train")
+    assert look(home).findings == ()
+
+
+def test_structure_alone_is_looked_at_when_asked_to_be_quick(home: Path, look: Examine) -> None:
+    run_sql(home, "DELETE FROM train WHERE id = 5")
+    result = look(home, depth="quick")
+    assert result.status is Status.PASS
+    assert {table["rows"] for table in result.facts["tables"]} == {None}  # type: ignore[index, call-overload, union-attr] # JSON
+    run_sql(home, "DROP TABLE train")
+    assert look(home, depth="quick").status is Status.FAIL
+
+
+def test_letter_case_of_a_table_makes_no_difference(home: Path, look: Examine) -> None:
+    run_sql(home, "ALTER TABLE train RENAME TO x", "ALTER TABLE x RENAME TO TRAIN")
+    assert look(home).findings == ()
+
+
+def test_rows_of_tables_that_mdm_does_not_add_up_are_not_missed(home: Path, look: Examine) -> None:
+    run_sql(home, "CREATE TABLE sample_submission AS SELECT id FROM test")
+    for file in ("config/datasets/shop.yaml", "datasets/shop/dataset_info.json"):
+        text = (home / file).read_text(encoding="utf-8")
+        (home / file).write_text(
+            text.replace("  test: test\n", "  test: test\n  sample_submission: sample_submission\n")
+        )
+    assert look(home).findings == ()
+
+
+def test_a_dataset_on_a_server_is_left_to_others(home: Path, look: Examine) -> None:
+    registration = home / "config/datasets/shop.yaml"
+    text = registration.read_text(encoding="utf-8").replace("backend: sqlite", "backend: postgresql")
+    registration.write_text(text, encoding="utf-8")
+    assert look(home).status is Status.SKIP
+
+
+def test_verifying_that_takes_too_long_is_given_up_and_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_mdm_health.backends.sqlite._TIMED_FROM", 0)
+    run_sql(home, "CREATE TABLE more AS SELECT a.* FROM big a, (SELECT * FROM big LIMIT 30)", dataset="big")
+    inventory = take_inventory(home, {})
+    dataset = next(each for each in inventory.datasets if each.name == "big")
+    options = Options(home=home, timeout=0.02)
+    facts = observe(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
+    assert "--mdm-timeout" in facts.gaps[0]
+    assert facts.file.verified == ""
+    assert [finding.code for finding in judge(facts, None)] == ["data-corruption.unregistered-table"]
+
+
+def test_a_broken_registration_blocks_the_check(home: Path, examine: Examine) -> None:
+    data(home).unlink()
+    result = examine(CHECK, home, "shop")
+    assert result.status is Status.BLOCKED
+    assert result.blocked_by == "mdm-health::metadata-corruption[shop]"
