@@ -1,0 +1,333 @@
+"""7.1: registrations that hang are told from those that work, what they leave is moved aside, and noise stays noise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_mdm_health.checks._hang_facts import HangFacts, Running
+from pytest_mdm_health.checks.registration_hang import judge
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+Examine = Callable[..., Result]
+RunMdm = Callable[..., "subprocess.Popen[bytes]"]
+REGISTER = ("dataset", "register", "shop", "raw/shop", "--force")
+
+
+def only(result: Result, code: str) -> Finding:
+    (finding,) = [each for each in result.findings if each.code == code]
+    return finding
+
+
+def codes(result: Result) -> set[str]:
+    return {each.code for each in result.findings} - {"registration-hang.unfinished"}
+
+
+def log_of(home: Path, dataset: str, *messages: str, ago: timedelta = timedelta(hours=1)) -> None:
+    """Let the log tell of another registration that began a while ago."""
+    time = (datetime.now().astimezone() - ago).strftime("%Y-%m-%d %H:%M:%S")
+    start = (
+        "MDM logging initialized - Level: INFO, File: mdm.log",
+        f"Starting registration for dataset '{dataset}'",
+    )
+    with (home / "logs/mdm.log").open("a") as log:
+        log.writelines(f"{time} | INFO | mdm.dataset.registrar:register:93 - {line}\n" for line in (*start, *messages))
+
+
+def unregister(home: Path, dataset: str = "shop", *, began: bool = True) -> Path:
+    """Leave a dataset as a registration leaves it that was killed while it generated features."""
+    (home / f"config/datasets/{dataset}.yaml").unlink()
+    (home / f"datasets/{dataset}/dataset_info.json").unlink()
+    if began:
+        generating = f"Generating features for dataset '{dataset}'"
+        log_of(home, dataset, "Loading raw/shop/train.csv as table 'train'", generating)
+    return home / "datasets" / dataset
+
+
+def test_a_healthy_real_home_has_only_a_note_of_what_was_refused(examine: Examine, each_home: Path) -> None:
+    result = examine("registration-hang", each_home)
+    assert result.status is Status.PASS
+    (note,) = result.findings
+    assert note.code == "registration-hang.unfinished"
+    assert "'wine'" in note.message
+    assert "registered all the same" in note.message
+    assert "'ghost'" in note.message
+    assert note.location is not None
+    assert "ghost" in Path(note.location.file).read_text().splitlines()[(note.location.line or 0) - 1]
+
+
+def test_the_examined_home_stays_as_it_is(
+    examine: Examine, home: Path, run_mdm: RunMdm, tree: Callable[[Path], object]
+) -> None:
+    unregister(home)
+    run_mdm(*REGISTER, before=f"f = open({str(home / 'datasets/shop/shop.sqlite')!r}, 'rb')", home=home)
+    before = tree(home)
+    examine("registration-hang", home)
+    assert tree(home) == before
+
+
+@pytest.fixture
+def stopped(home: Path, run_mdm: RunMdm) -> subprocess.Popen[bytes]:
+    process = run_mdm(*REGISTER, home=home)
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    return process
+
+
+def test_a_stopped_registration_is_a_failure(examine: Examine, home: Path, stopped: subprocess.Popen[bytes]) -> None:
+    finding = only(examine("registration-hang", home), "registration-hang.stopped")
+    assert finding.severity is Severity.FAIL
+    assert f"'shop' (PID {stopped.pid}) was stopped by a signal" in finding.message
+    assert finding.remedy.commands == (f"kill -CONT {stopped.pid}",)
+
+
+def test_a_stopped_registration_is_repaired_by_letting_it_go_on(
+    examine: Examine, home: Path, stopped: subprocess.Popen[bytes]
+) -> None:
+    finding = only(examine("registration-hang", home), "registration-hang.stopped")
+    subprocess.run(finding.remedy.commands[0], shell=True, check=True)  # noqa: S602 - as a user would paste it
+    assert stopped.stdin is not None
+    stopped.stdin.close()
+    stopped.wait()
+    assert codes(examine("registration-hang", home)) == set()
+
+
+@pytest.fixture
+def holder(home: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(home / "datasets/shop/shop.sqlite")
+    connection.execute("BEGIN EXCLUSIVE")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def waiting(home: Path, run_mdm: RunMdm, holder: sqlite3.Connection) -> subprocess.Popen[bytes]:
+    database = home / "datasets/shop/shop.sqlite"
+    opening = f"import sqlite3; c = sqlite3.connect({str(database)!r}, timeout=600)"
+    assert holder.in_transaction
+    return run_mdm(*REGISTER, before=opening, then="c.execute('BEGIN IMMEDIATE')", home=home)
+
+
+def test_a_registration_that_waits_for_a_lock_is_told_with_who_holds_it(
+    examine: Examine, home: Path, waiting: subprocess.Popen[bytes]
+) -> None:
+    finding = only(examine("registration-hang", home), "registration-hang.waiting-for-lock")
+    assert finding.severity is Severity.WARN
+    assert f"(PID {waiting.pid}) does nothing while" in finding.message
+    assert f"(PID {os.getpid()}) locks {home / 'datasets/shop/shop.sqlite'}" in finding.message
+    assert f"ps -o pid,stat,etime,args -p {os.getpid()}" in finding.remedy.commands
+
+
+def test_a_registration_that_waits_for_a_lock_is_repaired_when_the_holder_ends(
+    examine: Examine, home: Path, waiting: subprocess.Popen[bytes], holder: sqlite3.Connection
+) -> None:
+    holder.close()
+    waiting.wait()
+    assert codes(examine("registration-hang", home)) == set()
+
+
+def test_a_registration_that_does_nothing_is_a_warning_with_what_it_waits_for(
+    examine: Examine, home: Path, run_mdm: RunMdm
+) -> None:
+    process = run_mdm(*REGISTER, home=home)
+    finding = only(examine("registration-hang", home), "registration-hang.idle")
+    assert finding.severity is Severity.WARN
+    assert "waits for input from a terminal" in finding.message
+    assert f"strace -f -p {process.pid}" in finding.remedy.commands
+
+
+def test_a_registration_at_work_is_a_note(examine: Examine, home: Path, run_mdm: RunMdm) -> None:
+    run_mdm(*REGISTER, then="while True: pass", home=home)
+    result = examine("registration-hang", home)
+    assert only(result, "registration-hang.running").severity is Severity.NOTE
+    assert result.status is Status.PASS
+
+
+def test_a_registration_at_work_has_left_nothing_half_done(examine: Examine, home: Path, run_mdm: RunMdm) -> None:
+    unregister(home)
+    run_mdm(*REGISTER, then="while True: pass", home=home)
+    assert codes(examine("registration-hang", home)) == {"registration-hang.running"}
+
+
+def test_a_registration_into_another_home_is_not_of_this_one(
+    examine: Examine, home: Path, run_mdm: RunMdm, make_home: Callable[..., Path]
+) -> None:
+    run_mdm(*REGISTER, home=make_home(folder="other"))
+    assert codes(examine("registration-hang", home)) == set()
+
+
+def test_a_registration_whose_home_does_not_exist_is_not_passed_over(
+    examine: Examine, home: Path, run_mdm: RunMdm, tmp_path: Path
+) -> None:
+    run_mdm(*REGISTER, home=tmp_path / "none")
+    assert codes(examine("registration-hang", home)) == {"registration-hang.idle"}
+
+
+def test_one_that_has_a_file_of_this_home_open_is_of_this_home(
+    examine: Examine, home: Path, run_mdm: RunMdm, make_home: Callable[..., Path]
+) -> None:
+    opening = f"f = open({str(home / 'metrics.db')!r}, 'rb')"
+    run_mdm(*REGISTER, before=opening, home=make_home(folder="other"))
+    assert codes(examine("registration-hang", home)) == {"registration-hang.idle"}
+
+
+RUNNING = Running(
+    pid=77,
+    dataset="shop",
+    age_s=10.0,
+    silent_s=None,
+    state="sleeping",
+    stopped=False,
+    idle=True,
+    cpu_s=0.0,
+    moved_bytes=0,
+    waits_for="",
+    connected=False,
+    files=(),
+    blockers=(),
+    seen=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({"age_s": 299.0, "silent_s": 299.0}, Severity.WARN),
+        ({"age_s": 301.0, "silent_s": 301.0}, Severity.FAIL),
+        ({"age_s": 301.0, "silent_s": 10.0}, Severity.WARN),
+        ({"age_s": 301.0, "silent_s": None}, Severity.WARN),
+        ({"connected": True}, Severity.NOTE),
+        ({"connected": True, "age_s": 301.0}, Severity.WARN),
+    ],
+)
+def test_how_bad_it_is_to_do_nothing_depends_on_age_and_silence(changes: dict[str, object], severity: Severity) -> None:
+    running = replace(RUNNING, **changes)  # type: ignore[arg-type] # by name
+    facts = HangFacts(examined=1, home="/h", log="/h/log", running=(running,), leftovers=(), unfinished=())
+    (finding,) = judge(facts, None)
+    assert (finding.code, finding.severity) == ("registration-hang.idle", severity)
+    assert "what it waits for cannot be told" in finding.message
+
+
+def test_the_log_tells_how_long_a_running_one_has_been_silent(examine: Examine, home: Path, run_mdm: RunMdm) -> None:
+    log_of(home, "shop", "Loading raw/shop/train.csv as table 'train'", ago=timedelta(minutes=20))
+    run_mdm(*REGISTER, home=home)
+    facts: Any = examine("registration-hang", home).facts
+    (running,) = facts["running"]
+    assert 1190 < running["silent_s"] < 1260
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as somebody else")
+def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: RunMdm) -> None:
+    from pytest_mdm_health.checks._hang_look import gather
+    from pytest_mdm_health.mdm.inventory import take_inventory
+
+    inventory = take_inventory(home, {})
+    process = run_mdm(*REGISTER, home=home)
+    assert gather(inventory).gaps == ()  # and all is imported that nobody may not be able to
+    os.seteuid(65534)
+    try:
+        facts = gather(inventory)
+    finally:
+        os.seteuid(0)
+    assert f"it cannot be told which home process {process.pid} registers in" in "; ".join(facts.gaps)
+    assert [each.pid for each in facts.running] == [process.pid]
+
+
+@pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
+def test_a_half_registered_dataset_is_told_with_how_far_it_got(
+    examine: Examine, make_home: Callable[[str], Path], name: str
+) -> None:
+    home = make_home(name)
+    folder = unregister(home)
+    result = examine("registration-hang", home)
+    finding = only(result, "registration-hang.half-registered")
+    assert result.status is Status.WARN
+    assert "broke off while generating features" in finding.message
+    assert str(folder) in finding.message
+    assert "raw/shop/train.csv" in finding.remedy.text
+
+
+def test_a_half_registered_dataset_is_repaired_by_moving_it_aside(examine: Examine, home: Path) -> None:
+    folder = unregister(home)
+    content = (folder / "shop.sqlite").read_bytes()
+    finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    for command in finding.remedy.commands:
+        subprocess.run(command, shell=True, check=True)  # noqa: S602 - as a user would paste it
+    assert codes(examine("registration-hang", home)) == set()
+    (aside,) = (home / "set-aside").iterdir()
+    assert (aside / "shop.sqlite").read_bytes() == content
+
+
+def test_the_half_that_duckdb_leaves_without_a_word_in_the_log_is_found(
+    examine: Examine, make_home: Callable[[str], Path]
+) -> None:
+    home = make_home("mdm-1.0.6-duckdb")
+    (home / "datasets/sales").mkdir()
+    shutil.copy(home / "datasets/wine/wine.duckdb", home / "datasets/sales/sales.duckdb")
+    finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    assert "'sales'" in finding.message
+    assert "the log does not tell" in finding.message
+
+
+def test_an_empty_folder_is_enough_for_mdm_to_refuse_the_name(examine: Examine, home: Path) -> None:
+    (home / "datasets/sales").mkdir()
+    finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    assert "is empty" in finding.message
+
+
+def test_a_folder_of_something_else_is_nobodys_registration(examine: Examine, home: Path) -> None:
+    (home / "datasets/exports").mkdir()
+    (home / "datasets/exports/shop.csv").write_text("a\n1\n")
+    (home / "datasets/.trash").mkdir()
+    assert codes(examine("registration-hang", home)) == set()
+
+
+def test_data_that_lost_its_registration_was_registered_whole(examine: Examine, home: Path) -> None:
+    unregister(home, "big", began=False)
+    assert codes(examine("registration-hang", home)) == set()
+
+
+def test_a_failed_registration_tells_why(examine: Examine, home: Path) -> None:
+    (home / "datasets/sales").mkdir()
+    log_of(home, "sales", "Registration failed: no data files found")
+    finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    assert "failed: no data files found" in finding.message
+
+
+def test_a_half_registered_dataset_that_somebody_has_open_may_be_in_the_making(
+    examine: Examine, home: Path, hold: Callable[[str], subprocess.Popen[bytes]]
+) -> None:
+    folder = unregister(home)
+    process = hold(f"f = open({str(folder / 'shop.sqlite')!r}, 'rb')")
+    finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    assert f"(PID {process.pid})" in finding.message
+    assert "it may be the registration itself" in finding.remedy.text
+
+
+def test_an_unfinished_registration_that_was_repeated_with_success_is_no_news(examine: Examine, home: Path) -> None:
+    log_of(home, "ghost", "Dataset 'ghost' registered successfully")
+    note = only(examine("registration-hang", home), "registration-hang.unfinished")
+    assert "ghost" not in note.message
+
+
+def test_many_unfinished_registrations_are_one_note(examine: Examine, home: Path) -> None:
+    for number in range(30):
+        log_of(home, f"d{number:02}")
+    note = only(examine("registration-hang", home), "registration-hang.unfinished")
+    assert "and 22 more" in note.message
+    assert len(note.message) < 2000
+
+
+def test_an_empty_home_has_nothing_to_hang(examine: Examine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert examine("registration-hang", tmp_path / "empty").status is Status.SKIP
