@@ -98,7 +98,7 @@ def _imports(facts: DependencyFacts) -> Iterator[Finding]:
         elif cause.use != "never":
             severity = FAIL if cause.use == "always" else WARN
             code, message, remedy = "not-importable", cause.as_failure, repairs.of_import(facts, cause)
-        if code != "left-over" or cause.error not in reported:
+        if cause.error not in reported:  # what fails at once hides what would fail later for the same reason
             evidence: dict[str, JSON] = {"modules": [*cause.modules], "error": cause.error, "raised_in": cause.where}
             subject = cause.missing or cause.error
             yield CHECK.finding(code, severity, message, remedy, evidence=evidence, subject=subject)

@@ -176,7 +176,9 @@ def test_a_damaged_installation_is_found_and_a_repaired_one_is_not(
 
 
 def test_one_cause_is_reported_once_with_all_that_it_breaks(make_python: MakePython, home: Path) -> None:
-    broken = dict.fromkeys(("mdm/storage/sqlite.py", "mdm/old.py", "mdm/older.py"), BROKEN)
+    broken = dict.fromkeys(("mdm/storage/sqlite.py", "mdm/old.py", "mdm/rare.py"), BROKEN)
+    broken["mdm/models/__init__.py"] = "def f():\n    import mdm.rare\n"
+    broken["mdm/api.py"] = "import mdm.models\n"
 
     (found,) = look(make_python(broken), home)
 
