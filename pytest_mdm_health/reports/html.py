@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from pytest_mdm_health import __version__
-from pytest_mdm_health.exit_codes import MEANING, ExitCode
 from pytest_mdm_health.model import Status
 from pytest_mdm_health.registry import SECTIONS
 from pytest_mdm_health.reports.json_report import environment
@@ -24,7 +23,6 @@ def render(report: Report) -> str:
         options=report.plan.options,
         home=report.plan.inventory.home,
         datasets=report.plan.datasets,
-        meaning=MEANING.get(ExitCode(report.exit_code))
         if report.exit_code in set(ExitCode)
         else "pytest ended the run",
         sections=SECTIONS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.exit_codes import verdict
+from pytest_mdm_health.exit_codes import MEANING, ExitCode, verdict
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class Report:
     def verdict(self) -> str:
         """The word for how it ended."""
         return verdict(self.results)
+
+    @property
+    def meaning(self) -> str:
+        """What the exit code means, in words."""
+        if self.exit_code == ExitCode.HEALTHY and self.verdict == "degraded":
+            return "nothing failed; warnings are allowed unless --mdm-fail-on=warn"
+        return MEANING[ExitCode(self.exit_code)] if self.exit_code in set(ExitCode) else "pytest ended the run itself"
 
     @property
     def counts(self) -> Mapping[Status, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_mdm_health.exit_codes import MEANING, ExitCode
 from pytest_mdm_health.model import Finding, Result, Status
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def summary(terminal: pytest.TerminalReporter, report: Report, options: Options,
             terminal.write_line(f"{name}: {getattr(options, name)}")
     for trouble in troubles:
         terminal.write_line(f"ERROR {trouble}", red=True)
-    terminal.write_line(_ending(report), **colour)
+    terminal.write_line(f"exit code {report.exit_code}: {report.meaning}", **colour)
 
 
 def _described(finding: Finding) -> Iterator[str]:
@@ -108,12 +107,6 @@ def _not_examined(report: Report) -> Iterator[str]:
     for (status, id_, reason), count in shown.items():
         times = f" ({count} times)" if count > 1 else ""
         yield f"{status.value}: {id_}{times}: {one_line(reason)}"
-
-
-def _ending(report: Report) -> str:
-    code = report.exit_code
-    known = code in set(ExitCode)
-    return f"exit code {code}: " + (MEANING[ExitCode(code)] if known else "pytest ended the run itself")
 
 
 def one_line(text: str) -> str:
