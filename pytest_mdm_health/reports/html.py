@@ -23,8 +23,6 @@ def render(report: Report) -> str:
         options=report.plan.options,
         home=report.plan.inventory.home,
         datasets=report.plan.datasets,
-        if report.exit_code in set(ExitCode)
-        else "pytest ended the run",
         sections=SECTIONS,
         statuses=[status.value for status in Status],
         environment=environment(),
