@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -122,8 +123,14 @@ def examine(check_id: str, target: Target, handles: Handles) -> Result:
 
 
 def _plain(facts: Facts) -> dict[str, JSON]:
-    plain: dict[str, JSON] = TypeAdapter(type(facts)).dump_python(facts, mode="json")
+    plain: dict[str, JSON] = _adapter(type(facts)).dump_python(facts, mode="json")
     return {name: value for name, value in plain.items() if name not in {"examined", "gaps"}}
+
+
+@cache
+def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:
+    """Making one takes longer than most checks."""
+    return TypeAdapter(kind)
 
 
 _loaded: dict[str, CheckModule] = {}
