@@ -35,7 +35,7 @@ def of_files(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
 def of_names(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
     """Keys in the words of the system that is not in use."""
     for each in facts.names:
-        instead = f"; it is called `{each.meant}` there" if each.meant else " and has nothing like it"
+        instead = f", which it calls `{each.meant}`" if each.meant else " and has nothing like it"
         twice = ", and the file sets that too" if each.twice else ""
         advice = f"Write {nested(each.meant)} instead." if each.meant else "Take it out."
         yield check.finding(
@@ -172,7 +172,7 @@ def _of_flags_file(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
 
 def _why_unread(facts: LegacyFacts) -> str:
     if facts.has_flags is False:
-        return "the installed MDM has no such switches any more"
+        return "the installed MDM has no such switches"
     if facts.has_flags and facts.flags.there and not facts.flags_seen:
         return "MDM looks for its switches in ~/.mdm, which is not this home"
     return ""
