@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from pytest_mdm_health.mdm.effective import Told, told_by
 from pytest_mdm_health.mdm.environment import IgnoredVariable, converted
@@ -108,7 +109,7 @@ def gather(
         ignored=tuple(each for each in settings.ignored_variables if not _works(each, told, environ)),
         home_variable=given,
         names_this_home=given is None or _leads_to(given, home.root),
-        in_force={key: value.value for key, value in settings.values.items() if not value.secret},
+        in_force={key: cast("Plain", value.value) for key, value in settings.values.items() if not value.secret},
         validate=installation is not None and installation.offers("config validate"),
         show=installation is not None and installation.offers("config show"),
         version=(installation.version or "") if installation is not None else "",

@@ -53,18 +53,7 @@ def of_names(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
 def of_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
     """The switches between old and new code."""
     flags = facts.flags
-    why_unread = _why_unread(facts)
-    if why_unread and (flags.there or flags.given):
-        what = flags.file if flags.there else ", ".join(each.origin.name for each in flags.switches if each.origin.name)
-        remove = (f"mv -n -- {shlex.quote(flags.file)} {shlex.quote(flags.file + '.before')}",) if flags.there else ()
-        text = "Move it aside, so that nobody goes by it." if flags.there else "Unset the variables."
-        yield check.finding(
-            "unread-flags",
-            Severity.NOTE,
-            f"{what}: {why_unread}",
-            Remedy(text, (*remove, *_unset(flags.switches))),
-            subject="feature_flags.yaml",
-        )
+    yield from _unread_flags(check, facts)
     if facts.has_flags is False:
         return
     yield from _of_flags_file(check, facts)
@@ -143,6 +132,22 @@ def of_code(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
             f"{facts.more_uses} more places in code ask the old configuration",
             Remedy("Replace those that are listed, then run this again."),
             subject="more",
+        )
+
+
+def _unread_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
+    flags = facts.flags
+    why_unread = _why_unread(facts)
+    if why_unread and (flags.there or flags.given):
+        what = flags.file if flags.there else ", ".join(each.origin.name for each in flags.switches if each.origin.name)
+        remove = (f"mv -n -- {shlex.quote(flags.file)} {shlex.quote(flags.file + '.before')}",) if flags.there else ()
+        text = "Move it aside, so that nobody goes by it." if flags.there else "Unset the variables."
+        yield check.finding(
+            "unread-flags",
+            Severity.NOTE,
+            f"{what}: {why_unread}",
+            Remedy(text, (*remove, *_unset(flags.switches))),
+            subject="feature_flags.yaml",
         )
 
 
