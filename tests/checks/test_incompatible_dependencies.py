@@ -76,74 +76,74 @@ class Case:
 
 CASES = (
     Case(
-        f"{CHECK}.not-importable", FAIL, lambda python: install(python, "no_such_thing"),
+        "incompatible-dependencies.not-importable", FAIL, lambda python: install(python, "no_such_thing"),
         files={"mdm/features/generator.py": BROKEN},
         says="mdm.cli.dataset (and 2 more modules of MDM) cannot be imported: ModuleNotFoundError: No module named 'n",
         command="pip install no_such_thing",
     ),
     Case(
-        f"{CHECK}.not-importable", FAIL, lambda python: install(python, "setuptools", module="pkg_resources"),
+        "incompatible-dependencies.not-importable", FAIL, lambda python: install(python, "setuptools", module="pkg_resources"),
         files={"mdm/features/generator.py": "import profiling\n", "profiling.py": "import pkg_resources\n"},
         says="No module named 'pkg_resources'", command="pip install 'setuptools<81'",
     ),
     Case(
-        f"{CHECK}.not-importable", FAIL, lambda python: (site_of(python) / "mdm" / "lost.py").touch(),
+        "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "mdm" / "lost.py").touch(),
         files={"mdm/storage/sqlite.py": "import mdm.lost\n"},
         says="No module named 'mdm.lost'",
     ),
     Case(
-        f"{CHECK}.not-importable", FAIL, lambda python: (site_of(python) / "engine.py").write_text("run = 1\n"),
+        "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "engine.py").write_text("run = 1\n"),
         files={"mdm/storage/sqlite.py": "import engine\n", "engine.py": "from math import no_such_function\n"},
         says="cannot import name 'no_such_function' from 'math'",
         command="pip install --force-reinstall --no-cache-dir engine",
     ),
     Case(
-        f"{CHECK}.not-importable", FAIL, lambda python: (site_of(python) / "mdm/storage/sqlite.py").write_text(""),
+        "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "mdm/storage/sqlite.py").write_text(""),
         files={"mdm/storage/sqlite.py": f"import os\nos.kill(os.getpid(), {int(signal.SIGSEGV)})\n"},
         says="was killed by SIGSEGV",
     ),
     Case(
-        f"{CHECK}.not-importable", WARN, lambda python: install(python, "no_such_thing"),
+        "incompatible-dependencies.not-importable", WARN, lambda python: install(python, "no_such_thing"),
         files={"mdm/storage/sqlite.py": "def f():\n    import mdm.rare\n", "mdm/rare.py": BROKEN},
         says="mdm.rare cannot be imported once a call gets there",
     ),
     Case(
-        f"{CHECK}.not-installed", WARN, lambda python: install(python, "openpyxl"),
+        "incompatible-dependencies.not-installed", WARN, lambda python: install(python, "openpyxl"),
         files={"mdm/storage/sqlite.py": "def f():\n    import openpyxl\n"}, says="MDM imports openpyxl only when",
         requires=(), command="pip install openpyxl",
     ),
     Case(
-        f"{CHECK}.left-over", NOTE, lambda python: (site_of(python) / "mdm" / "old.py").unlink(),
+        "incompatible-dependencies.left-over", NOTE, lambda python: (site_of(python) / "mdm" / "old.py").unlink(),
         files={"mdm/old.py": BROKEN}, says="mdm.old cannot be imported, and nothing in this release uses it",
     ),
     Case(
-        f"{CHECK}.missing", FAIL, lambda python: install(python, "psutil", "6.0"),
+        "incompatible-dependencies.missing", FAIL, lambda python: install(python, "psutil", "6.0"),
         requires=("psutil>=5",), says="mdm requires psutil>=5, which is not installed.",
         command="pip install 'psutil>=5'",
     ),
     Case(
-        f"{CHECK}.missing", WARN, lambda python: install(python, "pytz"),
+        "incompatible-dependencies.missing", WARN, lambda python: install(python, "pytz"),
         requires=("pandas",), distributions={"pandas": "2.3.1\npytz"}, says="pandas requires pytz",
     ),
     Case(
-        f"{CHECK}.missing", NOTE, lambda python: install(python, "ghost"),
+        "incompatible-dependencies.missing", NOTE, lambda python: install(python, "ghost"),
         distributions={"unrelated": "1\nghost"}, says="unrelated requires ghost",
     ),
     Case(
-        f"{CHECK}.version", WARN, lambda python: install(python, "pandas", "2.3"),
+        "incompatible-dependencies.version", WARN, lambda python: install(python, "pandas", "2.3"),
         requires=("pandas>=2",), distributions={"pandas": "1.5"},
         says="mdm requires pandas>=2, but installed is 1.5.", command="pip install 'pandas>=2'",
     ),
     Case(
-        f"{CHECK}.version", NOTE, lambda python: install(python, "numpy", "2.0"),
+        "incompatible-dependencies.version", NOTE, lambda python: install(python, "numpy", "2.0"),
         distributions={"unrelated": "1\nnumpy>=2", "numpy": "1.0"}, says="unrelated requires numpy>=2",
     ),
     Case(
-        f"{CHECK}.python", WARN, lambda python: install(python, "mdm", "1.0.7"),
+        "incompatible-dependencies.python", WARN, lambda python: install(python, "mdm", "1.0.7"),
         requires_python="<3.9", says="MDM needs Python <3.9; its interpreter is 3.",
     ),
     Case(
-        f"{CHECK}.known-trouble", FAIL, lambda python: install(python, "sqlalchemy", "2.0.41"),
+        "incompatible-dependencies.known-trouble", FAIL, lambda python: install(python, "sqlalchemy", "2.0.41"),
         requires=("duckdb-engine", "sqlalchemy"), distributions={"duckdb-engine": "0.17.0", "sqlalchemy": "2.1.9"},
         says="With duckdb-engine 0.17.0 and sqlalchemy 2.1.9, registering", command="pip install 'sqlalchemy<2.1'",
     ),
@@ -212,7 +212,7 @@ def test_an_import_that_takes_too_long_is_a_warning_and_repaired_by_waiting(
 
     found = look(python, home, timeout_s=1)
 
-    assert [(each.code, each.severity) for each in found] == [(f"{CHECK}.unfinished", WARN)]
+    assert [(each.code, each.severity) for each in found] == [("incompatible-dependencies.unfinished", WARN)]
     assert "importtime" in found[0].remedy.commands[0]
     assert look(python, home, timeout_s=30) == []
 
@@ -225,7 +225,9 @@ def test_versions_that_do_not_go_together_are_a_note_where_nothing_uses_them(
     )
     (home / "mdm.yaml").unlink()
 
-    assert [(each.code, each.severity) for each in look(python, home)] == [(f"{CHECK}.known-trouble", NOTE)]
+    assert [(each.code, each.severity) for each in look(python, home)] == [
+        ("incompatible-dependencies.known-trouble", NOTE)
+    ]
 
 
 def test_an_interpreter_that_is_gone_is_found_and_once_repaired_is_not(
@@ -237,7 +239,7 @@ def test_an_interpreter_that_is_gone_is_found_and_once_repaired_is_not(
 
     (found,) = look(python, home)
 
-    assert (found.code, found.severity) == (f"{CHECK}.interpreter", FAIL)
+    assert (found.code, found.severity) == ("incompatible-dependencies.interpreter", FAIL)
     assert str(python) in found.message
     moved.rename(python)
     assert examine(CHECK, home, python=str(python)).status is Status.PASS
@@ -251,7 +253,7 @@ def test_another_program_called_mdm_is_recognised(make_python: MakePython, home:
 
     (found,) = look(python, home)
 
-    assert (found.code, found.severity) == (f"{CHECK}.other-mdm", WARN)
+    assert (found.code, found.severity) == ("incompatible-dependencies.other-mdm", WARN)
     assert "mdm 0.3" in found.message
     assert "--mdm-python" in found.remedy.text
 
@@ -264,7 +266,7 @@ def test_what_the_migration_asks_for_is_compared(make_python: MakePython, home: 
 
     found = look(python, home, file)
 
-    assert {each.code for each in found} == {f"{CHECK}.migration-requirements"}
+    assert {each.code for each in found} == {"incompatible-dependencies.migration-requirements"}
     assert [each.message.split("; ")[1] for each in found] == ["installed is 2.0.41.", "it is not installed."]
     assert [each.location and each.location.line for each in found] == [2, 3]
     assert f"-r {file}" in found[0].remedy.commands[0]
@@ -283,7 +285,7 @@ def test_a_migration_that_contradicts_mdm_is_found_and_repaired_in_its_file(
 
     found = look(python, home, file)
 
-    codes = {f"{CHECK}.contradiction", f"{CHECK}.migration-requirements"}
+    codes = {"incompatible-dependencies.contradiction", "incompatible-dependencies.migration-requirements"}
     assert {each.code for each in found} == codes
     assert any("but MDM itself needs sqlalchemy>=2" in each.message for each in found)
     file.write_text("sqlalchemy==2.0.41\n", encoding="utf-8")
@@ -299,7 +301,7 @@ def test_lines_of_requirements_that_cannot_be_compared_are_named(
 
     (found,) = look(make_python(), home, file)
 
-    assert (found.code, found.severity) == (f"{CHECK}.requirements-file", severity)
+    assert (found.code, found.severity) == ("incompatible-dependencies.requirements-file", severity)
 
 
 def test_without_an_mdm_the_check_does_not_apply_and_says_what_to_give(home: Path, tmp_path: Path) -> None:
@@ -329,5 +331,5 @@ def test_a_whole_run_says_what_is_wrong_and_leaves_the_home_alone(
     assert tree(home) == before
     assert result.status is Status.FAIL
     assert result.examined > 10
-    assert [found.code for found in result.findings] == [f"{CHECK}.not-importable"]
+    assert [found.code for found in result.findings] == ["incompatible-dependencies.not-importable"]
     assert result.facts["python"] == str(python)

@@ -75,7 +75,7 @@ def test_the_logs_of_healthy_real_homes_bring_notes_at_most(
 def test_old_noise_in_a_real_log_is_one_note_with_count_and_times(make_home: Callable[..., Path]) -> None:
     (found,) = look(make_home("mdm-1.0.6-sqlite") / "logs" / "mdm.log")
 
-    assert (found.code, found.severity) == (f"{CHECK}.error", NOTE)
+    assert (found.code, found.severity) == ("logged-errors.error", NOTE)
     assert "column 'signup'" in found.message
     assert "2 times" in found.message
     assert "it went well afterwards" in found.message
