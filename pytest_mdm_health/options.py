@@ -2,6 +2,8 @@
 
 The command line wins over the ini file and the ini file over the environment. What cannot be meant is a usage
 error (exit code 4) of one line.
+
+PYTEST_DONT_REWRITE: there is no assertion in it, and every pytest run loads it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The entry point: declares options and the marker; all else is loaded only when the health suite is asked for."""
+"""The entry point: declares options and the marker; all else is loaded only when the health suite is asked for.
+
+PYTEST_DONT_REWRITE: there is no assertion in it, and every pytest run loads it.
+"""
 
 from __future__ import annotations
 
