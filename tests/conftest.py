@@ -167,6 +167,7 @@ class Examine(Protocol):
         home: Path,
         dataset: str | None = None,
         environ: dict[str, str] | None = None,
+        server: str | None = None,
         **options: object,
     ) -> Result: ...
 
@@ -183,12 +184,18 @@ def examine(_sandbox: Sandbox) -> Examine:
     """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`."""
 
     def run_check(
-        check: str, home: Path, dataset: str | None = None, environ: dict[str, str] | None = None, **options: object
+        check: str,
+        home: Path,
+        dataset: str | None = None,
+        environ: dict[str, str] | None = None,
+        server: str | None = None,
+        **options: object,
     ) -> Result:
         given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
         run = Run(given, environ=environ or {}, sandbox=_sandbox)
         try:
-            return run.result(run.modules[check], Target(Kind.DATASET, dataset) if dataset else HOME)
+            target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
+            return run.result(run.modules[check], target)
         finally:
             run.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import pwd
 import shutil
@@ -17,13 +18,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
+import yaml
 from psycopg import sql
 
 HOST = "127.0.0.1"
@@ -73,10 +75,10 @@ def _as_whom() -> dict[str, Any]:
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _give_away(folder: Path) -> None:
+def _give_away(path: Path) -> None:
     whom = _as_whom()
     if whom:
-        os.chown(folder, whom["user"], whom["group"])
+        os.chown(path, whom["user"], whom["group"])
 
 
 def _run(*command: str | Path) -> None:
@@ -162,6 +164,28 @@ class Server:
                 cursor = connection.execute(statement.encode())
                 rows = cursor.fetchall() if cursor.description else []
             return rows
+
+    def advance_to(self, transaction: int) -> None:
+        """Let a stopped server go on as if so many transactions had been made."""
+        per_segment = 32 * 8192 * 4
+        segment = self.data / "pg_xact" / f"{transaction // per_segment:04X}"
+        segment.write_bytes(bytes(per_segment // 4))
+        _give_away(segment)
+        _run(self.programs / "pg_resetwal", "-f", "-x", str(transaction), "-D", self.data)
+
+    def follow(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that a remedy names, as a person would who knows the password."""
+        path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env={"PATH": path, "PGPASSWORD": PASSWORD},
+        )
+        assert done.returncode == 0, done.stderr
+        return done
 
     def add_user(self, name: str = USER, *rights: str) -> None:
         """A role that logs in with `PASSWORD`."""
@@ -277,6 +301,54 @@ def own_postgres(make_postgres: MakeServer) -> Iterator[Server]:
     server = make_postgres()
     yield server
     server.stop(signal.SIGQUIT)
+
+
+class MakePostgresHome(Protocol):
+    """Makes a home whose datasets are on PostgreSQL."""
+
+    def __call__(self, server: Server, settings: Mapping[str, object] | None = None, **datasets: object) -> Path: ...
+
+
+@pytest.fixture
+def make_postgres_home(tmp_path: Path) -> MakePostgresHome:
+    """Make a home: `make_postgres_home(server, shop={"user": "me"})`, with what differs in each dataset's connection.
+
+    The dataset `shop` is always there; `settings` are those of `database`.
+    """
+
+    def make(server: Server, settings: Mapping[str, object] | None = None, **datasets: object) -> Path:
+        home = tmp_path / "home"
+        chosen = {"default_backend": "postgresql", **(settings or {})}
+        home.mkdir(exist_ok=True)
+        (home / "mdm.yaml").write_text(yaml.safe_dump({"database": {"postgresql": _login(server), **chosen}}))
+        for name, differs in ({"shop": {}} | datasets).items():
+            register(home, server, name, differs if isinstance(differs, dict) else {})
+        return home
+
+    return make
+
+
+def register(home: Path, server: Server, name: str, differs: dict[str, object] | None = None) -> None:
+    """Register a dataset as MDM does, in the YAML file and in its JSON copy."""
+    connection = {"backend": "postgresql", **_login(server), "database": f"mdm_{name}"} | (differs or {})
+    data = {
+        "name": name,
+        "database": connection,
+        "tables": {"train": "train"},
+        "registered_at": "2026-01-02T03:04:05+00:00",
+        "version": "1.0.0",
+    }
+    for file, text in {
+        home / "config" / "datasets" / f"{name}.yaml": yaml.safe_dump(data),
+        home / "datasets" / name / "dataset_info.json": json.dumps(data),
+    }.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o600)
+
+
+def _login(server: Server) -> dict[str, object]:
+    return {"host": HOST, "port": server.port, "user": USER, "password": PASSWORD, "sslmode": "prefer"}
 
 
 def _cleaned(server: Server) -> Iterator[Server]:

@@ -1,0 +1,86 @@
+"""One look at a PostgreSQL server: the way in, what was recorded so far, and what could not be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, QueryFailed, Row, server_backend
+from pytest_mdm_health.checks._postgres_facts import RefusedLogin
+from pytest_mdm_health.mdm.servers import Connection, Server
+
+FINAL = {"away", "starting", "full", "dropped"}
+"""The answers after which another login is not worth trying."""
+
+_ABOUT_THE_DATABASE = ("pg_hba", "permission denied for database")
+"""In a refusal: another database of the server may be open to the same login."""
+
+
+class NoWayIn(Exception):
+    """The server cannot be examined: the last answer it gave, or did not give."""
+
+    def __init__(self, last: CannotOpen, refused: Sequence[RefusedLogin] = ()) -> None:
+        super().__init__(str(last))
+        self.last, self.refused = last, tuple(refused)
+
+
+@dataclass
+class Look:
+    """What one look gathers, and what it could not."""
+
+    server: Server
+    gaps: list[str] = field(default_factory=list)
+    recorded: list[tuple[str, str, int, float]] = field(default_factory=list)
+    recording: bool = False
+    why_not_recording: str = ""
+
+    def enter(self) -> tuple[Connection, tuple[RefusedLogin, ...]]:
+        """The first login that gets in, and those that the server refused before.
+
+        Raises:
+            NoWayIn: none does.
+        """
+        refused: dict[tuple[object, ...], RefusedLogin] = {}
+        last = CannotOpen("away", "cannot be opened: nothing says how")
+        for connection in (*self.server.logins, *self.server.databases.values()):
+            known = refused.get(connection.login)
+            if known is not None and not any(words in known.reason for words in _ABOUT_THE_DATABASE):
+                continue
+            answer = attempt(connection)
+            if answer is None:
+                refused.pop(connection.login, None)
+                return connection, tuple(refused.values())
+            last = answer
+            if answer.code in FINAL:
+                break
+            if answer.code != "no-database":
+                refused[connection.login] = self.refusal(connection, answer)
+        raise NoWayIn(last, tuple(refused.values()))
+
+    def refusal(self, connection: Connection, error: CannotOpen) -> RefusedLogin:
+        """What a refused login means for whom."""
+        datasets = sorted(name for name, each in self.server.databases.items() if each.login == connection.login)
+        return RefusedLogin(user=connection.user or "", datasets=tuple(datasets), reason=error.reason)
+
+    def ask(self, database: Database, statement: str, what: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """The rows that a statement gives; if the server could not answer, none, and a gap.
+
+        Raises:
+            ConnectionLost: the server broke the connection off.
+        """
+        try:
+            return database.query(statement, parameters)
+        except ConnectionLost:
+            raise
+        except QueryFailed as error:
+            self.gaps.append(f"{what} could not be looked at: {error}")
+            return []
+
+
+def attempt(connection: Connection) -> CannotOpen | None:
+    """Connect, and stay connected for the next one who opens it; why not, if it cannot be done."""
+    try:
+        server_backend(connection).open()
+    except CannotOpen as error:
+        return error
+    return None

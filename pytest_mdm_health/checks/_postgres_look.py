@@ -1,0 +1,211 @@
+"""Looking at a PostgreSQL server: over one connection at a time, first to the server, then to each of its datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, QueryFailed, Row, close_all, server_backend
+from pytest_mdm_health.backends.statements import shown, takes_long_by_nature
+from pytest_mdm_health.checks import _postgres_sql as sql
+from pytest_mdm_health.checks._postgres_entry import FINAL, Look, NoWayIn, attempt
+from pytest_mdm_health.checks._postgres_facts import (
+    Blocked,
+    DatabaseState,
+    InvalidIndex,
+    PostgresFacts,
+    ServerState,
+    Sessions,
+    Statement,
+    TableState,
+)
+from pytest_mdm_health.checks._postgres_tables import invalid_indexes, tables_of
+from pytest_mdm_health.mdm.servers import Connection, Server
+
+SLOW_STATEMENT_MS = 1000.0
+"""The guide's limit for the mean time of a statement."""
+
+SLOW_CONNECTION_S = 1.0
+DATABASES = 25
+"""How many datasets' databases are looked into, each over a connection of its own."""
+
+_NOT_RECORDING = (
+    "slow statements could not be looked at, because pg_stat_statements is missing or not for this role{why}; an"
+    " administrator adds it to shared_preload_libraries, restarts the server and runs CREATE EXTENSION"
+    " pg_stat_statements"
+)
+_ACTIVITY_SHOWN = 40
+
+
+def gather(server: Server) -> PostgresFacts:
+    """All that is to be known of a server; what is away, refuses or breaks off is an answer."""
+    look, first = Look(server), server.logins[0]
+    login = first.user or "postgres"
+    facts = PostgresFacts(examined=1, server=server.name, host=first.host, port=first.port, login=login)
+    try:
+        entered, refused = look.enter()
+        facts = replace(facts, login=entered.user or login, refused=refused)
+        facts = _of_server(facts, look, entered)
+        facts = _of_datasets(facts, look)
+    except NoWayIn as error:
+        facts = replace(facts, problem=error.last.code, reason=str(error.last), refused=error.refused)
+    except CannotOpen as error:
+        facts = replace(facts, problem=error.code, reason=str(error))
+    except ConnectionLost as error:
+        facts = replace(facts, problem="dropped", reason=str(error))
+    return replace(facts, gaps=tuple(look.gaps))
+
+
+def _of_server(facts: PostgresFacts, look: Look, entered: Connection) -> PostgresFacts:
+    database = server_backend(entered).open()
+    connect_s = _seconds_to_connect(entered, database)
+    database = server_backend(entered).open()
+    state = server_state(database, look.server.local, connect_s)
+    if not state.sees_all:
+        what = "sessions and statements of others are hidden from the role"
+        look.gaps.append(f"{what} {state.user}; an administrator shows them with: GRANT pg_monitor TO {state.user}")
+    databases = tuple(_databases(database, look))
+    _record_statements(database, look, [each.name for each in databases if each.ours or each.datasets])
+    blocked = tuple(_blocked(database, look))
+    return replace(facts, state=state, databases=databases, sessions=sessions(database), blocked=blocked)
+
+
+def _of_datasets(facts: PostgresFacts, look: Look) -> PostgresFacts:
+    there = {each.name for each in facts.databases}
+    unable = {name for each in facts.refused for name in each.datasets}
+    able = [each for name, each in look.server.databases.items() if each.database in there and name not in unable]
+    by_database = {each.database: each for each in able}
+    tables: list[TableState] = []
+    indexes: list[InvalidIndex] = []
+    refused = list(facts.refused)
+    for connection in list(by_database.values())[:DATABASES]:
+        answer = attempt(connection)
+        if answer is None:
+            database = server_backend(connection).open()
+            _record_statements(database, look, [connection.database])
+            tables += tables_of(database, connection.database, look)
+            indexes += invalid_indexes(database, connection.database, look)
+        elif answer.code in FINAL:
+            raise answer
+        elif answer.code == "refused":
+            refused.append(look.refusal(connection, answer))
+        else:
+            look.gaps.append(f"the database {connection.database} {answer}")
+    if len(by_database) > DATABASES:
+        look.gaps.append(f"{len(by_database) - DATABASES} of {len(by_database)} databases were not looked into")
+    if not look.recording:
+        look.gaps.append(_NOT_RECORDING.format(why=look.why_not_recording))
+    return replace(
+        facts,
+        examined=1 + len(tables),
+        refused=tuple(refused),
+        statements=tuple(_slow_statements(look)),
+        tables=tuple(tables),
+        invalid_indexes=tuple(indexes),
+    )
+
+
+def server_state(database: Database, local: bool, connect_s: float) -> ServerState:
+    """What the server says of itself."""
+    ((version, user, sees_all, watched_s, most, reserved, shared, cache, work, autovacuum),) = database.query(
+        sql.SERVER
+    )
+    return ServerState(
+        version=version,
+        user=user,
+        sees_all=sees_all,
+        connect_s=round(connect_s, 4),
+        watched_s=round(max(watched_s, 0.0), 1),
+        max_connections=most,
+        reserved=reserved,
+        memory={"shared_buffers": shared, "effective_cache_size": cache, "work_mem": work},
+        autovacuum=autovacuum,
+        ram=_ram() if local else None,
+    )
+
+
+def sessions(database: Database) -> tuple[Sessions, ...]:
+    """The sessions of others, those that look alike counted together."""
+    rows = database.query(sql.SESSIONS)
+    return tuple(Sessions(application=name, user=user, state=state, count=n) for name, user, state, n in rows)
+
+
+def _seconds_to_connect(connection: Connection, database: Database) -> float:
+    """How long it takes to connect; a slow one is tried twice, because names are looked up once."""
+    first: float = getattr(database, "connect_s", 0.0)
+    if first <= SLOW_CONNECTION_S:
+        return first
+    close_all()
+    second: float = getattr(server_backend(connection).open(), "connect_s", first)
+    return min(first, second)
+
+
+def _ram() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _databases(database: Database, look: Look) -> Iterator[DatabaseState]:
+    server = look.server
+    for name, size, hits, reads, failures, age, template in look.ask(database, sql.DATABASES, "the list of databases"):
+        datasets = sorted(each for each, connection in server.databases.items() if connection.database == name)
+        yield DatabaseState(
+            name=name,
+            size=size,
+            hits=hits,
+            reads=reads,
+            checksum_failures=failures,
+            age=age,
+            datasets=tuple(datasets),
+            ours=not template and name.startswith(("mdm_", server.prefix or "mdm_")),
+        )
+
+
+def _blocked(database: Database, look: Look) -> Iterator[Blocked]:
+    rows = [row for row in look.ask(database, sql.BLOCKED, "sessions that wait") if row[1]]
+    culprits = sorted({pid for _, by, _, _ in rows for pid in by})
+    others = look.ask(database, sql.BLOCKING, "sessions that others wait for", (culprits,)) if culprits else []
+    seen = {pid: rest for pid, *rest in others}
+    yield from (_blocked_session(row, seen) for row in rows)
+
+
+def _blocked_session(row: Row, seen: dict[int, list[str]]) -> Blocked:
+    pid, by, waits_s, statement = row
+    what, state, application = seen.get(by[0], ["", "", ""])
+    return Blocked(
+        pid=pid,
+        waits_s=round(max(waits_s or 0.0, 0.0), 1),
+        statement=_activity(statement),
+        by=tuple(by),
+        by_what=_activity(what),
+        by_state=state,
+        by_application=application,
+    )
+
+
+def _activity(text: str) -> str:
+    return "" if text == "<insufficient privilege>" else shown(text, _ACTIVITY_SHOWN)
+
+
+def _record_statements(database: Database, look: Look, databases: Sequence[str]) -> None:
+    """What the extension has recorded, unless another database had it already; it records for the whole server."""
+    if look.recorded or not databases:
+        return
+    for view, recent in look.ask(database, sql.EXTENSION, "extensions"):
+        statement = sql.STATEMENTS.format(view=view, total="total_exec_time" if recent else "total_time")
+        try:
+            rows = database.query(statement, (list(databases), SLOW_STATEMENT_MS))
+        except ConnectionLost:
+            raise
+        except QueryFailed as error:  # not loaded, or not for this role
+            look.why_not_recording = f" ({error})"
+            return
+        look.recording = True
+        look.recorded += [(name, text, int(calls), float(mean)) for name, text, calls, mean in rows]
+
+
+def _slow_statements(look: Look) -> Iterator[Statement]:
+    for name, text, calls, mean in look.recorded:
+        if mean > SLOW_STATEMENT_MS and not takes_long_by_nature(text):
+            yield Statement(database=name, text=shown(text), calls=calls, mean_ms=round(mean, 1))

@@ -1,0 +1,429 @@
+"""postgres-slowdown, on real servers that are healthy, damaged in each way, and repaired."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
+
+Examine = Callable[..., Result]
+TRAIN = (
+    "CREATE TABLE train AS SELECT i AS id, i % 7 AS target FROM generate_series(1, 1000) i",
+    "ANALYZE train",
+)
+
+
+def codes(result: Result, severity: Severity | None = None) -> set[str]:
+    return {each.code.partition(".")[2] for each in result.findings if severity in {None, each.severity}}
+
+
+def found(result: Result, code: str) -> Finding:
+    (finding,) = [each for each in result.findings if each.code == code]
+    return finding
+
+
+@pytest.fixture
+def look(examine: Examine, make_postgres_home: MakePostgresHome) -> Callable[..., Result]:
+    """Examine a server for a home whose dataset `shop` is on it."""
+
+    def run(server: Server, home: Path | None = None, **more: object) -> Result:
+        chosen = home or make_postgres_home(server)
+        result = examine("postgres-slowdown", chosen, server=server.name, **more)
+        assert PASSWORD not in repr(result)
+        return result
+
+    return run
+
+
+Look = Callable[..., Result]
+
+
+def test_a_fresh_server_with_a_dataset_is_healthy(each_postgres: Server, look: Look) -> None:
+    each_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    result = look(each_postgres)
+    assert (result.status, codes(result)) == (Status.PASS, set())
+    assert result.examined == 2
+    assert "GRANT pg_monitor TO ml" in result.reason
+    assert result.facts["state"]["user"] == USER  # type: ignore[call-overload, index] # nested facts
+
+
+def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_postgres: Server, look: Look) -> None:
+    each_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    each_postgres.run(f"GRANT pg_monitor TO {USER}")
+    try:
+        result = look(each_postgres)
+    finally:
+        each_postgres.run(f"REVOKE pg_monitor FROM {USER}")
+    assert (result.status, result.reason, codes(result)) == (Status.PASS, "", set())
+
+
+def test_a_role_that_may_see_nothing_has_gaps_and_no_findings(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_user("blind")
+    postgres.add_database("mdm_shop", "CREATE TABLE train (id integer)", "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    login = {"user": "blind"}
+    settings = {"postgresql": {"host": HOST, "port": postgres.port, "user": "blind", "password": PASSWORD}}
+    result = look(postgres, make_postgres_home(postgres, settings, shop=login))
+    assert (result.status, codes(result)) == (Status.PASS, set())
+    assert "GRANT pg_monitor TO blind" in result.reason
+
+
+def test_a_server_that_is_stopped_is_unreachable_and_healthy_once_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    own_postgres.stop()
+    result = look(own_postgres)
+    finding = found(result, "postgres-slowdown.unreachable")
+    assert (result.status, finding.evidence) == (Status.FAIL, {"why": "away"})
+    assert finding.remedy.commands == (f"pg_isready -h {HOST} -p {own_postgres.port}",)
+    own_postgres.start()
+    own_postgres.follow(finding.remedy.commands[0])
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_a_wrong_password_is_unreachable_without_being_shown(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    wrong: dict[str, object] = {"password": "not-the-password"}
+    settings = {"postgresql": {"host": HOST, "port": postgres.port, "user": USER, **wrong}}
+    result = look(postgres, make_postgres_home(postgres, settings, shop=wrong))
+    assert found(result, "postgres-slowdown.unreachable").evidence == {"why": "refused"}
+    assert "not-the-password" not in repr(result)
+    assert look(postgres, make_postgres_home(postgres)).status is Status.PASS
+
+
+def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: Look) -> None:
+    (own_postgres.data / "standby.signal").touch()
+    own_postgres.launch(restore_command="sleep 60; false")
+    why: object = "away"
+    while why == "away":
+        why = found(look(own_postgres), "postgres-slowdown.unreachable").evidence["why"]
+    assert why == "starting"
+
+
+def test_a_server_that_is_full_is_unreachable_until_it_is_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start(max_connections="4", superuser_reserved_connections="1")
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(contextlib.closing(own_postgres.connect(user=USER)))
+        assert found(look(own_postgres), "postgres-slowdown.unreachable").evidence == {"why": "full"}
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_a_server_that_breaks_off_in_the_middle_is_unreachable(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with broken_line(postgres, at=b"pg_stat_user_tables") as port:
+        line: dict[str, object] = {"host": HOST, "port": port}
+        settings = {"postgresql": line | {"user": USER, "password": PASSWORD}}
+        home = make_postgres_home(postgres, settings, shop=line)
+        result = look(Server(postgres.programs, postgres.folder, port), home)
+    assert found(result, "postgres-slowdown.unreachable").evidence == {"why": "dropped"}
+
+
+def test_one_refused_login_among_others_is_told_with_its_datasets(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    postgres.add_database("mdm_other", owner=USER)
+    home = make_postgres_home(postgres, other={"user": "former", "password": PASSWORD})
+    result = look(postgres, home)
+    finding = found(result, "postgres-slowdown.login-refused")
+    assert result.status is Status.FAIL
+    assert "former" in finding.message
+    assert "other cannot be used" in finding.message
+    postgres.add_user("former")
+    assert look(postgres, home).status is Status.PASS
+
+
+def test_slow_connections_are_noticed_and_gone_when_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start(post_auth_delay="1")
+    own_postgres.add_database("mdm_shop", owner=USER)
+    result = look(own_postgres)
+    assert codes(result, Severity.WARN) == {"slow-connection"}
+    assert "postgres-slowdown.slow-connection" in {each.code for each in result.findings}
+    own_postgres.restart()
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_repaired_is_not(
+    each_postgres: Server, look: Look
+) -> None:
+    each_postgres.add_database("mdm_shop", "CREATE VIEW report AS SELECT 1 AS n FROM pg_sleep(1.05)", owner=USER)
+    query = "SELECT 'secret 4111', n FROM report"
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda _: each_postgres.run(query, database="mdm_shop", user=USER), range(3)))
+    result = look(each_postgres)
+    finding = found(result, "postgres-slowdown.slow-statement")
+    assert finding.severity is Severity.WARN
+    assert "1.1 s on average (3 runs)" in finding.message
+    assert "FROM report" in finding.message
+    assert "4111" not in repr(result)
+    each_postgres.follow(finding.remedy.commands[0])
+    each_postgres.run("CREATE OR REPLACE VIEW report AS SELECT 1 AS n", query, database="mdm_shop")
+    each_postgres.run("SELECT pg_stat_statements_reset()")
+    assert look(each_postgres).status is Status.PASS
+
+
+def test_a_statement_that_was_slow_once_is_a_note_and_maintenance_is_nothing(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", owner=USER)
+    slow = ["SELECT FROM pg_sleep(1.05)", "CREATE TABLE slow AS SELECT 1 AS n FROM pg_sleep(1.05)"]
+    postgres.run("SET pg_stat_statements.track_utility = on", *slow, database="mdm_shop")
+    postgres.run(f"GRANT pg_read_all_stats TO {USER}")
+    try:
+        result = look(postgres)
+    finally:
+        postgres.run(f"REVOKE pg_read_all_stats FROM {USER}")
+    assert (result.status, codes(result, Severity.NOTE)) == (Status.PASS, {"slow-statement"})
+    assert len(result.findings) == 1
+
+
+@pytest.mark.parametrize("how", ["not created", "not loaded"])
+def test_without_the_extension_only_slow_statements_are_left_out(own_postgres: Server, look: Look, how: str) -> None:
+    own_postgres.start(**({"shared_preload_libraries": ""} if how == "not loaded" else {}))
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    if how == "not created":
+        own_postgres.run("DROP EXTENSION pg_stat_statements")
+    result = look(own_postgres)
+    assert result.status is Status.PASS
+    assert "CREATE EXTENSION pg_stat_statements" in result.reason
+    assert result.examined == 2
+
+
+def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server, look: Look) -> None:
+    own_postgres.start()
+    own_postgres.run("DROP EXTENSION pg_stat_statements")
+    own_postgres.add_database("mdm_shop", owner=USER)
+    own_postgres.run('CREATE SCHEMA "a\'b"', 'CREATE EXTENSION pg_stat_statements SCHEMA "a\'b"', database="mdm_shop")
+    own_postgres.run("SELECT FROM pg_sleep(1.05)", database="mdm_shop", user=USER)
+    assert "permission denied for schema" in look(own_postgres).reason
+    own_postgres.run(f'GRANT USAGE ON SCHEMA "a\'b" TO {USER}', database="mdm_shop")
+    assert codes(look(own_postgres)) == {"slow-statement"}
+
+
+@pytest.fixture
+def waiting(postgres: Server) -> Iterator[psycopg.Connection]:
+    """A transaction that holds what another one has waited for for more than a second."""
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with contextlib.closing(postgres.connect("mdm_shop", USER, application="mdm")) as holder:
+        holder.execute("BEGIN")
+        holder.execute("UPDATE train SET target = 4711 WHERE id = 1")
+        patient = postgres.connect("mdm_shop", USER)
+        update = "UPDATE train SET target = 1234 WHERE id = 1"
+        waiter = threading.Thread(target=lambda: patient.execute(update))
+        waiter.start()
+        seconds = "SELECT extract(epoch FROM clock_timestamp() - min(waitstart)) FROM pg_locks WHERE NOT granted"
+        while (postgres.run(seconds)[0][0] or 0) < 1:
+            time.sleep(0.05)
+        yield holder
+        with contextlib.suppress(psycopg.OperationalError):
+            holder.execute("ROLLBACK")
+        waiter.join(30)
+        patient.close()
+
+
+def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repaired(
+    waiting: psycopg.Connection, postgres: Server, look: Look
+) -> None:
+    result = look(postgres)
+    finding = found(result, "postgres-slowdown.blocked-session")
+    assert finding.severity is Severity.WARN
+    assert finding.evidence["blocked_by"] == [waiting.info.backend_pid]
+    assert "(mdm), which is idle in transaction: UPDATE train SET target = ?" in finding.message
+    assert "4711" not in repr(result)
+    postgres.follow(finding.remedy.commands[0])
+    assert "blocked-session" not in codes(look(postgres))
+
+
+def test_a_session_that_hangs_for_a_minute_is_a_failure() -> None:
+    from pytest_mdm_health.checks import postgres_slowdown
+    from pytest_mdm_health.checks._postgres_facts import Blocked, PostgresFacts
+
+    blocked = Blocked(pid=1, waits_s=61, statement="", by=(2,), by_what="", by_state="", by_application="")
+    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml", blocked=(blocked,))
+    (finding,) = postgres_slowdown.judge(facts, None)
+    assert (finding.code, finding.severity) == ("postgres-slowdown.blocked-session", Severity.FAIL)
+
+
+NEGLECT = (
+    "CREATE TABLE \"ne'ver\" AS SELECT i, repeat('x', 20) AS x FROM generate_series(1, 200000) i",
+    "CREATE TABLE stale AS SELECT i, 0 AS n FROM generate_series(1, 12000) i",
+    "ANALYZE stale",
+    "UPDATE stale SET n = 1",
+    "CREATE TABLE events AS SELECT i AS id, i % 20000 AS kind, repeat('x', 20) AS x FROM generate_series(1, 200000) i",
+    "ANALYZE events",
+    "CREATE TABLE small AS SELECT i FROM generate_series(1, 500) i",
+)
+
+
+def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start(autovacuum="off")
+    own_postgres.add_database("mdm_shop", *NEGLECT, owner=USER)
+    reads = ["SELECT * FROM events WHERE kind = 5"] * 25
+    own_postgres.run(*reads, database="mdm_shop", user=USER)
+    result = look(own_postgres)
+    expected = {"never-analysed", "stale-statistics", "dead-rows", "sequential-scan"}
+    assert codes(result, Severity.WARN) == expected == codes(result)
+    assert found(result, "postgres-slowdown.never-analysed").subject == "mdm_shop.ne'ver"
+    assert found(result, "postgres-slowdown.stale-statistics").subject == "mdm_shop.stale"
+    assert found(result, "postgres-slowdown.dead-rows").subject == "mdm_shop.stale"
+    assert "'kind'" in found(result, "postgres-slowdown.sequential-scan").message
+    for finding in result.findings:
+        own_postgres.follow(*finding.remedy.commands)
+    own_postgres.run(*reads, database="mdm_shop", user=USER)
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_what_the_server_is_about_to_do_itself_is_a_note(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", NEGLECT[0], owner=USER)
+    result = look(postgres)
+    assert (result.status, codes(result, Severity.NOTE)) == (Status.PASS, {"never-analysed"})
+
+
+def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        postgres.run('CREATE UNIQUE INDEX CONCURRENTLY "i%x" ON train (target)', database="mdm_shop", user=USER)
+    result = look(postgres)
+    finding = found(result, "postgres-slowdown.invalid-index")
+    assert codes(result, Severity.WARN) == {"invalid-index"}
+    assert "i%x on mdm_shop.train" in finding.message
+    postgres.run("DELETE FROM train WHERE id > 7", database="mdm_shop", user=USER)
+    postgres.follow(finding.remedy.commands[0])
+    assert look(postgres).status is Status.PASS
+
+
+def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start(shared_buffers="1MB")
+    own_postgres.add_database("mdm_shop", NEGLECT[4], NEGLECT[5], owner=USER)
+    own_postgres.run(*["SELECT count(*) FROM events"] * 80, database="mdm_shop", user=USER)
+    result = look(own_postgres)
+    finding = found(result, "postgres-slowdown.cache-misses")
+    assert codes(result, Severity.WARN) == {"cache-misses"}
+    assert finding.subject == "mdm_shop"
+    own_postgres.restart(shared_buffers="128MB")
+    own_postgres.run("SELECT pg_stat_reset()", database="mdm_shop")
+    own_postgres.run(*["SELECT count(*) FROM events"] * 80, database="mdm_shop", user=USER)
+    assert codes(look(own_postgres)) == set()
+
+
+def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
+    own_postgres: Server, look: Look
+) -> None:
+    own_postgres.start()
+    own_postgres.run("ALTER SYSTEM SET effective_cache_size = '8TB'", "SELECT pg_reload_conf()")
+    result = look(own_postgres)
+    finding = found(result, "postgres-slowdown.memory-settings")
+    assert (result.status, finding.subject) == (Status.PASS, "effective_cache_size")
+    for command in finding.remedy.commands:
+        own_postgres.follow(command)
+    assert codes(look(own_postgres)) == set()
+
+
+def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(own_postgres: Server, look: Look) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    ((file,),) = own_postgres.run("CHECKPOINT", "SELECT pg_relation_filepath('train')", database="mdm_shop")
+    own_postgres.stop()
+    with (own_postgres.data / file).open("r+b") as page:
+        page.seek(5000)
+        page.write(b"damage")
+    own_postgres.start()
+    with pytest.raises(psycopg.errors.DataCorrupted):
+        own_postgres.run("SELECT * FROM train", database="mdm_shop")
+    result = look(own_postgres)
+    assert codes(result, Severity.FAIL) == {"checksum-failure"}
+    assert found(result, "postgres-slowdown.checksum-failure").subject == "mdm_shop"
+    own_postgres.run("DROP DATABASE mdm_shop WITH (FORCE)")
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    assert look(own_postgres).status is Status.PASS
+
+
+@pytest.mark.parametrize(("transaction", "severity"), [(1_200_000_000, Severity.WARN), (2_000_000_000, Severity.FAIL)])
+def test_a_server_that_will_stop_writing_is_noticed_and_repaired(
+    own_postgres: Server, look: Look, transaction: int, severity: Severity
+) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    own_postgres.stop()
+    own_postgres.advance_to(transaction)
+    own_postgres.start(autovacuum_freeze_max_age="2000000000")
+    result = look(own_postgres)
+    assert codes(result, severity) == {"wraparound"}
+    assert {each.subject for each in result.findings} >= {"mdm_shop", "postgres", "template1"}
+    own_postgres.run("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+    for finding in result.findings:
+        assert finding.code == "postgres-slowdown.wraparound"
+        own_postgres.follow(finding.remedy.commands[0])
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_a_database_that_no_registration_knows_is_a_note_and_gone_when_repaired(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    postgres.add_database("mdm_old-one", *TRAIN, owner=USER)
+    postgres.add_database("somebody_elses")
+    result = look(postgres)
+    finding = found(result, "postgres-slowdown.unregistered-database")
+    assert (result.status, finding.subject) == (Status.PASS, "mdm_old-one")
+    assert "destroys the database for good" in finding.remedy.text
+    for command in finding.remedy.commands:
+        postgres.follow(command)
+    assert codes(look(postgres)) == set()
+
+
+def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    look(postgres)
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'"
+    deadline = time.monotonic() + 5
+    while postgres.run(sessions) != [(0,)]:
+        assert time.monotonic() < deadline
+    assert postgres.run("SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables", database="mdm_shop") == [(1000,)]
+
+
+@contextlib.contextmanager
+def broken_line(server: Server, at: bytes) -> Iterator[int]:
+    """A line to the server that breaks when a client says this; gives its port."""
+    with socket.create_server((HOST, 0)) as listener:
+        stop = threading.Event()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    client, _ = listener.accept()
+                    threading.Thread(target=carry, args=(client,), daemon=True).start()
+
+        def carry(client: socket.socket) -> None:
+            with client, socket.create_connection((HOST, server.port)) as upstream:
+                threading.Thread(target=pump, args=(upstream, client, None), daemon=True).start()
+                pump(client, upstream, at)
+
+        def pump(source: socket.socket, sink: socket.socket, until: bytes | None) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    if until is not None and until in data:
+                        break
+                    sink.sendall(data)
+                for each in (source, sink):
+                    each.shutdown(socket.SHUT_RDWR)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
