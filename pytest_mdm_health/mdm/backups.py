@@ -14,17 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pytest_mdm_health.mdm.archives import ENDINGS
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
+from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import SETTINGS_FILE, Home
 
 ELSEWHERE = Path("/backup")
 """Where the guide puts backups that are not in the home."""
 
-Kind = Literal["archive", "folder", "dataset", "settings"]
-_ARCHIVE = re.compile(r"\.(tar|tar\.gz|tgz|tar\.bz2|tbz2|tar\.xz|txz|zip)$", re.IGNORECASE)
-_BY_SCRIPT = re.compile(r"mdm_backup_.*\.(tar\.gz|tgz)$", re.IGNORECASE)
-_DATASET_SUFFIXES = (".parquet", ".csv", *DATABASE_SUFFIXES)
+PATTERN = "mdm_backup_*.tar.gz"
+"""How `backup_mdm_state.sh` calls its archives."""
+
+TABLE_SUFFIXES = (".parquet", ".csv")
+BackupKind = Literal["archive", "folder", "dataset", "settings"]
+_BY_SCRIPT = re.compile(r"mdm_backup_.*\.tar\.gz", re.DOTALL)
+_DATASET_SUFFIXES = (*TABLE_SUFFIXES, *DATABASE_SUFFIXES)
 _PARTS_OF_A_HOME = ("datasets", "config", SETTINGS_FILE)
+_PARTS_NEEDED = 2
+_DEPTH = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +48,7 @@ class Backup:
     """
 
     path: Path
-    kind: Kind
+    kind: BackupKind
     made: float
     size: int
     by_script: bool = False
@@ -71,45 +78,82 @@ def backup_folder(home: Home, given: Path | None = None) -> Path:
     """Where backups are: as given, else in the home, else at the guide's other place if that is there."""
     if given is not None:
         return given
-    return ELSEWHERE if not home.backup.exists() and ELSEWHERE.is_dir() else home.backup
+    missing = kind_of(home.backup) is FileKind.MISSING
+    return ELSEWHERE if missing and kind_of(ELSEWHERE) is FileKind.FOLDER else home.backup
 
 
-def find_backups(folder: Path) -> Backups:
-    """The backups in a folder, newest first; none if there is no such folder. Never raises."""
+def find_backups(folder: Path, home: Path) -> Backups:
+    """The backups in a folder and a little below it, newest first. Never raises.
+
+    Args:
+        folder: where to look; where nothing is, there are none.
+        home: the home itself, which is no backup of itself wherever it lies.
+    """
     gaps: list[str] = []
-    found = sorted(_found(folder, gaps), key=lambda backup: (-backup.made, backup.path.name))
+    found = sorted(_found(folder, home, gaps), key=lambda backup: (-backup.made, str(backup.path)))
     return Backups(folder=folder, found=tuple(found), gaps=tuple(gaps))
 
 
-def _found(folder: Path, gaps: list[str]) -> Iterator[Backup]:
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries)
-    except FileNotFoundError:
+def _found(folder: Path, home: Path, gaps: list[str], depth: int = 0) -> Iterator[Backup]:
+    if _same(folder, home):
         return
-    except (OSError, ValueError) as error:
-        gaps.append(f"{folder} cannot be listed: {getattr(error, 'strerror', None) or error}")
+    names = _listed(folder, gaps)
+    if len({*names} & {*_PARTS_OF_A_HOME}) >= _PARTS_NEEDED:
+        parts = (folder, *(folder / part for part in _PARTS_OF_A_HOME))
+        yield Backup(path=folder, kind="folder", made=max(map(_modified, parts)), size=0)
         return
     for path in (folder / name for name in names):
-        try:
-            info = path.lstat()
-        except OSError as error:
-            gaps.append(f"{path} cannot be looked at: {error.strerror}")
-            continue
-        kind = _kind(path, info.st_mode)
-        if kind is not None:
-            size = info.st_size if stat.S_ISREG(info.st_mode) else 0
-            by_script = kind == "archive" and _BY_SCRIPT.match(path.name) is not None
-            yield Backup(path=path, kind=kind, made=info.st_mtime, size=size, by_script=by_script)
+        backup = _backup(path, gaps)
+        if backup is not None:
+            yield backup
+        elif depth < _DEPTH and not path.is_symlink() and kind_of(path) is FileKind.FOLDER:
+            yield from _found(path, home, gaps, depth + 1)
 
 
-def _kind(path: Path, mode: int) -> Kind | None:
-    if stat.S_ISLNK(mode):
+def _backup(path: Path, gaps: list[str]) -> Backup | None:
+    try:
+        info = path.lstat()
+    except OSError as error:
+        gaps.append(f"{path} cannot be looked at: {error.strerror}")
         return None
-    if stat.S_ISDIR(mode):
-        return "folder" if sum(os.path.lexists(path / part) for part in _PARTS_OF_A_HOME) > 1 else None
-    if _ARCHIVE.search(path.name):
+    kind = _kind(path, info.st_mode)
+    if kind is None:
+        return None
+    size = info.st_size if stat.S_ISREG(info.st_mode) else 0
+    by_script = _BY_SCRIPT.fullmatch(path.name) is not None
+    return Backup(path=path, kind=kind, made=info.st_mtime, size=size, by_script=by_script)
+
+
+def _kind(path: Path, mode: int) -> BackupKind | None:
+    if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
+        return None
+    if path.name.lower().endswith(ENDINGS):
         return "archive"
     if path.name == SETTINGS_FILE:
         return "settings"
     return "dataset" if path.suffix.lower() in _DATASET_SUFFIXES else None
+
+
+def _listed(folder: Path, gaps: list[str]) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError) as error:
+        gaps.append(f"{folder} cannot be listed: {getattr(error, 'strerror', None) or error}")
+        return []
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
