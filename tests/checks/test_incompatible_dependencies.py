@@ -82,7 +82,8 @@ CASES = (
         command="pip install no_such_thing",
     ),
     Case(
-        "incompatible-dependencies.not-importable", FAIL, lambda python: install(python, "setuptools", module="pkg_resources"),
+        "incompatible-dependencies.not-importable", FAIL,
+        lambda python: install(python, "setuptools", module="pkg_resources"),
         files={"mdm/features/generator.py": "import profiling\n", "profiling.py": "import pkg_resources\n"},
         says="No module named 'pkg_resources'", command="pip install 'setuptools<81'",
     ),
@@ -92,13 +93,15 @@ CASES = (
         says="No module named 'mdm.lost'",
     ),
     Case(
-        "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "engine.py").write_text("run = 1\n"),
+        "incompatible-dependencies.not-importable", FAIL,
+        lambda python: (site_of(python) / "engine.py").write_text("run = 1\n"),
         files={"mdm/storage/sqlite.py": "import engine\n", "engine.py": "from math import no_such_function\n"},
         says="cannot import name 'no_such_function' from 'math'",
         command="pip install --force-reinstall --no-cache-dir engine",
     ),
     Case(
-        "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "mdm/storage/sqlite.py").write_text(""),
+        "incompatible-dependencies.not-importable", FAIL,
+        lambda python: (site_of(python) / "mdm/storage/sqlite.py").write_text(""),
         files={"mdm/storage/sqlite.py": f"import os\nos.kill(os.getpid(), {int(signal.SIGSEGV)})\n"},
         says="was killed by SIGSEGV",
     ),
