@@ -1,0 +1,1 @@
+"""What the data itself looks like. The engine does the work; rows do not pass through Python."""
