@@ -108,7 +108,10 @@ def mdm_frame(mdm_connection: Database) -> Callable[[str], pd.DataFrame]:
 
     def read(table: str) -> pd.DataFrame:
         names = [column.name for column in mdm_connection.columns(table)]
-        return pd.DataFrame.from_records(mdm_connection.query(f"SELECT * FROM {quote(table)}"), columns=names)  # noqa: S608 - quoted
+        frame: pd.DataFrame = pd.DataFrame.from_records(
+            mdm_connection.query(f"SELECT * FROM {quote(table)}"), columns=names
+        )  # noqa: S608 - quoted
+        return frame
 
     return read
 

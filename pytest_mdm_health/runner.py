@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
 
 from pydantic import TypeAdapter
 
@@ -127,12 +126,14 @@ def _plain(facts: Facts) -> dict[str, JSON]:
     return {name: value for name, value in plain.items() if name not in {"examined", "gaps"}}
 
 
-@cache
 def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:
-    """Making one takes longer than most checks."""
-    return TypeAdapter(kind)
+    """Made once for each kind of facts: making it takes longer than most checks."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
+_adapters: dict[type, TypeAdapter[Facts]] = {}
 _loaded: dict[str, CheckModule] = {}
 
 
