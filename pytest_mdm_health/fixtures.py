@@ -108,9 +108,8 @@ def mdm_frame(mdm_connection: Database) -> Callable[[str], pd.DataFrame]:
 
     def read(table: str) -> pd.DataFrame:
         names = [column.name for column in mdm_connection.columns(table)]
-        frame: pd.DataFrame = pd.DataFrame.from_records(
-            mdm_connection.query(f"SELECT * FROM {quote(table)}"), columns=names
-        )  # noqa: S608 - quoted
+        rows = mdm_connection.query(f"SELECT * FROM {quote(table)}")  # noqa: S608 - quoted
+        frame: pd.DataFrame = pd.DataFrame.from_records(rows, columns=names)
         return frame
 
     return read

@@ -73,6 +73,7 @@ def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
 
 
 def _start(config: pytest.Config) -> Run:
+    from pytest_mdm_health.mdm.interpreter import UnusableInterpreter
     from pytest_mdm_health.registry import UnknownCheck
     from pytest_mdm_health.run import Run
     from pytest_mdm_health.sandbox import SandboxError
@@ -81,11 +82,15 @@ def _start(config: pytest.Config) -> Run:
 
     workerinput = getattr(config, "workerinput", {})
     try:
-        return Run(options.read_options(config), workerinput.get(WORKER_KEY))
+        run = Run(options.read_options(config), workerinput.get(WORKER_KEY))
+        _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
+    except UnusableInterpreter as error:
+        raise options.UsageError(f"--mdm-python: {error}") from None
     except (UnknownCheck, UnknownSymptom) as error:
         raise options.UsageError(str(error)) from None
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)
+    return run
 
 
 def _node_id(argument: str) -> str:

@@ -306,6 +306,8 @@ BAD_INPUT = [
     (("--mdm-requirements", "/nowhere"), "--mdm-requirements: /nowhere does not exist"),
     (("--mdm-json", "/"), "--mdm-json: / is a folder; a file is needed"),
     (("--mdm-explain", "sqlite"), "--mdm-explain: 'sqlite' is no check; the nearest is 'sqlite-locking'"),
+    (("--mdm-python", "/nowhere"), "--mdm-python: '/nowhere' does not exist"),
+    (("--mdm-python", __file__), f"--mdm-python: '{__file__}' cannot be executed"),
     (("--mdm-baseline", "x.json"), "--mdm-baseline is not available in this version"),
 ]
 
