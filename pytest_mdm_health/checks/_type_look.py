@@ -1,0 +1,174 @@
+"""Looking at the types in one dataset's data: as declared, as they really are, as they were in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.checks._type_facts import SourceFile, TypeFacts
+from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfile, declared_profile, profile
+from pytest_mdm_health.integrity.column_types import Kind
+from pytest_mdm_health.integrity.source_values import look_at
+from pytest_mdm_health.mdm.files import Unreadable
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.registrations import FEATURES
+from pytest_mdm_health.mdm.sources import Source, source_of
+from pytest_mdm_health.model import Depth, NotApplicable
+from pytest_mdm_health.options import Options
+
+_OWN_COLUMNS_TABLE = "_columns"
+_SHARE_OF_TIME = 0.25
+"""How much of a check's time reading the sources may take."""
+
+
+def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> TypeFacts:
+    """Look at the types in a dataset's data, as closely as the depth says."""
+    if backend is None:
+        raise NotApplicable("there is no database whose types could be looked at")
+    source = source_of(dataset.registration) if dataset.registration is not None else None
+    facts = TypeFacts(
+        examined=0,
+        name=dataset.name,
+        home=str(home.root),
+        engine=backend.engine,
+        database=str(backend.path),
+        program=_program(backend),
+        source=str(source.path) if source is not None and source.path is not None else "",
+        identifiers=_registered(dataset, "id_columns"),
+        target=_numeric_target(dataset),
+    )
+    try:
+        with backend.open() as database:
+            return _Looking(dataset, database, Depth(options.depth)).gather(facts, source, options)
+    except CannotOpen as error:
+        raise NotApplicable(f"{backend.path} {error}") from error
+
+
+def _program(backend: Backend) -> tuple[str, ...]:
+    server = backend.connection
+    if server is None:
+        return ("duckdb", str(backend.path), "-c") if backend.engine == "duckdb" else ("sqlite3", str(backend.path))
+    user = ("-U", server.user) if server.user else ()
+    return ("psql", "-h", server.host, "-p", str(server.port), *user, "-d", server.database, "-c")
+
+
+class _Looking:
+    """One open database."""
+
+    def __init__(self, dataset: Dataset, database: Database, depth: Depth) -> None:
+        self._dataset = dataset
+        self._database = database
+        self._depth = depth
+        self._gaps: list[str] = []
+
+    def gather(self, facts: TypeFacts, source: Source | None, options: Options) -> TypeFacts:
+        """Everything."""
+        try:
+            there = self._database.tables()
+            recorded = self._recorded() if _OWN_COLUMNS_TABLE in there else {}
+        except QueryFailed as error:
+            raise NotApplicable(f"{facts.database} cannot be read: {error}") from error
+        tables = tuple(self._profiles(there))
+        if self._depth is Depth.QUICK:
+            self._gaps.append("no values were looked at, only declared types (see --mdm-depth)")
+            sources: Mapping[str, SourceFile] = {}
+        else:
+            self._gaps += _sampled(tables)
+            sources = dict(self._sources(tables, source, options.timeout * _SHARE_OF_TIME))
+        examined = sum(len(table.columns) for table in tables)
+        return replace(
+            facts, examined=examined, gaps=tuple(self._gaps), tables=tables, recorded=recorded, sources=sources
+        )
+
+    def _profiles(self, there: Sequence[str]) -> Iterator[TableProfile]:
+        dates = (*_registered(self._dataset, "datetime_columns"), *_registered(self._dataset, "time_column"))
+        for table in _base_tables(self._dataset, there):
+            found = self._profile(table, dates)
+            if found is not None:
+                yield found
+
+    def _profile(self, table: str, dates: Sequence[str]) -> TableProfile | None:
+        try:
+            if self._depth is Depth.QUICK:
+                return declared_profile(self._database, table)
+            return profile(self._database, table, dates, everything=self._depth is Depth.FULL)
+        except QueryFailed as error:
+            self._gaps.append(f"table {table} cannot be read: {error}")
+            return None
+
+    def _recorded(self) -> Mapping[str, Mapping[str, str]]:
+        rows = self._database.query("SELECT table_name, column_name, dtype FROM _columns")
+        recorded: dict[str, dict[str, str]] = {}
+        for table, column, type_ in rows:
+            if isinstance(type_, str):
+                recorded.setdefault(str(table), {})[str(column)] = type_
+        return recorded
+
+    def _sources(
+        self, tables: Sequence[TableProfile], source: Source | None, within_s: float
+    ) -> Iterator[tuple[str, SourceFile]]:
+        """The source of each table, read in the columns in which something could have been lost."""
+        doubtful = {table.table: _doubtful(table) for table in tables}
+        if source is None or not any(doubtful.values()):
+            return
+        if source.path is None:
+            self._gaps.append(f"identifiers were not compared with the source: {source.written} is nowhere to be found")
+            return
+        only = next(iter(source.files.values())) if len(source.files) == len(tables) == 1 else None
+        for table, columns in doubtful.items():
+            file = source.files.get(table, only)
+            found = self._source_of(table, file, columns, within_s) if file is not None and columns else None
+            if found is not None:
+                yield table, found
+
+    def _source_of(self, table: str, file: Path, columns: Sequence[str], within_s: float) -> SourceFile | None:
+        try:
+            look = look_at(file, columns, within_s=within_s if self._depth is Depth.FULL else None)
+        except Unreadable as error:
+            self._gaps.append(f"table {table} was not compared with its source: {error}")
+            return None
+        if not look.complete:
+            self._gaps.append(f"of the source {file.name} only the beginning was looked at")
+        return SourceFile(path=str(file), columns=look.columns)
+
+
+def _base_tables(dataset: Dataset, there: Sequence[str]) -> Sequence[str]:
+    """The tables that features are made from; where nothing is registered, all that are not MDM's own."""
+    registered = dataset.registration.tables.values() if dataset.registration is not None else ()
+    base = [table for table in there if table in set(registered)]
+    return base or [table for table in there if not table.startswith("_") and not table.endswith(FEATURES)]
+
+
+def _doubtful(table: TableProfile) -> list[str]:
+    """The columns of whole numbers, which may have been identifiers, and of texts that are all numbers."""
+    return [column.name for column in table.columns if column.values and _is_doubtful(column)]
+
+
+def _is_doubtful(column: ColumnProfile) -> bool:
+    if column.kind is Kind.TEXT:
+        return set(column.looks) == {"number"}
+    return column.kind is Kind.INTEGER or (column.kind is Kind.FLOAT and column.whole == column.reals)
+
+
+def _sampled(tables: Sequence[TableProfile]) -> Iterator[str]:
+    for table in tables:
+        if not table.complete:
+            of = f" of about {table.of}" if table.of is not None else ""
+            yield f"in table {table.table}, {table.rows}{of} rows were looked at (--mdm-depth=full looks at all)"
+
+
+def _registered(dataset: Dataset, field: str) -> tuple[str, ...]:
+    data = dataset.registration.data if dataset.registration is not None else {}
+    metadata = data.get("metadata")
+    value = data.get(field) or (metadata.get(field) if isinstance(metadata, Mapping) else None)
+    values = value if isinstance(value, list) else [value]
+    return tuple(each for each in values if isinstance(each, str))
+
+
+def _numeric_target(dataset: Dataset) -> str:
+    data = dataset.registration.data if dataset.registration is not None else {}
+    target = data.get("target_column")
+    return target if isinstance(target, str) and data.get("problem_type") == "regression" else ""

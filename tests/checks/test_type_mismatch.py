@@ -1,0 +1,471 @@
+"""Values of the wrong type are found, those that MDM leaves as they are are not."""
+
+from __future__ import annotations
+
+import shlex
+import sqlite3
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from pytest_mdm_health.checks._type_facts import TypeFacts
+from pytest_mdm_health.checks.type_mismatch import judge
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
+
+CHECK = "type-mismatch"
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+ENGINES = ("sqlite", "duckdb")
+Examine = Callable[..., Result]
+MakeHome = Callable[..., Path]
+Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
+
+
+def data(home: Path, dataset: str = "shop") -> Path:
+    (path,) = (each for each in (home / "datasets" / dataset).iterdir() if each.suffix in {".sqlite", ".duckdb"})
+    return path
+
+
+def run_sql(path: Path, *statements: str) -> None:
+    if path.suffix == ".duckdb":
+        with duckdb.connect(str(path)) as engine:
+            for statement in statements:
+                engine.execute(statement)
+        return
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.executescript(statement)
+        connection.commit()
+
+
+def query(path: Path, statement: str) -> object:
+    if path.suffix == ".duckdb":
+        with duckdb.connect(str(path), read_only=True) as engine:
+            return engine.execute(statement).fetchone()
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchone()
+
+
+def run_command(command: str) -> None:
+    """What a shell would do with a command that is given, whether or not the engine's program is installed."""
+    words = shlex.split(command)
+    if words[0] in ENGINES or words[0] == "sqlite3":
+        run_sql(Path(words[1]), words[-1])
+    else:
+        subprocess.run(words, check=True)
+
+
+def codes(result: Result) -> set[str]:
+    return {finding.code for finding in result.findings}
+
+
+def the(result: Result, code: str) -> Finding:
+    (found,) = (finding for finding in result.findings if finding.code == code)
+    return found
+
+
+def register(home: Path, **fields: object) -> None:
+    """Change what is registered about the dataset, in both copies."""
+    for file in (home / "config/datasets/shop.yaml", home / "datasets/shop/dataset_info.json"):
+        registered = yaml.safe_load(file.read_text(encoding="utf-8"))
+        file.write_text(yaml.safe_dump(registered | fields), encoding="utf-8")
+
+
+def with_source(home: Path, **columns: Sequence[object]) -> Path:
+    """Register a source that has these columns in its train.csv."""
+    folder = home.parent / "sources"
+    folder.mkdir(exist_ok=True)
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    (folder / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    register(home, source=str(folder))
+    return folder / "train.csv"
+
+
+@pytest.fixture(params=ENGINES)
+def each_engine(request: pytest.FixtureRequest, make_home: MakeHome) -> Path:
+    return make_home(f"mdm-1.0.6-{request.param}")
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard", "full"])
+def test_healthy_data_is_examined_and_not_accused(
+    each_home: Path, make_home: MakeHome, examine: Examine, depth: str, tree: Tree
+) -> None:
+    sources = make_home("raw", "raw")
+    before = tree(each_home), tree(sources)
+    for dataset in ("big", "breast_cancer", "shop", "wine"):
+        result = examine(CHECK, each_home, dataset, depth=depth)
+        assert (result.status, result.findings) == (Status.PASS, ())
+        assert result.examined >= 4
+        assert (result.reason == "") is (depth == "full" or (depth, dataset) == ("standard", "wine"))
+    assert (tree(each_home), tree(sources)) == before
+
+
+def test_the_result_says_what_was_not_looked_at(home: Path, examine: Examine) -> None:
+    quick, standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("quick", "standard", "full"))
+    assert "no values were looked at" in quick.reason
+    assert "in table big, 8192 of about 25000 rows were looked at (--mdm-depth=full looks at all)" in standard.reason
+    assert "rows" not in full.reason
+    assert "identifiers were not compared with the source: raw/big is nowhere to be found" in full.reason
+
+
+def add(name: str, type_: str, value: str) -> str:
+    """A further column; in the value, `id` is the row's number."""
+    return f"ALTER TABLE train ADD COLUMN {name} {type_}; UPDATE train SET {name} = {value};"
+
+
+IN_EVERY_ENGINE: dict[str, tuple[str, Severity, str]] = {
+    "prices with a few words among them": (
+        "type-mismatch.numbers-as-text",
+        WARN,
+        add("price", "TEXT", "CASE WHEN id % 50 = 0 THEN 'unknown' ELSE CAST(id / 4.0 AS VARCHAR) END"),
+    ),
+    "prices with separators": (
+        "type-mismatch.numbers-as-text",
+        WARN,
+        add("price", "TEXT", "CASE WHEN id % 3 = 0 THEN '1,200' ELSE CAST(id AS VARCHAR) END"),
+    ),
+    "days and times": (
+        "type-mismatch.mixed-dates",
+        WARN,
+        add("seen", "TEXT", "CASE WHEN id % 2 = 0 THEN '2024-05-06' ELSE '2024-05-06 10:00:00' END"),
+    ),
+    "a T between day and time": (
+        "type-mismatch.mixed-dates",
+        WARN,
+        add("seen", "TEXT", "CASE WHEN id % 2 = 0 THEN '2024-05-06T10:00:00' ELSE '2024-05-06 10:00:00' END"),
+    ),
+    "truth in words": (
+        "type-mismatch.boolean-spellings",
+        WARN,
+        add("paid", "TEXT", "CASE id % 4 WHEN 0 THEN 'yes' WHEN 1 THEN 'Y' WHEN 2 THEN 'no' END"),
+    ),
+    "counts with gaps": (
+        "type-mismatch.float-integers",
+        NOTE,
+        add("visits", "DOUBLE", "CASE WHEN id % 7 <> 0 THEN id END"),
+    ),
+    "identifiers with gaps": (
+        "type-mismatch.float-integers",
+        WARN,
+        add("account_id", "DOUBLE", "CASE WHEN id % 7 <> 0 THEN id END"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_EVERY_ENGINE)
+def test_damaged_columns_are_found_and_repaired_by_the_commands_that_are_given(
+    each_engine: Path, examine: Examine, tree: Tree, name: str
+) -> None:
+    code, severity, damage = IN_EVERY_ENGINE[name]
+    run_sql(data(each_engine), *damage.split("; "))
+    before = tree(each_engine)
+    result = examine(CHECK, each_engine, "shop")
+    assert tree(each_engine) == before
+    assert [(finding.code, finding.severity) for finding in result.findings] == [(code, severity)]
+    commands = result.findings[0].remedy.commands
+    assert commands
+    for command in commands:
+        assert str(data(each_engine)) in command
+        run_command(command)
+    data(each_engine).with_name(data(each_engine).name + ".before").unlink()
+    assert codes(examine(CHECK, each_engine, "shop")) == set()
+
+
+def test_a_repair_loses_only_what_it_says(home: Path, examine: Examine) -> None:
+    run_sql(data(home), IN_EVERY_ENGINE["prices with separators"][2])
+    for command in the(examine(CHECK, home, "shop"), "type-mismatch.numbers-as-text").remedy.commands:
+        run_command(command)
+    rows = query(data(home), "SELECT count(*), sum(price), max(typeof(price)) FROM train")
+    assert rows == (2000, sum(1200.0 if number % 3 == 0 else number for number in range(2000)), "real")
+
+
+ONLY_IN_SQLITE: dict[str, tuple[str, Severity, str]] = {
+    "words among numbers": (
+        "type-mismatch.mixed-types",
+        FAIL,
+        "UPDATE train SET qty = 'many' WHERE id % 100 = 0",
+    ),
+    "numbers with separators among numbers": (
+        "type-mismatch.mixed-types",
+        FAIL,
+        "UPDATE train SET amount = '1,234.5' WHERE id = 7",
+    ),
+    "raw bytes among texts": ("type-mismatch.mixed-types", FAIL, "UPDATE train SET note = x'ff00' WHERE id = 7"),
+    "years among dates": (
+        "type-mismatch.mixed-types",
+        FAIL,
+        add("day", "DATE", "CASE WHEN id = 7 THEN '2024' ELSE '2024-01-01' END"),
+    ),
+    "no type at all": (
+        "type-mismatch.mixed-types",
+        FAIL,
+        add("free", "", "CASE WHEN id = 7 THEN 'seven' ELSE id END"),
+    ),
+    "only words": ("type-mismatch.declared-type", FAIL, "UPDATE train SET qty = 'many'"),
+    "only years": ("type-mismatch.declared-type", WARN, add("day", "DATE", "2024")),
+    "fractions": ("type-mismatch.declared-type", WARN, "UPDATE train SET qty = qty + 0.5 WHERE id = 7"),
+    "neither true nor false": ("type-mismatch.declared-type", WARN, "UPDATE train SET active = 2 WHERE id = 7"),
+    "truth in words too": (
+        "type-mismatch.boolean-spellings",
+        WARN,
+        "UPDATE train SET active = 'True' WHERE id % 3 = 0 AND active = 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ONLY_IN_SQLITE)
+def test_values_that_only_sqlite_lets_in_are_found_and_a_repaired_column_passes(
+    home: Path, examine: Examine, name: str
+) -> None:
+    code, severity, damage = ONLY_IN_SQLITE[name]
+    run_sql(data(home), damage)
+    result = examine(CHECK, home, "shop")
+    assert [(finding.code, finding.severity) for finding in result.findings] == [(code, severity)]
+    commands = result.findings[0].remedy.commands
+    assert commands
+    for command in commands:
+        run_command(command)
+    if len(commands) == 1:  # one that only shows the values
+        column = result.findings[0].subject.partition(".")[2]
+        run_sql(data(home), f"UPDATE train SET {column} = NULL")
+    assert code not in codes(examine(CHECK, home, "shop"))
+
+
+def test_a_single_odd_value_in_a_large_table_is_found_when_all_rows_are_read(home: Path, examine: Examine) -> None:
+    run_sql(data(home, "big"), "UPDATE big SET k = 'late' WHERE id = 12345")
+    standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("standard", "full"))
+    assert (standard.status, codes(full)) == (Status.PASS, {"type-mismatch.mixed-types"})
+    assert the(full, "type-mismatch.mixed-types").message == "big.k holds 24999 integers and 1 texts in one column"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("31/12/2024", "12/31/2024"), "the day first in some dates and the month first in others"),
+        (("31.12.2024", "2024-12-31"), "as DD.MM.YYYY"),
+        (("Dec 31, 2024", "2024-12-31"), "with the month's name"),
+    ],
+)
+def test_dates_that_nobody_can_put_right_by_themselves_are_left_to_the_source(
+    each_engine: Path, make_home: MakeHome, examine: Examine, values: tuple[str, str], message: str
+) -> None:
+    make_home("raw", "raw")
+    one, other = values
+    run_sql(
+        data(each_engine), *add("seen", "TEXT", f"CASE WHEN id % 2 = 0 THEN '{one}' ELSE '{other}' END").split("; ")
+    )
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.mixed-dates")
+    assert message in finding.message
+    assert finding.remedy.commands[0].endswith(f"mdm dataset register shop {each_engine.parent}/raw/shop --force")
+
+
+@pytest.mark.parametrize(("value", "what"), [("2024-02-30 10:00:00", "no day or hour"), ("soon", "do not look like")])
+def test_values_that_are_no_dates_are_found_among_dates_and_repaired(
+    each_engine: Path, examine: Examine, value: str, what: str
+) -> None:
+    run_sql(data(each_engine), f"UPDATE train SET signup = '{value}' WHERE id < 20")
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.odd-dates")
+    assert finding.severity is WARN
+    assert "of 2000 values 20 " in finding.message
+    assert what in finding.message
+    run_sql(data(each_engine), "UPDATE train SET signup = '2024-02-28 10:00:00' WHERE id < 20")
+    assert examine(CHECK, each_engine, "shop").findings == ()
+
+
+SOUND = {
+    "identifiers with zeros in front": "printf('%07d', id)",
+    "long identifiers": "'12345678901234567' || CAST(id AS VARCHAR)",
+    "mostly codes": "CASE WHEN id % 3 = 0 THEN 'A' || CAST(id AS VARCHAR) ELSE CAST(id AS VARCHAR) END",
+    "numbers that nothing shows to be meant as such": "CAST(id AS VARCHAR)",
+    "addresses": "'10.0.0.' || CAST(id % 200 AS VARCHAR)",
+    "versions": "'1.2.' || CAST(id AS VARCHAR)",
+    "one spelling": "CASE WHEN id % 2 = 0 THEN 'yes' ELSE 'no' END",
+    "one format": "'31/12/20' || CAST(10 + id % 10 AS VARCHAR)",
+    "prices with a currency": "'$' || CAST(id AS VARCHAR) || '.50'",
+    "free text with numbers": "CASE WHEN id % 2 = 0 THEN 'about ' || CAST(id AS VARCHAR) ELSE 'late' END",
+    "nothing": "NULL",
+    "blanks": "'  '",
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_texts_that_are_as_they_should_be_are_healthy(each_engine: Path, examine: Examine, name: str) -> None:
+    run_sql(data(each_engine), *add("extra", "TEXT", SOUND[name]).split("; "))
+    assert examine(CHECK, each_engine, "shop").findings == ()
+
+
+@pytest.mark.parametrize("column", ["zip", "phone", "customer_id", "stockCode"])
+def test_identifiers_may_be_a_mixture(home: Path, examine: Examine, column: str) -> None:
+    run_sql(data(home), add(column, "TEXT", "CASE WHEN id % 50 = 0 THEN 'K' || id ELSE CAST(id AS VARCHAR) END"))
+    assert examine(CHECK, home, "shop").findings == ()
+
+
+def test_a_regression_target_that_is_kept_as_text_is_found(home: Path, examine: Examine) -> None:
+    run_sql(data(home), add("price", "TEXT", "CAST(id AS VARCHAR)"))
+    register(home, target_column="price", problem_type="regression")
+    assert "it is the target" in the(examine(CHECK, home, "shop"), "type-mismatch.numbers-as-text").message
+
+
+def test_texts_that_the_source_shows_to_be_numbers_are_found(each_engine: Path, examine: Examine) -> None:
+    run_sql(data(each_engine), *add("price", "TEXT", "CAST(id AS VARCHAR)").split("; "))
+    with_source(each_engine, id=range(2000), qty=range(2000), price=range(2000))
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.numbers-as-text")
+    assert "all of its values in the source are numbers" in finding.message
+
+
+def test_leading_zeros_that_the_source_has_are_missed_and_put_back(each_engine: Path, examine: Examine) -> None:
+    run_sql(data(each_engine), *add("account_id", "BIGINT", "id + 7").split("; "))
+    with_source(each_engine, id=range(2000), account_id=[f"{number + 7:08}" for number in range(2000)])
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.lost-identifiers")
+    assert finding.severity is FAIL
+    assert "2000 values" in finding.message
+    for command in finding.remedy.commands:
+        run_command(command)
+    data(each_engine).with_name(data(each_engine).name + ".before").unlink()
+    assert examine(CHECK, each_engine, "shop").findings == ()
+    assert query(data(each_engine), "SELECT min(account_id), max(account_id) FROM train") == ("00000007", "00002006")
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "severity"),
+    [
+        ("region", [f"{number:04}" for number in range(2000)], WARN),
+        ("region", ["7", "007"] * 1000, FAIL),
+        ("month", [f"{number % 12 + 1:02}" for number in range(2000)], None),
+        ("amount2", [f"{number}.50" for number in range(2000)], None),
+    ],
+)
+def test_zeros_in_front_matter_unless_they_only_fill_up_a_month(
+    home: Path, examine: Examine, column: str, values: list[str], severity: Severity | None
+) -> None:
+    run_sql(data(home), add(column, "BIGINT", "id"))
+    with_source(home, id=range(2000), **{column: values})
+    result = examine(CHECK, home, "shop")
+    assert [finding.severity for finding in result.findings] == ([severity] if severity else [])
+
+
+def test_digits_that_a_float_has_lost_are_known_from_the_source_or_from_their_number(
+    each_engine: Path, examine: Examine
+) -> None:
+    run_sql(data(each_engine), *add("account_id", "DOUBLE", "12345678901234567 + id * 1000").split("; "))
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.rounded-identifiers")
+    assert (finding.severity, "rounds 2000 of them" in finding.message) == (FAIL, True)
+    with_source(each_engine, id=range(2000), account_id=[12345678901234567 + number * 1000 for number in range(2000)])
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.lost-identifiers")
+    assert (finding.severity, "has lost digits" in finding.message) == (FAIL, True)
+    run_sql(data(each_engine), "UPDATE train SET account_id = NULL")
+    assert examine(CHECK, each_engine, "shop").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"a;b\n1;2\n", "has other columns than the table"), (b"id,qty,churn\n" + b"9" * 200_000, "cannot be read")],
+)
+def test_a_source_that_does_not_fit_is_a_gap(home: Path, examine: Examine, content: bytes, complaint: str) -> None:
+    with_source(home, id=(1,)).write_bytes(content)
+    result = examine(CHECK, home, "shop", depth="full")
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert complaint in result.reason
+
+
+def test_tables_that_differ_in_a_columns_type_are_found_and_repaired(each_engine: Path, examine: Examine) -> None:
+    retype = (
+        ["ALTER TABLE test DROP COLUMN qty", "ALTER TABLE test ADD COLUMN qty TEXT", "UPDATE test SET qty = 'many'"]
+        if data(each_engine).suffix == ".sqlite"
+        else ["ALTER TABLE test ALTER COLUMN qty TYPE VARCHAR"]
+    )
+    run_sql(data(each_engine), *retype)
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.tables-differ")
+    assert (finding.severity, finding.subject) == (WARN, "train.qty")
+    run_sql(data(each_engine), "UPDATE test SET qty = NULL")
+    assert "type-mismatch.tables-differ" not in codes(examine(CHECK, each_engine, "shop"))
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard"])
+def test_a_column_that_mdm_recorded_otherwise_is_found_and_repaired(home: Path, examine: Examine, depth: str) -> None:
+    run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "TEXT", "CAST(id AS VARCHAR)"))
+    finding = the(examine(CHECK, home, "shop", depth=depth), "type-mismatch.changed-type")
+    assert finding.severity is WARN
+    assert finding.message == "train.qty is TEXT and was BIGINT when MDM registered it"
+    for command in finding.remedy.commands:
+        run_command(command)
+    assert examine(CHECK, home, "shop", depth=depth).findings == ()
+
+
+def test_a_column_that_was_of_another_type_in_the_baseline_is_found(make_home: MakeHome, examine: Examine) -> None:
+    def facts(home: Path) -> TypeFacts:
+        return TypeAdapter(TypeFacts).validate_python({"examined": 1, **examine(CHECK, home, "shop").facts})
+
+    before, after = make_home("mdm-1.0.6-sqlite", "before"), make_home("mdm-1.0.6-duckdb", "after")
+    assert list(judge(facts(after), facts(before))) == []
+    run_sql(data(after), "ALTER TABLE train ALTER COLUMN amount TYPE VARCHAR")
+    (found,) = (finding for finding in judge(facts(after), facts(before)) if finding.code.endswith("changed-type"))
+    assert found.message == "train.amount is VARCHAR and was FLOAT in the baseline"
+
+
+ON_A_SERVER = {
+    "type-mismatch.numbers-as-text": "CASE WHEN id % 50 = 0 THEN '?' ELSE (id / 4.0)::text END",
+    "type-mismatch.mixed-dates": "CASE WHEN id % 2 = 0 THEN '2024-05-06' ELSE '2024-05-06 10:00:00' END",
+    "type-mismatch.boolean-spellings": "CASE id % 3 WHEN 0 THEN 'yes' WHEN 1 THEN 'Y' ELSE 'no' END",
+}
+
+
+@pytest.mark.parametrize("code", ON_A_SERVER)
+def test_data_on_a_server_is_examined_and_repaired_by_the_commands_that_are_given(
+    postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine, code: str
+) -> None:
+    fill = "INSERT INTO train SELECT n, n::text, n * 0.5, now() FROM generate_series(1, 300) AS n"
+    create = "CREATE TABLE train (id bigint, customer_id text, amount double precision, seen timestamp)"
+    postgres.add_database("mdm_shop", create, fill, owner=USER)
+    home = make_postgres_home(postgres)
+    healthy = examine(CHECK, home, "shop")
+    assert (healthy.status, healthy.findings, healthy.examined) == (Status.PASS, (), 4)
+    damage = ("ALTER TABLE train ADD COLUMN extra text", f"UPDATE train SET extra = {ON_A_SERVER[code]}")
+    postgres.run(*damage, database="mdm_shop", user=USER)
+    finding = the(examine(CHECK, home, "shop"), code)
+    for command in finding.remedy.commands:
+        program, *arguments = shlex.split(command)
+        subprocess.run(
+            [postgres.programs / program, *arguments],
+            check=True,
+            env={"PGPASSWORD": PASSWORD},
+            stdout=subprocess.DEVNULL,
+        )
+    assert examine(CHECK, home, "shop").findings == ()
+
+
+def test_no_value_of_the_data_is_in_a_result(home: Path, examine: Examine) -> None:
+    run_sql(data(home), "UPDATE train SET qty = 'Xsecret7' WHERE id = 7", add("price", "TEXT", "'Xsecret' || id"))
+    with_source(home, id=range(2000), qty=[f"00{number}" for number in range(2000)])
+    result = examine(CHECK, home, "shop", depth="full")
+    assert {finding.severity for finding in result.findings} == {FAIL}
+    assert "Xsecret" not in repr(result)
+
+
+def test_a_database_that_cannot_be_opened_is_skipped_with_the_reason(home: Path, examine: Examine) -> None:
+    data(home).write_bytes(b"no database at all, whatever its name says" * 100)
+    result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
+    assert result.status is Status.SKIP
+    assert str(data(home)) in result.reason
+
+
+def test_a_table_that_cannot_be_read_is_a_gap(home: Path, examine: Examine) -> None:
+    run_sql(data(home), "ALTER TABLE train RENAME TO gone", "CREATE VIEW train AS SELECT * FROM nowhere")
+    result = examine(CHECK, home, "shop")
+    assert (result.status, result.examined) == (Status.PASS, 8)
+    assert "table train cannot be read: no such table" in result.reason
+
+
+def test_data_without_a_registration_is_examined_too(home: Path, examine: Examine) -> None:
+    (home / "config/datasets/shop.yaml").unlink()
+    (home / "datasets/shop/dataset_info.json").unlink()
+    run_sql(data(home), "UPDATE train SET qty = 'many' WHERE id = 7")
+    result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
+    assert codes(result) == {"type-mismatch.mixed-types"}
+    assert result.examined == 17
