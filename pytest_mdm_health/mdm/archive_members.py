@@ -30,7 +30,7 @@ class Limits:
     """
 
     members: int = 200_000
-    ratio: int = 500
+    ratio: int = 200
     unpacked: int = 256 * 1024 * 1024
 
 

@@ -1,0 +1,251 @@
+"""What backup-failure sees: the backups, the place for the next one, and who may do what in the home."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_mdm_health.mdm.archive_members import Problem
+from pytest_mdm_health.model import Facts
+
+OLD_DAYS = 30
+"""The guide's age from which backups are deleted."""
+
+SOME = 20
+"""How many of many paths are named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Paths that have something in common.
+
+    Attributes:
+        count: how many there are.
+        some: the first of them, as they can be printed and typed.
+    """
+
+    count: int = 0
+    some: tuple[str, ...] = ()
+
+    @property
+    def all_named(self) -> bool:
+        """Whether none is left out."""
+        return self.count == len(self.some)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A backup that is there, as it looks from outside.
+
+    Attributes:
+        kind: as in `mdm.backups.Backup`.
+        age_s: seconds since it was made; negative if it lies in the future.
+        by_script: whether it is called as the guide's script calls it.
+    """
+
+    path: str
+    kind: str
+    age_s: float
+    size: int
+    by_script: bool
+
+    @property
+    def days(self) -> int:
+        """Whole days since it was made, as `find -mtime` counts them."""
+        return int(self.age_s // 86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lacking:
+    """A dataset that a backup does not hold.
+
+    Attributes:
+        what: the parts that are missing.
+        since: whether it was registered after the backup was made.
+    """
+
+    dataset: str
+    what: tuple[str, ...]
+    since: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnServer:
+    """A dataset on a database server: where, as far as it is registered; no user and no password."""
+
+    dataset: str
+    host: str
+    port: str
+    database: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsound:
+    """Data in a backup that would be of no use.
+
+    Attributes:
+        file: where it is in the backup.
+        problems: why, each to follow the file's name in a sentence.
+    """
+
+    dataset: str
+    file: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessed:
+    """A backup of a whole home that was looked into.
+
+    Attributes:
+        form: what it is by its first bytes; empty if it is nothing known.
+        called: what its name says it is.
+        root: where the home lies in it; None if nothing of a home was recognised.
+        members: how many there are, as far as it was read.
+        unpacked: bytes that came out.
+        complete: whether all of it was read.
+        opened: how many databases were opened and verified.
+        verified: whether nothing was left unread that this depth asks for.
+        problems: of the archive.
+        lacking: datasets that it does not hold.
+        lacking_files: settings and custom features that it does not hold, relative to the home.
+        unsound: data in it that would be of no use.
+        outdated: datasets and files that were changed since, by name.
+    """
+
+    backup: Found
+    form: str
+    called: str
+    root: str | None
+    members: int
+    unpacked: int
+    complete: bool
+    opened: int
+    verified: bool
+    problems: tuple[Problem, ...]
+    lacking: tuple[Lacking, ...]
+    lacking_files: tuple[str, ...]
+    unsound: tuple[Unsound, ...]
+    outdated: tuple[str, ...]
+
+    @property
+    def restores(self) -> bool:
+        """Whether nothing speaks against restoring it."""
+        bad = {"unknown-format", "truncated", "damaged", "escape", "bomb"}
+        return self.root is not None and not self.unsound and not any(each.code in bad for each in self.problems)
+
+    @property
+    def unread(self) -> bool:
+        """Whether nothing can be said of what is in it."""
+        return self.root is None and not self.complete and not self.problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where backups go.
+
+    Attributes:
+        folder: the folder.
+        kind: what stands there, as in `FileKind`.
+        standing: the folder itself, or the nearest above that is there.
+        refused: what the home's owner may not do there; empty if all is well.
+        needed: bytes of a new backup that is not compressed.
+        beside: of these, bytes of write-ahead logs and journals.
+        expected: bytes of a new backup if it packs like the newest one; None if there is none to go by.
+        free: bytes that are free on its file system.
+        full: whether the file system has no room for another file, whatever its size.
+    """
+
+    folder: str
+    kind: str
+    standing: str
+    refused: str
+    needed: int
+    beside: int
+    expected: int | None
+    free: int
+    full: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Owners and modes in the home.
+
+    Attributes:
+        owner: the home's owner, who is taken for the one that runs MDM.
+        private: whether the home is closed to others.
+        foreign: belong to somebody else.
+        barred: data, registrations or settings that the owner may not use.
+        barred_others: other things that the owner may not use.
+        open_to_all: everybody may write.
+        open_to_group: a group may write that is not the owner's alone.
+        odd_folders: neither 755 nor 700.
+        passwords: files with a password in them that others may read.
+        shielded: whether folders above keep those others out of all of them.
+    """
+
+    owner: str
+    private: bool
+    foreign: Paths = Paths()
+    barred: Paths = Paths()
+    barred_others: Paths = Paths()
+    open_to_all: Paths = Paths()
+    open_to_group: Paths = Paths()
+    odd_folders: Paths = Paths()
+    passwords: Paths = Paths()
+    shielded: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """The guide's `backup_mdm_state.sh`.
+
+    Attributes:
+        path: where it is.
+        ran: whether it was tried.
+        code: its exit code; None if it was not run or not to its end.
+        how: how it ended, in words.
+        output: the end of what it wrote, without passwords.
+    """
+
+    path: str
+    ran: bool = False
+    code: int | None = None
+    how: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupFacts(Facts):
+    """What was seen.
+
+    Attributes:
+        phase: where the migration stands.
+        home: the home's folder.
+        datasets: how many are registered.
+        on_servers: those whose data no copy of the home can hold, and of which there is no dump.
+        place: where backups go.
+        backups: the newest of those that are there.
+        count: how many there are.
+        old: those of the script that are older than the guide's age.
+        assessed: those of a whole home that were looked into, newest first, up to the first that restores.
+        parts: files that hold one dataset each, or the settings.
+        lacking: datasets that are in none of those files, where there is no backup of the whole home.
+        unsound: files of those that would be of no use.
+        access: owners and modes; None where the system has no such thing.
+        script: None if there is none.
+    """
+
+    phase: str
+    home: str
+    datasets: int
+    on_servers: tuple[OnServer, ...]
+    place: Place
+    backups: tuple[Found, ...]
+    count: int
+    old: int
+    assessed: tuple[Assessed, ...]
+    parts: int
+    lacking: tuple[Lacking, ...]
+    unsound: tuple[Unsound, ...]
+    access: Access | None
+    script: Script | None

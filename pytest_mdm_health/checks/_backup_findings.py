@@ -1,0 +1,192 @@
+"""What backup-failure concludes, from the backups to the place for the next one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_mdm_health.checks import _backup_repairs as repairs
+from pytest_mdm_health.checks._backup_facts import OLD_DAYS, Assessed, BackupFacts, Found, Lacking, Unsound
+from pytest_mdm_health.mdm.amounts import duration, size
+from pytest_mdm_health.mdm.archive_members import Problem
+from pytest_mdm_health.mdm.files import FileKind
+from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
+
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_FUTURE_S = 600
+_NAMED = 5
+_PRE = "pre"
+
+
+def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """Whether there is any backup, and whether it is of now."""
+    if not facts.assessed and not facts.parts:
+        looked = "does not exist" if facts.place.kind == FileKind.MISSING.value else "holds none of this home"
+        message = f"there is no backup: {facts.place.folder} {looked}"
+        severity = FAIL if facts.phase == _PRE else NOTE
+        yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
+    elif not facts.assessed and len(facts.lacking) == facts.datasets > 0:
+        message = f"there is no backup of any dataset; {facts.place.folder} holds only settings"
+        severity = FAIL if facts.phase == _PRE else NOTE
+        yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
+    elif facts.lacking:
+        yield from _lacking(check, facts, facts.place.folder, facts.lacking)
+    for backup in facts.backups:
+        if backup.age_s < -_FUTURE_S:
+            message = f"{backup.path} was made {duration(-backup.age_s)} from now: its time or this clock is wrong, "
+            message += "and with it which backup is the newest"
+            remedy = Remedy("Set the clock right, or give the file the time of now.", (repairs.touched(backup.path),))
+            yield check.finding("future-time", WARN, message, remedy, subject=backup.path)
+    yield from _of_old(check, facts)
+
+
+def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
+    """Whether an archive is what it is called, can be read to its end, and can be unpacked without harm."""
+    path, place = one.backup.path, Location(one.backup.path)
+    again = repairs.new_backup(facts, "It is not worth keeping.")
+    hostile = Remedy("Do not unpack it. Find out who made it, and make another.", again.commands)
+    for code, severity, remedy in (
+        ("damaged-archive", FAIL, again),
+        ("path-escape", FAIL, hostile),
+        ("bomb", FAIL, hostile),
+        ("link-out", WARN, repairs.new_backup(facts, "Back up what the links lead to, too.")),
+        ("special-member", WARN, repairs.new_backup(facts, "Take out of the home what MDM did not put there.")),
+        ("duplicate-member", WARN, again),
+        ("surplus", WARN, again),
+    ):
+        problems = [each for each in one.problems if _CODES[each.code] == code]
+        if problems:
+            message = f"{path} {_problem(problems[0])}{_more(len(problems) - 1)}"
+            evidence: dict[str, JSON] = {"members": [each.member for each in problems if each.member]}
+            yield check.finding(code, severity, message, remedy, evidence=evidence, location=place, subject=path)
+    if one.form and one.called and one.form != one.called:
+        message = f"{path} is called .{one.called} and is a {one.form}; what unpacks it by its name fails"
+        remedy = Remedy("Give it the name of what it is.", (repairs.renamed(one),))
+        yield check.finding("wrong-format", WARN, message, remedy, location=place, subject=path)
+
+
+def of_content(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
+    """Whether what a backup holds would be of use."""
+    path = one.backup.path
+    if one.root is None and one.complete and not one.problems:
+        message = f"{path} holds nothing of an MDM home"
+        yield check.finding("nothing-inside", FAIL, message, repairs.new_backup(facts), subject=path)
+    yield from of_data(check, facts, one.unsound, path)
+
+
+def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """Whether the newest backup that would restore, else the newest, holds everything, and as it is now."""
+    if not facts.assessed:
+        return
+    one = next((each for each in facts.assessed if each.restores), facts.assessed[0])
+    path, remedy = one.backup.path, repairs.new_backup(facts)
+    yield from _lacking(check, facts, path, one.lacking)
+    if one.lacking_files:
+        message = f"{path} does not hold {_listed(one.lacking_files)}"
+        yield check.finding("missing-settings", WARN, message, remedy, location=Location(path), subject=path)
+    if one.outdated:
+        message = f"{_listed(one.outdated)} changed since {path} was made, {_ago(one.backup)}"
+        severity = WARN if facts.phase == _PRE else NOTE
+        yield check.finding("outdated", severity, message, remedy, subject=path)
+
+
+def of_data(check: Check, facts: BackupFacts, unsound: Sequence[Unsound], path: str = "") -> Iterator[Finding]:
+    """Data in a backup that would be of no use."""
+    for each in unsound:
+        where = f"{each.file} in {path}" if path else each.file
+        message = f"{where} {each.problems[0]}{_more(len(each.problems) - 1)}"
+        remedy = repairs.new_backup(facts, f"See whether {each.dataset!r} itself is sound (5.1).")
+        evidence: dict[str, JSON] = {"problems": [*each.problems]}
+        place, subject = Location(path or each.file), f"{each.dataset} in {path}" if path else each.dataset
+        yield check.finding("damaged-data", FAIL, message, remedy, evidence=evidence, location=place, subject=subject)
+
+
+def of_servers(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """Data that no copy of the home can hold."""
+    for server in facts.on_servers:
+        message = f"the data of {server.dataset!r} is on a server; no copy of the home holds it"
+        yield check.finding("server-data", NOTE, message, repairs.dumped(facts, server), subject=server.dataset)
+
+
+def of_place(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """Whether the next backup can be written."""
+    place, severity = facts.place, FAIL if facts.phase == _PRE else WARN
+    if place.kind not in {FileKind.FOLDER.value, FileKind.MISSING.value}:
+        message = f"{place.folder} is a {place.kind}, so no backup can be written there"
+        yield check.finding("folder-access", severity, message, repairs.folder_opened(facts))
+    elif place.refused:
+        yield check.finding(
+            "folder-access", severity, f"{place.standing} {place.refused}", repairs.folder_opened(facts)
+        )
+    needed = place.needed if place.expected is None else min(place.needed, place.expected)
+    if place.full or place.free < needed:
+        packed = "" if place.expected is None else f" ({size(needed)} if it packs like the last one)"
+        room = "no room for another file" if place.full else f"{size(place.free)} free"
+        message = f"a backup takes {size(place.needed)}{packed}; where it goes, at {place.standing}, there is {room}"
+        evidence = {"needed": place.needed, "logs": place.beside, "expected": place.expected, "free": place.free}
+        remedy = repairs.smaller_or_elsewhere(facts)
+        yield check.finding("no-room", severity, message, remedy, evidence={**evidence})
+
+
+def of_script(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """What the script said."""
+    script = facts.script
+    if script is not None and script.ran and script.code != 0:
+        severity = FAIL if facts.phase == _PRE else WARN
+        last = script.output.rpartition("\n")[2].strip()
+        message = f"{script.path} --dry-run --verbose {script.how}{f': {last}' if last else ''}"
+        remedy = Remedy("Read what it says and put that right first.", (repairs.tried(script),))
+        evidence = {"output": script.output, "code": script.code}
+        yield check.finding("script-fails", severity, message, remedy, evidence={**evidence})
+
+
+def _of_old(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    newest = facts.assessed[0].backup.days if facts.assessed else 0
+    if newest > OLD_DAYS:
+        message = f"the newest backup is {newest} days old"
+        yield check.finding("old-backups", NOTE, message, repairs.new_backup(facts, "Keep it for now."))
+    elif facts.old:
+        message = f"{facts.old} of {facts.count} backups in {facts.place.folder} are older than {OLD_DAYS} days"
+        text = "This deletes them; a newer one was read to its end and would restore."
+        remedy = Remedy(text, repairs.prune(facts))
+        if not repairs.can_prune(facts):
+            remedy = Remedy("Keep them until a newer one is known to be good.")
+        yield check.finding("old-backups", NOTE, message, remedy)
+
+
+def _lacking(check: Check, facts: BackupFacts, where: str, lacking: Sequence[Lacking]) -> Iterator[Finding]:
+    for each in lacking:
+        severity = WARN if each.since and facts.phase != _PRE else FAIL
+        newer = "; it was registered later" if each.since else ""
+        message = f"{where} does not hold the {' and the '.join(each.what)} of {each.dataset!r}{newer}"
+        remedy = repairs.new_backup(facts)
+        yield check.finding("missing-dataset", severity, message, remedy, subject=each.dataset)
+
+
+_CODES = {
+    "unknown-format": "damaged-archive",
+    "truncated": "damaged-archive",
+    "damaged": "damaged-archive",
+    "surplus": "surplus",
+    "escape": "path-escape",
+    "link-out": "link-out",
+    "special": "special-member",
+    "duplicate": "duplicate-member",
+    "bomb": "bomb",
+}
+
+
+def _problem(problem: Problem) -> str:
+    return f"has {problem.member}, which {problem.message}" if problem.member else problem.message
+
+
+def _more(count: int) -> str:
+    return f", and {count} more like it" if count > 0 else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _ago(backup: Found) -> str:
+    return f"{duration(max(backup.age_s, 0))} ago"

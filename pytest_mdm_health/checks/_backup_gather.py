@@ -1,0 +1,114 @@
+"""Everything that backup-failure looks at, put together within the time that a check has."""
+
+from __future__ import annotations
+
+import time
+
+from pytest_mdm_health.checks import _backup_parts as single
+from pytest_mdm_health.checks._backup_facts import OLD_DAYS, SOME, Assessed, BackupFacts, Found, Script
+from pytest_mdm_health.checks._backup_look import Looking
+from pytest_mdm_health.checks._backup_place import outside, place_of
+from pytest_mdm_health.checks._backup_script import NAME, dry_run, find_script
+from pytest_mdm_health.checks._backup_walk import Walk, access_of, walk
+from pytest_mdm_health.mdm.accounts import POSIX, owner_of
+from pytest_mdm_health.mdm.backup_contents import wanted_of
+from pytest_mdm_health.mdm.backups import ELSEWHERE, Backup, Backups, backup_folder, find_backups
+from pytest_mdm_health.mdm.inventory import Inventory
+from pytest_mdm_health.mdm.passwords import files_with_passwords
+from pytest_mdm_health.model import Depth
+from pytest_mdm_health.options import Options
+
+_LOOKED_INTO = 3
+"""How many backups are looked into, from the newest on, until one would restore."""
+
+_WALK_SHARE, _READ_SHARE, _OPEN_SHARE, _ALL_SHARE = 0.15, 0.5, 0.7, 0.9
+
+
+def gather(inventory: Inventory, options: Options) -> BackupFacts:
+    """Look at the backups, at the place for the next one, and at the home."""
+    return _Gathering(inventory, options).gather()
+
+
+class _Gathering:
+    """One look."""
+
+    def __init__(self, inventory: Inventory, options: Options) -> None:
+        self._inventory, self._home, self._options = inventory, inventory.home, options
+        self._now, self._started = time.time(), time.monotonic()
+        self._folder = backup_folder(self._home, options.backup)
+        self._owner = owner_of(self._home.root)
+        self._looking = Looking(
+            wanted=wanted_of(inventory),
+            depth=Depth(options.depth),
+            read_until=self._until(_READ_SHARE),
+            open_until=self._until(_OPEN_SHARE),
+        )
+
+    def gather(self) -> BackupFacts:
+        """Everything."""
+        gone_through = self._walk()
+        there = find_backups(self._folder, self._home.root)
+        wanted = self._looking.wanted.datasets
+        parts = single.parts_in(there, wanted)
+        assessed = self._assessed(there, frozenset(parts))
+        unsound = tuple(single.unsound_in(parts, wanted, self._looking))
+        found = [self._found(each) for each in there.found]
+        script = self._script()
+        passwords = [*files_with_passwords(self._inventory)]
+        passwords += [each.path for each in there.found[:SOME] if each.kind == "archive"] if passwords else []
+        return BackupFacts(
+            examined=gone_through.entries + len(found),
+            gaps=(*gone_through.gaps, *there.gaps, *self._looking.gaps),
+            phase=self._options.phase,
+            home=str(self._home.root),
+            datasets=len(wanted),
+            on_servers=tuple(single.on_servers(self._inventory, self._folder)),
+            place=place_of(self._folder, self._owner, gone_through, assessed),
+            backups=tuple(found[:SOME]),
+            count=len(found),
+            old=sum(each.by_script and each.days > OLD_DAYS for each in found),
+            assessed=assessed,
+            parts=len(parts) + any(each.kind == "settings" for each in there.found),
+            lacking=() if assessed else tuple(single.lacking_in(parts, wanted)),
+            unsound=unsound,
+            access=access_of(gone_through, self._home.root, self._owner, passwords) if POSIX else None,
+            script=script,
+        )
+
+    def _until(self, share: float) -> float:
+        return self._started + share * self._options.timeout
+
+    def _walk(self) -> Walk:
+        gone_through = walk(self._home, self._folder, self._owner, self._until(_WALK_SHARE))
+        for path, size in outside(self._inventory):
+            gone_through.add_size(path, size)
+        return gone_through
+
+    def _found(self, backup: Backup) -> Found:
+        age = self._now - backup.made
+        return Found(path=str(backup.path), kind=backup.kind, age_s=age, size=backup.size, by_script=backup.by_script)
+
+    def _assessed(self, there: Backups, saved: frozenset[str]) -> tuple[Assessed, ...]:
+        """From the newest on until one would restore; an archive without a home in it need not be one of MDM's."""
+        assessed: list[Assessed] = []
+        for backup in (each for each in there.found if each.whole):
+            gaps = len(self._looking.gaps)
+            result = self._looking.assess(backup, self._found(backup), saved)
+            if result.root is None and not backup.by_script and (result.complete or there.folder == ELSEWHERE):
+                del self._looking.gaps[gaps:]
+                continue
+            assessed.append(result)
+            if result.restores or result.unread or len(assessed) == _LOOKED_INTO:
+                break
+        return tuple(assessed)
+
+    def _script(self) -> Script | None:
+        path = find_script(self._home, self._options)
+        if path is not None and self._options.run_scripts:
+            remaining = self._until(_ALL_SHARE) - time.monotonic()
+            return dry_run(path, self._home, max(remaining, 1.0), self._looking.gaps)
+        if self._options.run_scripts:
+            self._looking.gaps.append(
+                f"{NAME} is not there to be run: no home, source tree or folder of the PATH has it"
+            )
+        return Script(path=str(path)) if path is not None else None
