@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -50,7 +50,7 @@ def sidecars(path: Path) -> tuple[Sidecar, ...]:
     return tuple(_sidecar(file, word, kind, live) for file, word, kind in found)
 
 
-def holding_changes(found: tuple[Sidecar, ...], engine: str) -> tuple[Sidecar, ...]:
+def holding_changes(found: Sequence[Sidecar], engine: str) -> tuple[Sidecar, ...]:
     """Those without which a database of this engine is not complete."""
     return tuple(each for each in found if each.holds_changes and (each.kind == "duckdb-wal") == (engine == "duckdb"))
 

@@ -1,19 +1,11 @@
-"""SQLite files, read without a trace.
-
-How a file is opened depends on what lies beside it. Nothing that holds changes: nobody writes, so it is opened as
-immutable, without locks and without `-wal` and `-shm` coming into being. A journal or log, and a process that locks
-the database: it is read like any reader would. The same, and nobody: a private copy is opened, because the first
-reader of the original would recover it.
-"""
+"""SQLite files, read without a trace."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,22 +21,15 @@ from pytest_mdm_health.backends.base import (
     quote,
     surplus_sentence,
 )
-from pytest_mdm_health.backends.private_copy import PrivateCopy
-from pytest_mdm_health.backends.sidecars import Sidecar, holding_changes, sidecars
-from pytest_mdm_health.backends.sqlite_header import SqliteHeader, read_header
-from pytest_mdm_health.mdm.processes import lock_holders
+from pytest_mdm_health.backends.sqlite_open import ATTEMPTS, FAILURES, is_damage, open_sqlite
 
 PROBLEMS = 20
 """How many problems of a damaged file are told."""
 
-_ATTEMPTS = 3
-_PATIENCE_S = 1.0
 _TIMED_FROM = 16 * 1024 * 1024
 """Bytes of a file below which verifying it takes no time worth watching."""
 
-_DAMAGED = ("malformed", "not a database", "disk I/O error", "corrupt")
 _T = TypeVar("_T")
-_Failure = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
 
 
 class SqliteDatabase(HandedBack):
@@ -60,7 +45,7 @@ class SqliteDatabase(HandedBack):
             CannotOpen: it cannot be opened, and why.
         """
         self._path = path
-        self._opened = _open(path)
+        self._opened = open_sqlite(path)
 
     @property
     def how(self) -> How:  # type: ignore[override]  # it may be opened another way when it changes
@@ -117,10 +102,10 @@ class SqliteDatabase(HandedBack):
 
     def _steadily(self, ask: Callable[[sqlite3.Connection], _T]) -> _T:
         """An answer from a file that did not change meanwhile; if it did, it is opened anew and asked again."""
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 answer = ask(self._opened.connection)
-            except _Failure as error:
+            except FAILURES as error:
                 if not self._opened.outdated:
                     raise _query_failed(error) from error
             else:
@@ -132,137 +117,37 @@ class SqliteDatabase(HandedBack):
     def _reopen(self) -> None:
         self._opened.close()
         try:
-            self._opened = _open(self._path)
+            self._opened = open_sqlite(self._path)
         except CannotOpen as error:
             raise QueryFailed(str(error), damaged=error.code in {"damaged", "truncated", "wrong-format"}) from error
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """One way in."""
-
-    connection: sqlite3.Connection
-    how: How
-    header: SqliteHeader
-    stamp: object
-    path: Path
-    copy: PrivateCopy | None = field(default=None)
-
-    @property
-    def outdated(self) -> bool:
-        """Whether somebody wrote to the file since, and what was read may be half old and half new."""
-        return self.how == "immutable" and _stamp(self.path) != self.stamp
-
-    def close(self) -> None:
-        self.connection.close()
-        if self.copy is not None:
-            self.copy.remove()
-
-
-def _open(path: Path) -> _Opened:
-    header, stamp = read_header(path), _stamp(path)
-    beside = sidecars(path)
-    for each in beside:
-        if each.size < 0 and each.kind != "duckdb-wal":
-            raise CannotOpen("not-a-file", f"cannot be opened: {each.path.name} beside it is no file")
-    needed = holding_changes(beside, "sqlite")
-    if not needed:
-        _must_be_whole(header)
-        return _immutable(path, header, stamp)
-    if any(each.live for each in needed):
-        with contextlib.suppress(_NotReadable):
-            return _connected(path, path, "live", "mode=ro", header)
-    return _copied(path, needed, header)
-
-
-def _must_be_whole(header: SqliteHeader) -> None:
-    if header.surplus < 0:
-        raise CannotOpen(
-            "truncated", f"is cut off: {-header.surplus} of its {header.size - header.surplus} bytes are missing"
-        )
-
-
-def _immutable(path: Path, header: SqliteHeader, stamp: object) -> _Opened:
-    opened = _connected(path, path, "immutable", "mode=ro&immutable=1", header)
-    return _Opened(opened.connection, "immutable", header, stamp, path)
-
-
-def _copied(path: Path, needed: Sequence[Sidecar], header: SqliteHeader) -> _Opened:
-    real = Path(os.path.realpath(path))
-    copy = PrivateCopy([real, *(each.path for each in needed)])
-    try:
-        opened = _connected(path, copy.path_of(real), "copy", "mode=rw", header)
-    except BaseException:
-        copy.remove()
-        raise
-    return _Opened(opened.connection, "copy", header, None, path, copy)
-
-
-class _NotReadable(Exception):
-    """SQLite cannot open the original as it lies there; a copy may do."""
-
-
-def _connected(path: Path, file: Path, how: How, mode: str, header: SqliteHeader) -> _Opened:
-    """Connect and read the schema, so that what cannot be read is known at once."""
-    connection = None
-    try:
-        address = f"{file.absolute().as_uri()}?{mode}"
-        connection = sqlite3.connect(
-            address, uri=True, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
-        )
-        connection.text_factory = _text
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA cell_size_check=ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except _Failure as error:
-        if connection is not None:
-            connection.close()
-        raise _cannot_open(error, path, how) from error
-    return _Opened(connection, how, header, None, path)
-
-
-def _cannot_open(error: BaseException, path: Path, how: How) -> Exception:
-    text = one_line(error)
-    if "locked" in text or "busy" in text:
-        holders = tuple(each for each in lock_holders([path]) if each.mode == "writes")
-        by = f" by {', '.join(map(str, holders))}" if holders else ""
-        return CannotOpen("locked", f"is locked{by}", holders)
-    if how == "live" and "unable to open" in text:
-        return _NotReadable(text)
-    if any(word in text for word in _DAMAGED):
-        return CannotOpen("damaged", f"is damaged: {text}")
-    return CannotOpen("unreadable", f"cannot be opened: {text}")
-
-
 def _query_failed(error: BaseException) -> QueryFailed:
     text = one_line(error)
-    return QueryFailed(text, damaged=any(word in text for word in _DAMAGED))
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _stamp(path: Path) -> object:
-    try:
-        info = path.stat()
-    except OSError:
-        return None
-    return (info.st_ino, info.st_size, info.st_mtime_ns)
+    return QueryFailed(text, damaged=is_damage(text))
 
 
 def _run(
     connection: sqlite3.Connection, sql: str, parameters: Sequence[object], within_s: float | None = None
 ) -> list[Row]:
-    if within_s is None:
-        return connection.execute(sql, parameters).fetchall()
     with _interrupting(connection, within_s):
-        return connection.execute(sql, parameters).fetchall()
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.text_factory = str
 
 
 @contextlib.contextmanager
-def _interrupting(connection: sqlite3.Connection, within_s: float) -> Iterator[None]:
+def _interrupting(connection: sqlite3.Connection, within_s: float | None) -> Iterator[None]:
+    if within_s is None:
+        yield
+        return
     timer = threading.Timer(within_s, connection.interrupt)
     timer.start()
     try:

@@ -6,15 +6,20 @@ SQLite and DuckDB lock with POSIX record locks, and the byte that is locked tell
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 LOCK_TABLE = Path("/proc/locks")
+TABLE_LASTS_S = 0.05
+"""How long the table is good for once it was read."""
+
 PENDING, RESERVED, SHARED, SHARED_LENGTH = 0x40000000, 0x40000001, 0x40000002, 510
 """Where SQLite locks a database with a rollback journal."""
 WAL_WRITER, WAL_CHECKPOINT, WAL_RECOVERY, WAL_READERS, WAL_CONNECTED = 120, 121, 122, 123, 128
@@ -46,7 +51,7 @@ def locks_on(files: Iterable[Path]) -> tuple[list[Lock], str]:
 def _from_table(files: Sequence[Path]) -> Iterator[Lock]:
     """Lines look like `1: POSIX  ADVISORY  WRITE 8858 fe:00:2425240 0 EOF`; those that wait have an arrow in front."""
     places = dict(_places(files))
-    for line in LOCK_TABLE.read_text(encoding="utf-8").splitlines():
+    for line in _table():
         words = line.split()
         if len(words) != 8 or words[1] not in ("POSIX", "OFDLCK"):  # noqa: PLR2004 - the columns of the table
             continue
@@ -56,6 +61,17 @@ def _from_table(files: Sequence[Path]) -> Iterator[Lock]:
             length = 0 if words[7] == "EOF" else int(words[7]) - int(words[6]) + 1
             writes = words[3] == "WRITE"
             yield Lock(max(int(words[4]), 0), _kind(path, int(words[6]), length, writes), writes)
+
+
+_last_table: tuple[float, list[str]] = (-math.inf, [])
+
+
+def _table() -> list[str]:
+    """The table's lines. Reading it takes the kernel milliseconds, so it is not done for every file of many."""
+    global _last_table  # noqa: PLW0603 - there is one table in the system
+    if time.monotonic() - _last_table[0] > TABLE_LASTS_S:
+        _last_table = (time.monotonic(), LOCK_TABLE.read_text(encoding="utf-8").splitlines())
+    return _last_table[1]
 
 
 def _places(files: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, int]]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
-_SCAN_SHARE = 20
-"""A look at all open files is used again for this many times as long as it took: 5 % of the time at most."""
+_SCAN_SHARE, _SCAN_LASTS_S = 20, 0.1
+"""A look at all open files is used again for so many times as long as it took, and at most for so many seconds."""
 
 
 def pids() -> list[int]:
@@ -44,7 +44,7 @@ class _Scan:
 
     @property
     def fresh(self) -> bool:
-        return time.monotonic() - self.taken_at < _SCAN_SHARE * self.cost
+        return time.monotonic() - self.taken_at < min(_SCAN_SHARE * self.cost, _SCAN_LASTS_S)
 
 
 _last_scan: _Scan | None = None

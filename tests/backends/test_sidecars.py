@@ -12,9 +12,16 @@ import pytest
 
 from pytest_mdm_health.backends import sidecars
 from pytest_mdm_health.backends.sidecars import holding_changes
+from pytest_mdm_health.mdm import locks
 
 Hold = Callable[[str], "subprocess.Popen[bytes]"]
 WAL = "import sqlite3; c = sqlite3.connect({!r}); c.execute('PRAGMA journal_mode=WAL'); c.execute('CREATE TABLE u (a)')"
+
+
+@pytest.fixture(autouse=True)
+def _look_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's table of locks is used again for some milliseconds; the test before may have read it."""
+    monkeypatch.setattr(locks, "TABLE_LASTS_S", 0.0)
 
 
 @pytest.fixture

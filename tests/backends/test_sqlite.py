@@ -17,6 +17,7 @@ import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Unfinished, close_all
 from pytest_mdm_health.backends.sqlite import SqliteDatabase
+from pytest_mdm_health.mdm import locks
 
 Hold = Callable[[str], "subprocess.Popen[bytes]"]
 Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
@@ -25,7 +26,9 @@ SPILLED = "c.execute('PRAGMA cache_size=2'); c.execute('PRAGMA cache_spill=1'); 
 
 
 @pytest.fixture(autouse=True)
-def _close() -> Iterator[None]:
+def _anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The system's table of locks is used again for some milliseconds; the test before may have read it."""
+    monkeypatch.setattr(locks, "TABLE_LASTS_S", 0.0)
     yield
     close_all()
 
@@ -148,16 +151,33 @@ def test_an_empty_or_wiped_journal_is_no_interrupted_transaction(rollback_shop: 
     assert tree(shop.parent) == before
 
 
-def test_a_database_that_others_work_on_in_wal_mode_is_read_as_it_is_now(shop: Path, hold: Hold) -> None:
+@pytest.mark.parametrize(("limit", "how"), [(0, "live"), (1 << 30, "copy")])
+def test_a_database_that_others_work_on_in_wal_mode_is_read_as_it_is_now(
+    shop: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, limit: int, how: str
+) -> None:
+    monkeypatch.setattr("pytest_mdm_health.backends.sqlite_open._SNAPSHOT_LIMIT", limit)
     hold(f"import sqlite3; c = sqlite3.connect({str(shop)!r}); c.execute('DELETE FROM test'); c.commit()")
     names = sorted(path.name for path in shop.parent.iterdir())
     content = shop.read_bytes()
     with Backend("sqlite", shop).open() as database:
-        assert database.how == "live"
+        assert database.how == how
         assert database.count("test") == 0
-    assert database.closed
+        assert database.integrity(complete=True) == ()
+    assert database.closed is (how == "live")
     assert sorted(path.name for path in shop.parent.iterdir()) == names
     assert shop.read_bytes() == content
+
+
+def test_who_stops_working_on_it_meanwhile_leaves_no_log_behind(shop: Path, hold: Hold) -> None:
+    code = f"import sqlite3; c = sqlite3.connect({str(shop)!r}); c.execute('DELETE FROM test'); c.commit()"
+    holder = hold(code)
+    assert holder.stdin is not None
+    with Backend("sqlite", shop).open() as database:
+        assert database.count("test") == 0
+        holder.stdin.close()
+        holder.wait()
+        assert database.count("test") == 0
+    assert sorted(path.name for path in shop.parent.glob("shop.*")) == ["shop.sqlite"]
 
 
 @pytest.mark.parametrize("journal_mode", ["WAL", "DELETE"])

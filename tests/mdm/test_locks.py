@@ -28,6 +28,12 @@ WAL = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _look_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is used again for some milliseconds; the test before may have read it."""
+    monkeypatch.setattr(locks, "TABLE_LASTS_S", 0.0)
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     path = tmp_path / "shop.sqlite"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm import open_files
+from pytest_mdm_health.mdm import locks, open_files
 from pytest_mdm_health.mdm.open_files import PROC
 from pytest_mdm_health.mdm.processes import Holder, describe, holders, lock_holders, mdm_processes
 
@@ -22,8 +22,9 @@ CLOCK_TICK_S = 0.02
 
 @pytest.fixture(autouse=True)
 def _look_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at all open files is used again for some milliseconds; the test before may have taken one."""
+    """A look at the system is used again for some milliseconds; the test before may have taken one."""
     monkeypatch.setattr(open_files, "_last_scan", None)
+    monkeypatch.setattr(locks, "TABLE_LASTS_S", 0.0)
 
 
 @pytest.fixture
