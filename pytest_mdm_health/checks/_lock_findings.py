@@ -1,0 +1,169 @@
+"""What sqlite-locking concludes. Pure; each function yields what is wrong in one respect."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+
+from pytest_mdm_health.checks._lock_facts import LockFacts
+from pytest_mdm_health.mdm.amounts import size
+from pytest_mdm_health.mdm.processes import Holder
+from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
+
+WARN, NOTE = Severity.WARN, Severity.NOTE
+_UNSAFE = ("OFF", "MEMORY")
+_WHAT_WAITS = {
+    "exclusive": "nobody can read or write it meanwhile",
+    "pending": "nobody can read or write it meanwhile",
+    "reserved": "nobody else can write to it meanwhile",
+    "wal-writer": "nobody else can write to it meanwhile",
+    "whole-file": "nobody can read or write it meanwhile",
+}
+
+
+def of_journal_mode(check: Check, facts: LockFacts) -> Iterator[Finding]:
+    """The mode of the file, and errors that it would explain."""
+    where = Location(facts.path)
+    if facts.configured.upper() in _UNSAFE:
+        mode = facts.configured.upper()
+        message = f"the settings tell MDM to use the journal mode {mode}: a crash while it writes destroys the file"
+        text = "Set `database.sqlite.journal_mode` to WAL in mdm.yaml, then convert the file."
+        remedy = Remedy(text, (_pragma(facts, "journal_mode=WAL"),))
+        location = Location(facts.configured_in) if facts.configured_in else where
+        yield check.finding("journal-mode", WARN, message, remedy, location=location)
+    elif not facts.wal:
+        trouble = _trouble(facts)
+        wanted = f", though the settings say {facts.configured}" if facts.configured.upper() == "WAL" else ""
+        message = f"the file has a rollback journal{wanted}: readers and the writer keep each other waiting"
+        message += f", and {trouble}" if trouble else ""
+        yield check.finding("journal-mode", WARN if trouble else NOTE, message, _to_wal(facts), location=where)
+    if facts.wal and facts.errors.count:
+        yield _lock_errors(check, facts)
+
+
+def of_left_over(check: Check, facts: LockFacts) -> Iterator[Finding]:
+    """Journals and logs without a process that they belong to."""
+    for each in facts.beside:
+        where = Location(each.path)
+        if each.live:
+            continue
+        if each.kind == "wal":
+            message = (
+                f"changes of up to {size(each.size)} lie in the log beside the file, and the process that made them is "
+                "gone; a copy of the file alone lacks them"
+            )
+            remedy = Remedy(
+                "Take them over into the file, while nobody uses it.", (_pragma(facts, "wal_checkpoint(TRUNCATE)"),)
+            )
+            yield check.finding("left-over-wal", WARN, message, remedy, location=where)
+        elif each.kind == "journal":
+            message = (
+                f"a transaction was interrupted and left its journal of {size(each.size)}; "
+                "whoever opens the file next undoes it"
+            )
+            text = "Let SQLite undo it, then find out what was being written and whether that has to be done again."
+            remedy = Remedy(text, (_pragma(facts, "schema_version"),))
+            yield check.finding("left-over-journal", WARN, message, remedy, location=where)
+
+
+def of_locks(check: Check, facts: LockFacts) -> Iterator[Finding]:
+    """Who is in whose way now."""
+    where, readers = Location(facts.path), facts.readers
+    if facts.locked:
+        message = (
+            f"{_named(facts.locked_by)} kept the file locked for writing for the {facts.watched_s:g} s it was watched; "
+            f"{_WHAT_WAITS[facts.locked]}"
+        )
+        text = "Wait until that is done. If it never is, end the process; what it did not commit is undone."
+        yield check.finding(
+            "locked-now", WARN, message, _ask(facts, text), evidence=_evidence(facts.locked_by), location=where
+        )
+    elif readers.refused:
+        message = f"{readers.refused} of {readers.sent} readers at the same time were answered that the file is locked"
+        message += f"; {_named(facts.holders)} has it open" if facts.holders else ""
+        remedy = _to_wal(facts) if not facts.wal else _ask(facts, "Wait until whoever locks it is done.")
+        evidence = _evidence(facts.holders)
+        yield check.finding("readers-refused", WARN, message, remedy, evidence=evidence, location=where)
+    elif facts.holders:
+        message = f"{_named(facts.holders)} has the file open"
+        yield check.finding(
+            "held-open",
+            NOTE,
+            message,
+            _ask(facts, "Nothing has to be done."),
+            evidence=_evidence(facts.holders),
+            location=where,
+        )
+
+
+def of_place(check: Check, facts: LockFacts) -> Iterator[Finding]:
+    """The file system."""
+    if facts.network:
+        message = f"the file lies on a network file system ({facts.file_system}), where locks are not to be relied on"
+        text = "Move the home to a local disk. With several machines, use the PostgreSQL backend."
+        yield check.finding("network-file-system", WARN, message, Remedy(text), location=Location(facts.path))
+
+
+def _lock_errors(check: Check, facts: LockFacts) -> Finding:
+    errors = facts.errors
+    when = f", last at {errors.last}" if errors.last else ""
+    since = "; the file was written since" if errors.later_written else ""
+    message = (
+        f'"database is locked" stands {_times(errors.count)} in the log{when}, though the file is in WAL mode{since}'
+    )
+    text = (
+        "Two processes wrote at the same time, and one waited for less than the other took. Let connections wait "
+        "longer (PRAGMA busy_timeout=30000), keep transactions short, and run one writing command of MDM at a time."
+    )
+    location = Location(errors.log, errors.line) if errors.log else Location(facts.path)
+    return check.finding(
+        "lock-errors", NOTE if errors.later_written else WARN, message, Remedy(text), location=location
+    )
+
+
+def _trouble(facts: LockFacts) -> str:
+    """The evidence that somebody was kept waiting for too long."""
+    if facts.errors.count:
+        return f'"database is locked" stands {_times(facts.errors.count)} in the log'
+    if facts.locked:
+        return "it is locked right now"
+    return "readers got no answer" if facts.readers.refused else ""
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _to_wal(facts: LockFacts) -> Remedy:
+    text = (
+        "Convert it while nobody uses it. Let connections wait longer (PRAGMA busy_timeout=30000), and open what only "
+        "reads read-only."
+    )
+    return Remedy(text, (_pragma(facts, "journal_mode=WAL"),))
+
+
+def _ask(facts: LockFacts, text: str) -> Remedy:
+    pids = sorted({holder.pid for holder in facts.holders if holder.pid})
+    return Remedy(text, (f"ps -o pid,lstart,etime,args -p {','.join(map(str, pids))}",) if pids else ())
+
+
+def _pragma(facts: LockFacts, pragma: str) -> str:
+    program = f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA {pragma}').fetchall())"
+    return f"python3 -c {shlex.quote(program)} {shlex.quote(facts.path)}"
+
+
+def _named(holders: Sequence[Holder]) -> str:
+    each = {holder.pid: holder for holder in holders}.values()
+    return " and ".join(f"{holder}{_since(holder)}" for holder in each)
+
+
+def _since(holder: Holder) -> str:
+    if holder.since is None:
+        return ""
+    started = datetime.fromtimestamp(holder.since, timezone.utc)
+    return f", which runs since {started.isoformat(sep=' ', timespec='seconds')},"
+
+
+def _evidence(holders: Sequence[Holder]) -> dict[str, JSON]:
+    return {"holders": [{"pid": each.pid, "name": each.name, "mode": each.mode, "lock": each.lock} for each in holders]}

@@ -1,0 +1,388 @@
+"""Locks that are in somebody's way are found; that a file is merely used, or was, is not held against it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from pytest_mdm_health.checks import _lock_log
+from pytest_mdm_health.checks._lock_facts import LockFacts
+from pytest_mdm_health.checks.sqlite_locking import judge, observe
+from pytest_mdm_health.mdm import mounts
+from pytest_mdm_health.mdm.inventory import take_inventory
+from pytest_mdm_health.mdm.locks import locks_on
+from pytest_mdm_health.mdm.mounts import file_system_of, is_network
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+CHECK = "sqlite-locking"
+WARN, NOTE = Severity.WARN, Severity.NOTE
+Examine = Callable[..., Result]
+Hold = Callable[[str], "subprocess.Popen[bytes]"]
+Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
+MakeHome = Callable[..., Path]
+
+CONNECT = "import sqlite3, os; c = sqlite3.connect({path!r}, isolation_level=None); "
+SPILL = "c.execute('PRAGMA cache_size=2'); c.execute('BEGIN'); c.execute('UPDATE train_features SET id = -1')"
+
+
+@pytest.fixture
+def look(examine: Examine) -> Callable[..., Result]:
+    def run(home: Path, dataset: str = "shop", **options: object) -> Result:
+        return examine(CHECK, home, dataset, **options)
+
+    return run
+
+
+def data(home: Path, dataset: str = "shop") -> Path:
+    return home / f"datasets/{dataset}/{dataset}.sqlite"
+
+
+@pytest.fixture
+def rollback_home(home: Path) -> Path:
+    """MDM makes its files in WAL mode; in this home one was converted."""
+    connection = sqlite3.connect(data(home))
+    assert connection.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+    connection.close()
+    return home
+
+
+def killed(home: Path, code: str) -> None:
+    """Another process that dies in the middle of its work on the data."""
+    program = CONNECT.format(path=str(data(home))) + code + "; os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+
+
+def log_error(
+    home: Path, about: str = "Failed to update dataset 'shop'", *, days_ago: float = 0, lines: int = 1
+) -> None:
+    log = home / "logs/mdm.log"
+    moment = datetime.now(timezone.utc).astimezone() - timedelta(days=days_ago)
+    line = f"{moment:%Y-%m-%d %H:%M:%S} | ERROR | mdm.dataset.manager:update:81 - {about}: database is locked\n"
+    with log.open("a", encoding="utf-8") as file:
+        file.write(line * lines)
+
+
+def findings(result: Result) -> dict[str, Finding]:
+    return {finding.code: finding for finding in result.findings}
+
+
+def follow(finding: Finding) -> None:
+    """Do what the finding says."""
+    assert finding.remedy.commands
+    for command in finding.remedy.commands:
+        subprocess.run(command, shell=True, check=True, capture_output=True)  # noqa: S602 - commands to copy are for the shell
+
+
+@pytest.mark.parametrize("name", ["mdm-0.1.0-sqlite", "mdm-1.0.6-sqlite"])
+def test_a_healthy_home_is_examined_and_not_accused(make_home: MakeHome, look: Examine, tree: Tree, name: str) -> None:
+    home = make_home(name)
+    before = tree(home)
+    for dataset in ("big", "breast_cancer", "shop", "wine"):
+        result = look(home, dataset)
+        assert (result.status, result.findings) == (Status.PASS, ())
+        assert result.facts["wal"] is True
+        assert result.facts["readers"]["sent"] == 10  # type: ignore[index, call-overload] # JSON
+    assert tree(home) == before
+
+
+def test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma(
+    rollback_home: Path, look: Examine, tree: Tree
+) -> None:
+    before = tree(rollback_home)
+    result = look(rollback_home)
+    finding = findings(result)["sqlite-locking.journal-mode"]
+    assert (result.status, finding.severity) == (Status.PASS, NOTE)
+    assert "though the settings say WAL" in finding.message
+    assert tree(rollback_home) == before
+    follow(finding)
+    assert look(rollback_home).findings == ()
+
+
+def test_a_rollback_journal_that_the_settings_ask_for_is_told_without_reproach(
+    rollback_home: Path, look: Examine
+) -> None:
+    settings = rollback_home / "mdm.yaml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace("database:", "database:\n  sqlite:\n    journal_mode: DELETE"),
+        encoding="utf-8",
+    )
+    finding = findings(look(rollback_home))["sqlite-locking.journal-mode"]
+    assert finding.severity is NOTE
+    assert "though" not in finding.message
+
+
+@pytest.mark.parametrize("mode", ["OFF", "MEMORY"])
+def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Examine, mode: str) -> None:
+    settings = home / "mdm.yaml"
+    sound = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        sound.replace("database:", f"database:\n  sqlite:\n    journal_mode: '{mode}'"), encoding="utf-8"
+    )
+    finding = findings(look(home))["sqlite-locking.journal-mode"]
+    assert finding.severity is WARN
+    assert finding.location is not None
+    assert finding.location.file == str(settings)
+    settings.write_text(sound, encoding="utf-8")
+    assert look(home).findings == ()
+
+
+@pytest.mark.parametrize(
+    "about", ["Failed to update dataset 'shop'", "Failed", "write to /x/datasets/shop/x", "shop.sqlite"]
+)
+def test_a_rollback_journal_with_lock_errors_in_the_log_is_a_warning(
+    rollback_home: Path, look: Examine, about: str
+) -> None:
+    log_error(rollback_home, about, lines=3)
+    finding = findings(look(rollback_home))["sqlite-locking.journal-mode"]
+    assert finding.severity is WARN
+    assert "3 times" in finding.message
+
+
+@pytest.mark.parametrize(("about", "days_ago"), [("Failed to update dataset 'wine'", 0), ("Failed", 8)])
+def test_lock_errors_of_other_datasets_and_of_long_ago_are_no_evidence(
+    rollback_home: Path, look: Examine, about: str, days_ago: float
+) -> None:
+    log_error(rollback_home, about, days_ago=days_ago)
+    assert findings(look(rollback_home))["sqlite-locking.journal-mode"].severity is NOTE
+
+
+def test_lock_errors_in_a_rotated_log_count(rollback_home: Path, look: Examine) -> None:
+    log_error(rollback_home)
+    log = rollback_home / "logs/mdm.log"
+    with gzip.open(log.with_name("mdm.log.1.gz"), "wb") as rotated:
+        rotated.write(log.read_bytes())
+    log.write_text("")
+    assert findings(look(rollback_home))["sqlite-locking.journal-mode"].severity is WARN
+
+
+def test_lock_errors_in_the_log_of_the_old_format_count(make_home: MakeHome, look: Examine) -> None:
+    home = make_home("mdm-0.1.0-sqlite")
+    seconds = datetime.now(timezone.utc).timestamp()
+    with (home / "logs/mdm.log").open("a", encoding="utf-8") as log:
+        log.write(
+            '{"text": "x", "record": {"level": {"name": "ERROR"}, "name": "mdm", "function": "f", "exception": '
+            '{"type": "OperationalError", "value": "(sqlite3.OperationalError) database is locked"}, '
+            f'"message": "Failed to update \'shop\'", "time": {{"timestamp": {seconds}}}}}}}\n'
+        )
+    assert findings(look(home))["sqlite-locking.lock-errors"].severity is WARN
+
+
+def test_lock_errors_in_wal_mode_are_a_warning_until_a_write_succeeds(home: Path, look: Examine) -> None:
+    log_error(home)
+    finding = findings(look(home))["sqlite-locking.lock-errors"]
+    assert finding.severity is WARN
+    assert finding.location is not None
+    assert finding.location.line is not None
+    written = datetime.now(timezone.utc).timestamp() + 5
+    connection = sqlite3.connect(data(home))
+    connection.execute("UPDATE test SET id = id")
+    connection.commit()
+    connection.close()
+    os.utime(data(home), (written, written))
+    repaired = look(home)
+    assert (repaired.status, repaired.findings[0].severity) == (Status.PASS, NOTE)
+
+
+def test_a_log_too_large_to_be_searched_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lock_log, "SEARCHED", 10)
+    inventory = take_inventory(home, {})
+    facts = observe(next(each for each in inventory.datasets if each.name == "shop"), inventory)
+    assert any("was not searched" in gap for gap in facts.gaps)
+
+
+def test_a_fifo_for_a_log_does_not_stop_the_check(home: Path, look: Examine) -> None:
+    log = home / "logs/mdm.log"
+    log.unlink()
+    os.mkfifo(log)
+    result = look(home)
+    assert result.status is Status.PASS
+    assert "FIFO" in result.reason
+
+
+def test_a_log_left_by_a_killed_process_is_a_warning_and_repaired_by_taking_it_over(
+    home: Path, look: Examine, tree: Tree
+) -> None:
+    killed(home, "c.execute('DELETE FROM test WHERE id = 1')")
+    before = tree(home)
+    finding = findings(look(home))["sqlite-locking.left-over-wal"]
+    assert finding.severity is WARN
+    assert tree(home) == before
+    follow(finding)
+    assert not data(home).with_name("shop.sqlite-wal").exists()
+    assert look(home).findings == ()
+
+
+def test_a_journal_left_by_a_killed_process_is_a_warning_and_repaired_by_undoing_it(
+    rollback_home: Path, look: Examine, tree: Tree
+) -> None:
+    killed(rollback_home, SPILL)
+    before = tree(rollback_home)
+    result = look(rollback_home)
+    finding = findings(result)["sqlite-locking.left-over-journal"]
+    assert finding.severity is WARN
+    assert "readers were not sent" in result.reason
+    assert tree(rollback_home) == before
+    follow(finding)
+    assert set(findings(look(rollback_home))) == {"sqlite-locking.journal-mode"}
+
+
+@pytest.mark.parametrize(
+    ("journal_mode", "code", "lock", "what_waits"),
+    [
+        ("WAL", "c.execute('BEGIN IMMEDIATE')", "wal-writer", "nobody else can write"),
+        ("DELETE", "c.execute('BEGIN IMMEDIATE')", "reserved", "nobody else can write"),
+        ("DELETE", "c.execute('BEGIN EXCLUSIVE')", "exclusive", "nobody can read or write"),
+        (
+            "WAL",
+            "import fcntl; f = open({path!r}, 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX)",
+            "whole-file",
+            "nobody can",
+        ),
+    ],
+)
+def test_a_file_that_somebody_keeps_locked_is_a_warning_and_repaired_by_ending_them(
+    home: Path, look: Examine, hold: Hold, journal_mode: str, code: str, lock: str, what_waits: str
+) -> None:
+    connection = sqlite3.connect(data(home))
+    connection.execute(f"PRAGMA journal_mode={journal_mode}")
+    connection.close()
+    before = data(home).read_bytes()
+    program = CONNECT.format(path=str(data(home))) + code.format(path=str(data(home)))
+    holder = hold(program)
+    result = look(home)
+    finding = findings(result)["sqlite-locking.locked-now"]
+    assert finding.severity is WARN
+    assert f"(PID {holder.pid})" in finding.message
+    assert what_waits in finding.message
+    assert result.facts["locked"] == lock
+    assert data(home).read_bytes() == before
+    holder.kill()
+    holder.wait()
+    assert "sqlite-locking.locked-now" not in findings(look(home))
+
+
+def test_a_write_that_is_done_soon_is_no_lock_to_speak_of(home: Path, look: Examine, hold: Hold) -> None:
+    writing = "import threading; threading.Timer(0.4, c.rollback).start()"
+    code = CONNECT.format(path=str(data(home))).replace("isolation_level=None", "check_same_thread=False")
+    hold(f"{code} c.execute('BEGIN IMMEDIATE'); {writing}")
+    assert "sqlite-locking.locked-now" not in findings(look(home))
+
+
+def test_readers_that_another_program_locks_out_are_a_warning_and_repaired_when_it_ends(
+    rollback_home: Path, look: Examine, hold: Hold
+) -> None:
+    holder = hold(f"import fcntl; f = open({str(data(rollback_home))!r}, 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX)")
+    found = findings(look(rollback_home))
+    finding = found["sqlite-locking.readers-refused"]
+    assert finding.severity is WARN
+    assert "10 of 10" in finding.message
+    assert f"(PID {holder.pid})" in finding.message
+    assert found["sqlite-locking.journal-mode"].severity is WARN
+    holder.kill()
+    holder.wait()
+    assert findings(look(rollback_home))["sqlite-locking.journal-mode"].severity is NOTE
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["c.execute('SELECT * FROM train').fetchone()", "c.execute('BEGIN'); c.execute('SELECT * FROM train').fetchone()"],
+)
+def test_a_process_that_only_has_the_file_open_is_a_note(home: Path, look: Examine, hold: Hold, code: str) -> None:
+    holder = hold(CONNECT.format(path=str(data(home))) + code)
+    result = look(home)
+    assert set(findings(result)) == {"sqlite-locking.held-open"}
+    assert result.findings[0].severity is NOTE
+    assert f"(PID {holder.pid})" in result.findings[0].message
+    assert result.findings[0].remedy.commands == (f"ps -o pid,lstart,etime,args -p {holder.pid}",)
+    assert result.status is Status.PASS
+
+
+def test_the_log_of_a_running_process_is_not_left_over(home: Path, look: Examine, hold: Hold) -> None:
+    hold(CONNECT.format(path=str(data(home))) + "c.execute('DELETE FROM test WHERE id = 1')")
+    assert data(home).with_name("shop.sqlite-wal").stat().st_size > 0
+    assert set(findings(look(home))) == {"sqlite-locking.held-open"}
+
+
+def test_no_lock_of_the_probe_stays_behind(rollback_home: Path, look: Examine) -> None:
+    look(rollback_home)
+    assert locks_on([data(rollback_home)]) == ([], "")
+    connection = sqlite3.connect(data(rollback_home), timeout=0)
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.close()
+
+
+def facts_of(home: Path) -> LockFacts:
+    inventory = take_inventory(home, {})
+    return observe(next(each for each in inventory.datasets if each.name == "shop"), inventory)
+
+
+def test_a_network_file_system_is_a_warning_and_repaired_on_a_local_disk(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No test can count on a file server, so the system's table of mounts says there is one."""
+    table = tmp_path / "mounts"
+    table.write_text(f"server:/export {home.parent} nfs4 rw 0 0\n")
+    monkeypatch.setattr(file_system_of, "__defaults__", (table,))
+    (finding,) = judge(facts_of(home), None)
+    assert (finding.code, finding.severity) == ("sqlite-locking.network-file-system", WARN)
+    assert "nfs4" in finding.message
+    monkeypatch.setattr(file_system_of, "__defaults__", (mounts.MOUNT_TABLE,))
+    local = facts_of(home)
+    assert list(judge(local, None)) == []
+    assert not is_network(local.file_system)
+
+
+def test_what_cannot_be_seen_is_said(home: Path) -> None:
+    asking = (
+        "import os; from pathlib import Path; from pytest_mdm_health.checks.sqlite_locking import observe\n"
+        "from pytest_mdm_health.mdm import open_files; from pytest_mdm_health.mdm.inventory import take_inventory\n"
+        f"inventory = take_inventory(Path({str(home)!r}), {{}})\n"
+        "observe(inventory.datasets[2], inventory)  # loads what is loaded late\n"
+        "if os.getuid() == 0: os.seteuid(65534)\n"
+        "open_files._last_scan = None\n"
+        "print(observe(inventory.datasets[2], inventory))"
+    )
+    for folder in (home, *home.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", asking], capture_output=True, text=True, check=True, env=environ)
+    assert "holders_known=False" in done.stdout
+    assert "there may be more who have the file open" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"x" * 999)]
+)
+def test_a_file_that_is_no_sqlite_database_is_left_to_others(
+    home: Path, look: Examine, damage: Callable[[Path], object]
+) -> None:
+    damage(data(home))
+    assert look(home, ignore=("metadata-corruption",)).status is Status.SKIP
+
+
+def test_a_duckdb_dataset_is_skipped(make_home: MakeHome, look: Examine) -> None:
+    result = look(make_home("mdm-1.0.6-duckdb"))
+    assert result.status is Status.SKIP
+    assert "sqlite" in result.reason
+
+
+def test_a_damaged_schema_is_said_and_left_to_others(rollback_home: Path, look: Examine) -> None:
+    with data(rollback_home).open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 3000)
+    assert "sqlite-locking.readers-refused" not in findings(look(rollback_home))
+
+
+def test_the_judgement_needs_nothing_but_the_facts(home: Path) -> None:
+    facts = facts_of(home)
+    assert [finding.code for finding in judge(replace(facts, wal=False), None)] == ["sqlite-locking.journal-mode"]
