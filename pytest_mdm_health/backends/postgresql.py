@@ -72,7 +72,10 @@ _WORDS = {
     "no-database": "has no such database",
     "refused": "does not let us in",
 }
-_PREFACE = re.compile(r"^.*?(?:connection to server (?:at|on socket) .*? failed|connection failed|connection is bad): ")
+_PREFACE = re.compile(
+    r"^(?:connection failed: |connection is bad: )?(?:connection to server (?:at|on socket) .*? failed: )?(?:FATAL: )?"
+)
+_ADVICE = re.compile(r" Is the server running (?:on that host|locally) and accepting [^?]*\?")
 _PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[?%]")
 
 
@@ -96,10 +99,7 @@ class PostgresDatabase(HandedBack):
         if wanted.problem:
             raise CannotOpen("unreadable", f"cannot be opened: {wanted.problem}")
         started = time.perf_counter()
-        try:
-            self._connection = _connected(wanted)
-        except psycopg.Error as error:
-            raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+        self._connection = connect(wanted)
         self.connect_s = time.perf_counter() - started
 
     @property
@@ -189,6 +189,18 @@ class PostgresDatabase(HandedBack):
         return QueryFailed(text, damaged=isinstance(error, (errors.DataCorrupted, errors.IndexCorrupted)))
 
 
+def connect(wanted: Connection) -> psycopg.Connection[Row]:
+    """A connection that cannot write, for what needs the driver's own.
+
+    Raises:
+        CannotOpen: there is none, and why.
+    """
+    try:
+        return _connected(wanted)
+    except psycopg.Error as error:
+        raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+
+
 def _connected(wanted: Connection) -> psycopg.Connection[Row]:
     given = {"user": wanted.user, "password": wanted.password, **dict(wanted.ssl)}
     connection = psycopg.connect(
@@ -230,7 +242,7 @@ def why(text: str) -> Why:
 def _own_words(error: psycopg.Error) -> str:
     """What the server said, without what stands around it."""
     text = " ".join(str(error).split())
-    words = _PREFACE.sub("", text).removeprefix("FATAL: ").strip()
+    words = _ADVICE.sub("", _PREFACE.sub("", text)).strip()
     return words if len(words) <= 300 else words[:299] + "…"  # noqa: PLR2004 - as `one_line`
 
 

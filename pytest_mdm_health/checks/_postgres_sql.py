@@ -89,3 +89,18 @@ WHERE NOT x.indisvalid AND i.relkind = 'i' AND n.nspname !~ '^pg_'
   AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid)
 ORDER BY 1, 2
 """
+
+LIMITS = """
+SELECT 'the server''s max_connections', current_setting('max_connections')::int
+    - current_setting('superuser_reserved_connections')::int
+    - coalesce(current_setting('reserved_connections', true), '0')::int,
+  (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND pid <> pg_backend_pid())
+UNION ALL
+SELECT 'the connection limit of the role ' || rolname, rolconnlimit,
+  (SELECT count(*) FROM pg_stat_activity WHERE usename = rolname AND pid <> pg_backend_pid())
+FROM pg_roles WHERE rolname = current_user
+UNION ALL
+SELECT 'the connection limit of the database ' || datname, datconnlimit,
+  (SELECT count(*) FROM pg_stat_activity a WHERE a.datid = d.oid AND pid <> pg_backend_pid())
+FROM pg_database d WHERE datname = ANY(?)
+"""

@@ -1,0 +1,70 @@
+"""Looking at how the connections of a PostgreSQL server are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, server_backend
+from pytest_mdm_health.backends.statements import shown
+from pytest_mdm_health.checks import _postgres_sql as sql
+from pytest_mdm_health.checks._pool_facts import Idle, Pool, ServerUse
+from pytest_mdm_health.checks._pool_probe import fill_from
+from pytest_mdm_health.checks._postgres_entry import Look, NoWayIn
+from pytest_mdm_health.checks._postgres_look import sessions
+from pytest_mdm_health.mdm.servers import Server
+
+_SHOWN = 40
+
+
+def use_of(server: Server, pool: Pool, gaps: list[str], *, probing: bool) -> ServerUse:
+    """How much of a server is taken and by whom; what could not be looked at goes to `gaps`."""
+    look, first = Look(server, gaps), server.logins[0]
+    use = ServerUse(
+        server=server.name, host=first.host, port=first.port, login=first.user or "postgres", most=pool.most
+    )
+    try:
+        entered, _ = look.enter()
+        with server_backend(entered).open() as database:
+            use = replace(_limits(use, database, look), login=entered.user or use.login)
+            use = replace(use, sessions=sessions(database), idle=tuple(_idle(database, look)))
+        probe = fill_from(entered, pool.most, use.usable - use.in_use) if probing else None
+        return replace(use, probe=probe)
+    except NoWayIn as error:
+        code, reason = error.last.code, str(error.last)
+    except CannotOpen as error:
+        code, reason = error.code, str(error)
+    except ConnectionLost as error:
+        code, reason = "dropped", str(error)
+    if code != "full":
+        gaps.append(f"connections of the server {server.name} could not be looked at, it {reason}")
+    return replace(use, problem=code, reason=reason)
+
+
+def _limits(use: ServerUse, database: Database, look: Look) -> ServerUse:
+    """The tightest of the limits that apply: the one that leaves the fewest connections."""
+    names = sorted({each.database for each in look.server.databases.values()})
+    rows = look.ask(database, sql.LIMITS, f"the limits of the server {look.server.name}", (names,))
+    limits = [(name, limit, used) for name, limit, used in rows if limit >= 0]
+    if not limits:
+        return use
+    name, limit, used = min(limits, key=lambda each: each[1] - each[2])
+    return replace(use, usable=limit, limited_by=name, in_use=used)
+
+
+def _idle(database: Database, look: Look) -> Iterator[Idle]:
+    """The idle sessions of MDM: on its databases, or by a program that calls itself like it."""
+    ours = ("mdm_", look.server.prefix or "mdm_")
+    names = {each.database for each in look.server.databases.values()}
+    rows = look.ask(database, sql.IDLE, f"idle sessions of the server {look.server.name}")
+    for pid, application, user, client, state, seconds, query, name in rows:
+        if name in names or name.startswith(ours) or application.startswith("mdm"):
+            yield Idle(
+                pid=pid,
+                application=application,
+                user=user,
+                client=client,
+                in_transaction=state.startswith("idle in transaction"),
+                seconds=round(max(seconds or 0.0, 0.0), 1),
+                last=shown(query, _SHOWN),
+            )

@@ -1,0 +1,293 @@
+"""pool-exhaustion, on real homes and real servers: healthy, exhausted in each way, and repaired."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.sandbox import Sandbox
+from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
+
+Examine = Callable[..., Result]
+TRAIN = ("CREATE TABLE train AS SELECT i AS id FROM generate_series(1, 100) i", "ANALYZE train")
+
+
+def codes(result: Result, severity: Severity | None = None) -> set[str]:
+    return {each.code.partition(".")[2] for each in result.findings if severity in {None, each.severity}}
+
+
+def found(result: Result, code: str) -> Finding:
+    (finding,) = [each for each in result.findings if each.code == code]
+    return finding
+
+
+def configure(home: Path, **settings: object) -> None:
+    (home / "mdm.yaml").write_text(yaml.safe_dump(settings))
+
+
+@pytest.fixture
+def shop(own_postgres: Server) -> Server:
+    """A server with ten usable connections and a dataset."""
+    own_postgres.start(max_connections="13", superuser_reserved_connections="3")
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    return own_postgres
+
+
+@contextlib.contextmanager
+def held(server: Server, count: int, application: str = "") -> Iterator[None]:
+    """So many connections that nobody gives back."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(contextlib.closing(server.connect("mdm_shop", USER, application=application)))
+        yield
+
+
+SMALL = {"sqlalchemy": {"max_overflow": 1, "pool_timeout": 1, "pool_recycle": 1}}
+
+
+def small(server: Server, make_postgres_home: MakePostgresHome, size: int = 4, **more: object) -> Path:
+    login = {"host": "127.0.0.1", "port": server.port, "user": USER, "password": PASSWORD, "pool_size": size}
+    return make_postgres_home(server, {**SMALL, "postgresql": login, **more})
+
+
+def test_every_real_home_is_healthy(each_home: Path, examine: Examine) -> None:
+    result = examine("pool-exhaustion", each_home)
+    assert (result.status, result.findings, result.reason) == (Status.PASS, (), "")
+    assert result.facts["probe"]["wanted"] == 15  # type: ignore[call-overload, index] # nested facts
+
+
+def test_a_home_without_anything_has_mdms_pool_and_is_healthy(tmp_path: Path, examine: Examine) -> None:
+    result = examine("pool-exhaustion", tmp_path)
+    assert (result.status, result.examined) == (Status.PASS, 1)
+
+
+def test_only_structure_is_looked_at_where_that_was_asked_for(home: Path, examine: Examine) -> None:
+    result = examine("pool-exhaustion", home, depth="quick")
+    assert result.facts["probe"] is None
+    assert "--mdm-depth=standard" in result.reason
+
+
+def test_a_server_with_room_is_healthy(shop: Server, make_postgres_home: MakePostgresHome, examine: Examine) -> None:
+    result = examine("pool-exhaustion", small(shop, make_postgres_home))
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert PASSWORD not in repr(result)
+    assert re.search(r"'wanted': 1, 'opened': 1, 'held': True", repr(result.facts["servers"]))
+    assert shop.run("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'")[0][0] <= 1
+
+
+def test_a_pool_smaller_than_what_runs_is_noticed_and_repaired(home: Path, examine: Examine) -> None:
+    configure(home, performance={"max_concurrent_operations": 40})
+    result = examine("pool-exhaustion", home)
+    finding = found(result, "pool-exhaustion.pool-too-small")
+    assert codes(result, Severity.WARN) == {"pool-too-small"}
+    assert "line 2" in finding.message
+    assert "`database.sqlalchemy.pool_size` to 40" in finding.remedy.text
+    configure(home, performance={"max_concurrent_operations": 40}, database={"sqlalchemy": {"pool_size": 40}})
+    assert examine("pool-exhaustion", home).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("database", "environ", "names"),
+    [
+        (
+            {"pool_size": 30, "sqlalchemy_max_overflow": 20},
+            {},
+            {"database.pool_size", "database.sqlalchemy_max_overflow"},
+        ),
+        ({}, {"MDM_DATABASE_POOL_SIZE": "30"}, {"MDM_DATABASE_POOL_SIZE"}),
+        ({}, {"MDM_DATABASE_SQLALCHEMY_POOL_SIZE": "30"}, {"MDM_DATABASE_SQLALCHEMY_POOL_SIZE"}),
+    ],
+)
+def test_settings_of_the_pool_that_nobody_reads_are_noted(
+    home: Path, examine: Examine, database: dict[str, object], environ: dict[str, str], names: set[str]
+) -> None:
+    configure(home, database=database)
+    result = examine("pool-exhaustion", home, environ=environ)
+    assert {each.code for each in result.findings} == {"pool-exhaustion.ignored-setting"}
+    assert {each.subject for each in result.findings} == names
+    assert result.status is Status.PASS
+
+
+def test_an_mdm_with_fixed_pools_is_judged_by_those(
+    home: Path, examine: Examine, make_python: Callable[..., Path]
+) -> None:
+    configure(home, performance={"max_concurrent_operations": 40}, database={"sqlalchemy": {"pool_size": 40}})
+    result = examine("pool-exhaustion", home, python=str(make_python()))
+    finding = found(result, "pool-exhaustion.pool-too-small")
+    assert "MDM 1.0.6, whatever is set" in finding.message
+    assert "pool_size" not in finding.remedy.text
+    configure(home)
+    assert examine("pool-exhaustion", home, python=str(make_python(name="again"))).status is Status.PASS
+
+
+def test_a_pool_that_cannot_be_filled_is_noticed_and_repaired(home: Path) -> None:
+    from pytest_mdm_health.options import Options
+    from pytest_mdm_health.run import Run
+
+    configure(home, database={"sqlalchemy": {"pool_size": 150}})
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    results = []
+    for limit in (100, before[0]):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
+        sandbox = Sandbox()
+        try:
+            run = Run(Options(home=home), environ={}, sandbox=sandbox)
+            results.append(run.result(run.modules["pool-exhaustion"], run.items()[0][1]))
+        finally:
+            sandbox.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    damaged, repaired = results
+    finding = found(damaged, "pool-exhaustion.probe-failed")
+    assert finding.severity is Severity.WARN
+    assert "of 160 connections" in finding.message
+    assert "100 files open" in finding.message
+    assert repaired.findings == ()
+
+
+LIMIT = (
+    "2026-07-08 09:00:00,000 - mdm.storage.base - ERROR - TimeoutError: QueuePool limit of size 5 overflow 10 reached\n"
+)
+SUCCESS = "2026-07-08 10:00:00,000 - mdm.cli.main - INFO - Dataset 'shop' registered successfully\n"
+
+
+def test_exhaustion_in_the_log_is_noticed_and_a_note_once_it_was_repaired(home: Path, examine: Examine) -> None:
+    (home / "logs" / "mdm.log").write_text(LIMIT * 3)
+    mtime = time.mktime((2026, 7, 8, 11, 0, 0, 0, 0, -1))
+    __import__("os").utime(home / "logs" / "mdm.log", (mtime, mtime))
+    finding = found(examine("pool-exhaustion", home), "pool-exhaustion.logged-exhaustion")
+    assert finding.severity is Severity.WARN
+    assert "3 times" in finding.message
+    assert finding.location is not None
+    assert finding.location.line == 3
+    (home / "logs" / "mdm.log").write_text(LIMIT * 3 + SUCCESS)
+    repaired = found(examine("pool-exhaustion", home), "pool-exhaustion.logged-exhaustion")
+    assert repaired.severity is Severity.NOTE
+
+
+def test_exhaustion_long_ago_is_a_note(home: Path, examine: Examine) -> None:
+    (home / "logs" / "mdm.log").write_text(LIMIT.replace("2026", "2024"))
+    assert found(examine("pool-exhaustion", home), "pool-exhaustion.logged-exhaustion").severity is Severity.NOTE
+
+
+def test_a_server_that_is_full_is_a_failure_until_it_is_repaired(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    home = small(shop, make_postgres_home)
+    with held(shop, 10):
+        result = examine("pool-exhaustion", home)
+        assert "remaining connection slots" in found(result, "pool-exhaustion.server-full").message
+        assert result.status is Status.FAIL
+    with held(shop, 9, "somebody"):
+        result = examine("pool-exhaustion", home)
+        finding = found(result, "pool-exhaustion.server-nearly-full")
+        assert "9 of 10 connections" in finding.message
+        assert "9 by somebody (idle)" in finding.message
+        assert codes(result, Severity.WARN) == {"server-nearly-full"}
+    assert examine("pool-exhaustion", home).status is Status.PASS
+
+
+def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    shop.run(f"ALTER ROLE {USER} SUPERUSER")
+    with held(shop, 10):
+        result = examine("pool-exhaustion", small(shop, make_postgres_home))
+    assert "10 of 10 connections" in found(result, "pool-exhaustion.server-full").message
+
+
+def test_a_pool_larger_than_the_server_is_noticed_and_repaired(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    result = examine("pool-exhaustion", small(shop, make_postgres_home, size=30))
+    finding = found(result, "pool-exhaustion.exceeds-server")
+    assert codes(result, Severity.WARN) == {"exceeds-server"}
+    assert "31 connections each" in finding.message
+    assert "gives 10 (the server's max_connections)" in finding.message
+    assert "add up to 10 at most" in finding.remedy.text
+    shop.follow(finding.remedy.commands[0])
+    assert examine("pool-exhaustion", small(shop, make_postgres_home, size=9)).status is Status.PASS
+
+
+@pytest.mark.parametrize("what", ["ROLE ml", "DATABASE mdm_shop"])
+def test_limits_of_the_role_and_the_database_count_too(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine, what: str
+) -> None:
+    shop.run(f"ALTER {what} CONNECTION LIMIT 3")
+    result = examine("pool-exhaustion", small(shop, make_postgres_home))
+    assert (
+        f"gives 3 (the connection limit of the {what.lower()})"
+        in found(result, "pool-exhaustion.exceeds-server").message
+    )
+
+
+def test_running_mdm_processes_each_have_a_pool(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine, tmp_path: Path
+) -> None:
+    shutil.copy("/bin/sleep", tmp_path / "mdm")
+    running = [subprocess.Popen([tmp_path / "mdm", "60"]) for _ in range(3)]
+    try:
+        result = examine("pool-exhaustion", small(shop, make_postgres_home))
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    assert (
+        "3 MDM processes with 5 connections each may want 15" in found(result, "pool-exhaustion.exceeds-server").message
+    )
+
+
+def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    home = small(shop, make_postgres_home)
+    with contextlib.closing(shop.connect("mdm_shop", USER, application="mdm")) as connection, held(shop, 1, "notebook"):
+        connection.execute("BEGIN")
+        connection.execute("SELECT 'secret' FROM train")
+        age = "extract(epoch FROM clock_timestamp() - max(state_change))"
+        while shop.run(f"SELECT {age} FROM pg_stat_activity WHERE state ~ 'idle'")[0][0] < 1.05:
+            time.sleep(0.05)
+        result = examine("pool-exhaustion", home)
+        open_one = found(result, "pool-exhaustion.leaked-transaction")
+        forgotten = found(result, "pool-exhaustion.leaked-connection")
+        assert (open_one.severity, forgotten.severity) == (Severity.WARN, Severity.NOTE)
+        assert f"process {connection.info.backend_pid} of mdm from 127.0.0.1" in open_one.message
+        assert "after SELECT ? FROM train" in open_one.message
+        assert "of notebook" in forgotten.message
+        assert "secret" not in repr(result)
+        shop.follow(open_one.remedy.commands[0])
+        shop.follow(forgotten.remedy.commands[0])
+        assert examine("pool-exhaustion", home).findings == ()
+
+
+def test_a_server_that_refuses_while_there_is_room_is_a_failure(
+    own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    own_postgres.start(max_connections="60")
+    own_postgres.add_database("mdm_shop", owner=USER)
+    own_postgres.run("ALTER DATABASE postgres CONNECTION LIMIT 2")
+    home = small(own_postgres, make_postgres_home)
+    finding = found(examine("pool-exhaustion", home), "pool-exhaustion.probe-refused")
+    assert finding.severity is Severity.FAIL
+    assert "of 5 connections" in finding.message
+    own_postgres.run("ALTER DATABASE postgres CONNECTION LIMIT -1")
+    assert examine("pool-exhaustion", home).status is Status.PASS
+
+
+def test_a_server_that_is_away_is_a_gap_here(
+    own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    own_postgres.start()
+    own_postgres.stop()
+    result = examine("pool-exhaustion", make_postgres_home(own_postgres))
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert "does not answer" in result.reason
