@@ -22,7 +22,7 @@ def test_the_listing_has_every_check_below_its_section() -> None:
     assert listing.startswith("1 Pre-migration\n  1.1  backup-failure")
 
 
-@pytest.mark.parametrize("name", ["sqlite-locking", "3.2", "sqlite-locking.held-now"])
+@pytest.mark.parametrize("name", ["sqlite-locking", "3.2", "sqlite-locking.locked-now"])
 def test_a_check_is_explained_by_id_issue_or_finding(name: str) -> None:
     text = documentation.explain(name)
     assert text.startswith("sqlite-locking (guide 3.2, per dataset)")
