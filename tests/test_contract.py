@@ -120,6 +120,7 @@ def test_a_broken_module_is_named_with_its_file(
     package.__path__ = [str(tmp_path)]
     (tmp_path / "made_up.py").write_text(source)
     monkeypatch.setitem(sys.modules, "made_up_checks", package)
+    monkeypatch.delitem(sys.modules, "made_up_checks.made_up", raising=False)
     with pytest.raises(ContractError, match=complaint) as error:
         load(package)
     assert str(tmp_path / "made_up.py") in str(error.value)
