@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished
 from pytest_mdm_health.checks._type_facts import SourceFile, TypeFacts
 from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfile, declared_profile, profile
 from pytest_mdm_health.integrity.column_types import Kind
 from pytest_mdm_health.integrity.source_values import look_at
+from pytest_mdm_health.integrity.time_limit import time_limit
 from pytest_mdm_health.mdm.files import Unreadable
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
@@ -20,8 +22,8 @@ from pytest_mdm_health.model import Depth, NotApplicable
 from pytest_mdm_health.options import Options
 
 _OWN_COLUMNS_TABLE = "_columns"
-_SHARE_OF_TIME = 0.25
-"""How much of a check's time reading the sources may take."""
+_SHARE_OF_TIME = 0.5
+"""How much of a check's time reading all rows may take, and half as much reading the sources."""
 
 
 def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> TypeFacts:
@@ -42,7 +44,7 @@ def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Optio
     )
     try:
         with backend.open() as database:
-            return _Looking(dataset, database, Depth(options.depth)).gather(facts, source, options)
+            return _Looking(dataset, database, options).gather(facts, source)
     except CannotOpen as error:
         raise NotApplicable(f"{backend.path} {error}") from error
 
@@ -58,13 +60,15 @@ def _program(backend: Backend) -> tuple[str, ...]:
 class _Looking:
     """One open database."""
 
-    def __init__(self, dataset: Dataset, database: Database, depth: Depth) -> None:
+    def __init__(self, dataset: Dataset, database: Database, options: Options) -> None:
         self._dataset = dataset
         self._database = database
-        self._depth = depth
+        self._depth = Depth(options.depth)
+        self._within_s = options.timeout * _SHARE_OF_TIME
+        self._deadline = time.monotonic() + self._within_s
         self._gaps: list[str] = []
 
-    def gather(self, facts: TypeFacts, source: Source | None, options: Options) -> TypeFacts:
+    def gather(self, facts: TypeFacts, source: Source | None) -> TypeFacts:
         """Everything."""
         try:
             there = self._database.tables()
@@ -76,8 +80,8 @@ class _Looking:
             self._gaps.append("no values were looked at, only declared types (see --mdm-depth)")
             sources: Mapping[str, SourceFile] = {}
         else:
-            self._gaps += _sampled(tables)
-            sources = dict(self._sources(tables, source, options.timeout * _SHARE_OF_TIME))
+            self._gaps += _sampled(tables, self._depth)
+            sources = dict(self._sources(tables, source, self._within_s / 2))
         examined = sum(len(table.columns) for table in tables)
         return replace(
             facts, examined=examined, gaps=tuple(self._gaps), tables=tables, recorded=recorded, sources=sources
@@ -94,9 +98,20 @@ class _Looking:
         try:
             if self._depth is Depth.QUICK:
                 return declared_profile(self._database, table)
-            return profile(self._database, table, dates, everything=self._depth is Depth.FULL)
+            return self._whole(table, dates) or profile(self._database, table, dates)
         except QueryFailed as error:
             self._gaps.append(f"table {table} cannot be read: {error}")
+            return None
+
+    def _whole(self, table: str, dates: Sequence[str]) -> TableProfile | None:
+        """All rows of a table, if that is wanted and there is the time."""
+        if self._depth is not Depth.FULL:
+            return None
+        try:
+            with time_limit(self._database, self._deadline - time.monotonic()):
+                return profile(self._database, table, dates, everything=True)
+        except Unfinished:
+            self._gaps.append(f"reading all of {table} takes too long (see --mdm-timeout)")
             return None
 
     def _recorded(self) -> Mapping[str, Mapping[str, str]]:
@@ -153,11 +168,12 @@ def _is_doubtful(column: ColumnProfile) -> bool:
     return column.kind is Kind.INTEGER or (column.kind is Kind.FLOAT and column.whole == column.reals)
 
 
-def _sampled(tables: Sequence[TableProfile]) -> Iterator[str]:
+def _sampled(tables: Sequence[TableProfile], depth: Depth) -> Iterator[str]:
+    more = "" if depth is Depth.FULL else " (--mdm-depth=full looks at all)"
     for table in tables:
         if not table.complete:
             of = f" of about {table.of}" if table.of is not None else ""
-            yield f"in table {table.table}, {table.rows}{of} rows were looked at (--mdm-depth=full looks at all)"
+            yield f"in table {table.table}, {table.rows}{of} rows were looked at{more}"
 
 
 def _registered(dataset: Dataset, field: str) -> tuple[str, ...]:

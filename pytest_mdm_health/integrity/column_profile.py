@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.backends import Column, Database, quote
-from pytest_mdm_health.integrity.column_sql import EXACT, IMPOSSIBLE, ISO, ColumnSql
+from pytest_mdm_health.integrity.column_sql import EXACT, IMPOSSIBLE, ISO, LONGEST, ColumnSql
 from pytest_mdm_health.integrity.column_types import Kind, kind_of
 from pytest_mdm_health.integrity.regex_columns import RegexSql
-from pytest_mdm_health.integrity.sampling import Sample, sample_of
+from pytest_mdm_health.integrity.sampling import ROWS, Sample, sample_of
 from pytest_mdm_health.integrity.sqlite_columns import SqliteSql
 from pytest_mdm_health.integrity.text_formats import FALSE, MARKERS, TRUE, Dates, Shape, dates_of
 
@@ -130,15 +130,19 @@ class _Look:
 
     def at(self, columns: Sequence[ColumnProfile]) -> tuple[int, list[ColumnProfile]]:
         """How many rows there are, and the columns with what is in them."""
-        wanted = [expression for each in columns for expression in self._counts(each)]
-        rows, *found = self._count(*wanted)
+        wanted = ", ".join(expression for each in columns for expression in self._counts(each))
+        ((rows, *found),) = self.database.query(f"SELECT count(*), {wanted} FROM {self.sample.relation}")  # noqa: S608 - quoted
         threes = zip(*(iter(found),) * 3, strict=True)
-        return rows, [self._closer(each, *counts) for each, counts in zip(columns, threes, strict=True)]
+        return int(rows), [self._closer(each, *map(int, counts)) for each, counts in zip(columns, threes, strict=True)]
 
     def _counts(self, column: ColumnProfile) -> tuple[str, str, str]:
+        """Of a column the values, those stored as declared, and what is worth knowing of numbers and truth values."""
         c = quote(column.name)
-        more = {Kind.FLOAT: self.sql.whole(c), Kind.BOOLEAN: f"{c} NOT IN (0, 1)" if self.sql.free else "FALSE"}
-        return f"{c} IS NOT NULL", self.sql.as_declared(c, column.kind), more.get(column.kind, "FALSE")
+        sound = _counted(self.sql.as_declared(c, column.kind)) if self.sql.free else f"count({c})"
+        more = {Kind.FLOAT: _counted(self.sql.whole(c))}
+        if self.sql.free:
+            more[Kind.BOOLEAN] = _counted(f"{c} NOT IN (0, 1)")
+        return f"count({c})", sound, more.get(column.kind, "0")
 
     def _closer(self, column: ColumnProfile, values: int, sound: int, more: int) -> ColumnProfile:
         """The column with what the first look found, and a closer one where that calls for it."""
@@ -163,7 +167,7 @@ class _Look:
     def _texts(self, column: ColumnProfile) -> ColumnProfile:
         """What the texts look like, and how dates and truth values are written in them."""
         c = quote(column.name)
-        looks = dict(self._grouped(c, self.sql.text_class(c)))
+        looks = self._looks(c)
         column = replace(column, looks=looks)
         if looks.get("boolean") and set(looks) <= {"blank", "boolean", "number", "marker"}:
             return replace(column, spellings=self._spellings(c))
@@ -171,6 +175,29 @@ class _Look:
         if column.name in self.dates or dated > column.written // 2:
             return replace(column, dates=self._dates(c, looks))
         return column
+
+    def _looks(self, c: str) -> dict[str, int]:
+        """How many texts look like what; where values repeat, each is looked at once."""
+        if not self._repeats(c):
+            return dict(self._grouped(c, self.sql.text_class(c)))
+        distinct = (
+            f"SELECT CASE WHEN length({c}) <= {LONGEST} THEN {c} END AS v, count(*) AS n "  # noqa: S608 - quoted
+            f"FROM {self.sample.relation} WHERE {self._texts_only(c)} GROUP BY 1"
+        )
+        look = f"CASE WHEN v IS NULL THEN 'other' ELSE {self.sql.text_class('v')} END"
+        rows = self.database.query(f"SELECT {look}, sum(n) FROM ({distinct}) AS d GROUP BY 1 ORDER BY 2 DESC, 1")  # noqa: S608 - quoted
+        return {str(value): int(count) for value, count in rows}
+
+    def _repeats(self, c: str) -> bool:
+        """Whether the values of a large SQLite table are worth sorting first; others need no sorting for that."""
+        if not self.sql.free:
+            return True
+        if not self.sample.complete:
+            return False
+        ((rows, distinct),) = self.database.query(
+            f"SELECT count(*), count(DISTINCT v) FROM (SELECT {c} AS v FROM {self.sample.relation} LIMIT {ROWS})"  # noqa: S608 - quoted
+        )
+        return bool(rows == ROWS and distinct < ROWS // 4)
 
     def _spellings(self, c: str) -> tuple[str, ...]:
         words = [str(word) for word, _ in self._grouped(c, f"trim({c})", limit=_SPELLINGS) if word]

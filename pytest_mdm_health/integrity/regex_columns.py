@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pytest_mdm_health.integrity.column_sql import DIGITS_KEPT, SHAPED, Conditions, text_class
 from pytest_mdm_health.integrity.column_types import Kind
 
-_MONTH = ".*[JFMASOND][aepuco][nbrylgptvc].*[0-9].*"
+_MONTH = "[JFMASOND][aepuco][nbrylgptvc].*[0-9]"
 _DAY = (
     "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))|"
     "[0-9]{2}(0[48]|[2468][048]|[13579][26])-02-29"
@@ -54,7 +54,7 @@ class RegexSql:
             Conditions(
                 blank=f"{v} = ''",
                 word=f"lower({v})",
-                no_digit="NOT " + self._like(v, ".*[0-9].*"),
+                no_digit="NOT " + self._has(v, "[0-9]"),
                 digits=self._like(v, "[0-9]+"),
                 padded=f"{v} LIKE '0_%'",
                 long=f"length({v}) > {DIGITS_KEPT}",
@@ -64,11 +64,11 @@ class RegexSql:
                 join=f"substr({v}, 11, 1)",
                 bare_clock=f"length({v}) = 19",
                 fraction=self._like(f"substr({v}, 20)", r"\.[0-9]+"),
-                other="FALSE",
+                other=f"{self._has(v, '[^-+0-9.eE$€£¥% ,/:TZAPMGUC]')} AND NOT {self._has(v, _MONTH)}",
                 number=self._like(v, r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"),
                 date=self._like(v, r"[0-9]+[-/.][0-9]+[-/.][0-9]+([ T,].*)?")
                 + f" AND length({v}) >= 6 OR "
-                + self._like(v, _MONTH),
+                + self._has(v, _MONTH),
                 decorated=self._like(v, _DECORATED),
             ),
         )
@@ -88,6 +88,9 @@ class RegexSql:
         if self._duckdb:
             return f"regexp_full_match({text}, '{pattern}')"
         return f"{text} ~ '^({pattern})$'"
+
+    def _has(self, text: str, pattern: str) -> str:
+        return f"regexp_matches({text}, '{pattern}')" if self._duckdb else f"{text} ~ '{pattern}'"
 
     def _found(self, c: str, pattern: str) -> str:
         if self._duckdb:

@@ -114,6 +114,14 @@ def test_the_result_says_what_was_not_looked_at(home: Path, examine: Examine) ->
     assert "identifiers were not compared with the source: raw/big is nowhere to be found" in full.reason
 
 
+def test_what_cannot_be_read_in_the_time_given_is_sampled(home: Path, examine: Examine) -> None:
+    run_sql(data(home, "big"), *["INSERT INTO big SELECT * FROM big"] * 6)
+    result = examine(CHECK, home, "big", depth="full", timeout=2)
+    assert result.status is Status.PASS
+    assert "reading all of big takes too long (see --mdm-timeout)" in result.reason
+    assert "of about 1600000 rows were looked at;" in result.reason
+
+
 def add(name: str, type_: str, value: str) -> str:
     """A further column; in the value, `id` is the row's number."""
     return f"ALTER TABLE train ADD COLUMN {name} {type_}; UPDATE train SET {name} = {value};"

@@ -1,0 +1,41 @@
+"""Ending what a database is doing when the time is up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytest_mdm_health.backends import Database, QueryFailed, Unfinished
+
+_PAUSE_S = 0.05
+
+
+@contextmanager
+def time_limit(database: Database, seconds: float) -> Iterator[None]:
+    """A block of queries that is broken off after some seconds.
+
+    Raises:
+        Unfinished: it was.
+    """
+    expired, done = threading.Event(), threading.Event()
+    stop = database.connection.cancel if database.engine == "postgresql" else database.connection.interrupt
+
+    def watch() -> None:
+        pause = max(seconds, 0.0)
+        while not done.wait(pause):  # more than once, because between two queries nothing can be broken off
+            expired.set()
+            stop()
+            pause = _PAUSE_S
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    except (QueryFailed, Unfinished) as error:
+        if not expired.is_set():
+            raise
+        raise Unfinished(f"did not finish within {max(seconds, 0):.0f} s") from error
+    finally:
+        done.set()
+        watcher.join()
