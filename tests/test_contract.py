@@ -97,7 +97,7 @@ def test_facts_are_plain_frozen_data(each: CheckModule) -> None:
 @each_check
 def test_every_requirement_stands_before_the_check(each: CheckModule) -> None:
     order = [other.check.id for other in in_order(MODULES)]
-    assert all(order.index(required) < order.index(each.check.id) for required in each.check.requires)
+    assert all(order.index(required) < order.index(each.check.id) for required, _ in each.check.prerequisites)
 
 
 def test_headings_out_of_order_break_the_contract() -> None:

@@ -12,7 +12,7 @@ class FileState:
     """The database file.
 
     Attributes:
-        path: the file; empty for data that is in no file.
+        path: the file; for data on a server, its address.
         size: in bytes; None if there is no file.
         opened: how the database was opened; empty if it could not be.
         code: why it could not be opened, in one word; empty if it could.
@@ -111,6 +111,11 @@ class DataFacts(Facts):
     others: tuple[str, ...] = ()
     source: str = ""
     written_source: str = ""
+
+    @property
+    def in_file(self) -> bool:
+        """Whether the data is in a file, rather than on a server."""
+        return self.engine != "postgresql"
 
     @property
     def readable(self) -> bool:

@@ -18,12 +18,13 @@ _BROKEN = {
     "wrong-format": "wrong-format",
     "truncated": "truncated",
     "damaged": "damaged",
+    "no-database": "missing-file",
 }
 
 
 def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
     """The file as such."""
-    file, where = facts.file, Location(facts.file.path)
+    file, where = facts.file, _where(facts)
     if file.code in _BROKEN:
         message = f"{file.path} {file.reason}"
         remedy = repairs.rescued(facts) if file.code == "damaged" else repairs.restored(facts)
@@ -34,7 +35,7 @@ def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
     if file.problems or any(table.failed for table in facts.tables):
         problems = (*file.problems, *(f"table {each.name}: {each.failed}" for each in facts.tables if each.failed))
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        message = f"{facts.engine} finds the file damaged: {'; '.join(problems[:_SHOWN])}{more}"
+        message = f"{facts.engine} finds the data damaged: {'; '.join(problems[:_SHOWN])}{more}"
         evidence: dict[str, JSON] = {"problems": list(problems)}
         yield check.finding("damaged", FAIL, message, repairs.rescued(facts), evidence=evidence, location=where)
     if file.surplus:
@@ -65,7 +66,7 @@ def of_left_over(check: Check, facts: DataFacts) -> Iterator[Finding]:
 
 def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
     """Data that nobody registered."""
-    where = Location(facts.file.path)
+    where = _where(facts)
     if not facts.registered:
         message = f"{facts.file.path} is not registered, so there is nothing to hold its tables against"
         text = "Register the dataset, or remove the file if a registration that failed left it."
@@ -83,7 +84,7 @@ def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
 
 def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
     """Each registered table by itself."""
-    where = Location(facts.file.path)
+    where = _where(facts)
     for table in (each for each in facts.tables if each.kind != "other"):
         subject = f"table {table.name}"
         if not table.present and not _was_never_made(table, facts):
@@ -115,7 +116,7 @@ def of_features(check: Check, facts: DataFacts) -> Iterator[Finding]:
             message = f"the feature table {table.name} has {table.rows} rows, {table.base} has {expected}"
             evidence: dict[str, JSON] = {"rows": table.rows, "expected": expected}
             remedy = repairs.registered_again(facts, "One of the two lost rows or has some twice.")
-            where = Location(facts.file.path)
+            where = _where(facts)
             yield check.finding(
                 "feature-rows", FAIL, message, remedy, evidence=evidence, location=where, subject=f"table {table.name}"
             )
@@ -136,6 +137,10 @@ def of_recorded(check: Check, facts: DataFacts) -> Iterator[Finding]:
         yield _row_count(check, facts, table, rows, list(same))
 
 
+def _where(facts: DataFacts) -> Location | None:
+    return Location(facts.file.path) if facts.in_file else None
+
+
 def _what(recorded: Recorded) -> tuple[str, int]:
     return recorded.table, recorded.rows
 
@@ -154,7 +159,7 @@ def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list
         message,
         repairs.restored(facts, first),
         evidence={"rows": found, "recorded": rows},
-        location=Location(facts.file.path),
+        location=_where(facts),
         subject=f"table {table}" if table else "dataset",
     )
 
@@ -182,4 +187,6 @@ def _let_in(facts: DataFacts) -> Remedy:
         return Remedy("Run this with the release of the database engine that MDM uses, or a newer one.")
     if code == "no-room":
         return Remedy("Make room, or name a folder on another file system in TMPDIR.")
+    if not facts.in_file:
+        return Remedy("See what postgres-slowdown says of the server, and whether the registered role may connect.")
     return Remedy("Run this as the user that MDM runs as, or let that user read the file.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_mdm_health.backends import (
     Backend,
     CannotOpen,
+    ConnectionLost,
     Database,
     QueryFailed,
     Unfinished,
@@ -17,6 +18,7 @@ from pytest_mdm_health.backends import (
 )
 from pytest_mdm_health.checks._data_facts import DataFacts, FileState, LeftOver, Recorded, TableState
 from pytest_mdm_health.checks._data_recorded import COUNTED_ROLES, OWN_TABLES, Record, records
+from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
@@ -31,7 +33,7 @@ _SHARE_OF_TIME = 0.5
 
 def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
     """Look at one dataset's data, as closely as the depth says."""
-    path = _path(dataset)
+    path = _path(dataset, backend)
     source = source_of(dataset.registration) if dataset.registration is not None else None
     facts = DataFacts(
         examined=0,
@@ -73,10 +75,12 @@ class _Looking:
         try:
             there = {name.casefold(): name for name in self._database.tables()}
             found = tuple(records(self._dataset, self._database, self._gaps))
+            tables = tuple(self._table(each, there, found) for each in self._expected(there))
+            file = self._verified(file)
+        except ConnectionLost as error:
+            return replace(self._facts, examined=1, file=replace(file, opened="", code="dropped", reason=str(error)))
         except QueryFailed as error:
             return replace(self._facts, examined=1, file=replace(file, problems=(str(error),)))
-        tables = tuple(self._table(each, there, found) for each in self._expected(there))
-        file = self._verified(file)
         return replace(
             self._facts,
             examined=1 + len(tables),
@@ -119,8 +123,13 @@ class _Looking:
                 lost_columns=tuple(column for column in recorded if column.casefold() not in columns),
                 had_rows=any(each.had_rows for each in about),
             )
+        except ConnectionLost:
+            raise
         except QueryFailed as error:
-            return replace(table, failed=str(error))
+            if self._database.engine in FILE_ENGINES or error.damaged:
+                return replace(table, failed=str(error))
+            self._gaps.append(f"the table {name} could not be read: {error}")  # the server may not let this role
+            return table
 
     def _rows(self, name: str) -> int | None:
         """How many rows; where they are not counted, still whether there are none."""
@@ -179,7 +188,9 @@ def _base_of(role: str, name: str, base: Mapping[str, str]) -> str:
     return by_role or (stem if stem in base.values() else "")
 
 
-def _path(dataset: Dataset) -> Path:
+def _path(dataset: Dataset, backend: Backend | None) -> Path:
+    if backend is not None and backend.connection is not None:
+        return backend.path
     registered = dataset.registration.database if dataset.registration is not None else None
     path = dataset.database or registered
     if path is None:

@@ -12,7 +12,8 @@ KEPT = ".damaged"
 
 def restored(facts: DataFacts, first: str = "") -> Remedy:
     """Put another copy of the data in the place of this one."""
-    text = f"{first} Put the file aside and restore it from a backup, or {_again(facts)}.".strip()
+    what = "Put the file aside and restore it" if facts.in_file else "Keep a dump of the database and restore it"
+    text = f"{first} {what} from a backup, or {_again(facts)}.".strip()
     return Remedy(text, (*_kept(facts), *_registering(facts)))
 
 

@@ -69,6 +69,15 @@ class TwinState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnServer:
+    """Data on a server: its address, and if it could not be opened, why, in one word and for a person."""
+
+    address: str
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataState:
     """The data that is registered: on which backend, where, and what is really there."""
 
@@ -79,6 +88,7 @@ class DataState:
     place: Place | None
     files: tuple[str, ...]
     shared_with: tuple[str, ...]
+    server: OnServer | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pytest_mdm_health.checks._registration_facts import (
     DataState,
     MetadataFacts,
     MissingColumn,
+    OnServer,
     TwinState,
     Unread,
     YamlState,
@@ -30,7 +32,7 @@ COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
 BACKEND = "database.default_backend"
 _MAIN_ROLE = "train"
 _LOCATED = ("name", "version", "registered_at", "created_at", "last_updated_at", *COLUMN_FIELDS)
-_CONNECTION = ("backend", "type", "path")
+_CONNECTION = ("backend", "type", "path", "host", "port", "database", "connection_string")
 
 
 def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | None) -> MetadataFacts:
@@ -48,7 +50,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
         in_force=registration.in_force,
         yaml=_yaml_state(registration, dataset),
         twin=_twin_state(registration, home),
-        data=_data_state(registration, dataset, home, settings),
+        data=replace(_data_state(registration, dataset, home, settings), server=_on_server(backend)),
         content=_content(registration, backend, gaps),
         gaps=tuple(gaps),
     )
@@ -118,6 +120,16 @@ def _data_state(registration: Registration, dataset: Dataset, home: Home, settin
         files=tuple(map(str, dataset.files)),
         shared_with=dataset.shared_with,
     )
+
+
+def _on_server(backend: Backend | None) -> OnServer | None:
+    if backend is None or backend.connection is None:
+        return None
+    try:
+        with backend.open():
+            return OnServer(address=str(backend.path))
+    except CannotOpen as error:
+        return OnServer(address=str(backend.path), code=error.code, reason=error.reason)
 
 
 def _content(registration: Registration, backend: Backend | None, gaps: list[str]) -> Content:

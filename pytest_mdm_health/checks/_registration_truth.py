@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
-from pytest_mdm_health.checks._registration_facts import MetadataFacts, MissingColumn
+from pytest_mdm_health.checks._registration_facts import MetadataFacts, MissingColumn, OnServer
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.placement import Place
@@ -40,6 +40,8 @@ def of_place(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     data, place = facts.data, facts.data.place
     if place is not None and data.backend != "postgresql":
         yield from _placed(check, facts, place)
+    if data.server is not None:
+        yield from _on_server(check, facts, data.server)
     if data.shared_with and (place is None or _is_there(facts, place)):
         message = f"registered with the same data as {', '.join(data.shared_with)}"
         text = "Register each from its own source again, or move the registration that is not needed out of the folder."
@@ -101,6 +103,19 @@ def _placed(check: Check, facts: MetadataFacts, place: Place) -> Iterator[Findin
         message = f"the path {place.written!r} is relative: MDM looks for it from wherever it is started"
         remedy = Remedy("Register the absolute path.", _set_path(facts, place.written, place.path))
         yield check.finding("relative-path", WARN, message, remedy, location=location)
+
+
+def _on_server(check: Check, facts: MetadataFacts, server: OnServer) -> Iterator[Finding]:
+    place = facts.yaml.place("database.connection_string", "database.database", "database.host")
+    if server.code == "no-database":
+        message = f"the server has no such database: {server.address}"
+        text = f"Restore the database of {facts.name!r} from a backup, or register its sources again; if MDM removed "
+        text += "the dataset, move the registration out of the folder."
+        yield check.finding("missing-data", FAIL, message, Remedy(text), location=place)
+    elif server.code == "unreadable":
+        message = f"the data {server.reason}"
+        text = "Correct `host`, `port`, `database` or `connection_string` in the registration and in its JSON copy."
+        yield check.finding("bad-connection", FAIL, message, Remedy(text), location=place)
 
 
 def _is_there(facts: MetadataFacts, place: Place) -> bool:

@@ -29,7 +29,7 @@ Put the damaged file aside and restore it from a backup, or register the dataset
 
 Findings
 --------
-* `missing-file` (fail): the dataset is registered and its data is not there.
+* `missing-file` (fail): the dataset is registered and its data, a file or a database on a server, is not there.
 * `not-a-file` (fail): a folder, FIFO, socket or device stands where the data belongs.
 * `empty-file` (fail): the file has no content at all.
 * `wrong-format` (fail): the file does not begin like a database of its engine.
@@ -37,7 +37,7 @@ Findings
 * `damaged` (fail): the engine finds damage in the file, or cannot read a table.
 * `surplus` (warn): bytes after the end of the database do not belong to it.
 * `not-examined` (warn): the data could not be examined, because it is locked, of a newer format, not readable for
-  this user, or because there is no room for the copy that reading it without a trace needs.
+  this user, because there is no room for the copy that reading it without a trace needs, or because a server refuses.
 * `missing-table` (fail): a registered table is not in the database.
 * `empty-table` (fail/warn): a registered table has no rows; a failure if MDM recorded that it had some.
 * `lost-columns` (fail): a table does not have columns that MDM recorded.
@@ -68,8 +68,8 @@ CHECK = Check(
     issue="5.1",
     title="Damaged, incomplete or altered data",
     per=Kind.DATASET,
-    requires=("metadata-corruption",),
-    backends=("sqlite", "duckdb"),
+    requires=("postgres-slowdown.unreachable", "metadata-corruption"),
+    backends=("sqlite", "duckdb", "postgresql"),
     tags=("data", "storage"),
 )
 

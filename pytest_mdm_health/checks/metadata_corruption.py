@@ -49,7 +49,8 @@ Findings
 * `unknown-backend` (fail): MDM has no backend of that name.
 * `wrong-engine` (fail): the data is not of the engine that is registered.
 * `other-default` (fail): MDM's commands refuse datasets that are not on the default backend.
-* `missing-data` (fail): the registered file is not there, or is no file.
+* `missing-data` (fail): the registered file is not there, or is no file; the server has no such database.
+* `bad-connection` (fail): nobody can connect with what is registered of a server, whatever runs there.
 * `path-elsewhere` (fail/warn): the registration points out of this home, as it does in a copied one; a warning for
   data that was deliberately put somewhere else.
 * `relative-path` (warn): MDM finds the data only when it is started in one certain folder.
@@ -82,6 +83,7 @@ CHECK = Check(
     issue="7.2",
     title="Damaged or contradictory dataset registration",
     per=Kind.DATASET,
+    requires=("postgres-slowdown.unreachable",),
     tags=("registration", "metadata"),
 )
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from pytest_mdm_health.checks.data_corruption import judge, observe
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import backend_of
+from tests.postgres import PASSWORD, USER, MakePostgresHome, Server, register
 
 CHECK = "data-corruption"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -394,11 +396,85 @@ def test_rows_of_tables_that_mdm_does_not_add_up_are_not_missed(home: Path, look
     assert look(home).findings == ()
 
 
-def test_a_dataset_on_a_server_is_left_to_others(home: Path, look: Examine) -> None:
-    registration = home / "config/datasets/shop.yaml"
-    text = registration.read_text(encoding="utf-8").replace("backend: sqlite", "backend: postgresql")
-    registration.write_text(text, encoding="utf-8")
-    assert look(home).status is Status.SKIP
+ROWS = "CREATE TABLE train AS SELECT i AS id FROM generate_series(1, 1000) i"
+RECORDED = {"metadata": {"statistics": {"row_count": 1000, "memory_size_bytes": 8000}}}
+
+
+@pytest.fixture
+def server_home(postgres: Server, make_postgres_home: MakePostgresHome) -> Path:
+    """A home whose dataset is on a server and had 1000 rows when it was registered."""
+    home = make_postgres_home(postgres)
+    for file in (home / "config/datasets/shop.yaml", home / "datasets/shop/dataset_info.json"):
+        file.write_text(json.dumps({**yaml.safe_load(file.read_text()), **RECORDED}))
+    postgres.add_database("mdm_shop", ROWS, owner=USER)
+    return home
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard", "full"])
+def test_healthy_data_on_a_server_is_examined_and_not_accused(server_home: Path, examine: Examine, depth: str) -> None:
+    result = examine(CHECK, server_home, "shop", depth=depth)
+    assert (result.status, result.findings, result.reason) == (Status.PASS, (), "")
+    assert result.examined == 2
+    assert PASSWORD not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        ("DELETE FROM train WHERE id > 900", "data-corruption.row-count"),
+        ("DELETE FROM train", "data-corruption.empty-table"),
+        ("DROP TABLE train", "data-corruption.missing-table"),
+    ],
+)
+def test_damaged_data_on_a_server_is_found_and_repaired_data_is_not(
+    server_home: Path, examine: Examine, postgres: Server, damage: str, code: str
+) -> None:
+    postgres.run(damage, database="mdm_shop", user=USER)
+    result = examine(CHECK, server_home, "shop")
+    assert [(each.code, each.severity, each.location) for each in result.findings] == [(code, Severity.FAIL, None)]
+    postgres.run("DROP TABLE IF EXISTS train", ROWS, database="mdm_shop", user=USER)
+    assert examine(CHECK, server_home, "shop").status is Status.PASS
+
+
+def test_a_damaged_page_on_a_server_is_found_when_every_row_is_read(
+    own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", ROWS, owner=USER)
+    ((file,),) = own_postgres.run("CHECKPOINT", "SELECT pg_relation_filepath('train')", database="mdm_shop")
+    own_postgres.stop()
+    with (own_postgres.data / file).open("r+b") as page:
+        page.seek(5000)
+        page.write(b"damage")
+    own_postgres.start()
+    result = examine(CHECK, make_postgres_home(own_postgres), "shop", depth="full")
+    assert {each.code for each in result.findings} == {"data-corruption.damaged"}
+    assert "invalid page" in result.findings[0].message
+
+
+def test_a_table_that_the_role_may_not_read_is_a_gap(server_home: Path, examine: Examine, postgres: Server) -> None:
+    postgres.run("ALTER TABLE train OWNER TO postgres", database="mdm_shop")
+    result = examine(CHECK, server_home, "shop")
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert "permission denied for table train" in result.reason
+
+
+def test_a_role_that_a_server_refuses_leaves_its_data_unexamined(
+    server_home: Path, examine: Examine, postgres: Server
+) -> None:
+    register(server_home, postgres, "other", {"user": "former"})
+    result = examine(CHECK, server_home, "other")
+    assert {each.code for each in result.findings} == {"data-corruption.not-examined"}
+    assert "no pg_hba.conf entry" in result.findings[0].message
+
+
+def test_a_server_that_is_away_blocks_the_check(
+    own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    own_postgres.start()
+    own_postgres.stop()
+    result = examine(CHECK, make_postgres_home(own_postgres), "shop")
+    assert result.blocked_by == f"mdm-health::postgres-slowdown[{own_postgres.name}]"
 
 
 def test_verifying_that_takes_too_long_is_given_up_and_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

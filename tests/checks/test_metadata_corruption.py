@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import yaml
 
 from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, register
 
 CHECK = "metadata-corruption"
 Examine = Callable[..., Result]
@@ -374,14 +376,73 @@ def test_a_pointer_to_the_folder_of_the_dataset_is_sound(home: Path, examine: Ex
     assert finding.location.file == str(home / "datasets" / "shop" / "dataset.yaml")
 
 
-def test_a_password_is_in_no_part_of_the_result(home: Path, examine: Examine) -> None:
-    connection = {"backend": "postgresql", "host": "db", "user": "u", "password": "hunter2", "database": "mdm_shop"}
-    data = {"name": "shop", "database": connection, "tables": {"train": "train"}, "description": 7}
-    yaml_file(home).write_text(yaml.safe_dump(data))
-    twin_file(home).write_text(json.dumps({**data, "database": {**connection, "password": "hunter3"}}))
+def on_server(server: Server, **differs: object) -> dict[str, object]:
+    connection = {"backend": "postgresql", "host": HOST, "port": server.port, "user": USER, "password": PASSWORD}
+    return {"name": "shop", "database": {**connection, "database": "mdm_shop", **differs}, "tables": {"train": "train"}}
+
+
+def test_a_password_is_in_no_part_of_the_result(home: Path, examine: Examine, postgres: Server) -> None:
+    yaml_file(home).write_text(yaml.safe_dump({**on_server(postgres, password="hunter2"), "description": 7}))
+    twin_file(home).write_text(json.dumps(on_server(postgres)))
     result = examine(CHECK, home, "shop")
     assert {f"{CHECK}.field-type", f"{CHECK}.other-default"} <= codes(result)
     assert "hunter" not in repr(result)
+    assert PASSWORD not in repr(result)
+
+
+@pytest.mark.parametrize("string", [False, True])
+def test_data_on_a_server_is_healthy_damaged_and_repaired(
+    examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome, string: bool
+) -> None:
+    home = make_postgres_home(postgres)
+    if string:
+        address = f"postgresql://{USER}:{quote(PASSWORD, safe='')}@{HOST}:{postgres.port}/mdm_shop"
+        data = {
+            "name": "shop",
+            "database": {"backend": "postgresql", "connection_string": address},
+            "tables": {"t": "t"},
+        }
+        yaml_file(home).write_text(yaml.safe_dump(data))
+        twin_file(home).write_text(json.dumps(data))
+    finding = the("missing-data", examine(CHECK, home, "shop"))
+    assert f"{HOST}:{postgres.port}/mdm_shop" in finding.message
+    postgres.add_database("mdm_shop", "CREATE TABLE train (id integer)", owner=USER)
+    result = examine(CHECK, home, "shop")
+    assert (result.status, result.findings) == (Status.PASS, ())
+    assert PASSWORD not in repr(result)
+
+
+def test_the_columns_of_data_on_a_server_are_compared(
+    examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    home = make_postgres_home(postgres)
+    postgres.add_database("mdm_shop", "CREATE TABLE train (id integer, churn boolean)", owner=USER)
+    for file in (yaml_file(home), twin_file(home)):
+        file.write_text(json.dumps({**on_server(postgres), "target_column": "chrun"}))
+    assert "there is 'churn'" in the("missing-column", examine(CHECK, home, "shop")).message
+
+
+def test_a_connection_that_cannot_be_meant_is_found(
+    examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    home = make_postgres_home(postgres)
+    for file in (yaml_file(home), twin_file(home)):
+        file.write_text(json.dumps(on_server(postgres, port="many")))
+    finding = the("bad-connection", examine(CHECK, home, "shop"))
+    assert finding.code == "metadata-corruption.bad-connection"
+    assert "no number of a port" in finding.message
+
+
+def test_a_server_that_is_away_blocks_what_is_on_it_and_nothing_else(
+    home: Path, examine: Examine, own_postgres: Server
+) -> None:
+    own_postgres.start()
+    own_postgres.stop()
+    register(home, own_postgres, "remote")
+    for name, status in {"remote": Status.BLOCKED, "shop": Status.PASS}.items():
+        assert examine(CHECK, home, name).status is status
+    blocked = examine(CHECK, home, "remote")
+    assert blocked.blocked_by == f"mdm-health::postgres-slowdown[{HOST}:{own_postgres.port}]"
 
 
 def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(home: Path, examine: Examine) -> None:
