@@ -5,6 +5,7 @@ MDM records the path as it was typed, so a relative one is seen from a folder th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,15 @@ def _places(written: str, root: Path) -> Iterator[Path]:
     if path.is_absolute():
         yield path
         return
-    for base in (root, root.parent, Path.cwd(), *_users_home()):
+    for base in (root, root.parent, *_current(), *_users_home()):
         yield base / path
+
+
+def _current() -> Iterator[Path]:
+    """The folder that the user stands in, which is not the one that a check is run in."""
+    yield Path.cwd()
+    if os.environ.get("PWD"):
+        yield Path(os.environ["PWD"])
 
 
 def _users_home() -> Iterator[Path]:

@@ -41,12 +41,13 @@ def test_an_absolute_path_is_looked_for_nowhere_else(register: Register, tmp_pat
     assert (found.path, found.tried, found.files) == (None, (tmp_path / "gone.csv",), {})
 
 
-@pytest.mark.parametrize("base", ["ml/home", "ml", "cwd", "user"])
+@pytest.mark.parametrize("base", ["ml/home", "ml", "cwd", "shell", "user"])
 def test_a_relative_path_is_found_in_each_likely_place(
     register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base: str
 ) -> None:
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.setenv("PWD", str(tmp_path / "shell"))
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     file = put(tmp_path / base / "raw/shop.csv")
     found = source_of(register("raw/shop.csv"))
