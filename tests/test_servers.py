@@ -1,0 +1,117 @@
+"""Whole runs on homes whose data is on PostgreSQL servers, as users make them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
+
+Health = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def health(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """Run `pytest --mdm-health` on a home."""
+    for name in list(os.environ):
+        if name.startswith(("MDM_", "PYTEST_MDM_", "PG")):
+            monkeypatch.delenv(name)
+
+    def run(home: Path, *args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+
+    return run
+
+
+def results_in(path: Path) -> dict[str, dict[str, Any]]:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
+
+
+@pytest.fixture
+def shop(postgres: Server) -> Server:
+    """A server with a dataset."""
+    rows = "CREATE TABLE train AS SELECT i AS id, i % 2 AS target FROM generate_series(1, 100) i"
+    postgres.add_database("mdm_shop", rows, "ANALYZE train", owner=USER)
+    return postgres
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_home_on_a_server_is_healthy_and_its_password_is_nowhere(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, workers: tuple[str, ...]
+) -> None:
+    home = make_postgres_home(shop)
+    reports = [tmp_path / "report.json", tmp_path / "report.html", tmp_path / "junit.xml"]
+    options = [f"--mdm-json={reports[0]}", f"--mdm-html={reports[1]}", f"--junitxml={reports[2]}"]
+    result = health(home, *options, *workers)
+    results = results_in(reports[0])
+    assert {each["status"] for each in results.values()} <= {"pass", "skip"}
+    assert results[f"postgres-slowdown[{shop.name}]"]["target"]["kind"] == "server"
+    for name in ("pool-exhaustion[home]", "metadata-corruption[shop]", "data-corruption[shop]"):
+        assert results[name]["status"] == "pass"
+    shown = [result.stdout.str(), result.stderr.str(), *(report.read_text("utf-8") for report in reports)]
+    assert not any(PASSWORD in text or "s3cr" in text for text in shown)
+
+
+def test_a_server_that_is_away_is_one_failure_and_blocks_what_depends_on_it(
+    own_postgres: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path
+) -> None:
+    own_postgres.start()
+    own_postgres.stop()
+    home = make_postgres_home(own_postgres, **{f"d{number}": {} for number in range(5)})
+    result = health(home, f"--mdm-json={tmp_path / 'report.json'}")
+    assert result.ret == 1
+    results = results_in(tmp_path / "report.json")
+    server = f"postgres-slowdown[{own_postgres.name}]"
+    assert [name for name, each in results.items() if each["status"] == "fail"] == [server]
+    blocked = {name for name, each in results.items() if each["status"] == "blocked"}
+    assert blocked >= {f"{check}[d{n}]" for n in range(5) for check in ("metadata-corruption", "data-corruption")}
+    assert {results[name]["blocked_by"] for name in blocked} == {f"mdm-health::{server}"}
+
+
+def test_a_servers_checks_are_selected_by_their_node_ids(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health
+) -> None:
+    result = health(make_postgres_home(shop), f"mdm-health::postgres-slowdown[{shop.name}]")
+    result.assert_outcomes(passed=1)
+
+
+def test_a_wrong_password_is_told_without_a_traceback(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health
+) -> None:
+    wrong: dict[str, object] = {"password": "wrong-s3cret"}
+    login = {"host": "127.0.0.1", "port": shop.port, "user": USER, **wrong}
+    result = health(make_postgres_home(shop, {"postgresql": login}, shop=wrong))
+    result.stdout.fnmatch_lines(["*password authentication failed*"])
+    assert "wrong-s3cret" not in result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        f"""
+        def test_server(mdm_server):
+            assert mdm_server.name == "{shop.name}"
+            assert "s3cr" not in repr(mdm_server)
+
+        def test_rows(mdm_connection, mdm_server, mdm_dataset):
+            assert (mdm_dataset.name, mdm_server.prefix) == ("shop", "mdm_")
+            assert mdm_connection.count("train") == 100
+
+        def test_frame(mdm_frame):
+            assert mdm_frame("train")["target"].sum() == 50
+
+        def test_home(mdm_home):
+            assert mdm_home.root.name == "home"
+        """
+    )
+    result = health(make_postgres_home(shop), "--mdm-select=postgres-slowdown", pytester.path)
+    result.assert_outcomes(passed=5)
+    result.stdout.no_fnmatch_line("*s3cr*")
