@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from pytest_mdm_health.backends.base import (
     surplus_sentence,
 )
 from pytest_mdm_health.backends.first_look import begins_like, first_bytes
+from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
 from pytest_mdm_health.mdm.processes import Holder, describe
 
@@ -112,7 +112,7 @@ class DuckDBDatabase(HandedBack):
     def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
         """As `Database.integrity`: if complete, every block of every column is read, which verifies its checksum."""
         problems: list[str] = []
-        with _interrupting(self.connection, within_s if complete else None):
+        with interrupting(self.connection.interrupt, within_s if complete else None):
             try:
                 for table, names in self._stored_columns().items():
                     problems += self._read_through(table, names) if complete else ()
@@ -315,16 +315,3 @@ def _holders(message: str) -> Iterator[Holder]:
     """Whom DuckDB names; if nobody, it is this process itself that has the file open for writing."""
     found = re.search(r"\(PID (\d+)\)", message)
     yield describe(int(found[1]) if found else os.getpid(), "whole-file", "writes")
-
-
-@contextmanager
-def _interrupting(connection: duckdb.DuckDBPyConnection, within_s: float | None) -> Iterator[None]:
-    if within_s is None:
-        yield
-        return
-    timer = threading.Timer(within_s, connection.interrupt)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

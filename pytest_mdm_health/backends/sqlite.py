@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +19,7 @@ from pytest_mdm_health.backends.base import (
     quote,
     surplus_sentence,
 )
+from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sqlite_open import ATTEMPTS, FAILURES, is_damage, open_sqlite
 
 PROBLEMS = 20
@@ -130,10 +129,12 @@ def _query_failed(error: BaseException) -> QueryFailed:
 def _run(
     connection: sqlite3.Connection, sql: str, parameters: Sequence[object], within_s: float | None = None
 ) -> list[Row]:
-    with _interrupting(connection, within_s):
+    with interrupting(connection.interrupt, within_s):
         try:
             return connection.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:
+            if "interrupted" in str(error):
+                raise Unfinished(f"did not finish within {within_s:g} s") from error
             if "decode" not in str(error):
                 raise
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
@@ -141,20 +142,3 @@ def _run(
             return connection.execute(sql, parameters).fetchall()
         finally:
             connection.text_factory = str
-
-
-@contextlib.contextmanager
-def _interrupting(connection: sqlite3.Connection, within_s: float | None) -> Iterator[None]:
-    if within_s is None:
-        yield
-        return
-    timer = threading.Timer(within_s, connection.interrupt)
-    timer.start()
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "interrupted" in str(error):
-            raise Unfinished(f"did not finish within {within_s:g} s") from error
-        raise
-    finally:
-        timer.cancel()
