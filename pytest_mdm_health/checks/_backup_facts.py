@@ -148,6 +148,7 @@ class Place:
         kind: what stands there, as in `FileKind`.
         standing: the folder itself, or the nearest above that is there.
         refused: what the home's owner may not do there; empty if all is well.
+        read_only: whether the file system is mounted so, here.
         needed: bytes of a new backup that is not compressed.
         beside: of these, bytes of write-ahead logs and journals.
         expected: bytes of a new backup if it packs like the newest one; None if there is none to go by.
@@ -159,6 +160,7 @@ class Place:
     kind: str
     standing: str
     refused: str
+    read_only: bool
     needed: int
     beside: int
     expected: int | None
@@ -180,7 +182,7 @@ class Access:
         open_to_group: a group may write that is not the owner's alone.
         odd_folders: neither 755 nor 700.
         passwords: files with a password in them that others may read.
-        shielded: whether folders above keep those others out of all of them.
+        shielded: whether folders above keep others out of all of those that are open to all or hold a password.
     """
 
     owner: str
@@ -223,13 +225,17 @@ class BackupFacts(Facts):
         home: the home's folder.
         datasets: how many are registered.
         on_servers: those whose data no copy of the home can hold, and of which there is no dump.
+        outside: registered databases that lie outside the home, and what belongs to them.
         place: where backups go.
+        looked: the folders where backups were looked for.
         backups: the newest of those that are there.
         count: how many there are.
         old: those of the script that are older than the guide's age.
         assessed: those of a whole home that were looked into, newest first, up to the first that restores.
         parts: files that hold one dataset each, or the settings.
         lacking: datasets that are in none of those files, where there is no backup of the whole home.
+        lacking_files: settings and custom features that are in none, likewise.
+        outdated: datasets that were changed since the file was made, likewise.
         unsound: files of those that would be of no use.
         access: owners and modes; None where the system has no such thing.
         script: None if there is none.
@@ -239,13 +245,17 @@ class BackupFacts(Facts):
     home: str
     datasets: int
     on_servers: tuple[OnServer, ...]
+    outside: tuple[str, ...]
     place: Place
+    looked: tuple[str, ...]
     backups: tuple[Found, ...]
     count: int
     old: int
     assessed: tuple[Assessed, ...]
     parts: int
     lacking: tuple[Lacking, ...]
+    lacking_files: tuple[str, ...]
+    outdated: tuple[str, ...]
     unsound: tuple[Unsound, ...]
     access: Access | None
     script: Script | None

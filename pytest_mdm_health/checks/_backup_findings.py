@@ -14,22 +14,20 @@ from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Seve
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 _FUTURE_S = 600
 _NAMED = 5
+_PACKS_AT_BEST = 10  # nothing is known to go by, and no real home packs better
 _PRE = "pre"
 
 
 def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
     """Whether there is any backup, and whether it is of now."""
     if not facts.assessed and not facts.parts:
-        looked = "does not exist" if facts.place.kind == FileKind.MISSING.value else "holds none of this home"
-        message = f"there is no backup: {facts.place.folder} {looked}"
+        message = f"there is no backup of this home in {' or '.join(facts.looked)}"
         severity = FAIL if facts.phase == _PRE else NOTE
         yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
     elif not facts.assessed and len(facts.lacking) == facts.datasets > 0:
         message = f"there is no backup of any dataset; {facts.place.folder} holds only settings"
         severity = FAIL if facts.phase == _PRE else NOTE
         yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
-    elif facts.lacking:
-        yield from _lacking(check, facts, facts.place.folder, facts.lacking)
     for backup in facts.backups:
         if backup.age_s < -_FUTURE_S:
             message = f"{backup.path} was made {duration(-backup.age_s)} from now: its time or this clock is wrong, "
@@ -75,16 +73,19 @@ def of_content(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Find
 
 def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
     """Whether the newest backup that would restore, else the newest, holds everything, and as it is now."""
-    if not facts.assessed:
-        return
-    one = next((each for each in facts.assessed if each.restores), facts.assessed[0])
-    path, remedy = one.backup.path, repairs.new_backup(facts)
-    yield from _lacking(check, facts, path, one.lacking)
+    one: Assessed | BackupFacts = facts
+    if facts.assessed:
+        one = next((each for each in facts.assessed if each.restores), facts.assessed[0])
+    path = one.backup.path if isinstance(one, Assessed) else facts.place.folder
+    remedy = repairs.new_backup(facts)
+    if isinstance(one, Assessed) or len(one.lacking) < facts.datasets:
+        yield from _lacking(check, facts, path, one.lacking)
     if one.lacking_files:
         message = f"{path} does not hold {_listed(one.lacking_files)}"
         yield check.finding("missing-settings", WARN, message, remedy, location=Location(path), subject=path)
     if one.outdated:
-        message = f"{_listed(one.outdated)} changed since {path} was made, {_ago(one.backup)}"
+        since = f"{path} was made, {_ago(one.backup)}" if isinstance(one, Assessed) else f"being saved in {path}"
+        message = f"{_listed(one.outdated)} changed since {since}"
         severity = WARN if facts.phase == _PRE else NOTE
         yield check.finding("outdated", severity, message, remedy, subject=path)
 
@@ -117,9 +118,13 @@ def of_place(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         yield check.finding(
             "folder-access", severity, f"{place.standing} {place.refused}", repairs.folder_opened(facts)
         )
-    needed = place.needed if place.expected is None else min(place.needed, place.expected)
-    if place.full or place.free < needed:
-        packed = "" if place.expected is None else f" ({size(needed)} if it packs like the last one)"
+    elif place.read_only:
+        message = f"{place.standing} is on a file system that is mounted read-only here"
+        yield check.finding("folder-access", NOTE, message, repairs.folder_opened(facts))
+    likely = place.needed // _PACKS_AT_BEST if place.expected is None else place.expected
+    if place.full or place.free < (place.expected or place.needed):
+        severity = severity if place.full or place.free < likely else WARN
+        packed = "" if place.expected is None else f" ({size(place.expected)} if it packs like the last one)"
         room = "no room for another file" if place.full else f"{size(place.free)} free"
         message = f"a backup takes {size(place.needed)}{packed}; where it goes, at {place.standing}, there is {room}"
         evidence = {"needed": place.needed, "logs": place.beside, "expected": place.expected, "free": place.free}

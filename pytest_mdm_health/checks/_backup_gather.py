@@ -9,10 +9,12 @@ from pytest_mdm_health.checks._backup_facts import OLD_DAYS, SOME, Assessed, Bac
 from pytest_mdm_health.checks._backup_look import Looking
 from pytest_mdm_health.checks._backup_place import outside, place_of
 from pytest_mdm_health.checks._backup_script import NAME, dry_run, find_script
-from pytest_mdm_health.checks._backup_walk import Walk, access_of, walk
+from pytest_mdm_health.checks._backup_walk import access_of, walk
 from pytest_mdm_health.mdm.accounts import POSIX, owner_of
+from pytest_mdm_health.mdm.archive_members import shown
 from pytest_mdm_health.mdm.backup_contents import wanted_of
-from pytest_mdm_health.mdm.backups import ELSEWHERE, Backup, Backups, backup_folder, find_backups
+from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
+from pytest_mdm_health.mdm.home import SETTINGS_FILE
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.passwords import files_with_passwords
 from pytest_mdm_health.model import Depth
@@ -21,6 +23,7 @@ from pytest_mdm_health.options import Options
 _LOOKED_INTO = 3
 """How many backups are looked into, from the newest on, until one would restore."""
 
+_LONGEST = 4096
 _WALK_SHARE, _READ_SHARE, _OPEN_SHARE, _ALL_SHARE = 0.15, 0.5, 0.7, 0.9
 
 
@@ -35,7 +38,6 @@ class _Gathering:
     def __init__(self, inventory: Inventory, options: Options) -> None:
         self._inventory, self._home, self._options = inventory, inventory.home, options
         self._now, self._started = time.time(), time.monotonic()
-        self._folder = backup_folder(self._home, options.backup)
         self._owner = owner_of(self._home.root)
         self._looking = Looking(
             wanted=wanted_of(inventory),
@@ -46,11 +48,15 @@ class _Gathering:
 
     def gather(self) -> BackupFacts:
         """Everything."""
-        gone_through = self._walk()
-        there = find_backups(self._folder, self._home.root)
         wanted = self._looking.wanted.datasets
+        there = look_for_backups(self._home, self._options.backup, frozenset(each.name for each in wanted))
+        gone_through = walk(self._home, there.folder, self._owner, self._until(_WALK_SHARE))
+        elsewhere = dict(outside(self._inventory))
+        for path, size in elsewhere.items():
+            gone_through.add_size(path, size)
         parts = single.parts_in(there, wanted)
-        assessed = self._assessed(there, frozenset(parts))
+        saved = frozenset((*parts, *(SETTINGS_FILE for each in there.found if each.kind == "settings")))
+        assessed = self._assessed(there, saved)
         unsound = tuple(single.unsound_in(parts, wanted, self._looking))
         found = [self._found(each) for each in there.found]
         script = self._script()
@@ -62,14 +68,18 @@ class _Gathering:
             phase=self._options.phase,
             home=str(self._home.root),
             datasets=len(wanted),
-            on_servers=tuple(single.on_servers(self._inventory, self._folder)),
-            place=place_of(self._folder, self._owner, gone_through, assessed),
+            on_servers=tuple(single.on_servers(self._inventory, there.folder)),
+            outside=tuple(map(str, elsewhere)),
+            place=place_of(there.folder, self._owner, gone_through, assessed),
+            looked=tuple(map(str, there.looked)),
             backups=tuple(found[:SOME]),
             count=len(found),
             old=sum(each.by_script and each.days > OLD_DAYS for each in found),
             assessed=assessed,
-            parts=len(parts) + any(each.kind == "settings" for each in there.found),
+            parts=len(saved),
             lacking=() if assessed else tuple(single.lacking_in(parts, wanted)),
+            lacking_files=() if assessed or not saved else self._lacking_files(saved),
+            outdated=() if assessed else tuple(single.outdated_in(parts, wanted)),
             unsound=unsound,
             access=access_of(gone_through, self._home.root, self._owner, passwords) if POSIX else None,
             script=script,
@@ -78,15 +88,18 @@ class _Gathering:
     def _until(self, share: float) -> float:
         return self._started + share * self._options.timeout
 
-    def _walk(self) -> Walk:
-        gone_through = walk(self._home, self._folder, self._owner, self._until(_WALK_SHARE))
-        for path, size in outside(self._inventory):
-            gone_through.add_size(path, size)
-        return gone_through
+    def _lacking_files(self, saved: frozenset[str]) -> tuple[str, ...]:
+        return tuple(each for each in self._looking.wanted.files if each not in saved)
 
     def _found(self, backup: Backup) -> Found:
         age = self._now - backup.made
-        return Found(path=str(backup.path), kind=backup.kind, age_s=age, size=backup.size, by_script=backup.by_script)
+        return Found(
+            path=shown(str(backup.path), _LONGEST),
+            kind=backup.kind,
+            age_s=age,
+            size=backup.size,
+            by_script=backup.by_script,
+        )
 
     def _assessed(self, there: Backups, saved: frozenset[str]) -> tuple[Assessed, ...]:
         """From the newest on until one would restore; an archive without a home in it need not be one of MDM's."""
@@ -94,7 +107,7 @@ class _Gathering:
         for backup in (each for each in there.found if each.whole):
             gaps = len(self._looking.gaps)
             result = self._looking.assess(backup, self._found(backup), saved)
-            if result.root is None and not backup.by_script and (result.complete or there.folder == ELSEWHERE):
+            if result.root is None and not backup.by_script and (result.complete or not there.certain):
                 del self._looking.gaps[gaps:]
                 continue
             assessed.append(result)

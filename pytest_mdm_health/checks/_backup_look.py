@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished, real_engine, sidecars
 from pytest_mdm_health.checks._backup_facts import Assessed, Found, Lacking, Unsound
-from pytest_mdm_health.mdm.archive_members import Member
+from pytest_mdm_health.mdm.archive_members import Member, shown
 from pytest_mdm_health.mdm.archives import Reading, form_by_name, read_archive
 from pytest_mdm_health.mdm.backup_contents import Held, Wanted, WantedDataset, held_in
 from pytest_mdm_health.mdm.backup_folders import read_folder
@@ -41,13 +41,13 @@ class Looking:
     gaps: list[str] = field(default_factory=list)
 
     def assess(self, backup: Backup, found: Found, saved: frozenset[str]) -> Assessed:
-        """Look into a backup; datasets that are `saved` one by one need not have their data in it."""
+        """Look into a backup; what is `saved` by itself, datasets and settings, need not be in it."""
         with Restored(self._restores) as restored:
             if backup.kind == "folder":
                 reading = read_folder(backup.path, self.read_until)
             else:
                 reading = read_archive(backup.path, self.read_until, restored)
-            self.gaps += (f"{backup.path} {gap}" for gap in reading.gaps)
+            self.gaps += (f"{found.path} {gap}" for gap in reading.gaps)
             held = held_in(reading.members, self.wanted)
             before = len(self.gaps)
             opened, unsound = self._data(backup, held, restored) if held.root is not None else (0, ())
@@ -63,27 +63,27 @@ class Looking:
             verified=reading.complete and self.depth is not Depth.QUICK and len(self.gaps) == before,
             problems=reading.problems,
             lacking=tuple(self._lacking(backup, reading, held, saved)),
-            lacking_files=tuple(each for each in self.wanted.files if each not in held.files)
+            lacking_files=tuple(each for each in self.wanted.files if each not in held.files | saved)
             if reading.listed and held.root is not None
             else (),
             unsound=unsound,
             outdated=tuple(_outdated(self.wanted, held, backup.made)),
         )
 
-    def problems_of(self, path: Path, shown: str, dataset: WantedDataset) -> tuple[str, ...] | None:
+    def problems_of(self, path: Path, where: str, dataset: WantedDataset) -> tuple[str, ...] | None:
         """What is wrong with a database file of a backup; None if that could not be found out."""
         remaining = self.open_until - time.monotonic()
         if remaining <= 0:
-            self.gaps.append(f"{shown} was not opened: the time was up")
+            self.gaps.append(f"{where} was not opened: the time was up")
             return None
         try:
             return self._verified(path, dataset, remaining)
         except CannotOpen as error:
             if error.code not in _NOT_ITS_FAULT:
                 return (error.reason,)
-            self.gaps.append(f"{shown} {error.reason}")
+            self.gaps.append(f"{where} {error.reason}")
         except Unfinished as error:
-            self.gaps.append(f"verifying {shown} {error}")
+            self.gaps.append(f"verifying {where} {error}")
         return None
 
     def _verified(self, path: Path, dataset: WantedDataset, within_s: float) -> tuple[str, ...]:
@@ -110,15 +110,15 @@ class Looking:
                 problems = ("is empty: it has 0 bytes",)
             elif self.depth is not Depth.QUICK:
                 file = backup.path / member.name if backup.kind == "folder" else restored.files.get(member.name)
-                shown = f"{member.name} in {backup.path}"
+                where = f"{shown(member.name)} in {shown(str(backup.path))}"
                 if file is None:
                     why = restored.refused.get(member.name, "it is a hard link")
-                    self.gaps.append(f"{shown} was not opened: {why}")
+                    self.gaps.append(f"{where} was not opened: {why}")
                     continue
-                problems = self.problems_of(file, shown, dataset)
+                problems = self.problems_of(file, where, dataset)
                 opened += problems is not None
             if problems:
-                unsound.append(Unsound(dataset=dataset.name, file=member.name, problems=problems))
+                unsound.append(Unsound(dataset=dataset.name, file=shown(member.name), problems=problems))
         return opened, tuple(unsound)
 
     def _lacking(self, backup: Backup, reading: Reading, held: Held, saved: frozenset[str]) -> Iterator[Lacking]:
@@ -145,13 +145,14 @@ def _outdated(wanted: Wanted, held: Held, made: float) -> Iterator[str]:
         member = held.data.get(dataset.name)
         if member is not None and dataset.live is not None:
             then = made if member.modified is None else member.modified
-            if _modified(dataset.live) > then + _SLACK_S:
+            if changed_since(dataset.live, then):
                 yield dataset.name
 
 
-def _modified(database: Path) -> float:
+def changed_since(database: Path, then: float) -> bool:
+    """Whether a database, or the log beside it, was written to after a moment."""
     files = [database, *(each.path for each in sidecars(database) if each.kind != "shm")]
-    return max(map(_mtime, files))
+    return max(map(_mtime, files)) > then + _SLACK_S
 
 
 def _mtime(path: Path) -> float:

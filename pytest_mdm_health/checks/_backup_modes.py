@@ -8,6 +8,7 @@ from pytest_mdm_health.checks import _backup_repairs as repairs
 from pytest_mdm_health.checks._backup_facts import Access, BackupFacts, Paths
 from pytest_mdm_health.model import Check, Finding, Severity
 
+_SHIELD = "; only a folder above keeps others out"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
 
@@ -25,8 +26,8 @@ def of_modes(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         message = f"{_are(access.odd_folders)} of mode neither 755 nor 700: {_named(access.odd_folders)}"
         yield check.finding("folder-mode", NOTE, message, repairs.folders_usual(facts, access))
     if access.passwords.count:
-        shield = "; only the folders above keep others out" if access.shielded else ""
-        message = f"others may read files with a database password in them{shield}: {_named(access.passwords)}"
+        shield = _SHIELD if access.shielded else ""
+        message = f"others may read {_named(access.passwords)}, with a database password in it{shield}"
         severity = NOTE if access.shielded else WARN
         yield check.finding("password-readable", severity, message, repairs.closed_to_others(access))
 
@@ -42,11 +43,12 @@ def _barred(check: Check, facts: BackupFacts, access: Access) -> Iterator[Findin
 
 def _open(check: Check, facts: BackupFacts, access: Access) -> Iterator[Finding]:
     for paths, severity, who, how in (
-        (access.open_to_all, WARN, "everybody", "go-w"),
+        (access.open_to_all, NOTE if access.shielded else WARN, "everybody", "go-w"),
         (access.open_to_group, NOTE, "a group", "g-w"),
     ):
         if paths.count:
-            message = f"{who} may write to {_named(paths)}"
+            shield = _SHIELD if access.shielded else ""
+            message = f"{who} may write to {_named(paths)}{shield}"
             remedy = repairs.changed(facts, how, paths, "Let only the owner write there.")
             yield check.finding("writable-by-others", severity, message, remedy, subject=who)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pytest_mdm_health.checks._backup_facts import Lacking, OnServer, Unsound
-from pytest_mdm_health.checks._backup_look import Looking
+from pytest_mdm_health.checks._backup_look import Looking, changed_since
+from pytest_mdm_health.mdm.archive_members import shown
 from pytest_mdm_health.mdm.backup_contents import WantedDataset
 from pytest_mdm_health.mdm.backups import TABLE_SUFFIXES, Backup, Backups
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
@@ -45,7 +46,15 @@ def unsound_in(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking
             continue
         problems = tuple(_problems(backup, dataset, looking))
         if problems:
-            yield Unsound(dataset=dataset.name, file=str(backup.path), problems=problems)
+            yield Unsound(dataset=dataset.name, file=shown(str(backup.path)), problems=problems)
+
+
+def outdated_in(parts: Parts, wanted: tuple[WantedDataset, ...]) -> Iterator[str]:
+    """The datasets that were changed since."""
+    for dataset in wanted:
+        backup = parts.get(dataset.name)
+        if backup is not None and dataset.live is not None and changed_since(dataset.live, backup.made):
+            yield dataset.name
 
 
 def on_servers(inventory: Inventory, folder: Path) -> Iterator[OnServer]:

@@ -28,6 +28,7 @@ def place_of(folder: Path, owner: Account, gone_through: Walk, assessed: Sequenc
         kind=kind.value,
         standing=str(standing),
         refused=_refused(standing, owner) if POSIX and kind in {FileKind.FOLDER, FileKind.MISSING} else "",
+        read_only=POSIX and bool(os.statvfs(standing).f_flag & os.ST_RDONLY),
         needed=needed,
         beside=gone_through.beside,
         expected=round(needed * packed.backup.size / packed.unpacked) if packed else None,
@@ -41,9 +42,10 @@ def outside(inventory: Inventory) -> Iterator[tuple[Path, int]]:
     root = os.path.realpath(inventory.home.root)
     for dataset in inventory.datasets:
         database = dataset.database
-        if dataset.registration is None or database is None or Path(os.path.realpath(database)).is_relative_to(root):
+        if dataset.registration is None or database is None:
             continue
-        for path in (database, *(each.path for each in sidecars(database))):
+        real = Path(os.path.realpath(database))
+        for path in () if real.is_relative_to(root) else (real, *(each.path for each in sidecars(real))):
             with suppress(OSError):
                 yield path, path.stat().st_size
 
@@ -60,7 +62,7 @@ def _refused(folder: Path, owner: Account) -> str:
     for word, what in wrong.items():
         if not owner.may(info, what):
             return f"cannot be {word} by {owner.name}, who owns the home"
-    return "is on a file system that is mounted read-only" if os.statvfs(folder).f_flag & os.ST_RDONLY else ""
+    return ""
 
 
 def _free(folder: Path) -> tuple[int, bool]:

@@ -23,7 +23,8 @@ def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
     if facts.script is not None:
         script, folder = shlex.quote(facts.script.path), shlex.quote(facts.place.folder)
         return Remedy(text, (*made, f"{script} --output {folder}"))
-    return Remedy(text, (*made, f"{_tar(facts, '-czf')} {shlex.quote(facts.place.folder)}/{_STAMP} ."))
+    target = f"{shlex.quote(facts.place.folder)}/{_STAMP}"
+    return Remedy(text, (*made, f"{_tar(facts, '-czf')} {target} {_sources(facts)}"))
 
 
 def smaller_or_elsewhere(facts: BackupFacts) -> Remedy:
@@ -33,8 +34,9 @@ def smaller_or_elsewhere(facts: BackupFacts) -> Remedy:
     if facts.script is not None:
         script = shlex.quote(facts.script.path)
         return Remedy(text, (*deleting, f"{script} --compress --level 9", f"{script} --output {_ELSEWHERE}"))
-    harder = f"{_tar(facts, '-cf')} - . | gzip -9 > {folder}/{_STAMP}"
-    return Remedy(text, (*deleting, harder, f"{_tar(facts, '-czf')} {_ELSEWHERE}/{_STAMP} ."))
+    sources = _sources(facts)
+    harder = f"{_tar(facts, '-cf')} - {sources} | gzip -9 > {folder}/{_STAMP}"
+    return Remedy(text, (*deleting, harder, f"{_tar(facts, '-czf')} {_ELSEWHERE}/{_STAMP} {sources}"))
 
 
 def can_prune(facts: BackupFacts) -> bool:
@@ -55,7 +57,7 @@ def folder_opened(facts: BackupFacts) -> Remedy:
     if place.kind not in {FileKind.FOLDER.value, FileKind.MISSING.value}:
         text = "Move away what stands there and make a folder."
         return Remedy(text, (f"mv -n -- {folder} {shlex.quote(place.folder + '.before')}", f"mkdir -p -- {folder}"))
-    if "read-only" in place.refused or "above" in place.refused or facts.access is None:
+    if place.read_only or "above" in place.refused or facts.access is None:
         return Remedy("Let its owner in, or name another folder with --mdm-backup.")
     standing = shlex.quote(place.standing)
     commands = (f"chown {shlex.quote(facts.access.owner)} -- {standing}", f"chmod u+rwx -- {standing}")
@@ -120,6 +122,10 @@ def _tar(facts: BackupFacts, how: str) -> str:
     inside = os.path.relpath(facts.place.folder, facts.home)
     left_out = "" if inside.startswith("..") or inside == "." else f" --exclude={shlex.quote(f'./{inside}')}"
     return f"tar -C {shlex.quote(facts.home)}{left_out} --exclude=./cache {how}"
+
+
+def _sources(facts: BackupFacts) -> str:
+    return shlex.join((".", *facts.outside))
 
 
 def _few(command: str, paths: Paths) -> tuple[str, ...]:

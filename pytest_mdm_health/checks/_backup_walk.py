@@ -93,7 +93,7 @@ def access_of(result: Walk, root: Path, owner: Account, passwords: list[Path]) -
     return Access(
         owner=owner.name,
         private=not root.stat().st_mode & 0o077,
-        shielded=bool(exposed) and all(shielded(path, owner) for path in exposed),
+        shielded=all(shielded(path, owner) for path in (*exposed, *map(Path, result.groups["open_to_all"]))),
         **{name: result.paths(name) for name in names},
     )
 

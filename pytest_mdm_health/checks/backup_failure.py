@@ -47,12 +47,13 @@ Findings
 * `outdated` (warn/note): data changed since the newest backup; a warning before the migration.
 * `old-backups` (note): archives are older than 30 days.
 * `server-data` (note): data is on a server, and there is no dump of it.
-* `folder-access` (fail/warn): the owner of the home cannot list or write to the folder of backups.
+* `folder-access` (fail/warn/note): the owner of the home cannot list or write to the folder of backups; a note where
+  only the file system is mounted read-only.
 * `no-room` (fail/warn): there is no room for another backup.
 * `script-fails` (fail/warn): the dry run of `backup_mdm_state.sh` did not end well.
 * `foreign-owner` (warn): files in the home belong to somebody else than the home.
 * `unreadable` (fail/warn): the owner of the home may not use what is in it; a fail for data, registrations, settings.
-* `writable-by-others` (warn/note): everybody, or a group, may write.
+* `writable-by-others` (warn/note): everybody may write; a note for a group, and while a folder above is closed.
 * `folder-mode` (note): folders are neither 755 nor 700.
 * `password-readable` (warn/note): others may read a file with a password in it; a note while a folder above is closed.
 """

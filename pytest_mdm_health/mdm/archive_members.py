@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,6 +156,14 @@ class Ledger:
         if len(self.problems) < PROBLEMS:
             self.problems.append(Problem(code=code, message=message, member=shown(member)))
 
+    def conclusions(self) -> tuple[Problem, ...]:
+        """The problems, but for links that lead to what the archive holds itself, under its place on that machine."""
+        if not self._links_out:
+            return tuple(self.problems)
+        there = {each for name in self.members for each in (name, *_folders(name))}
+        kept = {shown(name) for name in self._links_out if self.members[name].target.strip("/") in there}
+        return tuple(each for each in self.problems if each.code != "link-out" or each.member not in kept)
+
     def _judge(self, member: Member) -> None:
         name = member.name
         if member.kind in {"FIFO", "device", "other"}:
@@ -178,10 +187,7 @@ class Ledger:
             self.note("damaged", f"is a hard link to {shown(member.target)}, which is not in it", member.name)
 
     def _link_above(self, name: str) -> str:
-        above = name.rpartition("/")[0]
-        while above and above not in self._links_out:
-            above = above.rpartition("/")[0]
-        return above
+        return next((above for above in _folders(name) if above in self._links_out), "")
 
     def _bomb(self, message: str) -> Stopped:
         return Stopped(message, Problem(code="bomb", message=message))
@@ -193,6 +199,11 @@ def inside(name: str) -> str | None:
     if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or _DRIVE.match(name):
         return None
     return "/".join(part for part in name.split("/") if part not in {"", "."})
+
+
+def _folders(name: str) -> Iterator[str]:
+    while name := name.rpartition("/")[0]:
+        yield name
 
 
 def leads_inside(name: str, target: str) -> bool:

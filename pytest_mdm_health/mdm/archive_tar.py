@@ -6,7 +6,7 @@ import math
 import tarfile
 from typing import IO, Any, BinaryIO, cast
 
-from pytest_mdm_health.mdm.archive_members import Ledger, Member, MemberKind
+from pytest_mdm_health.mdm.archive_members import Ledger, Member, MemberKind, shown
 from pytest_mdm_health.mdm.restoring import Take, handing_over
 
 CHUNK = 1024 * 1024
@@ -61,7 +61,7 @@ def _read_member(tar: tarfile.TarFile, info: tarfile.TarInfo, ledger: Ledger, ta
             ledger.spend(len(chunk))
             receive(chunk)
         if read < info.size:
-            raise Truncated(f"ends in the middle of {info.name}")
+            raise Truncated(f"ends in the middle of {shown(info.name)}")
 
 
 def _moment(mtime: float) -> float | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from pytest_mdm_health.mdm.archive_members import Ledger, Limits, Member, Problem, ProblemCode, Stopped
+from pytest_mdm_health.mdm.archive_members import Ledger, Limits, Member, Problem, ProblemCode, Stopped, shown
 from pytest_mdm_health.mdm.archive_tar import Truncated, read_tar
 from pytest_mdm_health.mdm.archive_zip import read_zip
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
@@ -80,6 +80,9 @@ class Reading:
     gaps: tuple[str, ...] = ()
 
 
+_BEING_WRITTEN = Reading(form=None, members={}, gaps=("is being written to",))
+
+
 def form_by_name(name: str) -> Form | None:
     """What an archive is called."""
     return next((form for ending, form in _ENDINGS.items() if name.lower().endswith(ending)), None)
@@ -96,7 +99,9 @@ def read_archive(path: Path, until: float, take: Take | None = None, limits: Lim
     """
     try:
         with open_regular(path) as file:
-            return _read(file, until, take, limits or Limits())
+            before = _state(file)
+            reading = _read(file, until, take, limits or Limits())
+            return reading if _state(file) == before else _BEING_WRITTEN
     except Unreadable as error:
         if error.kind is FileKind.FILE:
             return Reading(form=None, members={}, gaps=(error.reason,))
@@ -127,6 +132,11 @@ def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Re
     return _reading(form, ledger, gaps, listed=end in {None, "surplus"}, complete=end in {None, "surplus"} and not gaps)
 
 
+def _state(file: BinaryIO) -> tuple[int, int]:
+    info = os.fstat(file.fileno())
+    return (info.st_size, info.st_mtime_ns)
+
+
 def _reading(
     form: Form | None, ledger: Ledger, gaps: tuple[str, ...], *, listed: bool = False, complete: bool = False
 ) -> Reading:
@@ -134,7 +144,7 @@ def _reading(
         form=form,
         members=ledger.members,
         unpacked=ledger.unpacked,
-        problems=tuple(ledger.problems),
+        problems=ledger.conclusions(),
         listed=listed,
         complete=complete,
         gaps=gaps,
@@ -182,4 +192,4 @@ def _words_of(error: BaseException, code: ProblemCode) -> str:
     if code == "truncated":
         return "is cut off: its end is missing"
     detail = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
-    return f"is damaged: {detail}"
+    return f"is damaged: {shown(detail)}"

@@ -39,6 +39,7 @@ class WantedDataset:
         registration: its registration file.
         data: the database file; empty for a dataset on a server.
         live: where the data lies now; None if nothing is there.
+        outside: for data that lies outside the home, where it lies, from the top of the file system.
         registered: when, in seconds since 1970; None if that is not known.
         tables: those that are registered.
     """
@@ -48,6 +49,7 @@ class WantedDataset:
     registration: str
     data: str
     live: Path | None = None
+    outside: str = ""
     registered: float | None = None
     tables: tuple[str, ...] = ()
 
@@ -78,7 +80,7 @@ class Wanted:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(Path(each.data).name for each in self.datasets if each.data)
+        return frozenset(Path(path).name for each in self.datasets for path in (each.data, each.outside) if path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ def held_in(members: Mapping[str, Member], wanted: Wanted) -> Held:
         if member.kind == "file" and member.name.endswith(DATABASE_SUFFIXES):
             by_folder.setdefault(member.name.rpartition("/")[0], []).append(member)
     found = {each.name: _data(members, by_folder, root, each) for each in wanted.datasets if each.data}
-    registrations = (each.name for each in wanted.datasets if _is_file(members, _join(root, each.registration)))
+    registrations = (each.name for each in wanted.datasets if _has_content(members, _join(root, each.registration)))
     return Held(
         root=root,
         data={name: member for name, member in found.items() if member is not None},
@@ -139,6 +141,7 @@ def _wanted_dataset(dataset: Dataset, root: Path) -> WantedDataset:
         registration=_relative(registration.file, root, f"config/datasets/{registration.file.name}"),
         data=_relative(file, root, usual) if on_files and file else "",
         live=dataset.database,
+        outside=_outside(dataset.database, root) if on_files and dataset.database else "",
         registered=when.timestamp() if when else None,
         tables=tuple(registration.tables.values()),
     )
@@ -150,6 +153,12 @@ def _relative(path: Path, root: Path, otherwise: str) -> str:
         if one.is_relative_to(base):
             return one.relative_to(base).as_posix()
     return otherwise
+
+
+def _outside(database: Path, root: Path) -> str:
+    real = Path(os.path.realpath(database))
+    inside = real.is_relative_to(os.path.realpath(root))
+    return "" if inside else real.relative_to(real.anchor).as_posix()
 
 
 def _root(members: Mapping[str, Member], wanted: Wanted) -> str | None:
@@ -184,12 +193,18 @@ def _data(
     name = _join(root, dataset.data)
     if _is_file(members, name):
         return members[name]
+    if dataset.outside and _is_file(members, dataset.outside):
+        return members[dataset.outside]
     alone = by_folder.get(name.rpartition("/")[0], [])
     return alone[0] if len(alone) == 1 else None
 
 
 def _is_file(members: Mapping[str, Member], name: str) -> bool:
     return name in members and members[name].kind in {"file", "hard link"}
+
+
+def _has_content(members: Mapping[str, Member], name: str) -> bool:
+    return _is_file(members, name) and (members[name].size > 0 or members[name].kind == "hard link")
 
 
 def _join(root: str, path: str) -> str:

@@ -35,7 +35,7 @@ def read_folder(folder: Path, until: float) -> Reading:
         form=None,
         members=ledger.members,
         unpacked=ledger.unpacked,
-        problems=tuple(ledger.problems),
+        problems=ledger.conclusions(),
         listed=listed,
         complete=not gaps,
         gaps=tuple(gaps),

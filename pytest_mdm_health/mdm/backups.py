@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -66,20 +66,30 @@ class Backups:
     Attributes:
         folder: the folder.
         found: newest first.
+        looked: all folders that were looked at.
+        certain: whether what is in the folder is there as a backup of MDM; where it is not, it may be of anything.
         gaps: what could not be looked at, each with its reason, as a sentence without a full stop.
     """
 
     folder: Path
     found: tuple[Backup, ...] = ()
+    looked: tuple[Path, ...] = ()
+    certain: bool = True
     gaps: tuple[str, ...] = ()
 
 
-def backup_folder(home: Home, given: Path | None = None) -> Path:
-    """Where backups are: as given, else in the home, else at the guide's other place if that is there."""
-    if given is not None:
-        return given
-    missing = kind_of(home.backup) is FileKind.MISSING
-    return ELSEWHERE if missing and kind_of(ELSEWHERE) is FileKind.FOLDER else home.backup
+def look_for_backups(home: Home, given: Path | None, datasets: Collection[str]) -> Backups:
+    """The backups of a home with these datasets: in the folder that is given, else in the home's own.
+
+    Where the home has none, those at the guide's other place, if something there is called like one. Never raises.
+    """
+    if given is not None or kind_of(home.backup) is not FileKind.MISSING:
+        return find_backups(given or home.backup, home.root)
+    there = find_backups(ELSEWHERE, home.root)
+    looked = (home.backup, ELSEWHERE)
+    if any(each.kind != "archive" or each.by_script for each in there.found if _is_named(each, datasets)):
+        return replace(there, looked=looked, certain=False)
+    return Backups(folder=home.backup, looked=looked, gaps=there.gaps)
 
 
 def find_backups(folder: Path, home: Path) -> Backups:
@@ -91,7 +101,11 @@ def find_backups(folder: Path, home: Path) -> Backups:
     """
     gaps: list[str] = []
     found = sorted(_found(folder, home, gaps), key=lambda backup: (-backup.made, str(backup.path)))
-    return Backups(folder=folder, found=tuple(found), gaps=tuple(gaps))
+    return Backups(folder=folder, found=tuple(found), looked=(folder,), gaps=tuple(gaps))
+
+
+def _is_named(backup: Backup, datasets: Collection[str]) -> bool:
+    return backup.kind != "dataset" or backup.path.stem in datasets
 
 
 def _found(folder: Path, home: Path, gaps: list[str], depth: int = 0) -> Iterator[Backup]:

@@ -15,17 +15,17 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from pytest_mdm_health.checks import _backup_gather
 from pytest_mdm_health.checks._backup_facts import BackupFacts
 from pytest_mdm_health.checks._backup_gather import gather
 from pytest_mdm_health.checks.backup_failure import judge
+from pytest_mdm_health.mdm import backups
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.options import Options
@@ -307,7 +307,7 @@ CASES = (
     Case("backup-failure.script-fails", WARN, failing_script, mended_script),
     Case("backup-failure.script-fails", FAIL, failing_script, mended_script, phase="pre"),
     Case("backup-failure.folder-mode", NOTE, close_half),
-    Case("backup-failure.writable-by-others", WARN, open_wide),
+    Case("backup-failure.writable-by-others", NOTE, open_wide),
 )
 
 
@@ -425,6 +425,21 @@ def test_a_dataset_that_was_registered_after_the_backup_is_a_warning(home: Path,
 
     assert the(examine(CHECK, home), "missing-dataset", WARN).message.endswith("it was registered later")
     assert codes(examine(CHECK, home, phase="pre"))["backup-failure.missing-dataset"] is FAIL
+
+
+def test_data_on_another_disk_is_backed_up_by_the_command_that_is_offered(home: Path, examine: Examine) -> None:
+    settle(home)
+    for name in ("shop", "wine"):
+        (home / "datasets" / name / f"{name}.sqlite").rename(home.parent / f"{name}.sqlite")
+    (home / "datasets" / "shop" / "shop.sqlite").symlink_to(home.parent / "shop.sqlite")
+    yaml = home / "config" / "datasets" / "wine.yaml"
+    yaml.write_text(yaml.read_text().replace(f"{home}/datasets/wine/wine.sqlite", f"{home.parent}/wine.sqlite"))
+    run_commands(the(examine(CHECK, home), "no-backup"))
+
+    result = examine(CHECK, home, phase="pre")
+
+    assert result.findings == ()
+    assert facts_of(result)["assessed"][0]["opened"] == 4
 
 
 def test_data_that_is_behind_a_link_is_missing_in_the_backup(home: Path, examine: Examine) -> None:
@@ -545,6 +560,25 @@ def test_a_dataset_without_a_file_of_its_own_is_missing(home: Path, examine: Exa
     assert missing == ["breast_cancer", "wine"]
 
 
+def test_settings_and_changes_count_for_files_of_single_datasets_too(home: Path, examine: Examine) -> None:
+    settle(home)
+    save_parquet(home, *NAMES)
+    (home / "backup" / "mdm.yaml").unlink()
+    aged(home / "backup" / "shop.parquet", DAY)
+
+    result = examine(CHECK, home, phase="pre")
+
+    assert codes(result) == {"backup-failure.missing-settings": WARN, "backup-failure.outdated": WARN}
+
+
+def test_settings_that_are_saved_by_themselves_need_not_be_in_the_archive(home: Path, examine: Examine) -> None:
+    settle(home)
+    without("mdm.yaml")(home)
+    save_parquet(home)
+
+    assert examine(CHECK, home).findings == ()
+
+
 def test_saved_settings_alone_are_no_backup_of_the_data(home: Path, examine: Examine) -> None:
     save_parquet(home)
 
@@ -606,9 +640,9 @@ def test_in_the_guides_other_place_only_what_is_of_mdm_counts(
     archive_of(home)
     (home / "backup").rename(tmp_path / "backup")
     (tmp_path / "backup" / "broken.tar.gz").write_bytes(b"\x1f\x8b nothing")
-    monkeypatch.setattr(_backup_gather, "ELSEWHERE", tmp_path / "backup")
+    monkeypatch.setattr(backups, "ELSEWHERE", tmp_path / "backup")
 
-    facts = gather(take_inventory(home, {}), Options(home=home, backup=tmp_path / "backup", phase="pre"))
+    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
 
     assert [Path(each.backup.path).name for each in facts.assessed] == ["mdm_backup_1.tar.gz"]
     assert list(judge(facts, None)) == []
@@ -642,6 +676,44 @@ def test_data_outside_the_home_takes_room_too(home: Path, examine: Examine) -> N
     place = facts_of(examine(CHECK, home, depth="quick"))["place"]
 
     assert place["needed"] == needed + outside.stat().st_size + yaml.stat().st_size - before
+
+
+def test_room_that_suffices_if_the_backup_packs_well_is_no_failure(home: Path) -> None:
+    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
+
+    def judged(free: int, expected: int | None, *, full: bool = False) -> list[Severity]:
+        place = replace(facts.place, needed=1000, expected=expected, free=free, full=full)
+        found = judge(replace(facts, place=place), None)
+        return [each.severity for each in found if each.code == "backup-failure.no-room"]
+
+    assert [judged(free, None) for free in (99, 101, 999, 1001)] == [[FAIL], [WARN], [WARN], []]
+    assert [judged(free, 300) for free in (299, 301)] == [[FAIL], []]
+    assert judged(10_000, None, full=True) == [FAIL]
+
+
+def test_a_file_system_that_is_only_mounted_read_only_is_a_note(home: Path) -> None:
+    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
+
+    findings = judge(replace(facts, place=replace(facts.place, read_only=True)), None)
+
+    assert [each.severity for each in findings if each.code == "backup-failure.folder-access"] == [NOTE]
+    assert not facts.place.read_only
+
+
+def test_names_that_are_no_text_are_told_all_the_same(home: Path, examine: Examine) -> None:
+    settle(home)
+    made = archive_of(home)
+    odd = os.fsdecode(b"mdm_backup_\xff\n.tar.gz")
+    cut_off(made.rename(made.with_name(odd)))
+    (home / "logs" / odd).touch()
+    (home / "logs" / odd).chmod(0o666)
+
+    result = examine(CHECK, home)
+
+    assert result.status is Status.FAIL
+    assert "mdm_backup_\\udcff\\n.tar.gz" in the(result, "damaged-archive").message
+    run_commands(the(result, "writable-by-others"))
+    assert "backup-failure.writable-by-others" not in codes(examine(CHECK, home))
 
 
 @needs_root
@@ -768,6 +840,17 @@ def test_many_files_of_somebody_else_are_given_back_all_at_once(ordinary_home: P
 
     assert facts_of(result)["access"]["foreign"]["count"] > 40
     assert "backup-failure.foreign-owner" not in codes(examine(CHECK, ordinary_home))
+
+
+def test_what_everybody_may_change_is_a_warning_where_nothing_is_in_their_way(
+    ordinary_home: Path, examine: Examine
+) -> None:
+    (ordinary_home / "datasets" / "shop" / "shop.sqlite").chmod(0o666)
+
+    finding = the(examine(CHECK, ordinary_home), "writable-by-others", WARN)
+
+    run_commands(finding)
+    assert "backup-failure.writable-by-others" not in codes(examine(CHECK, ordinary_home))
 
 
 @needs_root

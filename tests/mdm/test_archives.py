@@ -184,6 +184,13 @@ def test_members_are_judged_by_what_unpacking_them_would_do(
     assert codes(read_archive(tar_of(tmp_path / "a.tar", *members), forever())) == code
 
 
+@pytest.mark.parametrize("target", ["/mnt/shop.sqlite", "/mnt", "/mnt/"])
+def test_a_link_to_what_the_archive_holds_from_elsewhere_leads_nowhere_else(tmp_path: Path, target: str) -> None:
+    members = [("shop.sqlite", tarfile.SYMTYPE, target), ("mnt/shop.sqlite", tarfile.REGTYPE, "")]
+
+    assert codes(read_archive(tar_of(tmp_path / "a.tar", *members), forever())) == []
+
+
 def test_a_link_in_a_zip_is_seen_as_one(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("out")
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -301,6 +308,21 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, content: bytes, c
     (tmp_path / "a.tar.gz").write_bytes(content)
 
     assert codes(read_archive(tmp_path / "a.tar.gz", forever())) == [code]
+
+
+def test_an_archive_that_is_just_being_written_is_no_damaged_one(make: Callable[[str], Path]) -> None:
+    path = make("tar")
+    content = path.read_bytes()
+    path.write_bytes(content[:100_000])
+
+    def go_on(member: Member) -> None:
+        with path.open("ab") as file:
+            file.write(member.name.encode())
+
+    reading = read_archive(path, forever(), go_on)
+
+    assert reading.problems == ()
+    assert reading.gaps == ("is being written to",)
 
 
 def test_a_fifo_is_no_hang(tmp_path: Path) -> None:

@@ -120,6 +120,17 @@ def test_data_outside_the_home_is_looked_for_in_the_datasets_folder(home: Path, 
     yaml = home / "config" / "datasets" / "shop.yaml"
     yaml.write_text(yaml.read_text().replace(f"{home}/datasets/shop/shop.sqlite", str(outside)))
 
-    (shop,) = (each for each in wanted_by(home).datasets if each.name == "shop")
+    wanted = wanted_by(home)
+    (shop,) = (each for each in wanted.datasets if each.name == "shop")
 
     assert (shop.data, shop.live) == ("datasets/shop/outside.sqlite", outside)
+    kept = Member(str(outside)[1:], "file", 1)
+    assert held_in({**members_of(home), kept.name: kept}, wanted).data["shop"] == kept
+    assert wanted.restores(kept)
+
+
+def test_an_empty_registration_is_none(home: Path) -> None:
+    members = members_of(home)
+    members["config/datasets/shop.yaml"] = Member("config/datasets/shop.yaml", "file", 0)
+
+    assert "shop" not in held_in(members, wanted_by(home)).registrations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.mdm import backups
-from pytest_mdm_health.mdm.backups import Backup, backup_folder, find_backups
+from pytest_mdm_health.mdm.backups import Backup, find_backups, look_for_backups
 from pytest_mdm_health.mdm.inventory import take_inventory
 
 NOW = time.time()
@@ -128,15 +128,24 @@ def test_a_path_that_no_file_system_has_is_a_gap(home: Path) -> None:
     assert "cannot be listed" in find_backups(home / ("x" * 300), home).gaps[0]
 
 
-def test_the_folder_is_as_given_else_in_the_home_else_the_guides(
+def test_backups_are_looked_for_where_it_is_said_else_in_the_home_else_at_the_guides_place(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     located = take_inventory(home, {}).home
     monkeypatch.setattr(backups, "ELSEWHERE", tmp_path / "backup")
 
-    assert backup_folder(located, tmp_path) == tmp_path
-    assert backup_folder(located) == home / "backup"
-    (tmp_path / "backup").mkdir()
-    assert backup_folder(located) == tmp_path / "backup"
+    def folder(given: Path | None = None) -> Path:
+        return look_for_backups(located, given, {"shop"}).folder
+
+    assert folder(tmp_path) == tmp_path
+    assert folder() == home / "backup"
+    put(tmp_path / "backup" / "www.tar.gz")
+    put(tmp_path / "backup" / "sales.csv")
+    assert folder() == home / "backup"
+    assert look_for_backups(located, None, {"shop"}).looked == (home / "backup", tmp_path / "backup")
+    put(tmp_path / "backup" / "shop.csv")
+    assert folder() == tmp_path / "backup"
+    assert not look_for_backups(located, None, {"shop"}).certain
     (home / "backup").mkdir()
-    assert backup_folder(located) == home / "backup"
+    assert folder() == home / "backup"
+    assert look_for_backups(located, None, {"shop"}).certain
