@@ -111,6 +111,9 @@ def test_a_hostile_repository_changes_nothing(pytester: pytest.Pytester, health:
 
         def pytest_generate_tests(metafunc):
             raise RuntimeError("parametrization reached the suite")
+
+        def pytest_runtest_setup(item):
+            raise RuntimeError("a hook for items reached the suite")
         """
     )
     result = health("--mdm-json", tmp_path / "out.json")
@@ -211,8 +214,17 @@ def pytest_runtest_call(item):
 def test_a_check_that_hangs_or_dies_is_one_error_and_the_rest_is_there(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, then: str, reason: str
 ) -> None:
-    pytester.makeconftest(STOPS_THE_CHILD.format(then=then))
-    result = health("--mdm-timeout", "1.5", "--mdm-json", tmp_path / "out.json", "--mdm-html", tmp_path / "out.html")
+    pytester.makepyfile(stops_the_child=STOPS_THE_CHILD.format(then=then))
+    result = health(
+        "-p",
+        "stops_the_child",
+        "--mdm-timeout",
+        "1.5",
+        "--mdm-json",
+        tmp_path / "out.json",
+        "--mdm-html",
+        tmp_path / "out.html",
+    )
     results = results_in(tmp_path / "out.json")
     broken = {name: each["reason"] for name, each in results.items() if each["status"] == "error"}
     assert list(broken) == ["sqlite-locking[shop]"]
@@ -226,10 +238,10 @@ def test_a_check_that_hangs_or_dies_is_one_error_and_the_rest_is_there(
 def test_a_worker_that_dies_is_an_error_of_the_check_it_ran(
     pytester: pytest.Pytester, health: Health, tmp_path: Path
 ) -> None:
-    pytester.makeconftest(
-        "import os\ndef pytest_runtest_call(item):\n    if item.name == 'sqlite-locking[shop]': os._exit(9)"
+    pytester.makepyfile(
+        dies="import os\ndef pytest_runtest_call(item):\n    if item.name == 'sqlite-locking[shop]': os._exit(9)"
     )
-    result = health("-n", "2", "--mdm-json", tmp_path / "out.json")
+    result = health("-p", "dies", "-n", "2", "--mdm-json", tmp_path / "out.json")
     results = results_in(tmp_path / "out.json")
     assert results["sqlite-locking[shop]"]["status"] == "error"
     assert "crashed" in results["sqlite-locking[shop]"]["reason"]
