@@ -206,6 +206,12 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
+    def listens(self) -> bool:
+        """Whether somebody takes connections on its port, whatever for."""
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port)):
+            return True
+        return False
+
     def _answers(self) -> bool:
         try:
             self.connect().close()
@@ -301,6 +307,38 @@ def own_postgres(make_postgres: MakeServer) -> Iterator[Server]:
     server = make_postgres()
     yield server
     server.stop(signal.SIGQUIT)
+
+
+@pytest.fixture
+def pgbouncer() -> Iterator[Callable[[Server], int]]:
+    """Start Debian's pgbouncer, with transaction pooling and one connection, before a server; gives its port."""
+    running: list[tuple[subprocess.Popen[bytes], Path]] = []
+
+    def start(server: Server) -> int:
+        program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+        assert program, "Debian's package pgbouncer is needed (tests/run.sh)"
+        folder, port = Path(tempfile.mkdtemp(prefix="mdm-pg-")), _free_port()
+        _give_away(folder)
+        (folder / "users").write_text(f'"{USER}" "{PASSWORD}"\n')
+        (folder / "ini").write_text(
+            f"[databases]\n* = host={HOST} port={server.port}\n[pgbouncer]\nlisten_addr = {HOST}\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {folder / 'users'}\n"
+            "pool_mode = transaction\ndefault_pool_size = 1\nserver_connect_timeout = 3\n"
+        )
+        log = (folder / "log").open("ab")
+        running.append((subprocess.Popen([program, folder / "ini"], stdout=log, stderr=log, **_as_whom()), folder))
+        log.close()
+        bouncer, deadline = Server(server.programs, folder, port), time.monotonic() + START_S
+        while not bouncer.listens():
+            assert time.monotonic() < deadline, bouncer.log
+            time.sleep(0.02)
+        return port
+
+    yield start
+    for process, folder in running:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class MakePostgresHome(Protocol):

@@ -2,7 +2,7 @@
 # Set up and run everything that has to hold: formatting, lint, types, import layers, tests. Options go to pytest.
 set -eu
 . "$(dirname "$0")/../scripts/environment.sh"
-debian_packages postgresql postgresql-contrib # the servers that the tests start
+debian_packages postgresql postgresql-contrib pgbouncer # the servers that the tests start
 in_environment "[test,lint]"
 
 cd "$root"

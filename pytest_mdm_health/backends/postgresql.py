@@ -2,6 +2,9 @@
 
 A server says why it lets nobody in as text only, in its own language; what does not match the English words is told
 as a refusal, with the server's own words.
+
+A pooler such as pgbouncer takes no settings for a session, and one set later would stay with a connection that it
+gives to others next. Behind it each statement is a transaction with settings of its own.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ _WHY: tuple[tuple[str, Why], ...] = (
     ("too many connections", "full"),
     ("too many clients", "full"),
     ("connection slots are reserved", "full"),
+    ("no more connections allowed", "full"),
     ("closed the connection unexpectedly", "dropped"),
     ("terminating connection", "dropped"),
     ("connection refused", "away"),
@@ -62,8 +66,11 @@ _WHY: tuple[tuple[str, Why], ...] = (
     ("could not translate host name", "away"),
     ("no such file or directory", "away"),
     ("is the server running", "away"),
+    ("cannot connect to server", "away"),
+    ("server login has been failing", "away"),
 )
-_NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
+_NO_DATABASE = re.compile(r'database "[^"]*" does not exist|no such database')
+_POOLER = "unsupported startup parameter"
 _WORDS = {
     "away": "does not answer",
     "starting": "is not accepting connections now",
@@ -101,6 +108,7 @@ class PostgresDatabase(HandedBack):
         started = time.perf_counter()
         self._connection = connect(wanted)
         self.connect_s = time.perf_counter() - started
+        self._pooled = not self._connection.info.get_parameters().get("options")
 
     @property
     def connection(self) -> psycopg.Connection[Row]:
@@ -152,11 +160,14 @@ class PostgresDatabase(HandedBack):
             ConnectionLost: the server broke the connection off.
             Unfinished: it took longer than `within_s`, where that was given.
         """
+        own = {} if within_s is None else {"statement_timeout": max(1, int(within_s * 1000))}
+        local = _OPTIONS | own if self._pooled else own
         try:
-            if within_s is None:
+            if not local:
                 return _rows(self._connection, sql, parameters)
             with self._connection.transaction():
-                self._connection.execute(f"SET LOCAL statement_timeout = {max(1, int(within_s * 1000))}".encode())
+                settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in local.items())
+                self._connection.execute(settings.encode())
                 return _rows(self._connection, sql, parameters)
         except psycopg.Error as error:
             raise self._failed(error, within_s) from None
@@ -196,12 +207,17 @@ def connect(wanted: Connection) -> psycopg.Connection[Row]:
         CannotOpen: there is none, and why.
     """
     try:
-        return _connected(wanted)
+        return _connected(wanted, " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()))
     except psycopg.Error as error:
-        raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+        if _POOLER not in str(error):
+            raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+    try:
+        return _connected(wanted, "")
+    except psycopg.Error as error:
+        raise _cannot_open(error, wanted) from None
 
 
-def _connected(wanted: Connection) -> psycopg.Connection[Row]:
+def _connected(wanted: Connection, options: str) -> psycopg.Connection[Row]:
     given = {"user": wanted.user, "password": wanted.password, **dict(wanted.ssl)}
     connection = psycopg.connect(
         "",
@@ -212,7 +228,7 @@ def _connected(wanted: Connection) -> psycopg.Connection[Row]:
         dbname=wanted.database,
         connect_timeout=CONNECT_TIMEOUT_S,
         application_name=APPLICATION,
-        options=" ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()),
+        options=options,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type] # all are texts
     )
     connection.read_only = True

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +213,32 @@ def test_a_server_that_is_stopped_in_the_middle_is_told_apart(own_postgres: Serv
     assert refusal(to(own_postgres, "postgres")).code == "away"
     own_postgres.start()
     assert backend.open().query("SELECT 1") == [(1,)]
+
+
+def test_behind_a_pooler_nothing_is_left_for_the_next_one(shop: Server, pgbouncer: Callable[[Server], int]) -> None:
+    through = replace(to(shop), port=pgbouncer(shop))
+    with server_backend(through).open() as database:
+        assert database.count("tr%in?") == 100
+        assert database.query("SHOW lock_timeout") == [("2s",)]
+        with pytest.raises(QueryFailed, match="read-only"):
+            database.query('DELETE FROM "tr%in?"')
+        with pytest.raises(Unfinished):
+            database.query("SELECT pg_sleep(30)", (), 0.1)  # type: ignore[call-arg] # what only servers take
+        with pytest.raises(QueryFailed, match="no such table"):
+            database.columns("nowhere")
+    with contextlib.closing(Server(shop.programs, shop.folder, through.port).connect("mdm_shop", USER)) as other:
+        other.execute('DELETE FROM "tr%in?" WHERE id = 1')
+        settings = "('lock_timeout', 'statement_timeout', 'default_transaction_read_only')"
+        rows = other.execute(f"SELECT setting FROM pg_settings WHERE name IN {settings}").fetchall()
+    assert {setting for (setting,) in rows} == {"0", "off"}
+    assert refusal(through.to("mdm_gone")).code == "no-database"
+
+
+def test_a_pooler_whose_server_is_away_is_away(own_postgres: Server, pgbouncer: Callable[[Server], int]) -> None:
+    own_postgres.start()
+    port = pgbouncer(own_postgres)
+    own_postgres.stop()
+    assert refusal(replace(to(own_postgres), port=port)).code == "away"
 
 
 def test_a_session_that_was_ended_is_replaced(shop: Server) -> None:
