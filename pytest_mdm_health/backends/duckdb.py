@@ -110,12 +110,15 @@ class DuckDBDatabase(HandedBack):
         return int(self.query(f"SELECT count(*) FROM {ALIAS}.main.{quote(table)}")[0][0])  # noqa: S608 - quoted
 
     def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
-        """As `Database.integrity`: if complete, every block of every column is read, which verifies its checksum."""
+        """As `Database.integrity`: if complete, every block of every column is read, which verifies its checksum.
+
+        Otherwise what attaching read has to do: the headers and the catalogue.
+        """
         problems: list[str] = []
         with interrupting(self.connection.interrupt, within_s if complete else None):
             try:
-                for table, names in self._stored_columns().items():
-                    problems += self._read_through(table, names) if complete else ()
+                for table, names in (self._stored_columns() if complete else {}).items():
+                    problems += self._read_through(table, names)
             except QueryFailed as error:
                 problems.append(str(error))
         return (*problems, surplus_sentence(self.surplus)) if self.surplus else tuple(problems)
