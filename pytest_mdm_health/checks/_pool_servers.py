@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, server_backend
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost
 from pytest_mdm_health.backends.statements import shown
 from pytest_mdm_health.checks import _postgres_sql as sql
 from pytest_mdm_health.checks._pool_facts import Idle, Pool, ServerUse
 from pytest_mdm_health.checks._pool_probe import fill_from
-from pytest_mdm_health.checks._postgres_entry import Look, NoWayIn
+from pytest_mdm_health.checks._postgres_entry import Look, NoWayIn, opened
 from pytest_mdm_health.checks._postgres_look import sessions
 from pytest_mdm_health.mdm.servers import Server
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.backends.postgresql import PostgresDatabase
 
 _SHOWN = 40
 
@@ -25,7 +29,7 @@ def use_of(server: Server, pool: Pool, gaps: list[str], *, probing: bool) -> Ser
     )
     try:
         entered, _ = look.enter()
-        with server_backend(entered).open() as database:
+        with opened(entered) as database:
             use = replace(_limits(use, database, look), login=entered.user or use.login)
             use = replace(use, sessions=sessions(database), idle=tuple(_idle(database, look)))
         probe = fill_from(entered, pool.most, use.usable - use.in_use) if probing else None
@@ -41,7 +45,7 @@ def use_of(server: Server, pool: Pool, gaps: list[str], *, probing: bool) -> Ser
     return replace(use, problem=code, reason=reason)
 
 
-def _limits(use: ServerUse, database: Database, look: Look) -> ServerUse:
+def _limits(use: ServerUse, database: PostgresDatabase, look: Look) -> ServerUse:
     """The tightest of the limits that apply: the one that leaves the fewest connections."""
     names = sorted({each.database for each in look.server.databases.values()})
     rows = look.ask(database, sql.LIMITS, f"the limits of the server {look.server.name}", (names,))
@@ -52,7 +56,7 @@ def _limits(use: ServerUse, database: Database, look: Look) -> ServerUse:
     return replace(use, usable=limit, limited_by=name, in_use=used)
 
 
-def _idle(database: Database, look: Look) -> Iterator[Idle]:
+def _idle(database: PostgresDatabase, look: Look) -> Iterator[Idle]:
     """The idle sessions of MDM: on its databases, or by a program that calls itself like it."""
     ours = ("mdm_", look.server.prefix or "mdm_")
     names = {each.database for each in look.server.databases.values()}

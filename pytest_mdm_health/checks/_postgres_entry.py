@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
-from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, QueryFailed, Row, server_backend
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, server_backend
 from pytest_mdm_health.checks._postgres_facts import RefusedLogin
 from pytest_mdm_health.mdm.servers import Connection, Server
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.backends.postgresql import PostgresDatabase
+
+ANSWER_S = 5.0
+"""Seconds that a question about the server may take; what is asked is cheap, so that a slow answer is a slow server."""
 
 FINAL = {"away", "starting", "full", "dropped"}
 """The answers after which another login is not worth trying."""
@@ -62,19 +69,30 @@ class Look:
         datasets = sorted(name for name, each in self.server.databases.items() if each.login == connection.login)
         return RefusedLogin(user=connection.user or "", datasets=tuple(datasets), reason=error.reason)
 
-    def ask(self, database: Database, statement: str, what: str, parameters: Sequence[object] = ()) -> list[Row]:
+    def ask(
+        self, database: PostgresDatabase, statement: str, what: str, parameters: Sequence[object] = ()
+    ) -> list[Row]:
         """The rows that a statement gives; if the server could not answer, none, and a gap.
 
         Raises:
             ConnectionLost: the server broke the connection off.
         """
         try:
-            return database.query(statement, parameters)
+            return database.query(statement, parameters, ANSWER_S)
         except ConnectionLost:
             raise
-        except QueryFailed as error:
+        except (QueryFailed, Unfinished) as error:
             self.gaps.append(f"{what} could not be looked at: {error}")
             return []
+
+
+def opened(connection: Connection) -> PostgresDatabase:
+    """The database, open.
+
+    Raises:
+        CannotOpen: it cannot be opened, and why.
+    """
+    return cast("PostgresDatabase", server_backend(connection).open())
 
 
 def attempt(connection: Connection) -> CannotOpen | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from time import monotonic
+from typing import TYPE_CHECKING
 
-from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Database, QueryFailed, Row, close_all, server_backend
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, close_all
 from pytest_mdm_health.backends.statements import shown, takes_long_by_nature
 from pytest_mdm_health.checks import _postgres_sql as sql
-from pytest_mdm_health.checks._postgres_entry import FINAL, Look, NoWayIn, attempt
+from pytest_mdm_health.checks._postgres_entry import ANSWER_S, FINAL, Look, NoWayIn, attempt, opened
 from pytest_mdm_health.checks._postgres_facts import (
     Blocked,
     DatabaseState,
@@ -21,6 +23,9 @@ from pytest_mdm_health.checks._postgres_facts import (
 )
 from pytest_mdm_health.checks._postgres_tables import invalid_indexes, tables_of
 from pytest_mdm_health.mdm.servers import Connection, Server
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.backends.postgresql import PostgresDatabase
 
 SLOW_STATEMENT_MS = 1000.0
 """The guide's limit for the mean time of a statement."""
@@ -37,8 +42,14 @@ _NOT_RECORDING = (
 _ACTIVITY_SHOWN = 40
 
 
-def gather(server: Server) -> PostgresFacts:
-    """All that is to be known of a server; what is away, refuses or breaks off is an answer."""
+def gather(server: Server, within_s: float) -> PostgresFacts:
+    """All that is to be known of a server; what is away, refuses or breaks off is an answer.
+
+    Args:
+        server: the server.
+        within_s: seconds after which no further database is looked into.
+    """
+    until = monotonic() + within_s
     look, first = Look(server), server.logins[0]
     login = first.user or "postgres"
     facts = PostgresFacts(examined=1, server=server.name, host=first.host, port=first.port, login=login)
@@ -46,7 +57,7 @@ def gather(server: Server) -> PostgresFacts:
         entered, refused = look.enter()
         facts = replace(facts, login=entered.user or login, refused=refused)
         facts = _of_server(facts, look, entered)
-        facts = _of_datasets(facts, look)
+        facts = _of_datasets(facts, look, until)
     except NoWayIn as error:
         facts = replace(facts, problem=error.last.code, reason=str(error.last), refused=error.refused)
     except CannotOpen as error:
@@ -57,9 +68,9 @@ def gather(server: Server) -> PostgresFacts:
 
 
 def _of_server(facts: PostgresFacts, look: Look, entered: Connection) -> PostgresFacts:
-    database = server_backend(entered).open()
+    database = opened(entered)
     connect_s = _seconds_to_connect(entered, database)
-    database = server_backend(entered).open()
+    database = opened(entered)
     state = server_state(database, look.server.local, connect_s)
     if not state.sees_all:
         what = "sessions and statements of others are hidden from the role"
@@ -70,7 +81,7 @@ def _of_server(facts: PostgresFacts, look: Look, entered: Connection) -> Postgre
     return replace(facts, state=state, databases=databases, sessions=sessions(database), blocked=blocked)
 
 
-def _of_datasets(facts: PostgresFacts, look: Look) -> PostgresFacts:
+def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFacts:
     there = {each.name for each in facts.databases}
     unable = {name for each in facts.refused for name in each.datasets}
     able = [each for name, each in look.server.databases.items() if each.database in there and name not in unable]
@@ -78,10 +89,12 @@ def _of_datasets(facts: PostgresFacts, look: Look) -> PostgresFacts:
     tables: list[TableState] = []
     indexes: list[InvalidIndex] = []
     refused = list(facts.refused)
-    for connection in list(by_database.values())[:DATABASES]:
+    waiting = list(by_database.values())
+    while waiting and len(by_database) - len(waiting) < DATABASES and monotonic() < until:
+        connection = waiting.pop(0)
         answer = attempt(connection)
         if answer is None:
-            database = server_backend(connection).open()
+            database = opened(connection)
             _record_statements(database, look, [connection.database])
             tables += tables_of(database, connection.database, look)
             indexes += invalid_indexes(database, connection.database, look)
@@ -91,8 +104,8 @@ def _of_datasets(facts: PostgresFacts, look: Look) -> PostgresFacts:
             refused.append(look.refusal(connection, answer))
         else:
             look.gaps.append(f"the database {connection.database} {answer}")
-    if len(by_database) > DATABASES:
-        look.gaps.append(f"{len(by_database) - DATABASES} of {len(by_database)} databases were not looked into")
+    if waiting:
+        look.gaps.append(f"{len(waiting)} of {len(by_database)} databases were not looked into")
     if not look.recording:
         look.gaps.append(_NOT_RECORDING.format(why=look.why_not_recording))
     return replace(
@@ -105,7 +118,7 @@ def _of_datasets(facts: PostgresFacts, look: Look) -> PostgresFacts:
     )
 
 
-def server_state(database: Database, local: bool, connect_s: float) -> ServerState:
+def server_state(database: PostgresDatabase, local: bool, connect_s: float) -> ServerState:
     """What the server says of itself."""
     ((version, user, sees_all, watched_s, most, reserved, shared, cache, work, autovacuum),) = database.query(
         sql.SERVER
@@ -124,20 +137,19 @@ def server_state(database: Database, local: bool, connect_s: float) -> ServerSta
     )
 
 
-def sessions(database: Database) -> tuple[Sessions, ...]:
+def sessions(database: PostgresDatabase) -> tuple[Sessions, ...]:
     """The sessions of others, those that look alike counted together."""
     rows = database.query(sql.SESSIONS)
     return tuple(Sessions(application=name, user=user, state=state, count=n) for name, user, state, n in rows)
 
 
-def _seconds_to_connect(connection: Connection, database: Database) -> float:
+def _seconds_to_connect(connection: Connection, database: PostgresDatabase) -> float:
     """How long it takes to connect; a slow one is tried twice, because names are looked up once."""
-    first: float = getattr(database, "connect_s", 0.0)
+    first = database.connect_s
     if first <= SLOW_CONNECTION_S:
         return first
     close_all()
-    second: float = getattr(server_backend(connection).open(), "connect_s", first)
-    return min(first, second)
+    return min(first, opened(connection).connect_s)
 
 
 def _ram() -> int:
@@ -146,7 +158,7 @@ def _ram() -> int:
     return int(psutil.virtual_memory().total)
 
 
-def _databases(database: Database, look: Look) -> Iterator[DatabaseState]:
+def _databases(database: PostgresDatabase, look: Look) -> Iterator[DatabaseState]:
     server = look.server
     for name, size, hits, reads, failures, age, template in look.ask(database, sql.DATABASES, "the list of databases"):
         datasets = sorted(each for each, connection in server.databases.items() if connection.database == name)
@@ -162,7 +174,7 @@ def _databases(database: Database, look: Look) -> Iterator[DatabaseState]:
         )
 
 
-def _blocked(database: Database, look: Look) -> Iterator[Blocked]:
+def _blocked(database: PostgresDatabase, look: Look) -> Iterator[Blocked]:
     rows = [row for row in look.ask(database, sql.BLOCKED, "sessions that wait") if row[1]]
     culprits = sorted({pid for _, by, _, _ in rows for pid in by})
     others = look.ask(database, sql.BLOCKING, "sessions that others wait for", (culprits,)) if culprits else []
@@ -188,17 +200,17 @@ def _activity(text: str) -> str:
     return "" if text == "<insufficient privilege>" else shown(text, _ACTIVITY_SHOWN)
 
 
-def _record_statements(database: Database, look: Look, databases: Sequence[str]) -> None:
+def _record_statements(database: PostgresDatabase, look: Look, databases: Sequence[str]) -> None:
     """What the extension has recorded, unless another database had it already; it records for the whole server."""
     if look.recorded or not databases:
         return
     for view, recent in look.ask(database, sql.EXTENSION, "extensions"):
         statement = sql.STATEMENTS.format(view=view, total="total_exec_time" if recent else "total_time")
         try:
-            rows = database.query(statement, (list(databases), SLOW_STATEMENT_MS))
+            rows = database.query(statement, (list(databases), SLOW_STATEMENT_MS), ANSWER_S)
         except ConnectionLost:
             raise
-        except QueryFailed as error:  # not loaded, or not for this role
+        except (QueryFailed, Unfinished) as error:  # not loaded, or not for this role
             look.why_not_recording = f" ({error})"
             return
         look.recording = True

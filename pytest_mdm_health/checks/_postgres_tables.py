@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from pytest_mdm_health.backends import Database, quote
+from pytest_mdm_health.backends import quote
 from pytest_mdm_health.backends.statements import compared_columns
 from pytest_mdm_health.checks import _postgres_sql as sql
 from pytest_mdm_health.checks._postgres_entry import Look
 from pytest_mdm_health.checks._postgres_facts import InvalidIndex, TableState
 
+if TYPE_CHECKING:
+    from pytest_mdm_health.backends.postgresql import PostgresDatabase
+
 _FILTERS = 3
 
 
-def tables_of(database: Database, name: str, look: Look) -> Iterator[TableState]:
+def tables_of(database: PostgresDatabase, name: str, look: Look) -> Iterator[TableState]:
     """The largest tables of the database that is open, called `name`."""
     asked = look.ask(database, sql.TABLES, f"the tables of {name}")
     for schema, table, size, rows, dead, changed, analysed, off, full, index, columns in asked:
@@ -42,7 +46,7 @@ def _filters(table: str, columns: Iterable[str], recorded: Iterable[tuple[str, s
     return sorted(calls, key=lambda column: (-calls[column], column))[:_FILTERS]
 
 
-def invalid_indexes(database: Database, name: str, look: Look) -> Iterator[InvalidIndex]:
+def invalid_indexes(database: PostgresDatabase, name: str, look: Look) -> Iterator[InvalidIndex]:
     """The indexes of the database that were not finished and are not being made now."""
     for schema, index, table, unique in look.ask(database, sql.INVALID_INDEXES, f"the indexes of {name}"):
         yield InvalidIndex(database=name, **_names(schema, index), table=table, unique=unique)

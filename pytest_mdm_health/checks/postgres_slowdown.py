@@ -58,6 +58,10 @@ from pytest_mdm_health.checks._postgres_facts import PostgresFacts
 from pytest_mdm_health.checks._postgres_look import gather
 from pytest_mdm_health.mdm.servers import Server
 from pytest_mdm_health.model import Check, Finding, Kind
+from pytest_mdm_health.options import Options
+
+_SHARE_OF_TIME = 0.5
+"""How much of a check's time looking into databases may take; the rest is left for the last of them."""
 
 CHECK = Check(
     id="postgres-slowdown",
@@ -68,9 +72,9 @@ CHECK = Check(
 )
 
 
-def observe(mdm_server: Server) -> PostgresFacts:
+def observe(mdm_server: Server, mdm_options: Options) -> PostgresFacts:
     """Connect to the server, then to each of its datasets' databases, one at a time."""
-    return gather(mdm_server)
+    return gather(mdm_server, mdm_options.timeout * _SHARE_OF_TIME)
 
 
 def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself

@@ -145,7 +145,8 @@ def server_key(connection: Connection) -> str:
 def _server(members: Iterable[tuple[str, Connection]], prefix: str) -> Server:
     members = list(members)
     logins: dict[tuple[object, ...], Connection] = {}
-    for _, connection in members:
+    named = [connection for _, connection in members if connection.user]
+    for connection in named or [connection for _, connection in members]:  # without a user it is anybody's guess
         logins.setdefault(connection.login, connection.to(MAINTENANCE))
     databases = {name: connection for name, connection in members if name}
     return Server(members[0][1].server, tuple(logins.values()), databases, prefix)

@@ -13,6 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_mdm_health.backends import close_all
+from pytest_mdm_health.checks._postgres_look import gather
+from pytest_mdm_health.mdm.inventory import take_inventory
+from pytest_mdm_health.mdm.servers import servers_of
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
 
@@ -383,6 +387,18 @@ def test_a_database_that_no_registration_knows_is_a_note_and_gone_when_repaired(
     for command in finding.remedy.commands:
         postgres.follow(command)
     assert codes(look(postgres)) == set()
+
+
+def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_said(
+    postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    (server,) = servers_of(take_inventory(make_postgres_home(postgres), {}))
+    try:
+        assert "1 of 1 databases were not looked into" in gather(server, 0).gaps
+        assert gather(server, 30).examined == 2
+    finally:
+        close_all()
 
 
 def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postgres: Server, look: Look) -> None:

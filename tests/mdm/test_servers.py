@@ -139,6 +139,14 @@ def test_registrations_on_one_server_are_one_server(take: Take) -> None:
     assert not other.local
 
 
+def test_a_login_without_a_user_counts_only_where_there_is_no_other(take: Take) -> None:
+    fields = {name: value for name, value in FIELDS.items() if name != "user"}
+    (alone,) = servers_of(take({}, a=fields))
+    assert [each.user for each in alone.logins] == [None]
+    (both,) = servers_of(take({}, a=fields, b=FIELDS))
+    assert [each.user for each in both.logins] == ["ml"]
+
+
 def test_the_json_copy_counts_where_it_is_in_force(take: Take, tmp_path: Path) -> None:
     folder = tmp_path / "datasets" / "shop"
     folder.mkdir(parents=True)
