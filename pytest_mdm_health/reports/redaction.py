@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
+from pytest_mdm_health.mdm.servers import connection_of
+from pytest_mdm_health.model import Check, Finding, Result, Target
 
 if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Inventory
+    from pytest_mdm_health.mdm.registrations import Registration
 
 T = TypeVar("T")
+_IDENTITY = {(Finding, "code"), (Result, "blocked_by")}
+_SHORT = 4
+"""Characters of a secret below which it is taken for one only as a word of its own."""
+
 _USER_INFO = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
 
@@ -24,7 +31,7 @@ class Redactor:
         variants = {
             variant for secret in secrets if secret for variant in (secret, quote(secret, safe=""), unquote(secret))
         }
-        alternatives = "|".join(re.escape(variant) for variant in sorted(variants, key=len, reverse=True))
+        alternatives = "|".join(_pattern(variant) for variant in sorted(variants, key=len, reverse=True))
         self._known = re.compile(alternatives) if alternatives else None
 
     def text(self, text: str) -> str:
@@ -32,14 +39,18 @@ class Redactor:
         return redact(text if self._known is None else self._known.sub(HIDDEN, text))
 
     def everywhere(self, value: T) -> T:
-        """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes."""
+        """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes.
+
+        What a result is about stays as it is: somebody's password may well be `postgres`.
+        """
         cleaned: T = _mapped(value, self.text)
         return cleaned
 
 
 def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
     """The redactor that knows every secret of a home: settings, registrations, variables."""
-    return Redactor({*_secrets(inventory), *(value for name, value in environ.items() if is_secret(name))})
+    secrets = {*_secrets(inventory), *(value for name, value in environ.items() if is_secret(name))}
+    return Redactor(secrets - set(_public(inventory)))
 
 
 def _secrets(inventory: Inventory) -> Iterable[str]:
@@ -48,7 +59,27 @@ def _secrets(inventory: Inventory) -> Iterable[str]:
             yield value.value
     for dataset in inventory.datasets:
         if dataset.registration is not None:
-            yield from _secrets_in(dataset.registration.data)
+            yield from _secrets_of(dataset.registration)
+        connection = connection_of(dataset, inventory.settings)
+        if connection is not None and connection.password:
+            yield connection.password
+
+
+def _public(inventory: Inventory) -> Iterable[str]:
+    """Names that have to be told, even where somebody took one of them for a password."""
+    settings = inventory.settings
+    yield from (str(settings[f"database.postgresql.{key}"]) for key in ("user", "host"))
+    for dataset in inventory.datasets:
+        connection = connection_of(dataset, settings)
+        if connection is not None:
+            yield from (connection.user or "", connection.host, connection.database)
+
+
+def _secrets_of(registration: Registration) -> Iterable[str]:
+    """Those of all copies, whichever is in force."""
+    documents = (registration.document, registration.pointed, registration.twin)
+    for data in (registration.data, *(document.data for document in documents if document is not None)):
+        yield from _secrets_in(data)
 
 
 def _secrets_in(data: object, name: str = "") -> Iterable[str]:
@@ -66,6 +97,10 @@ def _secrets_in(data: object, name: str = "") -> Iterable[str]:
         yield str(data)
 
 
+def _pattern(secret: str) -> str:
+    return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+
+
 def _mapped(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 - any plain data
     if type(value) is str:
         return clean(value)
@@ -73,9 +108,11 @@ def _mapped(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 - a
         return {name: _mapped(each, clean) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_mapped(each, clean) for each in value)
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value) and not isinstance(value, (type, Check, Target)):
         changed = {}
         for field in fields(value):
+            if (type(value), field.name) in _IDENTITY:
+                continue
             old = getattr(value, field.name)
             new = _mapped(old, clean)
             if new != old:
