@@ -1,0 +1,126 @@
+"""Run by MDM's interpreter: takes from this process, and from all it starts, the means to change anything.
+
+Whatever the system offers is used: on Linux a view of the examined folder that is read-only and a ban on writing
+anywhere but in a private folder (Landlock), everywhere Python's own audit events. It needs nothing but Python 3.8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+READ_ONLY_VIEW, NO_WRITING = "read-only view", "no writing elsewhere"
+"""The guards of the system itself."""
+
+_NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000
+_RECURSIVE, _PRIVATE, _BIND, _REMOUNT, _READ_ONLY = 0x4000, 0x40000, 0x1000, 0x20, 0x1
+_KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+"""Properties of a mount that a remount has to repeat: as `statvfs` has them, and as `mount` wants them."""
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_NO_NEW_PRIVILEGES, _BELOW, _VERSION = 38, 1, 1
+_WRITE, _TRUNCATE, _RENAME = 1 << 1, 1 << 14, 1 << 13
+_CHANGES = _WRITE | sum(1 << bit for bit in range(4, 13))
+
+_WRITING = {
+    *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"),
+    *("os.utime", "os.setxattr", "os.removexattr", "shutil.move", "shutil.copyfile", "shutil.rmtree"),
+}
+_WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+def confine(examined: str, private: str) -> list[str]:
+    """Confine this process for good; names the guards of the system that hold."""
+    guards = []
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            _see_read_only(os.path.realpath(examined))
+            guards.append(READ_ONLY_VIEW)
+        with contextlib.suppress(OSError, AttributeError):
+            _write_only_below(private)
+            guards.append(NO_WRITING)
+    return guards
+
+
+def watch(examined: str, tell: Callable[[str], None]) -> None:
+    """Refuse, and tell of, every attempt of Python code to write in the examined folder."""
+    forbidden = Path(examined).resolve()
+
+    def guard(event: str, arguments: tuple[Any, ...]) -> None:
+        for path in _written(event, arguments):
+            if isinstance(path, (str, bytes, os.PathLike)) and _lies_in(os.fsdecode(path), forbidden):
+                tell(os.fsdecode(path))
+                raise PermissionError(f"{os.fsdecode(path)} is only being examined")
+
+    sys.addaudithook(guard)
+
+
+def _written(event: str, arguments: tuple[Any, ...]) -> Iterator[Any]:
+    if event == "open":
+        path, mode, flags = arguments
+        if set(mode or "") & set("wax+") or (flags or 0) & _WRITING_FLAGS:
+            yield path
+    elif event in _WRITING or event == "sqlite3.connect":
+        yield from arguments[:2]
+
+
+def _lies_in(path: str, folder: Path) -> bool:
+    try:
+        real = Path(path[len("file:") :] if path.startswith("file:") else path).resolve()  # noqa: FURB188 - Python 3.8
+    except (OSError, ValueError, RuntimeError):
+        return False
+    return folder in (real, *real.parents)
+
+
+def _see_read_only(folder: str) -> None:
+    """Mount the folder over itself, read-only, in a view of the file system that only this process has.
+
+    Raises:
+        OSError: the system does not let us.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if user != 0 or _call("unshare", _NEW_MOUNTS, fine=False) != 0:
+        _call("unshare", _NEW_USER | _NEW_MOUNTS)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    place, flags = os.fsencode(folder), os.statvfs(folder).f_flag
+    kept = sum(wanted for seen, wanted in _KEPT_FLAGS.items() if flags & seen)
+    _call("mount", None, b"/", None, _RECURSIVE | _PRIVATE, None)
+    _call("mount", place, place, None, _BIND | _RECURSIVE, None)
+    _call("mount", None, place, None, _BIND | _REMOUNT | _READ_ONLY | kept, None)
+
+
+def _write_only_below(private: str) -> None:
+    """Give up writing anywhere but below a folder, and changing what is mounted where.
+
+    Raises:
+        OSError: the system has no Landlock.
+    """
+    version = _call("syscall", _CREATE_RULESET, None, 0, _VERSION)
+    handled = _CHANGES | (_RENAME if version > 1 else 0) | (_TRUNCATE if version > 2 else 0)  # noqa: PLR2004 - its number
+    ruleset = _call("syscall", _CREATE_RULESET, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
+    for path, allowed in ((private, handled), (os.devnull, handled & (_WRITE | _TRUNCATE))):
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        rule = ctypes.c_char_p(struct.pack("=Qi", allowed, place))
+        _call("syscall", _ADD_RULE, ruleset, _BELOW, rule, 0)
+        os.close(place)
+    _call("prctl", _NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _call("syscall", _RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def _call(name: str, *arguments: Any, fine: bool = True) -> int:  # noqa: ANN401 - a function of the C library
+    library = ctypes.CDLL(None, use_errno=True)
+    wide = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
+    result = int(getattr(library, name)(*wide))
+    if result < 0 and fine:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), name)
+    return result
