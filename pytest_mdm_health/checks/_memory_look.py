@@ -20,7 +20,6 @@ from pytest_mdm_health.mdm.memory_limit import limit_in_bytes
 from pytest_mdm_health.mdm.processes import mdm_processes
 from pytest_mdm_health.mdm.registration_log import History, read_history
 from pytest_mdm_health.mdm.registrations import Registration
-from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.sources import READ_WHOLE, source_of, suffix_of
 from pytest_mdm_health.model import Depth
 
@@ -48,7 +47,7 @@ def gather(inventory: Inventory, depth: Depth) -> MemoryFacts:
         examined=1 + len(datasets),
         room=_room(machine, history),
         batch_size=batch,
-        batch_set_in=_set_in(settings, "performance.batch_size"),
+        batch_set_in=settings.values["performance.batch_size"].origin.place,
         settings_file=str(settings.file),
         processes=tuple(_processes()),
         datasets=tuple(measured[:SHOWN]),
@@ -186,10 +185,10 @@ def _duckdb(inventory: Inventory, machine: Machine) -> DuckDB:
     return DuckDB(
         limit=limit,
         limit_size=limit_in_bytes(limit, machine.ram),
-        set_in=_set_in(settings, "database.duckdb.memory_limit"),
+        set_in=settings.values["database.duckdb.memory_limit"].origin.place,
         threads=int(settings["database.duckdb.threads"]),
         folder=folder,
-        folder_set_in=_set_in(settings, "database.duckdb.temp_directory"),
+        folder_set_in=settings.values["database.duckdb.temp_directory"].origin.place,
         folder_free=_free(existing),
         folder_trouble=_trouble(place, existing),
         folder_in_memory=existing is not None and _file_system(existing) in IN_MEMORY,
@@ -236,13 +235,6 @@ def _ran_out(history: History) -> Iterator[RanOut]:
             line=each.place.line,
             succeeded_since=history.succeeded_after(each.time, each.dataset),
         )
-
-
-def _set_in(settings: Settings, key: str) -> str:
-    origin = settings.values[key].origin
-    if origin.kind == "default":
-        return ""
-    return f"{origin.name}, line {origin.line}" if origin.line else origin.name
 
 
 def _iso(time: datetime | None) -> str:

@@ -35,6 +35,11 @@ class Origin:
     line: int | None = None
     column: int | None = None
 
+    @property
+    def place(self) -> str:
+        """Where somebody set it, such as `/home/ml/.mdm/mdm.yaml, line 3`; empty for a default."""
+        return f"{self.name}, line {self.line}" if self.line else self.name
+
 
 @dataclass(frozen=True)
 class Value:

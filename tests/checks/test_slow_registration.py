@@ -1,0 +1,356 @@
+"""4.1: what took long is told from what is large, and what a registration would take is measured."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+
+CHECK = "slow-registration"
+Examine = Callable[..., Result]
+MakeHome = Callable[..., Path]
+MakePython = Callable[..., Path]
+START = datetime(2026, 11, 22, 12)  # noqa: DTZ001 - as MDM writes it
+
+
+def only(result: Result, code: str) -> Finding:
+    (finding,) = [each for each in result.findings if each.code == code]
+    return finding
+
+
+def codes(result: Result) -> set[str]:
+    return {each.code for each in result.findings}
+
+
+def registered(
+    home: Path, dataset: str, rows: int, seconds: float, features: float = 0.0, start: datetime = START
+) -> None:
+    """Let the log tell of a registration that took so long, features included."""
+    steps: list[tuple[float, str]] = [
+        (0, "MDM logging initialized - Level: INFO"),
+        (0, f"Starting registration for dataset '{dataset}'"),
+        (0, f"Loading raw/{dataset}.csv as table 'data'"),
+        (seconds - features, f"Loaded {rows} rows into 'data'"),
+        *([(seconds - features, f"Generating features for dataset '{dataset}'")] if features else []),
+        *([(seconds, "Generated 1 feature tables")] if features else []),
+        (seconds, f"Dataset '{dataset}' registered successfully"),
+    ]
+    with (home / "logs/mdm.log").open("a") as log:
+        for after, message in steps:
+            time = (start + timedelta(seconds=after)).strftime("%Y-%m-%d %H:%M:%S,%f")[:-3]
+            log.write(f"{time} - mdm.dataset.registrar - INFO - {message}\n")
+
+
+def change(file: Path, pattern: str, replacement: str) -> None:
+    text = file.read_text()
+    changed = re.sub(pattern, replacement, text)
+    assert changed != text
+    file.write_text(changed)
+
+
+def test_a_healthy_real_home_was_registered_in_no_time(examine: Examine, each_home: Path) -> None:
+    result = examine(CHECK, each_home)
+    assert (result.status, result.findings) == (Status.PASS, ())
+    facts: Any = result.facts
+    assert [each["dataset"] for each in facts["timings"]] == ["wine", "breast_cancer", "shop", "big"]
+    assert [each["rows"] for each in facts["timings"]] == [178, 569, 2500, 25000]
+
+
+def test_the_examined_home_stays_as_it_is(
+    examine: Examine, make_home: MakeHome, tree: Callable[[Path], object]
+) -> None:
+    home, _ = make_home(), make_home("raw", "raw")
+    before = tree(home)
+    examine(CHECK, home, depth="full")
+    assert tree(home) == before
+
+
+def test_the_metrics_of_mdm_are_more_exact_than_its_log(examine: Examine, home: Path) -> None:
+    facts: Any = examine(CHECK, home).facts
+    shop = facts["timings"][2]
+    assert (shop["told_by"], shop["seconds"], shop["rows"], shop["features"]) == ("metrics.db", 1.735797, 2500, True)
+    (home / "metrics.db").unlink()
+    facts = examine(CHECK, home).facts
+    assert facts["timings"][2]["told_by"] == "log"
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0" + b"\xff" * 4096, b"not a database at all"])
+def test_damaged_metrics_are_a_gap_and_the_log_is_still_there(examine: Examine, home: Path, damage: bytes) -> None:
+    (home / "metrics.db").write_bytes(damage)
+    result = examine(CHECK, home)
+    assert result.status is Status.PASS
+    assert "metrics.db could not be read" in result.reason
+    assert len(result.facts["timings"]) == 4  # type: ignore[arg-type] # a list
+
+
+def test_metrics_of_another_shape_are_a_gap(examine: Examine, home: Path) -> None:
+    with sqlite3.connect(home / "metrics.db") as connection:
+        connection.execute("ALTER TABLE metrics RENAME COLUMN duration_ms TO duration")
+    connection.close()
+    assert "metrics.db could not be read" in examine(CHECK, home).reason
+
+
+def test_one_that_took_longer_than_before_is_a_warning(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=25_000, seconds=600)
+    finding = only(examine(CHECK, home), "slow-registration.slower-than-before")
+    assert finding.severity is Severity.WARN
+    assert "'big'" in finding.message
+    assert "10 minutes for 25000 rows" in finding.message
+
+
+def test_one_that_took_longer_for_more_rows_did_not(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=50_000_000, seconds=600)
+    assert "slow-registration.slower-than-before" not in codes(examine(CHECK, home))
+
+
+def test_one_that_took_longer_than_before_is_repaired_by_a_quick_one(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=25_000, seconds=600)
+    registered(home, "big", rows=25_000, seconds=1, start=START + timedelta(hours=1))
+    assert codes(examine(CHECK, home)) == set()
+
+
+def test_one_that_took_longer_than_the_others_is_a_warning(examine: Examine, home: Path) -> None:
+    registered(home, "sales", rows=25_000, seconds=120)
+    finding = only(examine(CHECK, home), "slow-registration.slower-than-others")
+    assert finding.severity is Severity.WARN
+    assert "252 times as long" in finding.message
+
+
+def test_rows_with_features_are_not_compared_with_rows_without(examine: Examine, home: Path) -> None:
+    registered(home, "sales", rows=25_000, seconds=40, features=39)
+    assert codes(examine(CHECK, home)) == set()
+
+
+def test_one_that_took_hours_is_a_warning_unless_its_rows_explain_it(examine: Examine, home: Path) -> None:
+    registered(home, "few", rows=100, seconds=7300, features=7200)
+    registered(home, "many", rows=200_000_000, seconds=7300, start=START + timedelta(hours=4))
+    result = examine(CHECK, home)
+    few, many = (each for each in result.findings if each.code == "slow-registration.took-hours")
+    assert (few.subject, few.severity, many.subject, many.severity) == ("few", Severity.WARN, "many", Severity.NOTE)
+    assert few.remedy.commands == ("export MDM_FEATURE_ENGINEERING_ENABLED=false",)
+    assert "2 hours" in few.message
+
+
+def test_an_hour_that_only_the_metrics_tell_of_is_seen(examine: Examine, home: Path) -> None:
+    with sqlite3.connect(home / "metrics.db") as connection:
+        connection.execute(
+            "INSERT INTO metrics (timestamp, metric_type, operation, duration_ms, dataset_name, row_count)"
+            " VALUES ('2026-11-22 20:00:00.1', 'dataset_register', 'register_sales', 4e6, 'sales', 5000)"
+        )
+    connection.close()
+    assert only(examine(CHECK, home), "slow-registration.took-hours").subject == "sales"
+
+
+def test_one_that_took_hours_is_repaired_by_one_that_did_not(examine: Examine, home: Path) -> None:
+    registered(home, "few", rows=100, seconds=7300, features=7200)
+    registered(home, "few", rows=100, seconds=3, start=START + timedelta(hours=4))
+    assert codes(examine(CHECK, home)) == set()
+
+
+def test_features_that_take_most_of_a_minute_are_a_note(examine: Examine, home: Path) -> None:
+    registered(home, "sales", rows=900, seconds=100, features=80)
+    result = examine(CHECK, home)
+    finding = only(result, "slow-registration.features-take-most")
+    assert (finding.severity, result.status) == (Severity.NOTE, Status.PASS)
+    registered(home, "sales", rows=900, seconds=20, start=START + timedelta(hours=1))
+    assert codes(examine(CHECK, home)) == set()
+
+
+def test_thousands_of_batches_are_a_warning_and_repaired_by_the_size_proposed(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=2_000_000, seconds=20)
+    small = {"MDM_PERFORMANCE_BATCH_SIZE": "100"}
+    finding = only(examine(CHECK, home, environ=small), "slow-registration.small-batches")
+    assert finding.severity is Severity.WARN
+    assert "20000 batches of 100" in finding.message
+    assert "MDM_PERFORMANCE_BATCH_SIZE" in finding.message
+    variable, _, value = finding.remedy.commands[0].removeprefix("export ").partition("=")
+    assert codes(examine(CHECK, home, environ={variable: value})) == set()
+
+
+def test_small_batches_are_a_note_while_there_are_not_too_many(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=300_000, seconds=20)
+    result = examine(CHECK, home, environ={"MDM_PERFORMANCE_BATCH_SIZE": "100"})
+    assert only(result, "slow-registration.small-batches").severity is Severity.NOTE
+
+
+def test_mdms_own_batch_size_is_no_finding_for_millions_of_rows(examine: Examine, home: Path) -> None:
+    change(home / "mdm.yaml", "batch_size: 5000", "batch_size: 10000")
+    registered(home, "big", rows=9_000_000, seconds=20)
+    assert codes(examine(CHECK, home)) == set()
+    (home / "mdm.yaml").unlink()
+    registered(home, "big", rows=50_000_000, seconds=100, start=START + timedelta(hours=1))
+    assert codes(examine(CHECK, home)) == set()
+
+
+def test_rows_that_nothing_tells_are_counted(examine: Examine, home: Path) -> None:
+    for file in ("logs/mdm.log", "metrics.db"):
+        (home / file).unlink()
+    facts: Any = examine(CHECK, home).facts
+    assert {each["dataset"]: each["rows"] for each in facts["datasets"]} == {
+        "big": None,  # too small a file for its rows to matter
+        "breast_cancer": 569,
+        "shop": 2500,
+        "wine": None,
+    }
+
+
+@pytest.mark.parametrize(("size", "severity"), [(2 * 10**9, Severity.NOTE), (11 * 10**9, Severity.WARN)])
+def test_gigabytes_in_sqlite_are_told_with_what_the_change_entails(
+    examine: Examine, home: Path, size: int, severity: Severity
+) -> None:
+    os.truncate(home / "datasets/big/big.sqlite", size)
+    finding = only(examine(CHECK, home), "slow-registration.sqlite-for-large-data")
+    assert finding.severity is severity
+    assert finding.remedy.commands == ("export MDM_DATABASE_DEFAULT_BACKEND=duckdb",)
+    assert "refuse the datasets that stay on SQLite" in finding.remedy.text
+
+
+def test_gigabytes_in_sqlite_are_repaired_by_duckdb(examine: Examine, make_home: MakeHome) -> None:
+    home = make_home("mdm-1.0.6-duckdb")
+    os.truncate(home / "datasets/big/big.duckdb", 11 * 10**9)
+    assert "slow-registration.sqlite-for-large-data" not in codes(examine(CHECK, home))
+
+
+def test_a_missing_reader_is_a_note_until_a_dataset_needs_it(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
+    python = make_python(distributions={"pandas": "2.3.0"})
+    note = only(examine(CHECK, home, python=str(python)), "slow-registration.reader-missing")
+    assert (note.severity, note.subject) == (Severity.NOTE, "pyarrow")
+    change(home / "config/datasets/big.yaml", "source: .*", "source: /gone/big.parquet")
+    finding = only(examine(CHECK, home, python=str(python)), "slow-registration.reader-missing")
+    assert finding.severity is Severity.WARN
+    assert "'big' cannot be registered again" in finding.message
+    assert finding.remedy.commands == (f"{python} -m pip install pyarrow",)
+
+
+def test_a_missing_reader_is_repaired_when_it_is_installed(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
+    change(home / "config/datasets/big.yaml", "source: .*", "source: /gone/big.parquet")
+    for number, package in enumerate(("pyarrow", "fastparquet")):
+        python = make_python(distributions={"pandas": "2.3.0", package: "1.0"}, name=f"python{number}")
+        assert codes(examine(CHECK, home, python=str(python))) == set()
+
+
+def test_a_disk_without_room_for_another_copy_is_a_warning(examine: Examine, home: Path) -> None:
+    file = home / "datasets/big/big.sqlite"
+    size = file.stat().st_size
+    os.truncate(file, shutil.disk_usage(home).free + 10**10)  # takes no room itself
+    found = [each for each in examine(CHECK, home).findings if each.code == "slow-registration.no-room"]
+    assert "the data" in {each.subject for each in found}
+    assert found[0].severity is Severity.WARN
+    os.truncate(file, size)
+    assert codes(examine(CHECK, home)) == set()
+
+
+@pytest.fixture
+def sources(make_home: MakeHome) -> Path:
+    """The sources of the real homes, where their registrations look for them."""
+    return make_home("raw", "raw")
+
+
+@pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-1.0.6-duckdb"])
+@pytest.mark.usefixtures("sources")
+def test_at_full_depth_sources_are_read_and_stored(examine: Examine, make_home: MakeHome, name: str) -> None:
+    result = examine(CHECK, make_home(name), depth="full")
+    assert result.status is Status.PASS
+    estimates = [each for each in result.findings if each.code == "slow-registration.estimate"]
+    assert [Path(each.subject).name for each in estimates] == ["big.csv", "shop.csv", "train.csv"] or len(
+        estimates
+    ) == 3
+    big = next(each for each in estimates if each.subject.endswith("big.csv"))
+    assert big.evidence["rows"] == 25000
+    assert 0 < float(str(big.evidence["whole_s"])) < 60
+
+
+@pytest.mark.usefixtures("sources")
+def test_at_standard_depth_no_source_is_read(examine: Examine, home: Path) -> None:
+    assert examine(CHECK, home).facts["trials"] == []
+
+
+def test_features_that_took_hours_make_the_estimate_a_warning(examine: Examine, home: Path, sources: Path) -> None:
+    registered(home, "big", rows=25_000, seconds=8000, features=7000)
+    result = examine(CHECK, home, depth="full")
+    finding = next(each for each in result.findings if each.subject == str(sources / "big/big.csv"))
+    assert (finding.code, finding.severity) == ("slow-registration.estimate", Severity.WARN)
+    assert "features add about 117 minutes" in finding.message
+
+
+@pytest.fixture
+def tried(examine: Examine, home: Path) -> Callable[[Path], Any]:
+    """What comes of the trial of one source file: the facts of it, or the reason why there are none."""
+
+    def run(file: Path) -> object:
+        for other in ("wine", "breast_cancer", "shop"):
+            (home / f"config/datasets/{other}.yaml").unlink(missing_ok=True)
+        change(home / "config/datasets/big.yaml", "source: .*", f"source: {file}")
+        result = examine(CHECK, home, depth="full")
+        trials: Any = result.facts["trials"]
+        return trials[0] if trials else result.reason
+
+    return run
+
+
+def test_only_a_part_of_a_large_file_is_read(tried: Callable[[Path], Any], tmp_path: Path) -> None:
+    line = b"1.5,some text that is long enough,2026-11-22\n"
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.write(b"a,b,c\n")
+        for _ in range(40):
+            file.write(line * 50_000)
+    trial = tried(tmp_path / "large.csv")
+    assert trial["rows"] < 2_000_000
+    assert trial["total_rows"] == pytest.approx(2_000_000, rel=0.1)
+    assert trial["whole_s"] > trial["read_s"] + trial["store_s"]
+
+
+def test_a_packed_file_with_semicolons_is_read(tried: Callable[[Path], Any], tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "packed.csv.gz", "wb") as file:
+        file.write(b"a;b\n" + b"1,5;x\n" * 1000)
+    assert tried(tmp_path / "packed.csv.gz")["total_rows"] == 1000
+
+
+def test_a_parquet_file_is_read(tried: Callable[[Path], Any], tmp_path: Path) -> None:
+    file = tmp_path / "big.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT range AS a, 'x' AS b FROM range(30000)) TO '{file}' (FORMAT parquet)")
+    trial = tried(file)
+    assert (trial["rows"], trial["total_rows"]) == (30000, 30000)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("broken.csv.gz", b"\x1f\x8bno", "cannot be read in part"),
+        ("broken.parquet", b"PAR1", "cannot be read in part"),
+        ("empty.csv", b"", "cannot be read in part"),
+        ("head.csv", b"a,b\n", "has no rows"),
+        ("all.json", b"[]", "as a whole only"),
+        ("odd[1].parquet", b"PAR1", "takes for a pattern"),
+    ],
+)
+def test_a_file_that_cannot_be_tried_is_a_gap(
+    tried: Callable[[Path], Any], tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert reason in tried(tmp_path / name)
+
+
+def test_a_source_that_is_gone_is_a_gap(tried: Callable[[Path], Any], tmp_path: Path) -> None:
+    assert "is in none of the likely places" in tried(tmp_path / "gone.csv")
+
+
+def test_an_empty_home_has_nothing_to_time(examine: Examine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert examine(CHECK, tmp_path / "empty").status is Status.SKIP
