@@ -49,6 +49,7 @@ SETTINGS = {
     "pg_stat_statements.track_utility": "off",
     "log_destination": "stderr",
     "jit": "off",
+    "autovacuum_naptime": "1h",
 }
 
 
