@@ -113,12 +113,17 @@ def load(package: ModuleType = checks) -> Mapping[str, CheckModule]:
     loaded = [_held_to_contract(importlib.import_module(f"{package.__name__}.{name}")) for name in names]
     modules = {each.check.id: each for each in sorted(loaded, key=lambda each: _as_numbers(each.check.issue))}
     for each in loaded:
-        for required, finding in each.check.prerequisites:
-            if required not in modules:
-                raise ContractError(f"{each.module.__file__}: requires {required!r}, which is no check")
-            if finding and finding not in modules[required].documentation.findings:
-                raise ContractError(f"{each.module.__file__}: requires {finding!r}, which {required!r} cannot find")
+        _names_what_there_is(each, modules)
     return modules
+
+
+def _names_what_there_is(each: CheckModule, modules: Mapping[str, CheckModule]) -> None:
+    for name in (*each.check.requires, *each.check.despite):
+        required, _, finding = name.partition(".")
+        if required not in modules:
+            raise ContractError(f"{each.module.__file__}: requires {required!r}, which is no check")
+        if finding and finding not in modules[required].documentation.findings:
+            raise ContractError(f"{each.module.__file__}: requires {finding!r}, which {required!r} cannot find")
 
 
 def in_order(modules: Mapping[str, CheckModule]) -> list[CheckModule]:

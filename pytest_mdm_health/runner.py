@@ -72,7 +72,7 @@ class Runner:
             if required is None or on is None:
                 continue
             result = self.result(required, on, handles)
-            if _blocks(result, finding):
+            if _blocks(result, finding, each.check.despite):
                 culprit = result.blocked_by or node_id(required.check, on)
                 reason = f"{culprit} failed; repair that first"
                 return Result(check=each.check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
@@ -89,12 +89,12 @@ class Runner:
         return replace(result, duration_s=round(time.perf_counter() - started, 6))
 
 
-def _blocks(result: Result, finding: str) -> bool:
+def _blocks(result: Result, finding: str, despite: tuple[str, ...]) -> bool:
     """Whether a prerequisite that ended like this keeps others from meaning anything."""
-    if result.status is not Status.FAIL or not finding:
-        return result.status in {Status.FAIL, Status.BLOCKED}
-    code = f"{result.check.id}.{finding}"
-    return any(found.code == code and found.severity is Severity.FAIL for found in result.findings)
+    if result.status is not Status.FAIL:
+        return result.status is Status.BLOCKED
+    failures = {found.code for found in result.findings if found.severity is Severity.FAIL}
+    return f"{result.check.id}.{finding}" in failures if finding else bool(failures - set(despite))
 
 
 def examine(check_id: str, target: Target, handles: Handles) -> Result:

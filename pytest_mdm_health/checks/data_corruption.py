@@ -58,6 +58,7 @@ from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _data_findings as findings
 from pytest_mdm_health.checks._data_facts import DataFacts
 from pytest_mdm_health.checks._data_look import gather
+from pytest_mdm_health.checks._prerequisites import DATA_IS_READABLE
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.model import Check, Finding, Kind
@@ -69,6 +70,7 @@ CHECK = Check(
     title="Damaged, incomplete or altered data",
     per=Kind.DATASET,
     requires=("postgres-slowdown.unreachable", "metadata-corruption"),
+    despite=DATA_IS_READABLE,
     backends=("sqlite", "duckdb", "postgresql"),
     tags=("data", "storage"),
 )

@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from pytest_mdm_health.checks import _lock_findings as findings
 from pytest_mdm_health.checks._lock_facts import LockFacts
 from pytest_mdm_health.checks._lock_look import gather
+from pytest_mdm_health.checks._prerequisites import DATA_IS_READABLE
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.model import Check, Finding, Kind
 
@@ -56,6 +57,7 @@ CHECK = Check(
     title="SQLite answers that the database is locked",
     per=Kind.DATASET,
     requires=("metadata-corruption",),
+    despite=DATA_IS_READABLE,
     backends=("sqlite",),
     tags=("storage", "locks"),
 )

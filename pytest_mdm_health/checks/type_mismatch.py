@@ -50,6 +50,7 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _type_findings as findings
+from pytest_mdm_health.checks._prerequisites import DATA_IS_READABLE
 from pytest_mdm_health.checks._type_facts import TypeFacts
 from pytest_mdm_health.checks._type_look import gather
 from pytest_mdm_health.mdm.home import Home
@@ -63,6 +64,7 @@ CHECK = Check(
     title="Values of the wrong type",
     per=Kind.DATASET,
     requires=("metadata-corruption",),
+    despite=DATA_IS_READABLE,
     tags=("data", "types"),
 )
 

@@ -494,3 +494,10 @@ def test_a_broken_registration_blocks_the_check(home: Path, examine: Examine) ->
     result = examine(CHECK, home, "shop")
     assert result.status is Status.BLOCKED
     assert result.blocked_by == "mdm-health::metadata-corruption[shop]"
+
+
+def test_data_that_mdm_refuses_for_its_backend_is_examined_all_the_same(examine: Examine, home: Path) -> None:
+    settings = home / "mdm.yaml"
+    settings.write_text(settings.read_text().replace("default_backend: sqlite", "default_backend: duckdb"))
+    assert examine("metadata-corruption", home, "shop").status is Status.FAIL
+    assert examine("data-corruption", home, "shop").status is Status.PASS
