@@ -17,6 +17,17 @@ from pytest_mdm_health.mdm.processes import holders
 from pytest_mdm_health.mdm.registering import Registering, running_registrations
 from pytest_mdm_health.mdm.registration_log import Outcome, RegistrationRun, read_history
 
+_IN_THE_WAY = {
+    "reserved",
+    "pending",
+    "exclusive",
+    "wal-writer",
+    "wal-checkpoint",
+    "wal-recovery",
+    "whole-file",
+    "other",
+}
+
 
 def gather(inventory: Inventory) -> HangFacts:
     """Look at processes, log and folders."""
@@ -82,9 +93,12 @@ def _cannot_tell(each: Running) -> str:
 
 
 def _blockers(pid: int, files: Sequence[Path]) -> Iterator[Blocker]:
-    for file in files:
+    """Who is in the way; in WAL mode every connection locks the database itself, and only a writer is in the way."""
+    for file in dict.fromkeys(each for opened in files for each in (opened, opened.with_name(f"{opened.name}-shm"))):
+        in_wal_mode = kind_of(file.with_name(f"{file.name}-shm")) is FileKind.FILE
+        in_the_way = _IN_THE_WAY if in_wal_mode else {*_IN_THE_WAY, "shared"}
         for holder in holders([file]).answer:
-            if holder.pid != pid and holder.lock:
+            if holder.pid != pid and holder.lock in in_the_way:
                 yield Blocker(file=str(file), holder=str(holder), pid=holder.pid, lock=holder.lock)
 
 

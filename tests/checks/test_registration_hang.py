@@ -136,6 +136,24 @@ def test_a_registration_that_waits_for_a_lock_is_repaired_when_the_holder_ends(
     assert codes(examine("registration-hang", home)) == set()
 
 
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("SELECT count(*) FROM train", "idle"), ("BEGIN IMMEDIATE", "waiting-for-lock")],
+)
+def test_in_wal_mode_only_a_writer_is_in_the_way(
+    examine: Examine, home: Path, run_mdm: RunMdm, statement: str, code: str
+) -> None:
+    database = home / "datasets/shop/shop.sqlite"
+    other = sqlite3.connect(database)
+    other.execute("PRAGMA journal_mode = WAL")
+    rows = other.execute(statement)  # a connection, and a reader while it is not at its end
+    run_mdm(*REGISTER, before=f"import sqlite3; c = sqlite3.connect({str(database)!r})", home=home)
+    found = codes(examine("registration-hang", home))
+    rows.close()
+    other.close()
+    assert found == {f"registration-hang.{code}"}
+
+
 def test_a_registration_that_does_nothing_is_a_warning_with_what_it_waits_for(
     examine: Examine, home: Path, run_mdm: RunMdm
 ) -> None:
