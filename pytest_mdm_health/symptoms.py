@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_mdm_health.guide import AREAS, SYMPTOMS
+
 
 @dataclass(frozen=True)
 class KnownError:
@@ -111,23 +113,6 @@ def _errors_in(text: str) -> Iterator[KnownError]:
 
 
 @dataclass(frozen=True)
-class Symptom:
-    """Something that a person sees, as the guide names it.
-
-    Attributes:
-        text: in a few words.
-        issue: the guide's issue that explains it.
-        findings: the codes that say it is so; empty where no program can tell.
-        manual: why no program can tell, and what a person does instead; empty otherwise.
-    """
-
-    text: str
-    issue: str
-    findings: tuple[str, ...] = ()
-    manual: str = ""
-
-
-@dataclass(frozen=True)
 class Explanation:
     """An issue of the guide (or a whole section) that may explain what somebody saw, and why it is named."""
 
@@ -138,17 +123,6 @@ class Explanation:
 class UnknownSymptom(LookupError):
     """A text that no issue explains; the message has the nearest symptoms."""
 
-
-AREAS = {
-    "configuration error": "2",
-    "storage or database error": "3",
-    "performance problem": "4",
-    "data integrity problem": "5",
-    "feature engineering problem": "6",
-    "registration problem": "7",
-    "unknown problem": "8",
-}
-"""The guide's quick diagnosis: from the kind of trouble to the section."""
 
 ENOUGH = 0.5
 """The share of a symptom's words that a text must have to mean it."""
@@ -192,53 +166,3 @@ def _stems(text: str) -> frozenset[str]:
     return frozenset(
         re.sub(r"(?:ing|ed|es|s|ly)$", "", word.strip(".")) for word in words if not _EMPTY_WORDS.fullmatch(word)
     )
-
-
-SYMPTOMS = (
-    Symptom("backup script returns non-zero exit", "1.1"),
-    Symptom("permission denied", "1.1"),
-    Symptom("insufficient space for backup", "1.1"),
-    Symptom("import errors after updating requirements", "1.2"),
-    Symptom("package version conflicts", "1.2"),
-    Symptom("pip install failures", "1.2"),
-    Symptom("failed to load configuration MDMSettingsError", "2.1"),
-    Symptom("settings revert to defaults", "2.1"),
-    Symptom("environment variables not recognised", "2.1"),
-    Symptom("old configuration values still used", "2.2"),
-    Symptom("changes to mdm.yaml have no effect", "2.2"),
-    Symptom("mixed behaviour of old and new configuration", "2.2"),
-    Symptom("QueuePool limit exceeded", "3.1"),
-    Symptom("hanging queries", "3.1"),
-    Symptom("too many connections", "3.1"),
-    Symptom("database is locked", "3.2"),
-    Symptom("slow writes", "3.2"),
-    Symptom("intermittent failures under load", "3.2"),
-    Symptom("queries slower than before migration", "3.3"),
-    Symptom("high CPU or memory on database server", "3.3"),
-    Symptom("slow connection establishment", "3.3"),
-    Symptom("registration takes hours instead of minutes", "4.1"),
-    Symptom("progress bar stuck", "4.1"),
-    Symptom("high memory use during registration", "4.1"),
-    Symptom("MemoryError", "4.2"),
-    Symptom("system becomes unresponsive", "4.2"),
-    Symptom("killed by OOM killer", "4.2"),
-    Symptom("row counts differ", "5.1"),
-    Symptom("checksum failures", "5.1"),
-    Symptom("missing or altered values", "5.1"),
-    Symptom("TypeError while processing data", "5.2"),
-    Symptom("unexpected column types", "5.2"),
-    Symptom("strings that should be numeric", "5.2"),
-    Symptom("FeatureGenerationError", "6.1"),
-    Symptom("expected features missing", "6.1"),
-    Symptom("incompatible feature values", "6.1"),
-    Symptom("custom features not in dataset", "6.2"),
-    Symptom("Feature not found", "6.2"),
-    Symptom("custom features work in test but not production", "6.2"),
-    Symptom("registration progress stops", "7.1"),
-    Symptom("no CPU or disk activity", "7.1"),
-    Symptom("looks deadlocked", "7.1"),
-    Symptom("KeyError on dataset properties", "7.2"),
-    Symptom("inconsistent dataset information", "7.2"),
-    Symptom("registration succeeds but dataset unusable", "7.2"),
-)
-"""Every symptom of the guide."""

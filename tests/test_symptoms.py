@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mdm_health.symptoms import KNOWN_ERRORS, SYMPTOMS, UnknownSymptom, explanations, known_error
+from pytest_mdm_health.guide import SYMPTOMS
+from pytest_mdm_health.symptoms import KNOWN_ERRORS, UnknownSymptom, explanations, known_error
 
 
 @pytest.mark.parametrize(

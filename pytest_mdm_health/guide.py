@@ -1,0 +1,147 @@
+"""The guide's symptoms, each with the findings that say that it is so, and its quick diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """Something that a person sees, as the guide names it.
+
+    Attributes:
+        text: in a few words.
+        issue: the guide's issue that explains it.
+        findings: the codes that say it is so; empty where no program can tell.
+        manual: why no program can tell, and what a person does instead; empty otherwise.
+    """
+
+    text: str
+    issue: str
+    findings: tuple[str, ...] = ()
+    manual: str = ""
+
+
+AREAS = {
+    "configuration error": "2",
+    "storage or database error": "3",
+    "performance problem": "4",
+    "data integrity problem": "5",
+    "feature engineering problem": "6",
+    "registration problem": "7",
+    "unknown problem": "8",
+}
+"""The guide's quick diagnosis: from the kind of trouble to the section."""
+
+SYMPTOMS = (
+    Symptom("backup script returns non-zero exit", "1.1", ("backup-failure.script-fails",)),
+    Symptom(
+        "permission denied",
+        "1.1",
+        ("backup-failure.unreadable", "backup-failure.folder-access", "logged-errors.permission-denied"),
+    ),
+    Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
+    Symptom(
+        "import errors after updating requirements",
+        "1.2",
+        ("incompatible-dependencies.not-importable", "logged-errors.module-missing"),
+    ),
+    Symptom(
+        "package version conflicts",
+        "1.2",
+        ("incompatible-dependencies.version", "incompatible-dependencies.contradiction"),
+    ),
+    Symptom("pip install failures", "1.2", ("incompatible-dependencies.python", "incompatible-dependencies.missing")),
+    Symptom(
+        "failed to load configuration MDMSettingsError",
+        "2.1",
+        ("config-not-loading.syntax", "config-not-loading.refused-value"),
+    ),
+    Symptom(
+        "settings revert to defaults", "2.1", ("config-not-loading.defaults-in-force", "config-not-loading.unknown-key")
+    ),
+    Symptom(
+        "environment variables not recognised",
+        "2.1",
+        ("config-not-loading.ignored-variable", "config-not-loading.refused-variable"),
+    ),
+    Symptom(
+        "old configuration values still used",
+        "2.2",
+        ("legacy-config-active.old-file", "legacy-config-active.legacy-active"),
+    ),
+    Symptom(
+        "changes to mdm.yaml have no effect",
+        "2.2",
+        ("legacy-config-active.other-names", "legacy-config-active.stale-cache"),
+    ),
+    Symptom(
+        "mixed behaviour of old and new configuration",
+        "2.2",
+        ("legacy-config-active.mixed-flags", "legacy-config-active.legacy-code"),
+    ),
+    Symptom(
+        "QueuePool limit exceeded",
+        "3.1",
+        ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small", "logged-errors.pool-limit"),
+    ),
+    Symptom("hanging queries", "3.1", ("pool-exhaustion.leaked-transaction", "pool-exhaustion.leaked-connection")),
+    Symptom("too many connections", "3.1", ("pool-exhaustion.server-full", "pool-exhaustion.exceeds-server")),
+    Symptom(
+        "database is locked",
+        "3.2",
+        ("sqlite-locking.locked-now", "sqlite-locking.lock-errors", "logged-errors.database-locked"),
+    ),
+    Symptom("slow writes", "3.2", ("sqlite-locking.journal-mode",)),
+    Symptom("intermittent failures under load", "3.2", ("sqlite-locking.readers-refused",)),
+    Symptom(
+        "queries slower than before migration",
+        "3.3",
+        ("postgres-slowdown.slow-statement", "postgres-slowdown.sequential-scan"),
+    ),
+    Symptom(
+        "high CPU or memory on database server",
+        "3.3",
+        ("postgres-slowdown.memory-settings", "postgres-slowdown.dead-rows"),
+    ),
+    Symptom("slow connection establishment", "3.3", ("postgres-slowdown.slow-connection",)),
+    Symptom(
+        "registration takes hours instead of minutes",
+        "4.1",
+        ("slow-registration.took-hours", "slow-registration.estimate"),
+    ),
+    Symptom("progress bar stuck", "4.1", ("registration-hang.idle", "registration-hang.stopped")),
+    Symptom(
+        "high memory use during registration",
+        "4.1",
+        ("memory-exhaustion.batch-too-large", "memory-exhaustion.process-memory"),
+    ),
+    Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out", "logged-errors.out-of-memory")),
+    Symptom("system becomes unresponsive", "4.2", ("memory-exhaustion.memory-low",)),
+    Symptom("killed by OOM killer", "4.2", ("memory-exhaustion.oom-kills",)),
+    Symptom("row counts differ", "5.1", ("data-corruption.row-count", "data-corruption.feature-rows")),
+    Symptom("checksum failures", "5.1", ("data-corruption.damaged",)),
+    Symptom("missing or altered values", "5.1", ("data-corruption.lost-columns", "data-corruption.empty-table")),
+    Symptom("TypeError while processing data", "5.2", ("type-mismatch.mixed-types",)),
+    Symptom("unexpected column types", "5.2", ("type-mismatch.declared-type", "type-mismatch.tables-differ")),
+    Symptom("strings that should be numeric", "5.2", ("type-mismatch.numbers-as-text",)),
+    Symptom("FeatureGenerationError", "6.1"),
+    Symptom("expected features missing", "6.1"),
+    Symptom("incompatible feature values", "6.1"),
+    Symptom("custom features not in dataset", "6.2"),
+    Symptom("Feature not found", "6.2"),
+    Symptom("custom features work in test but not production", "6.2"),
+    Symptom("registration progress stops", "7.1", ("registration-hang.stopped", "registration-hang.idle")),
+    Symptom("no CPU or disk activity", "7.1", ("registration-hang.idle",)),
+    Symptom("looks deadlocked", "7.1", ("registration-hang.waiting-for-lock",)),
+    Symptom(
+        "KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field", "logged-errors.metadata-key")
+    ),
+    Symptom("inconsistent dataset information", "7.2", ("metadata-corruption.twins-disagree",)),
+    Symptom(
+        "registration succeeds but dataset unusable",
+        "7.2",
+        ("metadata-corruption.other-default", "metadata-corruption.missing-data"),
+    ),
+)
+"""Every symptom of the guide, with what says that it is so."""
