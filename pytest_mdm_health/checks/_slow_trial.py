@@ -25,11 +25,15 @@ from pytest_mdm_health.mdm.sources import suffix_of
 TRIAL_S = 2.0
 """After so many seconds with one file no further batch is taken."""
 
-_DELIMITERS = ",;\t|"
+_DELIMITERS = (b",", b";", b"\t", b"|")
 _HEAD = 64 * 1024
+_BATCH_BYTES = 16_000_000
+"""Of wide rows fewer are taken at once, so that a batch does not take all the memory or time."""
+
 _VECTOR = 2048
 """Rows that DuckDB hands over at once."""
 
+_PARQUET_BATCH = 10_000
 Store = Callable[[pd.DataFrame], None]
 
 
@@ -105,16 +109,16 @@ def _batches(file: Path, batch_size: int, stack: contextlib.ExitStack) -> _Batch
     raw = stack.enter_context(open_regular(file))
     size = file.stat().st_size
     stream = stack.enter_context(gzip.GzipFile(fileobj=raw)) if suffix.endswith(".gz") else raw
-    delimiter = "\t" if suffix.startswith(".tsv") else _delimiter(file, suffix)
-    frames = pd.read_csv(stream, sep=delimiter, chunksize=batch_size, encoding_errors="replace")
+    head = _head(file, suffix)
+    delimiter = b"\t" if suffix.startswith(".tsv") else max(_DELIMITERS, key=head.partition(b"\n")[0].count)
+    fitting = max(1, _BATCH_BYTES // max(len(line) + 1 for line in head.split(b"\n")))
+    frames = pd.read_csv(stream, sep=delimiter.decode(), chunksize=min(batch_size, fitting), encoding_errors="replace")
     return _Batches(iter(frames), lambda _rows: raw.tell() / size if size else 0.0)
 
 
-def _delimiter(file: Path, suffix: str) -> str:
+def _head(file: Path, suffix: str) -> bytes:
     with open_regular(file) as raw:
-        head = (gzip.GzipFile(fileobj=raw) if suffix.endswith(".gz") else raw).read(_HEAD)
-    line = head.partition(b"\n")[0].decode("utf-8", "replace")
-    return max(_DELIMITERS, key=line.count)
+        return (gzip.GzipFile(fileobj=raw) if suffix.endswith(".gz") else raw).read(_HEAD)
 
 
 def _parquet(file: Path, batch_size: int, stack: contextlib.ExitStack) -> _Batches:
@@ -127,7 +131,7 @@ def _parquet(file: Path, batch_size: int, stack: contextlib.ExitStack) -> _Batch
 
 
 def _parquet_frames(answer: duckdb.DuckDBPyConnection, batch_size: int) -> Iterator[pd.DataFrame]:
-    while len(frame := answer.fetch_df_chunk(max(1, batch_size // _VECTOR))):
+    while len(frame := answer.fetch_df_chunk(max(1, min(batch_size, _PARQUET_BATCH) // _VECTOR))):
         yield frame
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -313,6 +314,16 @@ def test_only_a_part_of_a_large_file_is_read(tried: Callable[[Path], Any], tmp_p
     assert trial["rows"] < 2_000_000
     assert trial["total_rows"] == pytest.approx(2_000_000, rel=0.1)
     assert trial["whole_s"] > trial["read_s"] + trial["store_s"]
+
+
+def test_of_wide_rows_only_a_few_are_taken_at_once(tmp_path: Path) -> None:
+    from pytest_mdm_health.checks._slow_trial import _batches
+
+    (tmp_path / "wide.csv").write_bytes(b"a,b\n" + (b"1," + b"x" * 100_000 + b"\n") * 400)
+    with contextlib.ExitStack() as stack:
+        sizes = [len(frame) for frame in _batches(tmp_path / "wide.csv", 1_000_000, stack).frames]
+    assert sum(sizes) == 400
+    assert max(sizes) < 400
 
 
 def test_a_packed_file_with_semicolons_is_read(tried: Callable[[Path], Any], tmp_path: Path) -> None:
