@@ -268,6 +268,7 @@ def test_the_password_is_not_in_the_process_list(shop: Server) -> None:
         ('too many connections for role "ml"', "full"),
         ("server closed the connection unexpectedly", "dropped"),
         ("connection timeout expired", "away"),
+        ("[Errno -2] Name or service not known", "away"),
         ("Passwort-Authentifizierung für Benutzer »ml« fehlgeschlagen", "refused"),
     ],
 )
