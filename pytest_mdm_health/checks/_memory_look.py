@@ -219,9 +219,9 @@ def _trouble(place: Path | None, existing: Path | None) -> str:
 def _file_system(path: Path) -> str:
     import psutil
 
-    real = os.path.realpath(path)
+    real = Path(os.path.realpath(path))
     mounts = {each.mountpoint: each.fstype for each in psutil.disk_partitions(all=True)}
-    within = [mount for mount in mounts if os.path.commonpath((real, mount)) == mount]
+    within = [mount for mount in mounts if real.is_relative_to(mount)]
     return mounts[max(within, key=len)] if within else ""
 
 
