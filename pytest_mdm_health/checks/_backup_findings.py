@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.checks import _backup_repairs as repairs
-from pytest_mdm_health.checks._backup_facts import OLD_DAYS, Assessed, BackupFacts, Found, Lacking, Unsound
+from pytest_mdm_health.checks._backup_facts import OLD_DAYS, SOME, Assessed, BackupFacts, Found, Lacking, Unsound
 from pytest_mdm_health.mdm.amounts import duration, size
 from pytest_mdm_health.mdm.archive_members import Problem
 from pytest_mdm_health.mdm.files import FileKind
@@ -40,7 +40,7 @@ def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
 def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
     """Whether an archive is what it is called, can be read to its end, and can be unpacked without harm."""
     path, place = one.backup.path, Location(one.backup.path)
-    again = repairs.new_backup(facts, "It is not worth keeping.")
+    again = repairs.new_backup(facts, "Do not rely on it.")
     hostile = Remedy("Do not unpack it. Find out who made it, and make another.", again.commands)
     for code, severity, remedy in (
         ("damaged-archive", FAIL, again),
@@ -159,12 +159,17 @@ def _of_old(check: Check, facts: BackupFacts) -> Iterator[Finding]:
 
 
 def _lacking(check: Check, facts: BackupFacts, where: str, lacking: Sequence[Lacking]) -> Iterator[Finding]:
-    for each in lacking:
+    for each in lacking[:SOME]:
         severity = WARN if each.since and facts.phase != _PRE else FAIL
         newer = "; it was registered later" if each.since else ""
         message = f"{where} does not hold the {' and the '.join(each.what)} of {each.dataset!r}{newer}"
         remedy = repairs.new_backup(facts)
         yield check.finding("missing-dataset", severity, message, remedy, subject=each.dataset)
+    if rest := [each.dataset for each in lacking[SOME:]]:
+        severity = WARN if all(each.since for each in lacking[SOME:]) and facts.phase != _PRE else FAIL
+        message = f"{where} does not hold {len(rest)} more: {_listed(rest)}"
+        evidence: dict[str, JSON] = {"datasets": [*rest]}
+        yield check.finding("missing-dataset", severity, message, repairs.new_backup(facts), evidence=evidence)
 
 
 _CODES = {

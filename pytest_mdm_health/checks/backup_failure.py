@@ -13,10 +13,11 @@ home belong to root, because MDM was once started with sudo, and the one who mak
 
 Diagnosis
 ---------
-Backups are looked for in the folder named with --mdm-backup, else in `backup` in the home, else in `/backup`: archives
-(`mdm_backup_*.tar.gz` and others), copies of the home, and files named after a dataset. The newest is read to its end,
-so that every check sum in it is compared; nothing is unpacked but the databases, into a private folder, where they are
-opened and verified (not with --mdm-depth=quick). Where it would not restore, the next older one is looked into, too.
+Backups are looked for in the folder named with --mdm-backup, else in `backup` in the home, else in `/backup` if
+something there is called like one of MDM's: archives (`mdm_backup_*.tar.gz` and others), copies of the home, and files
+named after a dataset. The newest is read to its end, so that every check sum in it is compared; nothing is unpacked but
+the databases, into a private folder, where they are opened and verified (not with --mdm-depth=quick). Where it would
+not restore, the next older one is looked into, too.
 By hand: `df -h` and `ls -ld` of the home and the folder of backups, `gzip -t` and `tar -tzf` of the archive. With
 --mdm-run-scripts, `backup_mdm_state.sh --dry-run --verbose` is run where there is one; no released MDM has it.
 

@@ -72,7 +72,7 @@ def _must_be_the_end(block: bytes) -> None:
     if len(block) < tarfile.BLOCKSIZE:
         raise Truncated("ends without the mark that ends an archive")
     if block.count(0) != len(block):
-        raise tarfile.ReadError("a header is damaged")
+        raise tarfile.ReadError("a header does not add up")
 
 
 class _Forward:
