@@ -1,0 +1,110 @@
+"""What is known of one dataset's features: the facts of feature-generation-failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pytest_mdm_health.mdm.feature_log import LoggedError
+from pytest_mdm_health.model import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """One feature table.
+
+    Attributes:
+        role: as registered; empty for one that is not.
+        name: the table's name.
+        base: the table that it was made from; empty if that is not known.
+        present: whether the database has it.
+        columns: by name, the types of its columns.
+        rows: how many rows it has; None if they were not counted.
+        base_rows: how many the base table has.
+        looked_at: rows whose values were looked at.
+        empty: columns without any value there, although the base table has some.
+        infinite: columns with infinite numbers, and how many; those of the base table are left out.
+        constant: columns that were made and have one and the same value in all rows.
+        failed: why it cannot be read.
+    """
+
+    role: str
+    name: str
+    base: str = ""
+    present: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
+    base_rows: int | None = None
+    looked_at: int | None = None
+    empty: tuple[str, ...] = ()
+    infinite: Mapping[str, int] = field(default_factory=dict)
+    constant: tuple[str, ...] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Features that one of two feature tables has and the other one has not.
+
+    Attributes:
+        has, lacks: the two tables.
+        missed: features that nothing explains the lack of.
+        explained: features that MDM may have left out there, because they told too little.
+        retyped: features that are numbers in one table and texts in the other.
+    """
+
+    has: str
+    lacks: str
+    missed: tuple[str, ...] = ()
+    explained: tuple[str, ...] = ()
+    retyped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorTrial:
+    """How the installed generator fared with some rows of a table.
+
+    Attributes:
+        table: the table.
+        rows: how many rows.
+        features: how many features it made.
+        raised: the exception that it ended with, or how it ended otherwise; empty if it came to its end.
+        errors: what it logged as errors.
+    """
+
+    table: str
+    rows: int
+    features: int = 0
+    raised: str = ""
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureFacts(Facts):
+    """What was seen.
+
+    Attributes:
+        name: the dataset.
+        home: the home, absolute.
+        source: the file or folder that the dataset came from; empty if it is nowhere to be found.
+        regenerates: whether the installed MDM has a command that makes features anew.
+        tables: the registered feature tables, then those that are not registered.
+        registered: how many feature tables are registered.
+        differences: between the feature tables of train and others.
+        failure: why the last generation that the log tells of failed as a whole; empty if it did not.
+        failure_at: file and line of the log where that generation begins.
+        errors: what went wrong in it without stopping it.
+        trial: how the installed generator fares; None if it was not tried.
+    """
+
+    name: str
+    home: str
+    source: str = ""
+    regenerates: bool = False
+    tables: tuple[FeatureTable, ...] = ()
+    registered: int = 0
+    differences: tuple[Difference, ...] = ()
+    failure: str = ""
+    failure_at: tuple[str, int] | None = None
+    errors: tuple[LoggedError, ...] = ()
+    trial: GeneratorTrial | None = None

@@ -1,0 +1,158 @@
+"""Looking at one dataset's features: the tables, the log, and what the installed generator does with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.checks._feature_differences import differences
+from pytest_mdm_health.checks._feature_facts import FeatureFacts, FeatureTable
+from pytest_mdm_health.checks._feature_rows import first_base_table
+from pytest_mdm_health.checks._feature_trial import try_generator
+from pytest_mdm_health.integrity.feature_profile import FeatureColumn, feature_profile
+from pytest_mdm_health.mdm.feature_log import last_runs
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.registrations import FEATURES
+from pytest_mdm_health.mdm.sources import source_of
+from pytest_mdm_health.mdm.trial import CannotTry
+from pytest_mdm_health.model import Depth, NotApplicable
+from pytest_mdm_health.options import Options
+
+_SHARE_OF_TIME = 0.4
+"""How much of a check's time starting MDM's interpreter may take, and again running its generator."""
+
+
+def gather(
+    dataset: Dataset, backend: Backend | None, home: Home, options: Options, installation: Installation | None
+) -> FeatureFacts:
+    """Look at a dataset's features, as closely as the depth says."""
+    if backend is None:
+        raise NotApplicable("there is no database whose feature tables could be looked at")
+    source = source_of(dataset.registration) if dataset.registration is not None else None
+    run = last_runs(home.log_file).get(dataset.name.lower())
+    facts = FeatureFacts(
+        examined=0,
+        name=dataset.name,
+        home=str(home.root),
+        source=str(source.path) if source is not None and source.path is not None else "",
+        regenerates=installation is not None and installation.offers("features regenerate"),
+        registered=len(_registered(dataset)),
+        failure=run.failure if run is not None else "",
+        failure_at=(run.place.file, run.place.line or 1) if run is not None else None,
+        errors=tuple(run.errors.values()) if run is not None else (),
+    )
+    try:
+        with backend.open() as database:
+            return _Looking(dataset, database, Depth(options.depth)).gather(facts, home, options, installation)
+    except CannotOpen as error:
+        raise NotApplicable(f"{backend.path} {error}") from error
+
+
+def _registered(dataset: Dataset) -> dict[str, str]:
+    return dict(dataset.registration.feature_tables) if dataset.registration is not None else {}
+
+
+class _Looking:
+    """One open database."""
+
+    def __init__(self, dataset: Dataset, database: Database, depth: Depth) -> None:
+        self._dataset = dataset
+        self._database = database
+        self._depth = depth
+        self._gaps: list[str] = []
+
+    def gather(
+        self, facts: FeatureFacts, home: Home, options: Options, installation: Installation | None
+    ) -> FeatureFacts:
+        """Everything."""
+        try:
+            there = self._database.tables()
+        except QueryFailed as error:
+            raise NotApplicable(f"its tables cannot be listed: {error}") from error
+        tables = tuple(self._looked_at(each) for each in self._tables(there))
+        if not tables and not facts.failure:
+            raise NotApplicable("no feature tables are registered")
+        facts = replace(facts, examined=len(tables) or 1, tables=tables)
+        if self._depth is Depth.QUICK:
+            self._gaps.append("no values were looked at and the generator was not tried (see --mdm-depth)")
+            return replace(facts, gaps=tuple(self._gaps))
+        facts = replace(facts, differences=tuple(differences(self._dataset, self._database, tables)))
+        return replace(self._tried(facts, there, home, options, installation), gaps=tuple(self._gaps))
+
+    def _tables(self, there: Sequence[str]) -> Iterator[FeatureTable]:
+        """The registered feature tables, then those that are called like one and are not registered."""
+        registered = _registered(self._dataset)
+        base = dict(self._dataset.registration.tables) if self._dataset.registration is not None else {}
+        for role, name in registered.items():
+            made_from = base.get(role.removesuffix(FEATURES)) or name.removesuffix(FEATURES)
+            known = made_from if made_from in there else ""
+            yield FeatureTable(role=role, name=name, base=known, present=name in there)
+        for name in there:
+            made_from = name.removesuffix(FEATURES)
+            if name.endswith(FEATURES) and made_from in there and name not in registered.values():
+                yield FeatureTable(role="", name=name, base=made_from)
+
+    def _looked_at(self, table: FeatureTable) -> FeatureTable:
+        if not table.present:
+            return table
+        try:
+            columns = {column.name: column.type for column in self._database.columns(table.name)}
+            table = replace(table, columns=columns)
+            return table if self._depth is Depth.QUICK else self._values(table)
+        except QueryFailed as error:
+            return replace(table, failed=str(error))
+
+    def _values(self, table: FeatureTable) -> FeatureTable:
+        everything = self._depth is Depth.FULL
+        rows = self._database.count(table.name)
+        found = feature_profile(self._database, table.name, everything=everything)
+        if not found.complete:
+            more = "" if everything else " (--mdm-depth=full looks at all)"
+            self._gaps.append(f"in table {table.name}, {found.rows} of {rows} rows were looked at{more}")
+        empty = {each.name for each in found.columns if each.empty} if found.rows else set()
+        infinite = {each.name: each.infinite for each in found.columns if each.infinite}
+        base = self._base(table, {*empty, *infinite})
+        own = {column.name for column in self._database.columns(table.base)} if table.base else set()
+        return replace(
+            table,
+            rows=rows,
+            base_rows=self._database.count(table.base) if table.base else None,
+            looked_at=found.rows,
+            empty=tuple(sorted(empty - {each.name for each in base if each.empty})),
+            infinite={name: count for name, count in infinite.items() if name not in _infinite_in(base)},
+            constant=tuple(each.name for each in found.columns if each.constant and each.name not in own),
+        )
+
+    def _base(self, table: FeatureTable, doubtful: set[str]) -> Sequence[FeatureColumn]:
+        """The columns of the same names in the table that it was made of."""
+        if not table.base or not doubtful:
+            return ()
+        everything = self._depth is Depth.FULL
+        return feature_profile(self._database, table.base, doubtful, everything=everything).columns
+
+    def _tried(
+        self,
+        facts: FeatureFacts,
+        there: Sequence[str],
+        home: Home,
+        options: Options,
+        installation: Installation | None,
+    ) -> FeatureFacts:
+        """With what the installed generator makes of the first rows."""
+        table = first_base_table(self._dataset, there)
+        if table is None:
+            return facts
+        try:
+            within_s = options.timeout * _SHARE_OF_TIME
+            trial = try_generator(self._dataset, self._database, table, installation, home.root, within_s)
+        except (CannotTry, QueryFailed) as error:
+            self._gaps.append(f"the generator was not tried: {error}")
+            return facts
+        return replace(facts, trial=trial)
+
+
+def _infinite_in(columns: Sequence[FeatureColumn]) -> set[str]:
+    return {each.name for each in columns if each.infinite}
