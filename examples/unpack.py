@@ -6,9 +6,10 @@ usage: unpack.py ARCHIVE FOLDER
 
 from __future__ import annotations
 
+import os
 import sys
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 RECORDED_HOME = "/home/ml/.mdm"
 RECORDED_SOURCES = "/home/ml/raw"
@@ -19,9 +20,13 @@ def unpack(archive: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     with tarfile.open(archive) as tar:
         for member in tar:
-            _, _, inside = member.name.partition("/")
-            if inside:
-                tar.extract(member.replace(name=inside, deep=False), folder, filter="data")
+            place = folder.joinpath(*PurePosixPath(member.name).parts[1:])
+            if member.isdir():
+                place.mkdir(parents=True, exist_ok=True)
+            elif (content := tar.extractfile(member)) is not None:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content.read())
+                os.utime(place, (member.mtime, member.mtime))
     for file in sorted((*folder.rglob("*.yaml"), *folder.rglob("*.json"))):
         text = file.read_text(encoding="utf-8")
         moved = text.replace(RECORDED_HOME, str(folder)).replace(RECORDED_SOURCES, str(folder.parent / "raw"))

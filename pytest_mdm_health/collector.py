@@ -14,7 +14,7 @@ import pytest
 
 from pytest_mdm_health import SUITE
 from pytest_mdm_health.model import Result, Status, Target, node_id
-from pytest_mdm_health.reports.terminal import describe
+from pytest_mdm_health.reports.terminal import describe, one_line
 from pytest_mdm_health.session import carry
 
 if TYPE_CHECKING:
@@ -72,17 +72,17 @@ class HealthCheck(pytest.Item):
         if result.status in {Status.FAIL, Status.ERROR}:
             raise CheckFailed
         if result.status in {Status.SKIP, Status.BLOCKED}:
-            pytest.skip(result.reason)
+            pytest.skip(one_line(result.reason))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002 - pytest passes it
         """What stands under FAILURES: what was found and what to do, never a traceback."""
         if self.result is not None and excinfo.errisinstance(CheckFailed):
             return describe(self.result)
-        return f"the check could not be run: {excinfo.typename}: {excinfo.value}"
+        return one_line(f"the check could not be run: {excinfo.typename}: {excinfo.value}")
 
     def reportinfo(self) -> tuple[str, int | None, str]:
-        """Where it lies for pytest, which is nowhere in the file system, and its name."""
-        return str(self.path), None, self.name
+        """Where it lies for pytest, which is nowhere in the file system, and its name; skip marks want a line."""
+        return str(self.path), 0, self.name
 
 
 class HealthCollector:
@@ -110,5 +110,5 @@ class HealthCollector:
         if isinstance(item, HealthCheck) and report.when == "call" and item.result is not None:
             carry(report, item.result)
             if report.skipped:
-                report.longrepr = (SUITE, None, item.result.reason)  # type: ignore[assignment] # no line to point at
+                report.longrepr = (SUITE, 0, one_line(item.result.reason))
         return report

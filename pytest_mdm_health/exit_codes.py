@@ -29,22 +29,24 @@ MEANING = {
 _EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
 
 
-def exit_code(results: Iterable[Result], *, fail_on: str = "fail", strict: bool = False) -> ExitCode:
-    """Fold the statuses of all results into one exit code."""
+def exit_code(
+    results: Iterable[Result], *, fail_on: str = "fail", strict: bool = False, gaps: bool = False
+) -> ExitCode:
+    """Fold the statuses of all results into one exit code; `gaps` says that part of the home could not be listed."""
     counts = Counter(result.status for result in results)
     failing = {Status.FAIL} | ({Status.SKIP, Status.BLOCKED, Status.ERROR} if strict else set())
     if any(counts[status] for status in failing):
         return ExitCode.UNHEALTHY
-    if counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
+    if gaps or counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
         return ExitCode.INCONCLUSIVE
     return ExitCode.WARNINGS if counts[Status.WARN] and fail_on == "warn" else ExitCode.HEALTHY
 
 
-def verdict(results: Iterable[Result]) -> str:
+def verdict(results: Iterable[Result], *, gaps: bool = False) -> str:
     """The word for it, which options do not change: `healthy`, `degraded`, `unhealthy` or `inconclusive`."""
     statuses = {result.status for result in results}
     if Status.FAIL in statuses:
         return "unhealthy"
-    if Status.ERROR in statuses or not statuses & _EXAMINED:
+    if gaps or Status.ERROR in statuses or not statuses & _EXAMINED:
         return "inconclusive"
     return "degraded" if Status.WARN in statuses else "healthy"

@@ -9,6 +9,7 @@ PYTEST_DONT_REWRITE: there is no assertion in it, and every pytest run loads it.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ DECLARED = (
     Declared("mdm-list", "list the checks and exit", "flag"),
     Declared("mdm-explain", "print one check's documentation and exit", metavar="ID"),
 )
+OUTPUTS = ("html", "json", "bundle")
+LONGEST_S = 1_000_000
 WAIVERS_FILE = "mdm-waivers.yaml"
 REQUIREMENTS_FILE = "requirements_migration.txt"
 
@@ -169,16 +172,16 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
 
     def path(name: str) -> Path | None:
         value = given(name)
-        if value == "":
-            raise UsageError(f"--mdm-{name}: a path is needed, not an empty text")
-        return None if value is None else (invoked / Path(value).expanduser())
+        return None if value is None else _absolute(value, name, _base(config, name))
 
     home = _home(path("home"), environ)
+    outputs = {name: _output(path(name), name, home) for name in OUTPUTS}
+    _refuse_clashes(outputs, config, home)
     return Options(
         home=home,
         python=given("python"),
         backup=_existing(path("backup"), "backup", Path.is_dir, "folder"),
-        source=tuple(_each_source(given("source") or (), invoked)),
+        source=tuple(_each_source(given("source") or (), _base(config, "source"))),
         requirements=_existing(path("requirements"), "requirements", Path.is_file, "file")
         or _default(REQUIREMENTS_FILE, root, invoked),
         phase=given("phase") or "any",
@@ -191,9 +194,9 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         strict=bool(given("strict")),
         timeout=_seconds(given("timeout")),
         run_scripts=bool(given("run-scripts")),
-        html=_writable(path("html"), "html", home),
-        json=_writable(path("json"), "json", home),
-        bundle=_writable(path("bundle"), "bundle", home),
+        html=outputs["html"],
+        json=outputs["json"],
+        bundle=outputs["bundle"],
     )
 
 
@@ -249,16 +252,36 @@ def _home(given: Path | None, environ: Mapping[str, str]) -> Path:
         raise UsageError(f"--mdm-home: {str(home)!r} is no path: {error}") from error
 
 
-def _existing(path: Path | None, name: str, test: Callable[[Path], bool], word: str) -> Path | None:
-    if path is not None and not test(path):
-        raise UsageError(
-            f"--mdm-{name}: {path} is not a {word}" if path.exists() else f"--mdm-{name}: {path} does not exist"
-        )
+def _base(config: pytest.Config, name: str) -> Path:
+    """What a relative path is relative to: the folder of the ini file it stands in, else the current one."""
+    dest = f"mdm_{name}".replace("-", "_")
+    in_ini = config.getoption(dest) is None and config.getini(dest) is not None and config.inipath is not None
+    return config.inipath.parent if in_ini and config.inipath else config.invocation_params.dir
+
+
+def _absolute(text: str, name: str, base: Path) -> Path:
+    if text == "":
+        raise UsageError(f"--mdm-{name}: a path is needed, not an empty text")
+    path = base / Path(text).expanduser()
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists hides why not
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError) as error:  # too long a name, a loop of links, no permission on the way
+        if not isinstance(error, PermissionError):
+            raise UsageError(f"--mdm-{name}: {text[:100]!r} is no path: {error.args[-1]}") from error
     return path
 
 
-def _each_source(given: tuple[str, ...], invoked: Path) -> list[Path]:
-    paths = [invoked / Path(text).expanduser() for text in given]
+def _existing(path: Path | None, name: str, test: Callable[[Path], bool], word: str) -> Path | None:
+    if path is not None and not test(path):
+        state = f"is not a {word}" if path.exists() else "does not exist"
+        raise UsageError(f"--mdm-{name}: {path} {state}")
+    return path
+
+
+def _each_source(given: tuple[str, ...], base: Path) -> list[Path]:
+    paths = [_absolute(text, "source", base) for text in given]
     return [path for path in paths if _existing(path, "source", Path.exists, "folder")]
 
 
@@ -266,12 +289,29 @@ def _default(name: str, *folders: Path) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def _writable(path: Path | None, name: str, home: Path) -> Path | None:
-    if path is not None and path.is_dir():
+def _output(path: Path | None, name: str, home: Path) -> Path | None:
+    if path is None:
+        return None
+    real = path.resolve()
+    if real.is_dir():
         raise UsageError(f"--mdm-{name}: {path} is a folder; a file is needed")
-    if path is not None and path.resolve().is_relative_to(home.resolve()):
+    if real.exists() and not real.is_file():
+        raise UsageError(f"--mdm-{name}: {path} is a device or the like; a file is needed")
+    if real.is_relative_to(home.resolve()):
         raise UsageError(f"--mdm-{name}: {path} lies in the home that is examined, where nothing is written")
-    return path
+    return real
+
+
+def _refuse_clashes(outputs: Mapping[str, Path | None], config: pytest.Config, home: Path) -> None:
+    """Two reports in one file, or something in the home that is not ours to refuse otherwise."""
+    given = [path for path in outputs.values() if path is not None]
+    if len(set(given)) < len(given):
+        raise UsageError(f"two reports cannot go into one file: {max(given, key=given.count)}")
+    others = {"--junitxml": getattr(config.option, "xmlpath", None), "--html": getattr(config.option, "htmlpath", None)}
+    others["the folder for temporary files"] = tempfile.gettempdir()
+    for name, path in others.items():
+        if path and Path(path).expanduser().resolve().is_relative_to(home.resolve()):
+            raise UsageError(f"{name}: {path} lies in the home that is examined, where nothing is written")
 
 
 def _seconds(given: str | None) -> float:
@@ -279,6 +319,6 @@ def _seconds(given: str | None) -> float:
         seconds = 60.0 if given is None else float(given)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--mdm-timeout: {given!r} is no number of seconds above 0")
+    if not 0 < seconds <= LONGEST_S:
+        raise UsageError(f"--mdm-timeout: {given!r} is no number of seconds above 0 and up to {LONGEST_S}")
     return seconds

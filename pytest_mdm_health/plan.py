@@ -22,8 +22,15 @@ from pytest_mdm_health.options import Options
 from pytest_mdm_health.sandbox import Sandbox
 
 INVENTORY_TIMEOUT_S = 120.0
+MANY = 10
+"""How many names of datasets an error message gives."""
+
 SHARED = ("mdm_home", "mdm_config", "mdm_inventory", "mdm_installation", "mdm_options", "mdm_environ")
 """The fixtures that are the same for every target."""
+
+
+class NothingSelected(LookupError):
+    """A pattern that no dataset of the home matches; the text has those there are."""
 
 
 @dataclass
@@ -42,11 +49,13 @@ class Plan:
     _datasets: dict[str, Dataset] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        globs = self.options.dataset or ("*",)
-        chosen = (
-            each for each in self.inventory.datasets if any(fnmatch.fnmatchcase(each.name, glob) for glob in globs)
-        )
-        self._datasets = {each.name: each for each in chosen}
+        by_name = {each.name: each for each in self.inventory.datasets}
+        matching = {glob: fnmatch.filter(by_name, glob) for glob in self.options.dataset or ("*",)}
+        for glob in self.options.dataset:
+            if not matching[glob]:
+                known = ", ".join(sorted(by_name)[:MANY]) or "none"
+                raise NothingSelected(f"--mdm-dataset: no dataset matches {glob!r}; there are {known}")
+        self._datasets = {name: by_name[name] for names in matching.values() for name in names}
 
     def targets(self, check: Check) -> tuple[Target, ...]:
         """What the check is run on, sorted by name."""

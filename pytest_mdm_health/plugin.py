@@ -42,9 +42,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker and, if the health suite is asked for, the plugin that runs it."""
     config.addinivalue_line("markers", "mdm_health: the checks of pytest --mdm-health")
-    wanted = [id_ for id_ in map(_node_id, config.option.file_or_dir) if id_]
+    wanted = [id_ for id_ in map(_node_id, _arguments(config)) if id_]
     try:
-        if wanted or options.value_of(config, "mdm-health"):
+        if (wanted or options.value_of(config, "mdm-health")) and not config.option.help:
             _activate(config, wanted)
     except options.UsageError as error:
         raise pytest.UsageError(str(error)) from None
@@ -56,7 +56,7 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     from pytest_mdm_health.session import HealthSession
 
     run = _start(config)
-    config.args[:] = [arg for arg in config.option.file_or_dir if not _node_id(arg)]
+    config.args[:] = [arg for arg in _arguments(config) if not _node_id(arg)]
     config.stash[fixtures.PLAN] = run.plan
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
@@ -74,6 +74,7 @@ def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
 
 def _start(config: pytest.Config) -> Run:
     from pytest_mdm_health.mdm.interpreter import UnusableInterpreter
+    from pytest_mdm_health.plan import NothingSelected
     from pytest_mdm_health.registry import UnknownCheck
     from pytest_mdm_health.run import Run
     from pytest_mdm_health.sandbox import SandboxError
@@ -86,11 +87,16 @@ def _start(config: pytest.Config) -> Run:
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None
-    except (UnknownCheck, UnknownSymptom) as error:
+    except (UnknownCheck, UnknownSymptom, NothingSelected) as error:
         raise options.UsageError(str(error)) from None
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)
     return run
+
+
+def _arguments(config: pytest.Config) -> list[str]:
+    """What was given beside options; pytest does not look for it when it is asked for help."""
+    return list(getattr(config.option, "file_or_dir", None) or ())
 
 
 def _node_id(argument: str) -> str:

@@ -5,6 +5,7 @@ A check module that breaks the contract is named with its file and what is missi
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import inspect
@@ -87,7 +88,7 @@ class CheckModule:
     @cached_property
     def documentation(self) -> Documentation:
         """The module's docstring, taken apart."""
-        return parse_documentation(self.module.__doc__ or "")
+        return parse_documentation(self.module.__doc__ or _docstring_in_source(self.module))
 
 
 def parse_documentation(text: str) -> Documentation:
@@ -168,6 +169,11 @@ def _named_by(modules: Mapping[str, CheckModule], words: Iterable[str]) -> set[s
 
 def _words(check: Check) -> set[str]:
     return {check.id, check.issue, check.section, *check.tags}
+
+
+def _docstring_in_source(module: ModuleType) -> str:
+    """Python leaves docstrings away when it is told to optimise (-OO)."""
+    return ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
 
 
 def _as_numbers(issue: str) -> tuple[int, ...]:

@@ -110,11 +110,12 @@ def examine(check_id: str, target: Target, handles: Handles) -> Result:
     if status is Status.PASS and not facts.examined:
         reasons = "; ".join(facts.gaps) or "there was nothing to examine"
         return Result(check=check, target=target, status=Status.SKIP, reason=reasons, findings=findings)
+    unseen = status is Status.WARN and not facts.examined
     return Result(
         check=check,
         target=target,
-        status=status,
-        reason="; ".join(facts.gaps),
+        status=Status.ERROR if unseen else status,
+        reason=findings[0].message if unseen else "; ".join(facts.gaps),
         examined=facts.examined,
         facts=_plain(facts),
         findings=findings,

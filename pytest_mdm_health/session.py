@@ -6,6 +6,7 @@ import base64
 import pickle
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class HealthSession:
         self._results: dict[str, Result] = {}
         self._planned: set[str] = set()
         self._foreign_failures = 0
+        self._meant_to_run = False
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
         self._troubles: list[str] = []
@@ -55,14 +57,21 @@ class HealthSession:
         """Give a worker what was found out once for all."""
         node.workerinput[WORKER_KEY] = self._run.for_worker()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Tell a run from a look at fixtures, at the cache or at what would be run."""
+        option = self._config.option
+        self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect a result; a check whose worker died has one too."""
         if not report.nodeid.startswith(_OURS):
             self._foreign_failures += report.failed
         elif (carried := _carried(report)) is not None:
             self._results[report.nodeid] = carried
-        elif report.failed and report.nodeid not in self._results:
-            self._results[report.nodeid] = self._without_result(report.nodeid, Status.ERROR, _last_line(report))
+        elif report.outcome != "passed" and report.nodeid not in self._results:
+            status = Status.ERROR if report.failed else Status.SKIP
+            self._results[report.nodeid] = self._without_result(report.nodeid, status, _last_line(report))
 
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> Any:  # noqa: ANN401 - pytest's
         """The letter and the word for a result; pytest's own for everything else."""
@@ -77,16 +86,17 @@ class HealthSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Turn the results into the exit status, then write the reports."""
         self._run.close()
-        ended_early = exitstatus == pytest.ExitCode.USAGE_ERROR
-        if ended_early or hasattr(self._config, "workerinput") or self._config.option.collectonly:
+        if not self._meant_to_run or hasattr(self._config, "workerinput"):
             return
         for id_ in sorted(self._planned - self._results.keys()):
-            self._results[id_] = self._without_result(id_, Status.SKIP, "not run: the run stopped before it")
+            self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
         self._troubles = reports.write(self._report, self._run.plan.options)
         if self._troubles and session.exitstatus in {ExitCode.HEALTHY, ExitCode.WARNINGS}:
             session.exitstatus = ExitCode.INCONCLUSIVE
+            self._report = replace(self._report, exit_code=ExitCode.INCONCLUSIVE)
+            reports.write(self._report, self._run.plan.options)  # those that can be written say it too
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it ended and what to do first."""
@@ -98,8 +108,10 @@ class HealthSession:
             return pytests
         if self._foreign_failures:
             return ExitCode.UNHEALTHY
-        options = self._run.plan.options
-        return exit_code(self._results.values(), fail_on=options.fail_on, strict=options.strict)
+        options, gaps = self._run.plan.options, bool(self._run.plan.inventory.gaps)
+        code = exit_code(self._results.values(), fail_on=options.fail_on, strict=options.strict, gaps=gaps)
+        ours = {result.status for result in self._results.values()} & {Status.FAIL, Status.ERROR}
+        return code if ours or pytests in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else pytests
 
     def _make_report(self, status: int) -> Report:
         started_at, started = self._started
@@ -131,5 +143,7 @@ def _carried(report: pytest.TestReport) -> Result | None:
 
 
 def _last_line(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):  # a mark skipped it
+        return str(report.longrepr[2])
     lines = report.longreprtext.strip().splitlines()
     return lines[-1] if lines else "ended without a result"

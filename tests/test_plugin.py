@@ -308,9 +308,12 @@ BAD_INPUT = [
     (("--mdm-home", __file__), f"--mdm-home: {__file__} is not a folder"),
     (("--mdm-select", "sqlite-loking"), "'sqlite-loking' names no check; the nearest is 'sqlite-locking'"),
     (("--mdm-ignore", "9.9"), "'9.9' names no check*"),
-    (("--mdm-timeout", "soon"), "--mdm-timeout: 'soon' is no number of seconds above 0"),
-    (("--mdm-timeout", "-1"), "--mdm-timeout: '-1' is no number of seconds above 0"),
-    (("--mdm-timeout", "nan"), "--mdm-timeout: 'nan' is no number of seconds above 0"),
+    (("--mdm-timeout", "soon"), "--mdm-timeout: 'soon' is no number of seconds above 0*"),
+    (("--mdm-timeout", "-1"), "--mdm-timeout: '-1' is no number of seconds above 0*"),
+    (("--mdm-timeout", "1e10"), "--mdm-timeout: '1e10' is no number of seconds above 0*"),
+    (("--mdm-json", "/tmp/" + 300 * "x"), "--mdm-json: *is no path: File name too long"),
+    (("--mdm-json=x", "--mdm-html=x"), "two reports cannot go into one file: *"),
+    (("--mdm-timeout", "nan"), "--mdm-timeout: 'nan' is no number of seconds above 0*"),
     (("--mdm-depth", "deep"), "--mdm-depth: 'deep' is none of quick, standard, full"),
     (("--mdm-phase", "later"), "--mdm-phase: 'later' is none of pre, post, any"),
     (("--mdm-backup", "/nowhere"), "--mdm-backup: /nowhere does not exist"),
@@ -347,10 +350,99 @@ def test_a_report_inside_the_home_is_refused(home: Path, health: Health) -> None
 
 
 def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(health: Health, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    result = health("--mdm-json", tmp_path / "file" / "out.json")
+    result = health("--mdm-html", "/proc/nowhere/out.html", "--mdm-json", tmp_path / "out.json")
     assert result.ret == 11
-    result.stdout.fnmatch_lines(["ERROR --mdm-json: *could not be written*"])
+    result.stdout.fnmatch_lines(["ERROR --mdm-html: *could not be written*", "exit code 11: *"])
+    assert json.loads((tmp_path / "out.json").read_text())["exit_code"] == 11
+
+
+@pytest.mark.parametrize("report", ["/dev/null", "link"])
+def test_a_report_does_not_replace_what_is_no_file(health: Health, tmp_path: Path, report: str) -> None:
+    if report == "link":
+        (tmp_path / "link").symlink_to(tmp_path / "target")
+        assert health(f"--mdm-json={tmp_path / 'link'}").ret == 0
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "target").is_file()
+    else:
+        assert health(f"--mdm-json={report}").ret == pytest.ExitCode.USAGE_ERROR
+        assert not Path(report).is_file()
+
+
+def test_help_is_there(pytester: pytest.Pytester, health: Health) -> None:
+    for result in (pytester.runpytest_subprocess("--help"), health("--help")):
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["*--mdm-home=DIR*"])
+
+
+def test_looking_at_fixtures_leaves_an_old_report_alone(health: Health, tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text("old")
+    health("--fixtures", f"--mdm-json={tmp_path}/out.json")
+    health("--setup-plan", f"--mdm-json={tmp_path}/out.json")
+    assert (tmp_path / "out.json").read_text() == "old"
+
+
+def test_a_run_that_stops_early_is_never_healthy(pytester: pytest.Pytester, health: Health) -> None:
+    pytester.makepyfile(
+        stops="def pytest_runtest_logfinish(nodeid):\n    stop[0].shouldstop = 'enough'\nstop = []\n"
+        "def pytest_sessionstart(session): stop.append(session)"
+    )
+    assert health("-p", "stops").ret != 0
+
+
+def test_folders_that_may_not_be_listed_are_not_called_empty(home: Path, tmp_path: Path) -> None:
+    for folder in (home / "config" / "datasets", home / "datasets"):
+        folder.chmod(0o000)
+    bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*bound, sys.executable, "-m", "pytest", "--mdm-health", f"--mdm-home={home}", "--mdm-ignore=1.1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    for folder in (home / "config" / "datasets", home / "datasets"):
+        folder.chmod(0o755)
+    assert done.returncode == 11
+    assert "not listed" in done.stdout
+    assert "nothing registered" not in done.stdout
+
+
+def test_a_selection_of_datasets_that_matches_nothing_is_a_usage_error(health: Health) -> None:
+    result = health("--mdm-dataset=nope")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --mdm-dataset: no dataset matches 'nope'; there are big, breast_cancer, shop, wine"]
+    )
+
+
+def test_an_error_in_collecting_the_users_tests_is_a_failure(pytester: pytest.Pytester, health: Health) -> None:
+    own = pytester.makepyfile("import no_such_module_anywhere")
+    assert health(own, "--continue-on-collection-errors").ret == 1
+
+
+def test_a_skip_mark_from_a_conftest_is_a_skip(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason="not tonight"))
+        """
+    )
+    assert health(f"--mdm-json={tmp_path}/out.json").ret == 11
+    assert {each["reason"] for each in results_in(tmp_path / "out.json").values()} == {"Skipped: not tonight"}
+
+
+def test_a_file_name_that_is_no_text_does_not_end_the_run(home: Path, health: Health) -> None:
+    folder = os.fsencode(home / "config" / "datasets")
+    Path(os.fsdecode(folder + b"/bad\xffx.yaml")).write_bytes((home / "config/datasets/wine.yaml").read_bytes())
+    assert health("-n", "2").ret == 1
+    assert health().ret == 1
+
+
+def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, home: Path) -> None:
+    pytester.makeini(f"[pytest]\nmdm_home = {os.path.relpath(home, pytester.path)}\nmdm_health = true")
+    os.chdir(pytester.mkdir("below"))
+    assert pytester.runpytest_subprocess().ret == 0
+
+
+def test_it_runs_without_docstrings(pytester: pytest.Pytester, home: Path) -> None:
+    assert pytester.run(sys.executable, "-OO", "-m", "pytest", "--mdm-health", f"--mdm-home={home}").ret == 0
 
 
 def test_options_come_from_command_line_then_ini_then_environment(

@@ -6,6 +6,17 @@ from dataclasses import dataclass
 
 from pytest_mdm_health.model import Facts
 
+BROKEN = {
+    "missing": "missing-file",
+    "not-a-file": "not-a-file",
+    "empty": "empty-file",
+    "wrong-format": "wrong-format",
+    "truncated": "truncated",
+    "damaged": "damaged",
+    "no-database": "missing-file",
+}
+"""Why data cannot be opened because it is broken, with the finding; every other reason means that nobody looked."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileState:

@@ -6,29 +6,20 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pytest_mdm_health.checks import _data_repairs as repairs
-from pytest_mdm_health.checks._data_facts import DataFacts, Recorded, TableState
+from pytest_mdm_health.checks._data_facts import BROKEN, DataFacts, Recorded, TableState
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 _SHOWN = 3
-_BROKEN = {
-    "missing": "missing-file",
-    "not-a-file": "not-a-file",
-    "empty": "empty-file",
-    "wrong-format": "wrong-format",
-    "truncated": "truncated",
-    "damaged": "damaged",
-    "no-database": "missing-file",
-}
 
 
 def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
     """The file as such."""
     file, where = facts.file, _where(facts)
-    if file.code in _BROKEN:
+    if file.code in BROKEN:
         message = f"{file.path} {file.reason}"
         remedy = repairs.rescued(facts) if file.code == "damaged" else repairs.restored(facts)
-        yield check.finding(_BROKEN[file.code], FAIL, message, remedy, location=where)
+        yield check.finding(BROKEN[file.code], FAIL, message, remedy, location=where)
     elif file.code:
         message = f"the data could not be examined: {file.path} {file.reason}"
         yield check.finding("not-examined", WARN, message, _let_in(facts), location=where)

@@ -16,7 +16,7 @@ from pytest_mdm_health.backends import (
     quote,
     sidecars,
 )
-from pytest_mdm_health.checks._data_facts import DataFacts, FileState, LeftOver, Recorded, TableState
+from pytest_mdm_health.checks._data_facts import BROKEN, DataFacts, FileState, LeftOver, Recorded, TableState
 from pytest_mdm_health.checks._data_recorded import COUNTED_ROLES, OWN_TABLES, Record, records
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
@@ -55,7 +55,7 @@ def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Optio
     except CannotOpen as error:
         holders = tuple(map(str, error.holders))
         file = replace(facts.file, code=error.code, reason=error.reason, holders=holders)
-        return replace(facts, examined=1, file=file)
+        return replace(facts, examined=int(error.code in BROKEN), file=file)
 
 
 class _Looking:
@@ -78,7 +78,7 @@ class _Looking:
             tables = tuple(self._table(each, there, found) for each in self._expected(there))
             file = self._verified(file)
         except ConnectionLost as error:
-            return replace(self._facts, examined=1, file=replace(file, opened="", code="dropped", reason=str(error)))
+            return replace(self._facts, examined=0, file=replace(file, opened="", code="dropped", reason=str(error)))
         except QueryFailed as error:
             return replace(self._facts, examined=1, file=replace(file, problems=(str(error),)))
         return replace(

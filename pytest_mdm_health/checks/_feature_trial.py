@@ -33,7 +33,7 @@ def try_generator(
     return GeneratorTrial(
         table=table,
         rows=len(task["rows"]),
-        features=len(result.last("features") or ()),
+        features=len(result.names("features")),
         raised=how_it_ended(result, known),
         errors=tuple(dict.fromkeys(masked(str(each), known) for each in result.told.get("logged", ()))),
     )
@@ -41,7 +41,6 @@ def try_generator(
 
 def how_it_ended(result: Trial, known: set[str]) -> str:
     """The exception that something ended with, or how it ended otherwise; empty if it came to its end."""
-    raised = result.last("raised")
-    if raised:
-        return f"{raised['error']}: {masked(raised['message'], known)}"
+    if result.raised is not None:
+        return result.raised.text(known)
     return f"it {result.how}" if result.how else ""

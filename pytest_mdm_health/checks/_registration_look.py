@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -27,6 +28,7 @@ from pytest_mdm_health.mdm.placement import place_of
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.twins import TWIN_FILE, differences, explained
+from pytest_mdm_health.model import NotApplicable
 
 COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
 BACKEND = "database.default_backend"
@@ -37,6 +39,8 @@ _CONNECTION = ("backend", "type", "path", "host", "port", "database", "connectio
 
 def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | None) -> MetadataFacts:
     """Look at one dataset's registration; the database is opened for the names of its columns only."""
+    if dataset.registration is None or dataset.registration.document is None:
+        _hold_back_if_unlisted(home)
     lying = (*dataset.files, dataset.folder)[0]
     registration = dataset.registration or Registration(name=dataset.name, file=lying, root=home.root, shape="unknown")
     gaps: list[str] = []
@@ -54,6 +58,18 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
         content=_content(registration, backend, gaps),
         gaps=tuple(gaps),
     )
+
+
+def _hold_back_if_unlisted(home: Home) -> None:
+    """Nobody can say that a file is missing from a folder that may not be listed."""
+    try:
+        with os.scandir(home.registrations):
+            return
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = f"{home.registrations} cannot be listed ({error.strerror}), so nobody knows whether this is registered"
+        raise NotApplicable(reason) from error
 
 
 def _yaml_state(registration: Registration, dataset: Dataset) -> YamlState:

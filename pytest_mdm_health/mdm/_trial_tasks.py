@@ -65,8 +65,6 @@ def load_custom(task: Mapping[str, Any], tell: Tell) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     base = _found(BASE, "BaseDomainFeatures")
-    if discover := _found("mdm.features", "discover_custom_features"):
-        tell("discovered", [str(each) for each in discover()])
     classes = [each for _, each in inspect.getmembers(module, inspect.isclass) if base and issubclass(each, base)]
     classes = [each for each in classes if each is not base]
     tell("classes", [each.__name__ for each in classes])
@@ -107,7 +105,8 @@ def _failure_of(
 ) -> Exception | None:
     try:
         made = operation(_frame(task))
-        tell("made", [name, [str(feature) for feature, values in made.items() if has_signal(values)]])
+        telling = [str(each) for each, values in made.items() if has_signal(_stretched(values, task["judged"]))]
+        tell("made", [name, telling])
     except Exception as error:  # noqa: BLE001 - MDM goes on too
         return error
     return None
@@ -127,6 +126,15 @@ def _frame(task: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a data frame
     for name in task["times"]:
         frame[name] = pandas.to_datetime(frame[name], errors="coerce")
     return frame
+
+
+def _stretched(values: Any, length: int) -> Any:  # noqa: ANN401 - a series
+    """Values over and over again, so that MDM judges them as it would judge so many rows."""
+    times = -(-length // max(len(values), 1))
+    if not hasattr(values, "iloc"):
+        return (list(values) * times)[: max(length, len(values))]
+    pandas = importlib.import_module("pandas")
+    return pandas.concat([values] * max(times, 1), ignore_index=True).iloc[: max(length, len(values))]
 
 
 def _column_type(word: str) -> Any:  # noqa: ANN401 - a member of an enumeration, where there is one

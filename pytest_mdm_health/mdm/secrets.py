@@ -16,6 +16,10 @@ _ASSIGNED = re.compile(
     r"""(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[^\s,;&)}\]'"]+)""",
     re.IGNORECASE,
 )
+_WORD = rf"[\w-]{{0,40}}(?:{NAMES})[\w-]{{0,40}}"
+_BEARER = re.compile(r"\b(?P<name>(?:bearer|basic)\s{1,9})[A-Za-z0-9._~+/=\-]{8,2000}", re.IGNORECASE)
+_OPTION = re.compile(rf"(?P<name>--?(?:{_WORD}|pass)\s{{1,9}})[^\s'\"]{{1,200}}", re.IGNORECASE)
+_SIGNED = re.compile(r"(?P<name>[?&](?:sig|signature|x-amz-\w{1,20}|key)=)[^&\s'\"]{1,500}", re.IGNORECASE)
 _NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
 
 
@@ -26,7 +30,10 @@ def is_secret(name: str) -> bool:
 
 def redact(text: str) -> str:
     """The text without the passwords in it: in connection URLs, and as the value of anything named like a secret."""
-    return _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
+    text = _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
+    for pattern in (_BEARER, _OPTION, _SIGNED):
+        text = pattern.sub(rf"\g<name>{HIDDEN}", text)
+    return text
 
 
 def _hide(match: re.Match[str]) -> str:

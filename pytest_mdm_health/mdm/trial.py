@@ -41,6 +41,7 @@ _SCRIPTS = ("_trial.py", "_trial_confine.py", "_trial_tasks.py")
 _KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "MDM_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 _GRACE_S = 5.0
 _ERRORS_KEPT = 4096
+_PAIR = 2
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
@@ -68,6 +69,19 @@ class Abilities:
 
 
 @dataclass(frozen=True)
+class Raised:
+    """An exception in MDM's interpreter: its type, its message, and the line of the file that the task was about."""
+
+    error: str
+    message: str
+    line: int | None = None
+
+    def text(self, known: Collection[str] | None = None) -> str:
+        """As Python prints it, without passwords; without values of data too, if the known names are given."""
+        return f"{self.error}: {redact(self.message) if known is None else masked(self.message, known)}"
+
+
+@dataclass(frozen=True)
 class Trial:
     """How one task went.
 
@@ -87,6 +101,25 @@ class Trial:
         """What was told last of a kind; None if nothing was."""
         values = self.told.get(kind, ())
         return values[-1] if values else None
+
+    @property
+    def raised(self) -> Raised | None:
+        """The exception that the task ended with, if it did."""
+        return _raised(self.last("raised"))
+
+    def named(self, kind: str) -> Mapping[str, Any]:
+        """What was told of a kind as pairs of a name and a value."""
+        pairs = (each for each in self.told.get(kind, ()) if isinstance(each, list) and len(each) == _PAIR)
+        return {str(name): value for name, value in pairs}
+
+    def failures(self) -> Mapping[str, Raised]:
+        """The exceptions of single operations, by their names."""
+        found = {name: _raised(value) for name, value in self.named("failed").items()}
+        return {name: raised for name, raised in found.items() if raised is not None}
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """What was told last of a kind as a list of names."""
+        return _names(self.last(kind))
 
 
 def abilities(python: Path, examined: Path, timeout_s: float) -> Abilities:
@@ -261,11 +294,23 @@ def _abilities(told: Mapping[str, Any]) -> Abilities:
 def _trial(answer: Mapping[str, Any]) -> Trial:
     told: dict[str, list[Any]] = {}
     for each in answer["told"]:
-        if isinstance(each, list) and len(each) == 2 and isinstance(each[0], str):  # noqa: PLR2004 - a kind and a value
+        if isinstance(each, list) and len(each) == _PAIR and isinstance(each[0], str):
             told.setdefault(each[0], []).append(each[1])
     code = answer["code"]
     how = "" if code == 0 else Outcome(code, "").how
     return Trial(how, {kind: tuple(values) for kind, values in told.items()}, answer["output"], answer["seconds"])
+
+
+def _raised(told: object) -> Raised | None:
+    """An exception as it was told; what the user's own code could have written there is none."""
+    if not isinstance(told, dict) or not isinstance(told.get("error"), str):
+        return None
+    line = told.get("line")
+    return Raised(told["error"], str(told.get("message", "")), line if isinstance(line, int) else None)
+
+
+def _names(told: object) -> tuple[str, ...]:
+    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _settings(file: Path) -> dict[str, object]:

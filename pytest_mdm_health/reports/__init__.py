@@ -33,6 +33,8 @@ def write(report: Report, options: Options) -> list[str]:
             write_whole(path, render(report))
         except OSError as error:
             troubles.append(f"--mdm-{name}: {path} could not be written: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 - one report that cannot be made must not cost the others
+            troubles.append(f"--mdm-{name}: {path} could not be made: {type(error).__name__}: {error}")
     return troubles
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
 
 NEXT = """\
-What this is: the result of `pytest --mdm-health` on an MDM home, for a ticket. It holds no data and no secrets.
+What this is: the result of `pytest --mdm-health` on an MDM home, for a ticket. It holds no datasets, and known secrets
+are masked. Read the end of the log in mdm_debug_info.json before you pass it on: MDM itself wrote it.
 
 report.html           open it first
 results.json          the same for programs

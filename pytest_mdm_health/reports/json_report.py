@@ -38,7 +38,7 @@ def document(report: Report) -> dict[str, JSON]:
         "verdict": report.verdict,
         "exit_code": report.exit_code,
         "counts": counts,
-        "environment": environment(),
+        "environment": {**environment(), "not_listed": list(report.gaps)},
         "mdm": _mdm(report),
         "results": [_result(result) for result in report.results],
         "baseline": None,

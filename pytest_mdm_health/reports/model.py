@@ -61,7 +61,12 @@ class Report:
     @property
     def verdict(self) -> str:
         """The word for how it ended."""
-        return verdict(self.results)
+        return verdict(self.results, gaps=bool(self.gaps))
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Places of the home that could not be listed, so that nobody knows what is missing here."""
+        return self.plan.inventory.gaps
 
     @property
     def meaning(self) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
+from pytest_mdm_health.mdm.engines import ENGINES
 from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
 from pytest_mdm_health.mdm.servers import connection_of
-from pytest_mdm_health.model import Check, Finding, Result, Target
+from pytest_mdm_health.model import Check, Finding, Remedy, Result, Target
 
 if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Inventory
@@ -43,8 +44,14 @@ class Redactor:
 
         What a result is about stays as it is: somebody's password may well be `postgres`.
         """
-        cleaned: T = _mapped(value, self.text)
+        cleaned: T = _mapped(value, self)
         return cleaned
+
+    def remedy(self, remedy: Remedy) -> Remedy:
+        """What to do, without secrets: a command that would have to be masked is left out, because it would do harm."""
+        commands = tuple(command for command in remedy.commands if self.text(command) == command)
+        left_out = " A command is left out here, because it would show a secret." if commands != remedy.commands else ""
+        return Remedy(self.text(remedy.text) + left_out, commands)
 
 
 def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
@@ -68,6 +75,8 @@ def _secrets(inventory: Inventory) -> Iterable[str]:
 def _public(inventory: Inventory) -> Iterable[str]:
     """Names that have to be told, even where somebody took one of them for a password."""
     settings = inventory.settings
+    yield from ("mdm", "pytest", *ENGINES, *(part.strip(".") for part in inventory.home.root.parts))
+    yield from (dataset.name for dataset in inventory.datasets)
     yield from (str(settings[f"database.postgresql.{key}"]) for key in ("user", "host"))
     for dataset in inventory.datasets:
         connection = connection_of(dataset, settings)
@@ -101,21 +110,26 @@ def _pattern(secret: str) -> str:
     return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
 
 
-def _mapped(value: Any, clean: Callable[[str], str]) -> Any:  # noqa: ANN401 - any plain data
+def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain data
     if type(value) is str:
-        return clean(value)
+        return clean.text(value)
+    if isinstance(value, Remedy):
+        return clean.remedy(value)
     if isinstance(value, Mapping):
         return {name: _mapped(each, clean) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_mapped(each, clean) for each in value)
     if is_dataclass(value) and not isinstance(value, (type, Check, Target)):
-        changed = {}
-        for field in fields(value):
-            if (type(value), field.name) in _IDENTITY:
-                continue
+        return _mapped_fields(value, clean)
+    return value
+
+
+def _mapped_fields(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any dataclass of plain data
+    changed = {}
+    for field in fields(value):
+        if (type(value), field.name) not in _IDENTITY:
             old = getattr(value, field.name)
             new = _mapped(old, clean)
             if new != old:
                 changed[field.name] = new
-        return replace(value, **changed) if changed else value
-    return value
+    return replace(value, **changed) if changed else value

@@ -34,21 +34,24 @@ def header(run: Run) -> list[str]:
     plan = run.plan
     home = plan.inventory.home
     count = len(plan.datasets)
-    datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else f"nothing registered in {home.registrations}"
+    nothing = "datasets unknown" if plan.inventory.gaps else f"nothing registered in {home.registrations}"
+    datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else nothing
     lines = [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
-    return lines + [f"MDM symptom: {each.issue}, because of {each.why}" for each in run.explained]
+    lines += [f"MDM home: not listed: {gap}" for gap in plan.inventory.gaps]
+    lines += [f"MDM symptom: {each.issue}, because of {each.why}" for each in run.explained]
+    return [one_line(line) for line in lines]
 
 
 def describe(result: Result) -> str:
     """A failed result in full: what was found, where, and what to do."""
     headline = result.findings[0].message if result.findings else f"not examined: {result.reason}"
     lines = [one_line(headline), f"{result.check.title} (guide {result.check.issue})"]
-    if result.status is Status.ERROR:
+    if result.status is Status.ERROR and not result.findings:
         lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ pytest '{result.node_id}' --mdm-timeout 600"]
     for finding in result.findings:
         lines += ["", *_described(finding)]
     if result.reason and result.status is not Status.ERROR:
-        lines += ["", f"  not covered: {result.reason}"]
+        lines += ["", f"  not covered: {one_line(result.reason)}"]
     return "\n".join(lines)
 
 
@@ -71,7 +74,8 @@ def summary(terminal: pytest.TerminalReporter, report: Report, options: Options,
 def _described(finding: Finding) -> Iterator[str]:
     yield f"  {finding.severity.value.upper()} {finding.code}: {one_line(finding.message)}"
     if place := finding.location:
-        yield "       at " + ":".join(str(part) for part in (place.file, place.line, place.column) if part is not None)
+        parts = (place.file, place.line, place.column)
+        yield "       at " + one_line(":".join(str(part) for part in parts if part is not None))
     yield f"       next: {one_line(finding.remedy.text)}"
     yield from (f"         $ {one_line(command)}" for command in finding.remedy.commands)
 
@@ -99,6 +103,7 @@ def _first_things(report: Report) -> Iterator[str]:
 
 
 def _not_examined(report: Report) -> Iterator[str]:
+    yield from (f"not listed: {one_line(gap)}" for gap in report.gaps)
     shown: dict[tuple[Status, str, str], int] = {}
     for result in report.results:
         if result.status in {Status.ERROR, Status.SKIP}:

@@ -244,8 +244,8 @@ def test_data_that_is_locked_is_not_examined_and_passes_when_it_is_free(
     holder = hold(codes[engine])
     result = look(home)
     finding = findings(result)["data-corruption.not-examined"]
-    assert (result.status, finding.severity) == (Status.WARN, WARN)
-    assert f"(PID {holder.pid})" in finding.message
+    assert (result.status, finding.severity) == (Status.ERROR, WARN)
+    assert f"(PID {holder.pid})" in result.reason
     assert holder.stdin is not None
     holder.stdin.close()
     holder.wait()

@@ -17,7 +17,7 @@ from tests.made_up_features import CUSTOM, FEATURES
 MakePython = Callable[..., Path]
 Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
 ROWS = [[number, number * 0.5, f"c{number}"] for number in range(10)]
-TABLE = {"columns": ["id", "amount", "name"], "rows": ROWS, "times": []}
+TABLE = {"columns": ["id", "amount", "name"], "rows": ROWS, "times": [], "judged": 0}
 GENERATE = {
     "do": "generate",
     "dataset": "shop",
