@@ -168,7 +168,6 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         return value_of(config, f"mdm-{name}", environ)
 
     _refuse_what_comes_later(config, environ)
-    invoked, root = config.invocation_params.dir, config.rootpath
 
     def path(name: str) -> Path | None:
         value = given(name)
@@ -177,13 +176,13 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
     home = _home(path("home"), environ)
     outputs = {name: _output(path(name), name, home) for name in OUTPUTS}
     _refuse_clashes(outputs, config, home)
+    required = _existing(path("requirements"), "requirements", Path.is_file, "file")
     return Options(
         home=home,
         python=given("python"),
         backup=_existing(path("backup"), "backup", Path.is_dir, "folder"),
         source=tuple(_each_source(given("source") or (), _base(config, "source"))),
-        requirements=_existing(path("requirements"), "requirements", Path.is_file, "file")
-        or _default(REQUIREMENTS_FILE, root, invoked),
+        requirements=required or _default(REQUIREMENTS_FILE, config.rootpath, config.invocation_params.dir),
         phase=given("phase") or "any",
         depth=given("depth") or "standard",
         select=tuple(given("select") or ()),
@@ -194,9 +193,7 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         strict=bool(given("strict")),
         timeout=_seconds(given("timeout")),
         run_scripts=bool(given("run-scripts")),
-        html=outputs["html"],
-        json=outputs["json"],
-        bundle=outputs["bundle"],
+        **outputs,
     )
 
 

@@ -94,7 +94,7 @@ def gather(log_file: Path) -> LogFacts:
     if tally.left_out:
         gaps.append(f"{tally.left_out} more records tell of trouble of further kinds")
     return LogFacts(
-        examined=tally.records,
+        examined=tally.records + len(unreadable),
         gaps=tuple(gaps),
         log=str(log_file),
         files=files,
