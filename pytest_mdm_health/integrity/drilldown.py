@@ -1,0 +1,242 @@
+"""Two tables that can both be read, compared to the cell: only what differs is read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from pytest_mdm_health.integrity import patterns
+from pytest_mdm_health.integrity.canonical import EXACT, Form
+from pytest_mdm_health.integrity.compare import Comparison, compare_digests
+from pytest_mdm_health.integrity.differing_rows import DifferingRows, differing_rows
+from pytest_mdm_health.integrity.digest import TableDigest, digest_table, digested, plan_for
+from pytest_mdm_health.integrity.hashing import Plan, cells
+from pytest_mdm_health.integrity.row_pairs import Cells, Pairs, paired
+from pytest_mdm_health.integrity.sources import Reader, Source, opened
+from pytest_mdm_health.integrity.workbench import Workbench
+
+SHOWN = 10
+"""Rows that are told of one by one."""
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """One cell; the values themselves if that was asked for, else their hashes; NULL is None."""
+
+    column: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """One row.
+
+    Attributes:
+        kind: `altered`, `missing`, `added`, or `duplicated`: there were such rows before, and are more now.
+        before, after: its place on either side: the row id, or its number from 0 where there is none.
+        key: the values of the key if there is one, or their hashes.
+    """
+
+    kind: str
+    before: int | None
+    after: int | None
+    key: tuple[str | None, ...]
+    cells: tuple[CellChange, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """What exactly is different.
+
+    Attributes:
+        missing, added, duplicated, altered: rows.
+        complete: whether all rows that differ were looked at; if not, altered rows that were not looked at count as
+            missing and added.
+        columns: for each column concerned, how many of its cells are altered in the rows looked at.
+        rows: the first of them.
+    """
+
+    missing: int
+    added: int
+    duplicated: int
+    altered: int
+    complete: bool
+    columns: Mapping[str, int]
+    rows: tuple[RowChange, ...]
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A comparison, and its detail if there is a difference that can be opened."""
+
+    comparison: Comparison
+    before: TableDigest
+    after: TableDigest
+    detail: Detail | None
+
+
+def compare_tables(
+    before: Source, after: Source, *, key: Sequence[str] = (), show_values: bool = False, memory_limit: str = ""
+) -> Difference:
+    """Compare two tables to the cell.
+
+    Args:
+        before: where the table is as it was.
+        after: where it is as it is.
+        key: columns that identify a row, if some do.
+        show_values: tell values of differing cells, rather than hashes of them.
+        memory_limit: what DuckDB may hold, if not the usual.
+
+    Raises:
+        CannotOpen: one cannot be opened.
+        QueryFailed: one cannot be read, or is not there.
+        Unreadable: a file cannot be read, or is no table.
+    """
+    files = (*before.files, *after.files)
+    with Workbench(files, memory_limit) if memory_limit else Workbench(files) as workbench, ExitStack() as stack:
+        like = _typed_like(before, after)
+        old, old_rows = _kept(stack, workbench, before, like)
+        new, new_rows = _kept(stack, workbench, after, old)
+        if {each.name for each in old.columns} - {each.name for each in new.columns} and new.columns:
+            common, common_rows = _kept(stack, workbench, before, new)
+            comparison = _without_missing(compare_digests(common, new), old, new)
+            old_rows = common_rows
+        else:
+            comparison = compare_digests(old, new)
+        detail = None
+        if comparison.differing:
+            differing = stack.enter_context(
+                differing_rows(workbench, old_rows, new_rows, comparison.differing, fine=comparison.fine)
+            )
+            detail = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values).detail(differing)
+        return Difference(comparison, old, new, detail)
+
+
+def _typed_like(before: Source, after: Source) -> TableDigest | None:
+    """A text file has no types of its own, so it is read as what it is compared with."""
+    if before.engine == "csv" and after.engine != "csv":
+        return digest_table(after)
+    return None
+
+
+def _kept(stack: ExitStack, workbench: Workbench, source: Source, like: TableDigest | None) -> tuple[TableDigest, str]:
+    return stack.enter_context(digested(workbench, source, like))
+
+
+def _without_missing(comparison: Comparison, old: TableDigest, new: TableDigest) -> Comparison:
+    gone = tuple(each.name for each in old.columns if each.name not in {other.name for other in new.columns})
+    reason = f"columns are gone: {', '.join(gone)}; in the others {comparison.reason}"
+    return replace(comparison, verdict="differs", reason=reason, missing_columns=gone)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A second reading of what differs."""
+
+    workbench: Workbench
+    before: Source
+    after: Source
+    like: TableDigest
+    key: tuple[str, ...]
+    fine: bool
+    show_values: bool
+
+    def detail(self, differing: DifferingRows) -> Detail:
+        """What exactly is different."""
+        names, gone = self._read(self.before, differing.gone)
+        _, come = self._read(self.after, differing.come)
+        key = [names.index(each) for each in self.key if each in names]
+        pairs = paired(gone, {place: row for place, row in come.items() if place not in differing.doubled}, key)
+        changes = [
+            (column, one, other)
+            for place, target in pairs.altered
+            for column, one, other in _changes(gone[place], come[target])
+        ]
+        altered = len(pairs.altered)
+        return Detail(
+            missing=differing.missing - altered,
+            added=differing.added - differing.duplicated - altered,
+            duplicated=differing.duplicated,
+            altered=altered,
+            complete=differing.complete,
+            columns=dict(Counter(names[column] for column, *_ in changes)),
+            rows=tuple(self._rows(names, gone, come, pairs, differing.doubled, key)),
+            patterns=(*differing.patterns(altered), *patterns.of_cells(changes)),
+        )
+
+    def _read(self, source: Source, places: Sequence[int]) -> tuple[tuple[str, ...], dict[int, Cells]]:
+        """The rows at some places, each cell as a text that begins with the letter of what it is."""
+        with opened(source, self.workbench) as reader:
+            plan = plan_for(self.workbench, reader, self.like)
+            return plan.names, dict(self._cells(reader, plan, places)) if places else {}
+
+    def _cells(self, reader: Reader, plan: Plan, places: Sequence[int]) -> list[tuple[int, Cells]]:
+        found: list[tuple[int, Cells]] = []
+        for batch in reader.batches(plan.names, places):
+            shown: list[str] = []
+            for part in cells(plan, reader, batch):
+                beside = f"{part.odd}, " if part.odd else ""
+                beside += f"{part.fine}, " if part.fine and self.fine else ""
+                shown.append(f"coalesce({beside}'v'||({_plain(part.value, plan, len(shown))})::VARCHAR)")
+            columns = "".join(f", {each}" for each in shown)
+            rows = self.workbench.run(f"SELECT place{columns} FROM {batch.relation}")  # noqa: S608 - made here
+            wanted = set(places)
+            found += [(place, tuple(row)) for place, *row in rows if place in wanted]
+        return found
+
+    def _rows(
+        self,
+        names: Sequence[str],
+        gone: Mapping[int, Cells],
+        come: Mapping[int, Cells],
+        pairs: Pairs,
+        doubled: frozenset[int],
+        key: Sequence[int],
+    ) -> list[RowChange]:
+        found = [
+            RowChange(
+                "altered",
+                place,
+                target,
+                self._key(come[target], key),
+                tuple(
+                    CellChange(names[column], self._shown(one), self._shown(other))
+                    for column, one, other in _changes(gone[place], come[target])
+                ),
+            )
+            for place, target in pairs.altered[:SHOWN]
+        ]
+        found += [RowChange("missing", each, None, self._key(gone[each], key)) for each in pairs.gone[:SHOWN]]
+        found += [RowChange("added", None, each, self._key(come[each], key)) for each in pairs.come[:SHOWN]]
+        twice = sorted(each for each in doubled if each in come)[:SHOWN]
+        return found + [RowChange("duplicated", None, each, self._key(come[each], key)) for each in twice]
+
+    def _key(self, row: Cells, key: Sequence[int]) -> tuple[str | None, ...]:
+        return tuple(self._shown(row[index]) for index in key)
+
+    def _shown(self, cell: str | None) -> str | None:
+        if cell is None:
+            return None
+        if self.show_values:
+            return cell[1:] if cell[0] in "vitd" else {"n": "NaN", "z": "-0.0"}.get(cell, cell)
+        return f"#{hashlib.blake2b(cell.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
+
+
+def _plain(value: str, plan: Plan, index: int) -> str:
+    form = plan.forms[plan.names[index]]
+    if form in {Form.INTEGER, Form.BOOLEAN}:
+        whole = f"({value}) = trunc({value}) AND abs({value}) < {EXACT}"
+        return f"CASE WHEN {whole} THEN ({value})::BIGINT::VARCHAR ELSE ({value})::VARCHAR END"
+    if form.domain == "number":
+        return f"CASE WHEN ({value}) = 0 THEN '0.0' ELSE ({value})::VARCHAR END"
+    return f"hex({value})" if form is Form.BYTES else value
+
+
+def _changes(before: Cells, after: Cells) -> list[tuple[int, str | None, str | None]]:
+    pairs = zip(before, after, strict=True)
+    return [(column, one, other) for column, (one, other) in enumerate(pairs) if one != other]

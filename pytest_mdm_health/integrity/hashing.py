@@ -1,0 +1,141 @@
+"""Rows as hashes: one number for what a row is, one for what some backends cannot keep of it, and its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_mdm_health.integrity.canonical import Form, Parts, parts
+from pytest_mdm_health.integrity.sources import Batch, Reader
+from pytest_mdm_health.integrity.workbench import Workbench, text
+
+BUCKETS = 4096
+"""A row's bucket is its hash modulo this."""
+
+_SEPARATOR = "chr(31)"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the rows are taken for.
+
+    Attributes:
+        names: the columns that count, in the order in which they are hashed: sorted, as tables may differ in it.
+        forms: what their values are read as.
+        written: for columns of text, how dates are written in them, if they are.
+    """
+
+    names: tuple[str, ...]
+    forms: Mapping[str, Form]
+    written: Mapping[str, str] = field(default_factory=dict)
+
+
+def cells(plan: Plan, reader: Reader, batch: Batch) -> list[Parts]:
+    """The canonical form of each column of a batch."""
+    return [
+        _with_strays(
+            parts(
+                f"c{index}",
+                batch.arrives[index],
+                plan.forms[name],
+                single=name in reader.single,
+                written=plan.written.get(name, ""),
+            ),
+            batch.strays.get(index),
+        )
+        for index, name in enumerate(plan.names)
+    ]
+
+
+def _with_strays(part: Parts, stray: str | None) -> Parts:
+    if stray is None:
+        return part
+    either = f"coalesce({stray}, {part.odd})" if part.odd else stray
+    either_if = f"({stray} IS NOT NULL OR {part.odd_if})" if part.odd else f"{stray} IS NOT NULL"
+    return Parts(part.value, either, either_if, part.fine, part.fine_if)
+
+
+def row_hashes(plan: Plan, reader: Reader, batch: Batch) -> str:
+    """The statement for `h`, `f` and `place` of the rows of a batch; `f` is NULL for most."""
+    columns = cells(plan, reader, batch)
+    values = ", ".join(column.value for column in columns) or "0"
+    odd = _texts(plan, [(column.odd, column.odd_if) for column in columns])
+    fine = _texts(plan, [(column.fine, column.fine_if) for column in columns])
+    return (
+        "SELECT CASE WHEN o IS NULL OR o = '' THEN h ELSE hash(h, o) END AS h, "  # noqa: S608 - made here
+        "CASE WHEN f <> '' THEN hash(h, f) END AS f, place "
+        f"FROM (SELECT hash({values}) AS h, {odd} AS o, {fine} AS f, place FROM {batch.relation})"
+    )
+
+
+def _texts(plan: Plan, columns: Sequence[tuple[str | None, str]]) -> str:
+    """The texts of a row beside its values, each with the name of its column."""
+    some = [(name, each, cheap) for name, (each, cheap) in zip(plan.names, columns, strict=True) if each is not None]
+    if not some:
+        return "NULL::VARCHAR"
+    named = ", ".join(f"{text(f'{name}=')}||({each})" for name, each, _ in some)
+    return f"CASE WHEN {' OR '.join(cheap for *_, cheap in some)} THEN concat_ws({_SEPARATOR}, {named}) END"
+
+
+ROWS = "h UBIGINT, f UBIGINT, place BIGINT"
+"""The columns of a table of hashes."""
+
+
+def fill(workbench: Workbench, reader: Reader, plan: Plan, rows: str) -> None:
+    """Put the hashes of all rows into a table.
+
+    Raises:
+        QueryFailed: the rows cannot be read.
+    """
+    for batch in reader.batches(plan.names):
+        workbench.run(f"INSERT INTO {rows} {row_hashes(plan, reader, batch)}")
+
+
+def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, tuple[int, int]]:
+    """For each column by itself the sum of its values' hashes and how many values it has.
+
+    Raises:
+        QueryFailed: the rows cannot be read.
+    """
+    sums = [(0, 0)] * len(plan.names)
+    for batch in reader.batches(plan.names):
+        wanted = ", ".join(f"{_cell_hash(cell)}, {_has_value(cell)}" for cell in cells(plan, reader, batch))
+        found = workbench.run(f"SELECT {wanted or 'NULL'} FROM {batch.relation}")[0]  # noqa: S608 - made here
+        pairs = zip(found[::2], found[1::2], strict=False)
+        sums = [(old + (new or 0), count + more) for (old, count), (new, more) in zip(sums, pairs, strict=True)]
+    return {name: (total % 2**64, count) for name, (total, count) in zip(plan.names, sums, strict=True)}
+
+
+def _cell_hash(cell: Parts) -> str:
+    if cell.odd is None:
+        return f"sum(hash({cell.value}))"
+    return f"sum(CASE WHEN ({cell.odd}) IS NULL THEN hash({cell.value}) ELSE hash({cell.value}, {cell.odd}) END)"
+
+
+def _has_value(cell: Parts) -> str:
+    odd = f" OR ({cell.odd}) IS NOT NULL" if cell.odd else ""
+    fine = f" OR ({cell.fine}) IS NOT NULL" if cell.fine else ""
+    return f"count(CASE WHEN ({cell.value}) IS NOT NULL{odd}{fine} THEN 1 END)"
+
+
+def fine_counts(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, dict[str, int]]:
+    """How many values of each column some backends cannot keep, by the letters of `canonical`.
+
+    Raises:
+        QueryFailed: the rows cannot be read.
+    """
+    counts: dict[str, dict[str, int]] = {}
+    for batch in reader.batches(plan.names):
+        fine = [
+            (name, cell.fine) for name, cell in zip(plan.names, cells(plan, reader, batch), strict=True) if cell.fine
+        ]
+        wanted = [f"count(CASE WHEN left({each}, 1) = '{letter}' THEN 1 END)" for _, each in fine for letter in "nzd"]
+        if not wanted:
+            continue
+        found = workbench.run(f"SELECT {', '.join(wanted)} FROM {batch.relation}")[0]  # noqa: S608 - made here
+        keys = [(name, letter) for name, _ in fine for letter in "nzd"]
+        for (name, letter), count in zip(keys, found, strict=True):
+            if count:
+                column = counts.setdefault(name, {})
+                column[letter] = column.get(letter, 0) + count
+    return counts

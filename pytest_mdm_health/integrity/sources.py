@@ -1,0 +1,139 @@
+"""Where a table can be read from, and what all readers have in common.
+
+A reader hands the rows over as relations of one DuckDB instance, the *workbench*. Their columns are called `c0`, `c1`,
+… in the order asked for, and `place` is where the row is: the same row has the same place when it is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pytest_mdm_health.backends import Backend, Column
+from pytest_mdm_health.integrity.canonical import Form
+from pytest_mdm_health.integrity.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class TableIn:
+    """A table of a database."""
+
+    backend: Backend
+    table: str
+
+    @property
+    def engine(self) -> str:
+        """`sqlite`, `duckdb` or `postgresql`."""
+        return self.backend.engine
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files on this machine that are read."""
+        return () if self.backend.connection is not None else (self.backend.path.absolute(),)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table that is a file of its own: Parquet or CSV, which is told by its name."""
+
+    path: Path
+
+    @property
+    def engine(self) -> str:
+        """`parquet` or `csv`."""
+        return "parquet" if self.path.name.lower().endswith((".parquet", ".pq")) else "csv"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files on this machine that are read."""
+        return (self.path.absolute(),)
+
+
+Source = TableIn | TableFile
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows, or all.
+
+    Attributes:
+        relation: what stands for them in SQL.
+        arrives: the DuckDB types of its columns.
+        strays: for columns where a value may be of another kind than the column, the name of a further column that has
+            it then as a text, in the manner of `Parts.odd`.
+    """
+
+    relation: str
+    arrives: tuple[str, ...]
+    strays: Mapping[int, str]
+
+
+class Reader(Protocol):
+    """A table that is open for reading.
+
+    How it is read: `direct` by DuckDB itself, `scanner` by its extension, `batches` through Python, `copy` as the text
+    that a server sends.
+    """
+
+    @property
+    def engine(self) -> str:
+        """As `Source.engine`."""
+
+    @property
+    def how(self) -> str:
+        """`direct`, `scanner`, `batches` or `copy`."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in their order, with the types declared."""
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """What the columns are read as if nothing else is asked for."""
+
+    @property
+    def single(self) -> frozenset[str]:
+        """Columns whose texts are of floating point numbers of 4 bytes."""
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """The rows, with these columns; only those at these places, if any are given.
+
+        Raises:
+            QueryFailed: they cannot be read.
+        """
+
+
+@contextmanager
+def opened(source: Source, workbench: Workbench) -> Iterator[Reader]:
+    """A table, open for reading.
+
+    A database is opened as `Backend.open` does it, so what this process had open is closed.
+
+    Raises:
+        CannotOpen: it cannot be opened.
+        QueryFailed: there is no such table, or it cannot be read.
+        Unreadable: the file cannot be read, or is no table.
+    """
+    with _reader(source, workbench) as reader:
+        yield reader
+
+
+def _reader(source: Source, workbench: Workbench) -> AbstractContextManager[Reader]:
+    if isinstance(source, TableFile):
+        from pytest_mdm_health.integrity import file_reader
+
+        return file_reader.reading(source.path, source.engine, workbench)
+    if source.engine == "duckdb":
+        from pytest_mdm_health.integrity import duckdb_reader
+
+        return duckdb_reader.reading(source.backend, source.table, workbench)
+    if source.engine == "sqlite":
+        from pytest_mdm_health.integrity import sqlite_reader
+
+        return sqlite_reader.reading(source.backend, source.table, workbench)
+    from pytest_mdm_health.integrity import postgres_reader
+
+    return postgres_reader.reading(source.backend, source.table, workbench)

@@ -1,0 +1,258 @@
+"""A table of a SQLite file: by DuckDB's extension where it loads and reads what is there, else in batches of rows.
+
+The extension knows types only as columns declare them and looks away from some of what SQLite really holds, so it is
+taken for tables whose values are all as declared. In batches every value is seen as it is stored.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, quote
+from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.backends.private_copy import PrivateCopy
+from pytest_mdm_health.backends.sqlite_header import read_header
+from pytest_mdm_health.integrity.canonical import Form, form_of
+from pytest_mdm_health.integrity.sources import Batch, Reader
+from pytest_mdm_health.integrity.sqlite_arrays import array_of
+from pytest_mdm_health.integrity.workbench import Workbench, text
+
+_CELLS = 200_000
+"""Values of one batch."""
+
+_LOOKED_AT = 1000
+_PLACES_AT_ONCE = 500
+_SCANNED = {
+    Form.INTEGER: "BIGINT",
+    Form.FLOAT: "DOUBLE",
+    Form.TEXT: "VARCHAR",
+    Form.BOOLEAN: "BIGINT",
+    Form.TIME: "TIMESTAMP",
+}
+_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+_Failure = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
+
+
+@contextmanager
+def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Reader]:
+    """A table of a SQLite file.
+
+    Raises:
+        CannotOpen: the file cannot be opened.
+        QueryFailed: there is no such table, or it cannot be read.
+    """
+    with backend.open() as database:
+        slow = _in_batches(database, table, workbench)
+        file = (
+            _for_scanner(database, backend.path, workbench) if workbench.reads_sqlite and _as_declared(slow) else None
+        )
+        if file is None:
+            yield slow
+            return
+        alias = workbench.name("source")
+        workbench.run(f"ATTACH {text(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
+        try:
+            yield ScannerReader(slow, f"{alias}.{quote(table)}")
+        finally:
+            workbench.run(f"DETACH {alias}")
+            if file != backend.path.absolute():
+                file.unlink()
+
+
+def _for_scanner(database: Database, path: Path, workbench: Workbench) -> Path | None:
+    """The file that the extension can open without leaving something beside it: in WAL mode that is a copy."""
+    if database.how != "immutable":
+        return None
+    if not read_header(path).wal:
+        return path.absolute()
+    try:
+        copy = PrivateCopy([path.absolute()])
+    except CannotOpen:
+        return None
+    private = workbench.stream()
+    shutil.move(copy.path_of(path), private)
+    copy.remove()
+    return private
+
+
+def _in_batches(database: Database, table: str, workbench: Workbench) -> BatchReader:
+    columns = database.columns(table)
+    forms = {each.name: form_of(each.type, "sqlite") or _form_by_values(database, table, each.name) for each in columns}
+    try:
+        database.query(f"SELECT rowid FROM main.{quote(table)} LIMIT 0")  # noqa: S608 - quoted
+        place = "rowid" if "rowid" not in {each.name.lower() for each in columns} else "_rowid_"
+    except QueryFailed:  # a view, or a table without row ids
+        place = ""
+    return BatchReader(columns, forms, database, table, place, workbench)
+
+
+def _form_by_values(database: Database, table: str, column: str) -> Form:
+    """What a column that declares no type is read as: what its first values are."""
+    sql = (
+        f"SELECT DISTINCT typeof(v) FROM (SELECT {quote(column)} AS v FROM main.{quote(table)} "  # noqa: S608 - quoted
+        f"WHERE v IS NOT NULL LIMIT {_LOOKED_AT})"
+    )
+    found = {kind for (kind,) in database.query(sql)}
+    if found == {"blob"}:
+        return Form.BYTES
+    return Form.FLOAT if found and found <= {"integer", "real"} else Form.TEXT
+
+
+def _as_declared(reader: BatchReader) -> bool:
+    """Whether the extension reads every value as we do."""
+    if not reader.place or not all(
+        form_of(each.type, "sqlite") in _SCANNED and "DEC" not in each.type.upper() for each in reader.columns
+    ):
+        return False
+    moments = [quote(each.name) for each in reader.columns if reader.forms[each.name] is Form.TIME]
+    if not moments:
+        return True
+    wrong = " OR ".join(f"NOT ({_is_moment(column)})" for column in moments)
+    return not reader.database.query(f"SELECT 1 FROM main.{quote(reader.table)} WHERE {wrong} LIMIT 1")  # noqa: S608 - quoted
+
+
+def _is_moment(c: str) -> str:
+    """Whether a value is NULL or a date that every reader understands alike."""
+    return (
+        f"{c} IS NULL OR (typeof({c}) = 'text' AND (({c} GLOB '{_DAY}' AND length({c}) = 10) "
+        f"OR ({c} GLOB '{_DAY} {_CLOCK}' AND length({c}) = 19) "
+        f"OR ({c} GLOB '{_DAY} {_CLOCK}.[0-9]*' AND length({c}) <= 26 AND substr({c}, 20) NOT GLOB '*[^.0-9]*')))"
+    )
+
+
+@dataclass(frozen=True)
+class ScannerReader:
+    """Rows by DuckDB's extension; a `sources.Reader`. Those at given places come in batches."""
+
+    slow: BatchReader
+    relation: str
+    engine: str = "sqlite"
+    how: str = "scanner"
+    single: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """As `Reader.columns`."""
+        return self.slow.columns
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """As `Reader.forms`."""
+        return self.slow.forms
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`."""
+        if places is not None:
+            yield from self.slow.batches(names, places)
+            return
+        types = {name: _SCANNED[form] for name, form in self.forms.items()}
+        chosen = "".join(f"{quote(name)}::{types[name]} AS c{index}, " for index, name in enumerate(names))
+        yield Batch(f"(SELECT {chosen}rowid AS place FROM {self.relation})", tuple(types[name] for name in names), {})  # noqa: S608 - quoted
+
+
+@dataclass(frozen=True)
+class BatchReader:
+    """Rows in batches; a `sources.Reader`.
+
+    Attributes:
+        place: the column that finds a row again; empty if rows are counted instead.
+    """
+
+    columns: tuple[Column, ...]
+    forms: Mapping[str, Form]
+    database: Database
+    table: str
+    place: str
+    workbench: Workbench
+    engine: str = "sqlite"
+    how: str = "batches"
+    single: frozenset[str] = frozenset()
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`."""
+        affinities = [self._affinity(name) for name in names]
+        name = self.workbench.name("batch")
+        start = 0
+        for rows in self._rows(names, places):
+            batch, frame = _batch(name, rows, affinities, None if self.place else start)
+            start += len(rows)
+            self.workbench.connection.register(name, frame)
+            try:
+                yield batch
+            finally:
+                self.workbench.connection.unregister(name)
+
+    def _affinity(self, name: str) -> str:
+        form = form_of(next(each.type for each in self.columns if each.name == name), "sqlite") or self.forms[name]
+        return form.domain
+
+    def _rows(self, names: Sequence[str], places: Sequence[int] | None) -> Iterator[list[tuple[Any, ...]]]:
+        size = max(_CELLS // (len(names) + 1), 1)
+        chosen = ", ".join((self.place or "0", *map(quote, names)))
+        sql = f"SELECT {chosen} FROM main.{quote(self.table)}"  # noqa: S608 - quoted
+        if places is None or not self.place:
+            yield from self._fetched(sql, size)
+            return
+        for first in range(0, len(places), _PLACES_AT_ONCE):
+            some = ", ".join(str(int(place)) for place in places[first : first + _PLACES_AT_ONCE])
+            yield from self._fetched(f"{sql} WHERE {self.place} IN ({some})", size)
+
+    def _fetched(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows in batches; from where a text is no UTF-8, with those of its bytes that are none as surrogates."""
+        connection: sqlite3.Connection = self.database.connection
+        usual, done = connection.text_factory, 0
+        try:
+            for factory in (str, _decoded):
+                connection.text_factory = factory
+                try:
+                    cursor = connection.execute(sql)
+                    _skip(cursor, done, size)
+                    while rows := cursor.fetchmany(size):
+                        done += len(rows)
+                        yield rows
+                except sqlite3.OperationalError as error:
+                    if "decode" not in str(error):
+                        raise
+                else:
+                    return
+        except _Failure as error:
+            raise QueryFailed(one_line(error), damaged="malformed" in str(error)) from error
+        finally:
+            connection.text_factory = usual
+
+
+def _skip(cursor: sqlite3.Cursor, rows: int, size: int) -> None:
+    while rows:
+        rows -= len(cursor.fetchmany(min(rows, size)))
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _batch(
+    name: str, rows: list[tuple[Any, ...]], affinities: Sequence[str], start: int | None
+) -> tuple[Batch, pd.DataFrame]:
+    places, *columns = zip(*rows, strict=True)
+    series: dict[str, Any] = {"place": np.array(places) if start is None else np.arange(start, start + len(rows))}
+    chosen, arrives, strays = ["place"], [], {}
+    for index, (values, affinity) in enumerate(zip(columns, affinities, strict=True)):
+        array = array_of(values, affinity)
+        series[f"v{index}"] = array.data
+        chosen.append(f"{array.sql.format(f'v{index}')}::{array.type} AS c{index}")
+        arrives.append(array.type)
+        if array.strays is not None:
+            series[f"w{index}"], strays[index] = array.strays, f"s{index}"
+            chosen.append(f"w{index}::VARCHAR AS s{index}")
+    relation = f"(SELECT {', '.join(chosen)} FROM {name})"  # noqa: S608 - made here
+    return Batch(relation, tuple(arrives), strays), pd.DataFrame(series)

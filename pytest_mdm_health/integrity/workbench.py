@@ -1,0 +1,120 @@
+"""A DuckDB instance of our own, in which tables are compared: it may reach the files named and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from pytest_mdm_health.backends import QueryFailed
+from pytest_mdm_health.backends.base import one_line
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+MEMORY_LIMIT = "256MB"
+"""What DuckDB may hold; the process takes about 100 MB more."""
+
+_STREAMS = 4
+_THREADS = min(4, os.cpu_count() or 1)
+_SCANNER = "duckdb_extension_sqlite_scanner"
+Failures = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
+
+
+class Workbench:
+    """An instance, and a private folder for what does not fit into its memory; both are gone at the end of `with`."""
+
+    def __init__(self, files: Iterable[Path], memory_limit: str = MEMORY_LIMIT, *, fast: bool = True) -> None:
+        """Start it.
+
+        Args:
+            files: what it may read.
+            memory_limit: what DuckDB may hold, in its words.
+            fast: load the extension that reads SQLite files, if there is one that fits.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-compare-", ignore_cleanup_errors=True)
+        self._numbers = itertools.count()
+        config: dict[str, Any] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": memory_limit,
+            "threads": str(_THREADS),
+            "temp_directory": str(Path(self._folder.name, "spilled")),
+        }
+        self.connection = duckdb.connect(":memory:", config=config)
+        self.reads_sqlite = fast and self._load_scanner()
+        self._restrict(tuple(files))
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives.
+
+        Raises:
+            QueryFailed: DuckDB refuses the statement, or what it needs cannot be read.
+        """
+        try:
+            return self.connection.execute(sql, list(parameters)).fetchall()
+        except Failures as error:
+            raise QueryFailed(one_line(error)) from error
+
+    def name(self, stem: str) -> str:
+        """A name that nothing else in it has."""
+        return f"{stem}_{next(self._numbers)}"
+
+    @contextlib.contextmanager
+    def table(self, stem: str, definition: str) -> Iterator[str]:
+        """A table of its own, which goes with the `with`."""
+        name = self.name(stem)
+        self.run(f"CREATE TABLE memory.main.{name} ({definition})")
+        try:
+            yield f"memory.main.{name}"
+        finally:
+            self.run(f"DROP TABLE memory.main.{name}")
+
+    def stream(self) -> Path:
+        """A path that it may read and where nothing is yet: for a pipe."""
+        return next(path for path in self._streams() if not path.exists())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+        self._folder.cleanup()
+
+    def _streams(self) -> Iterator[Path]:
+        return (Path(self._folder.name, f"stream{number}") for number in range(_STREAMS))
+
+    def _load_scanner(self) -> bool:
+        """Whether the extension for SQLite is installed for exactly this DuckDB; nothing is downloaded."""
+        spec = importlib.util.find_spec(_SCANNER)
+        if spec is None or spec.origin is None:
+            return False
+        folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+        try:
+            self.connection.execute(f"LOAD {text(folder / 'sqlite_scanner.duckdb_extension')}")
+        except Failures:
+            return False
+        return True
+
+    def _restrict(self, files: Sequence[Path]) -> None:
+        paths = [str(file) + suffix for file in files for suffix in ("", ".wal")]
+        paths += [str(path) for path in self._streams()]
+        with contextlib.suppress(duckdb.CatalogException):  # DuckDB 1.1 cannot be told so
+            self.connection.execute(f"SET allowed_paths = [{', '.join(map(text, paths))}]")
+            self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")
+
+
+def text(value: object) -> str:
+    """A text as SQL takes it."""
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,220 @@
+"""Tables that can both be read are compared to the cell, and what the difference looks like is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pytest_mdm_health.backends import Backend, close_all
+from pytest_mdm_health.integrity.compare import compare_digests
+from pytest_mdm_health.integrity.differing_rows import EXAMINED
+from pytest_mdm_health.integrity.digest import digest_table
+from pytest_mdm_health.integrity.drilldown import Detail, Difference, compare_tables
+from pytest_mdm_health.integrity.patterns import PATTERNS
+from pytest_mdm_health.integrity.row_pairs import paired
+from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
+
+SHOP = "SELECT i AS id, 'Kraków ' || i AS city, i / 7.0 AS price, i % 3 = 0 AS ok FROM range(200) r(i)"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    yield
+    close_all()
+
+
+Make = Callable[..., Source]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Make:
+    """A table in a DuckDB file of its own: `made("SELECT …", "UPDATE t …")`."""
+    folder = tmp_path / "home" / "data"
+    folder.mkdir(parents=True)
+
+    def make(select: str, *statements: str) -> Source:
+        path = folder / f"{len(list(folder.iterdir()))}.duckdb"
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(f"CREATE TABLE t AS {select}")
+            for statement in statements:
+                connection.execute(statement)
+        return TableIn(Backend("duckdb", path), "t")
+
+    return make
+
+
+def detail_of(difference: Difference) -> Detail:
+    assert difference.comparison.verdict == "differs"
+    assert difference.detail is not None
+    return difference.detail
+
+
+def test_equal_tables_have_no_detail(made: Make) -> None:
+    result = compare_tables(made(SHOP), made(f"{SHOP} ORDER BY id DESC"))
+    assert (result.comparison.verdict, result.comparison.differing, result.detail) == ("equal", (), None)
+
+
+def test_rows_and_cells_that_differ_are_named(made: Make) -> None:
+    damage = (
+        "UPDATE t SET price = nextafter(price, 99) WHERE id = 7",
+        "UPDATE t SET city = city || ' ' WHERE id = 8",
+        "DELETE FROM t WHERE id IN (100, 101)",
+        "INSERT INTO t SELECT * FROM t WHERE id = 150",
+        "INSERT INTO t VALUES (-5, 'new', NULL, NULL)",
+    )
+    detail = detail_of(compare_tables(made(SHOP), made(SHOP, *damage), key=("id",), show_values=True))
+    assert (detail.missing, detail.added, detail.duplicated, detail.altered) == (2, 1, 1, 2)
+    assert detail.columns == {"price": 1, "city": 1}
+    assert detail.complete
+    told = [(row.kind, row.key, [cell.column for cell in row.cells]) for row in detail.rows]
+    assert told == [
+        ("altered", ("7",), ["price"]),
+        ("altered", ("8",), ["city"]),
+        ("missing", ("100",), []),
+        ("missing", ("101",), []),
+        ("added", ("-5",), []),
+        ("duplicated", ("150",), []),
+    ]
+    assert (detail.rows[1].cells[0].before, detail.rows[1].cells[0].after) == ("Kraków 8", "Kraków 8 ")
+
+
+def test_values_are_told_only_on_request(made: Make) -> None:
+    before, after = made(SHOP), made(SHOP, "UPDATE t SET city = 'secret' WHERE id = 7")
+    detail = detail_of(compare_tables(before, after, key=("id",)))
+    assert "secret" not in repr(detail)
+    assert "Kraków" not in repr(detail)
+    assert detail.rows[0].cells[0].before != detail.rows[0].cells[0].after
+    assert detail.rows[0].before == 7
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("truncated-tail", ["DELETE FROM t WHERE id >= 180"]),
+        ("repeated-block", ["INSERT INTO t SELECT * FROM t WHERE id BETWEEN 50 AND 80"]),
+        ("rows-doubled", ["INSERT INTO t FROM t"]),
+        ("rows-repeated", ["INSERT INTO t FROM (FROM t UNION ALL FROM t)"]),
+        ("one-column", ["UPDATE t SET price = price + 1"]),
+        ("shifted-column", ["UPDATE t SET city = 'Kraków ' || ((id + 1) % 200)"]),
+        ("column-emptied", ["UPDATE t SET city = NULL"]),
+        ("mojibake", ["UPDATE t SET city = replace(city, 'ó', 'Ã³')"]),
+        ("unknown-characters", ["UPDATE t SET city = replace(city, 'ó', '?')"]),
+        ("trimmed", ["UPDATE t SET city = city || '  '"]),
+        ("letter-case", ["UPDATE t SET city = upper(city)"]),
+        ("unicode-form", ["UPDATE t SET city = replace(city, 'ó', 'o\u0301')"]),
+        ("rounded", ["UPDATE t SET price = round(price, 2)"]),
+        (
+            "everything-as-text",
+            [
+                "ALTER TABLE t ALTER id TYPE VARCHAR",
+                "ALTER TABLE t ALTER price TYPE VARCHAR",
+                "ALTER TABLE t ALTER ok TYPE VARCHAR",
+                "UPDATE t SET ok = 'yes' WHERE ok = 'true'",
+            ],
+        ),
+    ],
+)
+def test_a_pattern_is_named_by_what_it_looks_like(made: Make, pattern: str, damage: list[str]) -> None:
+    result = compare_tables(made(SHOP), made(SHOP, *damage))
+    assert pattern in {*result.comparison.patterns, *detail_of(result).patterns}
+    assert pattern in PATTERNS
+
+
+@pytest.mark.parametrize(
+    ("pattern", "before", "after"),
+    [
+        ("null-spelling", "NULL", "'NULL'"),
+        ("null-spelling", "''", "NULL"),
+        ("sign-lost", "-0.0::DOUBLE", "0.0::DOUBLE"),
+    ],
+)
+def test_what_became_of_one_value_everywhere_is_named(made: Make, pattern: str, before: str, after: str) -> None:
+    one, other = (f"SELECT i, {value} AS v FROM range(9) r(i)" for value in (before, after))
+    typed = "SELECT i, v::VARCHAR AS v FROM" if "'" in before + after else "FROM"
+    assert pattern in detail_of(compare_tables(made(f"{typed} ({one})"), made(f"{typed} ({other})"))).patterns
+
+
+def test_one_altered_cell_makes_no_pattern(made: Make) -> None:
+    result = compare_tables(made(SHOP), made(SHOP, "UPDATE t SET city = NULL WHERE id = 3"))
+    assert (*result.comparison.patterns, *detail_of(result).patterns) == ()
+
+
+def test_more_differences_than_are_looked_at_are_counted_and_said_to_be_more(made: Make) -> None:
+    rows = 3 * EXAMINED
+    many = f"SELECT i AS id, i AS v FROM range({rows}) r(i)"
+    detail = detail_of(compare_tables(made(many), made(many, "UPDATE t SET v = v + 1")))
+    assert not detail.complete
+    assert 0 < detail.altered <= EXAMINED
+    assert detail.missing + detail.altered == detail.added + detail.altered == rows
+
+
+def test_columns_that_are_gone_leave_the_others_to_be_compared(made: Make) -> None:
+    before = made(SHOP)
+    same, other = (
+        made(SHOP, "ALTER TABLE t DROP price"),
+        made(SHOP, "ALTER TABLE t DROP price", "DELETE FROM t WHERE id = 1"),
+    )
+    result = compare_tables(before, same)
+    assert (result.comparison.verdict, result.comparison.missing_columns) == ("differs", ("price",))
+    assert result.detail is None
+    assert detail_of(compare_tables(before, other)).missing == 1
+
+
+def test_a_new_column_is_told_and_left_out(made: Make) -> None:
+    result = compare_tables(made(SHOP), made(SHOP, "ALTER TABLE t ADD note VARCHAR"))
+    assert (result.comparison.verdict, result.comparison.added_columns) == ("equal", ("note",))
+
+
+def test_a_csv_file_is_read_as_what_it_is_compared_with(made: Make, tmp_path: Path) -> None:
+    table = made(SHOP)
+    file = tmp_path / "shop.csv"
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({SHOP}) TO '{file}' (HEADER)")
+    for one, other in ((table, TableFile(file)), (TableFile(file), table)):
+        assert compare_tables(one, other).comparison.verdict == "equal"
+
+
+def test_a_table_is_equal_to_itself(made: Make) -> None:
+    table = made(SHOP)
+    assert compare_tables(table, table).comparison.verdict == "equal"
+
+
+def test_each_column_by_itself_tells_which_differ_when_one_side_is_gone(made: Make) -> None:
+    before = digest_table(made(SHOP), by_column=True)
+    other = made(SHOP, "UPDATE t SET price = 0 WHERE id = 9", "ALTER TABLE t DROP city")
+    result = compare_digests(before, digest_table(other, like=before, by_column=True))
+    assert (result.verdict, result.missing_columns, result.altered_columns) == ("differs", ("city",), ("price",))
+
+
+def test_other_hash_functions_are_incomparable_and_never_equal(made: Make) -> None:
+    from dataclasses import replace
+
+    digest = digest_table(made(SHOP))
+    for one, other in ((digest, replace(digest, vector="0")), (replace(digest, vector="0"), digest)):
+        assert compare_digests(one, other).verdict == "incomparable"
+
+
+def test_columns_read_as_something_else_are_incomparable(made: Make) -> None:
+    before = digest_table(made("SELECT DATE '2024-01-01' AS d"))
+    after = made("SELECT '2024-01-01' AS d")
+    assert compare_digests(before, digest_table(after)).verdict == "incomparable"
+    result = compare_digests(before, digest_table(after, like=before))
+    assert (result.verdict, result.retyped[0].code) == ("equal", "time-as-text")
+
+
+def test_integers_that_became_floating_point_numbers_are_equal_until_one_is_rounded(made: Make) -> None:
+    for number, verdict in ((2**53, "equal"), (2**53 + 1, "differs")):
+        whole = f"SELECT {number}::BIGINT AS n"
+        result = compare_tables(made(whole), made(f"SELECT n::DOUBLE AS n FROM ({whole})"))
+        assert (result.comparison.verdict, result.comparison.retyped[0].code) == (verdict, "integer-as-float")
+
+
+def test_rows_are_paired_by_key_or_by_likeness() -> None:
+    gone = {0: ("1", "a", "x"), 1: ("2", "b", "y")}
+    come = {5: ("2", "B", "Y"), 6: ("3", "a", "x")}
+    assert paired(gone, come, [0]).altered == ((1, 5),)
+    assert paired(gone, come).altered == ((0, 6),)
+    assert paired({}, come).come == (5, 6)
