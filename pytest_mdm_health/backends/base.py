@@ -73,7 +73,7 @@ class ConnectionLost(QueryFailed):
 
 
 class Unfinished(Exception):
-    """The integrity of a large database could not be verified in the time given."""
+    """What was asked of a database was not finished in the time given."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,7 @@ class Database(Protocol):
 
         Raises:
             QueryFailed: the engine refuses the statement, or what it needs cannot be read.
+            Unfinished: it was broken off because its time was up, where the engine tells that from a failure.
         """
 
     @property

@@ -134,7 +134,8 @@ def _run(
             return connection.execute(sql, parameters).fetchall()
         except sqlite3.OperationalError as error:
             if "interrupted" in str(error):
-                raise Unfinished(f"did not finish within {within_s:g} s") from error
+                limit = "in the time given" if within_s is None else f"within {within_s:g} s"
+                raise Unfinished(f"did not finish {limit}") from error
             if "decode" not in str(error):
                 raise
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
