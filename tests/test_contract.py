@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_facts_are_plain_frozen_data(each: CheckModule) -> None:
 def test_every_requirement_stands_before_the_check(each: CheckModule) -> None:
     order = [other.check.id for other in in_order(MODULES)]
     assert all(order.index(required) < order.index(each.check.id) for required, _ in each.check.prerequisites)
+
+
+@pytest.mark.parametrize("engine", ["psycopg", "duckdb", "pandas", "sqlalchemy"])
+def test_listing_the_checks_does_not_import_what_only_running_them_needs(engine: str) -> None:
+    program = f"import sys; from pytest_mdm_health.registry import load; load(); print({engine!r} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_headings_out_of_order_break_the_contract() -> None:

@@ -9,9 +9,10 @@ gives to others next. Behind it each statement is a transaction with settings of
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -216,6 +217,19 @@ def connect(wanted: Connection) -> psycopg.Connection[Row]:
             raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
     try:
         return _connected(wanted, "")
+    except psycopg.Error as error:
+        raise _cannot_open(error, wanted) from None
+
+
+@contextlib.contextmanager
+def connecting(wanted: Connection) -> Iterator[None]:
+    """A block that finds out whether a connection can be used; what the driver raises in it is told as for `connect`.
+
+    Raises:
+        CannotOpen: it cannot, and why.
+    """
+    try:
+        yield
     except psycopg.Error as error:
         raise _cannot_open(error, wanted) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 import tempfile
 import time
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mdm_health.backends import CannotOpen
-from pytest_mdm_health.backends.postgresql import connect
 from pytest_mdm_health.checks._pool_facts import Probe
 from pytest_mdm_health.mdm.servers import Connection
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+
+    Use = Callable[[PoolProxiedConnection], None]
 
 FILLED = 200
 """Connections to a private SQLite file that are opened at most."""
@@ -32,37 +34,50 @@ def fill_private(size: int, overflow: int) -> Probe:
     """Fill a pool of this size with connections to a throw-away SQLite file."""
     with tempfile.TemporaryDirectory(prefix="mdm-health-") as folder:
         file = Path(folder) / "pool.sqlite"
-        return _fill(lambda: sqlite3.connect(file, check_same_thread=False), min(size, FILLED), overflow, _ON_FILE)
+        return _fill(lambda: sqlite3.connect(file, check_same_thread=False), min(size, FILLED), overflow, _use_file)
 
 
 def fill_from(connection: Connection, most: int, free: int) -> Probe | None:
     """Fill a pool with connections to a server, as many as is safe; None if not even one is."""
+    from pytest_mdm_health.backends.postgresql import connect, connecting
+
+    def use(taken: PoolProxiedConnection) -> None:
+        with connecting(connection):
+            _ask(taken, _ON_SERVER)
+
     wanted = min(most, SAFE, free // SHARE)
-    return _fill(lambda: connect(connection), wanted, 0, _ON_SERVER) if wanted > 0 else None
+    return _fill(functools.partial(connect, connection), wanted, 0, use) if wanted > 0 else None
 
 
-def _fill(open_one: Callable[[], Any], size: int, overflow: int, statement: str) -> Probe:
+def _fill(open_one: Callable[[], Any], size: int, overflow: int, use: Use) -> Probe:
     from sqlalchemy.pool import QueuePool
 
     overflow = min(overflow, FILLED - size)
-    pool = QueuePool(open_one, pool_size=size, max_overflow=overflow, timeout=_WAIT_S)
-    started = time.perf_counter()
+    # Nothing was changed that a reset would undo, and one that fails is logged with its traceback.
+    pool = QueuePool(open_one, pool_size=size, max_overflow=overflow, timeout=_WAIT_S, reset_on_return=None)
     taken: list[PoolProxiedConnection] = []
+    try:
+        return _filled(pool, taken, size + overflow, use)
+    finally:
+        for each in taken:
+            with contextlib.suppress(Exception):  # what cannot be returned is closed with the pool
+                each.close()
+        pool.dispose()
+
+
+def _filled(pool: QueuePool, taken: list[PoolProxiedConnection], wanted: int, use: Use) -> Probe:
+    started = time.perf_counter()
     opened, reason = 0, ""
     try:
-        while opened < size + overflow:
+        while opened < wanted:
             taken.append(pool.connect())
-            _use(taken[-1], statement)
+            use(taken[-1])
             opened += 1
     except (sqlite3.Error, OSError, CannotOpen) as error:
         reason = str(error).partition("\n")[0]
     seconds = time.perf_counter() - started
     held = not reason and _holds(pool, taken)
-    for each in taken:
-        with contextlib.suppress(Exception):  # what cannot be returned is closed with the pool
-            each.close()
-    pool.dispose()
-    return Probe(wanted=size + overflow, opened=opened, held=held, seconds=round(seconds, 3), reason=reason)
+    return Probe(wanted=wanted, opened=opened, held=held, seconds=round(seconds, 3), reason=reason)
 
 
 def _holds(pool: QueuePool, taken: list[PoolProxiedConnection]) -> bool:
@@ -78,7 +93,11 @@ def _holds(pool: QueuePool, taken: list[PoolProxiedConnection]) -> bool:
     return False
 
 
-def _use(connection: PoolProxiedConnection, statement: str) -> None:
+def _use_file(connection: PoolProxiedConnection) -> None:
+    _ask(connection, _ON_FILE)
+
+
+def _ask(connection: PoolProxiedConnection, statement: str) -> None:
     cursor = connection.cursor()
     cursor.execute(statement)
     cursor.fetchall()

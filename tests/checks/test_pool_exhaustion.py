@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pytest_mdm_health.checks import _pool_probe
+from pytest_mdm_health.mdm.servers import Connection
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.sandbox import Sandbox
-from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
 
 Examine = Callable[..., Result]
 TRAIN = ("CREATE TABLE train AS SELECT i AS id FROM generate_series(1, 100) i", "ANALYZE train")
@@ -207,6 +209,32 @@ def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
     with held(shop, 10):
         result = examine("pool-exhaustion", small(shop, make_postgres_home))
     assert "10 of 10 connections" in found(result, "pool-exhaustion.server-full").message
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("SELECT 1 / 0", "division by zero"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "broke the connection off"),
+    ],
+)
+def test_a_server_that_fails_while_the_pool_is_filled_is_an_answer_and_keeps_no_connection(
+    shop: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    statement: str,
+    reason: str,
+) -> None:
+    monkeypatch.setattr(_pool_probe, "_ON_SERVER", statement)
+    probe = _pool_probe.fill_from(Connection(HOST, shop.port, "mdm_shop", USER, PASSWORD), 1, 100)
+    assert probe is not None
+    assert (probe.opened, probe.held) == (0, False)
+    assert reason in probe.reason
+    assert caplog.records == []
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'"
+    deadline = time.monotonic() + 30
+    while shop.run(sessions) != [(0,)]:  # the server notices a little later
+        assert time.monotonic() < deadline
 
 
 def test_a_pool_larger_than_the_server_is_noticed_and_repaired(
