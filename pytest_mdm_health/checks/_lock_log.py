@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -36,7 +36,7 @@ class _Error:
     names: frozenset[str]
 
 
-def lock_errors(log_file: Path, name: str, others: Collection[str], written: float, gaps: list[str]) -> LockErrors:
+def lock_errors(log_file: Path, name: str, others: AbstractSet[str], written: float, gaps: list[str]) -> LockErrors:
     """The recent lock errors that are about this dataset, or about none in particular.
 
     Args:
@@ -48,7 +48,7 @@ def lock_errors(log_file: Path, name: str, others: Collection[str], written: flo
     """
     errors, ended, missed = _errors(log_file, _stamp(log_file))
     gaps += missed
-    ours = [each for each in errors if name in each.names or not each.names & set(others)]
+    ours = [each for each in errors if name in each.names or each.names.isdisjoint(others)]
     recent = [each for each in ours if each.time is None or ended - each.time < RECENT]
     if not recent:
         return LockErrors()
