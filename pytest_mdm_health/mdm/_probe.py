@@ -1,8 +1,8 @@
 """Run by the interpreter that MDM is installed in: answers questions about that installation.
 
-Started as `python -B _probe.py QUESTIONS ANSWERS`, two files of JSON, from a private folder that it lies in. Each
-answer is a line of its own, written at once, so that whatever is known before a crash or a hang is kept. It needs
-nothing but Python 3.8.
+Started as `python -B _probe.py QUESTIONS ANSWERS`, two files of JSON, from a private folder that it lies in, beside
+`_trial_confine.py`. Each answer is a line of its own, written at once, so that whatever is known before a crash or a
+hang is kept. It needs nothing but Python 3.8.
 """
 
 from __future__ import annotations
@@ -21,18 +21,6 @@ from pathlib import Path
 from typing import Any
 
 MESSAGE_LIMIT = 1000
-WRITING = {
-    "os.mkdir",
-    "os.rename",
-    "os.remove",
-    "os.rmdir",
-    "os.link",
-    "os.symlink",
-    "os.truncate",
-    "os.chmod",
-    "os.chown",
-}
-WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
 def main(questions_file: str, answers_file: str) -> None:
@@ -68,32 +56,13 @@ def main(questions_file: str, answers_file: str) -> None:
 
 def _leave_no_trace(private: str, examined: str) -> None:
     """Give imported code a home of its own, and refuse it any writing in the one that is examined."""
+    confinement = importlib.import_module("_trial_confine")
     sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parent]
     sys.argv = ["mdm"]
     sys.dont_write_bytecode = True
     # The user's own HOME was in force while Python started, for packages installed per user.
     os.environ.update(HOME=private, USERPROFILE=private)
-    forbidden = Path(examined).resolve()
-
-    def guard(event: str, arguments: tuple[Any, ...]) -> None:
-        for path in _written(event, arguments):
-            if not isinstance(path, int) and _lies_in(os.fsdecode(path), forbidden):
-                raise PermissionError(f"MDM wanted to change {os.fsdecode(path)} while it was only being asked")
-
-    sys.addaudithook(guard)
-
-
-def _written(event: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    if event == "open":
-        _, mode, flags = arguments
-        writes = set(mode or "") & set("wax+") or (flags or 0) & WRITING_FLAGS
-        return arguments[:1] if writes else ()
-    return arguments[:2] if event in WRITING or event == "sqlite3.connect" else ()
-
-
-def _lies_in(path: str, folder: Path) -> bool:
-    real = Path(path[len("file:") :] if path.startswith("file:") else path).resolve()  # noqa: FURB188 - Python 3.8
-    return folder in (real, *real.parents)
+    confinement.watch(examined, lambda _: None)
 
 
 def python() -> str:

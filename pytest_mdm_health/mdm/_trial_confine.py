@@ -7,7 +7,6 @@ anywhere but in a private folder (Landlock), everywhere Python's own audit event
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import struct
 import sys
@@ -39,10 +38,10 @@ def confine(examined: str, private: str) -> list[str]:
     """Confine this process for good; names the guards of the system that hold."""
     guards = []
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(OSError, AttributeError, ImportError):
             _see_read_only(os.path.realpath(examined))
             guards.append(READ_ONLY_VIEW)
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(OSError, AttributeError, ImportError):
             _write_only_below(private)
             guards.append(NO_WRITING)
     return guards
@@ -103,6 +102,8 @@ def _write_only_below(private: str) -> None:
     Raises:
         OSError: the system has no Landlock.
     """
+    import ctypes
+
     version = _call("syscall", _CREATE_RULESET, None, 0, _VERSION)
     handled = _CHANGES | (_RENAME if version > 1 else 0) | (_TRUNCATE if version > 2 else 0)  # noqa: PLR2004 - its number
     ruleset = _call("syscall", _CREATE_RULESET, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
@@ -117,6 +118,8 @@ def _write_only_below(private: str) -> None:
 
 
 def _call(name: str, *arguments: Any, fine: bool = True) -> int:  # noqa: ANN401 - a function of the C library
+    import ctypes  # which some builds of Python lack; watching does without
+
     library = ctypes.CDLL(None, use_errno=True)
     wide = [ctypes.c_ulong(each) if isinstance(each, int) else each for each in arguments]
     result = int(getattr(library, name)(*wide))

@@ -32,7 +32,7 @@ __all__ = ["Installation", "UnusableInterpreter", "find_interpreter", "probe"]
 SETTINGS_FILES = ("mdm.yaml", "feature_flags.yaml")
 ANSWERS_LIMIT = 32 * 1024 * 1024
 CRASHES_BORNE = 5
-_PROBE = Path(__file__).with_name("_probe.py")
+_SCRIPTS = ("_probe.py", "_trial_confine.py")
 _KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 
 _KNOWN = {
@@ -88,11 +88,12 @@ class _Interpreter:
             home.mkdir(parents=True)
             if with_settings:
                 _copy_settings(self.root, home)
-            script = Path(shutil.copy(_PROBE, folder))
+            for script in _SCRIPTS:
+                shutil.copy(Path(__file__).with_name(script), folder)
             asked = {"ask": questions, "private": str(home.parent), "examined": str(self.root), **_KNOWN, **details}
             (folder / "questions").write_text(json.dumps(asked), encoding="utf-8")
             outcome = run(
-                [str(self.python), "-B", str(script), "questions", "answers"],
+                [str(self.python), "-B", str(folder / _SCRIPTS[0]), "questions", "answers"],
                 cwd=folder,
                 environ=_environment(self.environ, folder, home, with_settings=with_settings),
                 timeout_s=timeout_s,

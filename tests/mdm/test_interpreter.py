@@ -194,12 +194,16 @@ def test_an_mdm_that_writes_wherever_it_can_leaves_the_home_as_it_is(
         f"places = [os.environ['MDM_HOME_DIR'], pathlib.Path.home() / '.mdm', {str(examined)!r}]\n"
         "for place in map(pathlib.Path, places):\n"
         "    attempt(os.makedirs, place / 'logs')\n"
+        "    attempt(os.utime, place / 'mdm.yaml', (1, 1))\n"
+        "    attempt(getattr(os, 'setxattr', print), place / 'mdm.yaml', 'user.mdm', b'x')\n"
         "    attempt((place / 'mdm.log').write_text, 'x')\n"
         "    attempt((place / 'mdm.yaml').write_text, 'x')\n"
         "    attempt(os.remove, place / 'mdm.yaml')\n"
         "    attempt(os.rename, place / 'mdm.yaml', place / 'other')\n"
         "    attempt(os.chmod, place / 'mdm.yaml', 0)\n"
         "    attempt(sqlite3.connect, place / 'metrics.db')\n"
+        "attempt(os.symlink, 'loop', 'loop')\n"
+        "attempt(open, 'loop', 'w')\n"
         "def get_config(): return {'home': os.environ['MDM_HOME_DIR']}\n"
     )
     python = make_python({"mdm/config.py": source, "mdm/features/generator.py": source})
