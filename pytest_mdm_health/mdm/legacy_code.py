@@ -17,6 +17,7 @@ from dataclasses import dataclass
 NAME = "CONFIG"
 _MENTIONED = re.compile(rb"\bCONFIG\b")
 _FROM_MDM = re.compile(r"^\s*(?:from\s+(?:mdm|\.)[\w.]*\s+import|import\s+mdm)\b", re.MULTILINE)
+_IMPORT = re.compile(r"\s*((?:from|import)[\w \t.,*()]*)")
 _LONGEST = 120
 _MOST_KEYS = 10
 
@@ -176,7 +177,14 @@ def _word_by_word(text: str) -> Iterator[Use]:
         if keys or importing:
             line, column = word.start
             column = len(word.line) - len(word.line.lstrip()) if importing else column
-            yield Use(line, column + 1, word.line.strip()[:_LONGEST], None if importing else keys)
+            written = _import_on(word.line) if importing else NAME + "".join(f"[{key!r}]" for key in keys)
+            yield Use(line, column + 1, written[:_LONGEST], None if importing else keys)
+
+
+def _import_on(line: str) -> str:
+    """The import that a line begins with, without what follows, which may be a secret."""
+    found = _IMPORT.match(line)
+    return found[1].strip() if found else ""
 
 
 def _of_module(words: list[tokenize.TokenInfo], at: int) -> bool:

@@ -89,6 +89,11 @@ def test_what_does_not_parse_is_read_word_by_word(broken: str) -> None:
     assert [(use.line, use.keys) for use in uses(broken)] == [(1, None), (2, ("database", "default_backend"))]
 
 
+def test_what_stands_beside_a_use_in_what_does_not_parse_is_not_shown() -> None:
+    text = f"{IMPORT.strip()}; login(password='hunter2')  # hunter2\nprint CONFIG['a']['b'], login('hunter2')\n"
+    assert [use.text for use in uses(text)] == [IMPORT.strip(), "CONFIG['a']['b']"]
+
+
 def test_what_does_not_parse_and_imports_nothing_of_mdm_is_left_alone() -> None:
     assert uses("print CONFIG['a']\n") == []
 
