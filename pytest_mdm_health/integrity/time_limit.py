@@ -13,16 +13,18 @@ _PAUSE_S = 0.05
 
 @contextmanager
 def time_limit(database: Database, seconds: float) -> Iterator[None]:
-    """A block of queries that is broken off after some seconds.
+    """A block of queries that is broken off after some seconds; with none left it is not begun.
 
     Raises:
         Unfinished: it was.
     """
+    if seconds <= 0:
+        raise Unfinished("was not begun: no time was left")
     expired, done = threading.Event(), threading.Event()
     stop = database.connection.cancel if database.engine == "postgresql" else database.connection.interrupt
 
     def watch() -> None:
-        pause = max(seconds, 0.0)
+        pause = seconds
         while not done.wait(pause):  # more than once, because between two queries nothing can be broken off
             expired.set()
             stop()
@@ -35,7 +37,7 @@ def time_limit(database: Database, seconds: float) -> Iterator[None]:
     except (QueryFailed, Unfinished) as error:
         if not expired.is_set():
             raise
-        raise Unfinished(f"did not finish within {max(seconds, 0):.0f} s") from error
+        raise Unfinished(f"did not finish within {seconds:.0f} s") from error
     finally:
         done.set()
         watcher.join()

@@ -41,6 +41,15 @@ def test_a_statement_that_never_ends_is_broken_off_and_the_database_goes_on(back
         assert database.query("SELECT 1") == [(1,)]
 
 
+def test_without_any_time_left_nothing_is_begun(backend: Backend) -> None:
+    begun: list[str] = []
+    with backend.open() as database:
+        with pytest.raises(Unfinished), time_limit(database, 0):
+            begun.append("asked")
+        assert database.query("SELECT 1") == [(1,)]
+    assert begun == []
+
+
 def test_what_ends_in_time_is_answered_and_what_fails_says_why(backend: Backend) -> None:
     with backend.open() as database:
         with time_limit(database, 60):
