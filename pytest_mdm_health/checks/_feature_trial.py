@@ -9,7 +9,8 @@ from pytest_mdm_health.checks._feature_facts import GeneratorTrial
 from pytest_mdm_health.checks._feature_rows import sample_task
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.trial import CannotTry, Trial, abilities, attempt, masked
+from pytest_mdm_health.mdm.secrets import without_values
+from pytest_mdm_health.mdm.trial import CannotTry, Trial, abilities, attempt
 
 
 def try_generator(
@@ -35,7 +36,7 @@ def try_generator(
         rows=len(task["rows"]),
         features=len(result.names("features")),
         raised=how_it_ended(result, known),
-        errors=tuple(dict.fromkeys(masked(str(each), known) for each in result.told.get("logged", ()))),
+        errors=tuple(dict.fromkeys(without_values(str(each), known) for each in result.told.get("logged", ()))),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pytest_mdm_health.mdm.log_files import log_files
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
-from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.mdm.secrets import redact, without_values
 from pytest_mdm_health.model import Facts
 from pytest_mdm_health.symptoms import known_error
 
@@ -45,7 +45,7 @@ class Kind:
         logger: who logged it last.
         count: how often; `open` how often nothing went well afterwards.
         first: the time of the first, in ISO 8601, where known; `last` that of the last.
-        example: the last one, or the last that is open, without secrets and cut.
+        example: the last one, or the last that is open, without secrets or values of data, and cut.
         error: the last line of its traceback, if it has one.
         datasets: those that MDM was working on.
         file: where the example stands, with its line.
@@ -213,7 +213,7 @@ def _described(trouble: _Trouble) -> Kind:
 
 
 def _cut(text: str) -> str:
-    clean = redact(text[: 4 * EXAMPLE_LENGTH].strip())
+    clean = without_values(text[: 4 * EXAMPLE_LENGTH].strip())
     return clean if len(clean) <= EXAMPLE_LENGTH else f"{clean[:EXAMPLE_LENGTH]}…"
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.registrations import Registration
-from pytest_mdm_health.mdm.secrets import is_secret, redact
-
-_DEEPEST = 6
-_PLACES = ("database", "connection_string")
+from pytest_mdm_health.mdm.secrets import secrets_in
 
 
 def files_with_passwords(inventory: Inventory) -> tuple[Path, ...]:
@@ -32,12 +29,4 @@ def _of(registration: Registration) -> Iterator[Path]:
 
 
 def _holds_one(data: object) -> bool:
-    return isinstance(data, Mapping) and any(_secret(name, data.get(name), 0) for name in _PLACES)
-
-
-def _secret(name: object, value: object, depth: int) -> bool:
-    if isinstance(value, Mapping) and depth < _DEEPEST:
-        return any(_secret(key, item, depth + 1) for key, item in value.items())
-    if isinstance(value, str) and value:
-        return is_secret(str(name)) or redact(value) != value
-    return isinstance(value, int) and not isinstance(value, bool) and is_secret(str(name))
+    return next(secrets_in(data), None) is not None

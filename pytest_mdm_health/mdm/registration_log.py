@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pytest_mdm_health.mdm.log_files import log_files
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
+from pytest_mdm_health.mdm.secrets import without_values
 from pytest_mdm_health.model import Location
 
 LOAD, FEATURES, STATISTICS = "load", "features", "statistics"
@@ -45,7 +46,7 @@ class RegistrationRun:
         rows: rows loaded, by table.
         feature_tables: how many it generated; None if it did not get to that.
         stages: seconds spent in `LOAD`, `FEATURES` and `STATISTICS`, as far as known.
-        error: why it failed.
+        error: why it failed, without values of data.
     """
 
     dataset: str
@@ -166,7 +167,7 @@ class _Log:
 
     def _memory_ran_out(self, record: LogRecord) -> None:
         dataset = self._heard_of.dataset if self._heard_of else ""
-        message = record.message.partition("\n")[0] or "MemoryError"
+        message = without_values(record.message.partition("\n")[0]) or "MemoryError"
         place = Location(str(record.file), record.line)
         self.memory_ran_out.append(MemoryRanOut(time=record.time, message=message, dataset=dataset, place=place))
 
@@ -189,7 +190,7 @@ class _Log:
         if run is not None:
             self._open.pop(run.dataset, None)
             run.leave(STATISTICS, record.time)
-            run.error = match.groupdict().get("error") or ""
+            run.error = without_values(match.groupdict().get("error") or "")
             run.outcome = Outcome.FAILED if run.error else Outcome.COMPLETED
             run.last = record.time or run.last
             self._heard_of = None

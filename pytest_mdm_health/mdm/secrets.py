@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Mapping
 
 HIDDEN = "***"
 NAMES = r"passwd|password|passphrase|pwd|secret|token|api_?key|access_?key|private_?key|credentials?"
@@ -21,6 +22,37 @@ _BEARER = re.compile(r"\b(?P<name>(?:bearer|basic)\s{1,9})[A-Za-z0-9._~+/=\-]{8,
 _OPTION = re.compile(rf"(?P<name>--?(?:{_WORD}|pass)\s{{1,9}})[^\s'\"]{{1,200}}", re.IGNORECASE)
 _SIGNED = re.compile(r"(?P<name>[?&](?:sig|signature|x-amz-\w{1,20}|key)=)[^&\s'\"]{1,500}", re.IGNORECASE)
 _NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
+_PASSWORD = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
+
+LEFT_OUT = "…"
+"""What stands in the place of a value of data."""
+
+_PLACES = ("database", "connection_string")
+_DEEPEST = 20
+_VALUES = re.compile(
+    r"""(?P<parameters>\[parameters:(?:[^\n]*\]|[^\n]*))"""
+    r"""|(?P<sql>\[SQL:[\s\S]*?(?:\](?=\s{0,9}(?:$|\[parameters:|\(Background))|\Z))"""
+    r"""|(?P<detail>\bDETAIL:[^\n]*)"""
+    r"""|(?P<quoted>(?:(?<!\w)|(?<=\b[bru]))"""
+    r"""(?:'(?:[^'\\\n]|\\.|'(?=\w))*(?:'|\\?$)|"(?:[^"\\\n]|\\.|"(?=\w))*(?:"|\\?$)))""",
+    re.MULTILINE,
+)
+_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|\Z)|(?<![\w.])\d[\w.]*")
+_NAMING = re.compile(
+    r"\b(?:dataset|table|view|column|feature|transformer|step|stage|operation|backend|engine|schema|relation|constraint"
+    r"|index|sequence|field|setting|option|argument|parameter|attribute|function|method|class|type|module|module named"
+    r"|package|import name|codec|file|folder|path|variable|user|role|database|host|server at|into|as|instances of"
+    r")\s?\Z|\[Errno \d+\] [\w ]+: \Z",
+    re.IGNORECASE,
+)
+_NAMED_AFTER = re.compile(r" (?:object|codec|module|package|dataset|column|table|backend)\b")
+_PATH = re.compile(r"(?:/|[A-Z]:\\)\S+")
+_WORDS = {"str", "int", "float", "bool", "bytes", "list", "dict", "tuple", "set", "NoneType", "Timestamp"} | {
+    *("name", "display_name", "database", "backend", "path", "tables", "target_column", "id_columns", "problem_type")
+}
+"""Types, and the fields of a registration."""
+
+_LONGEST_NAMING = 60
 
 
 def is_secret(name: str) -> bool:
@@ -34,6 +66,75 @@ def redact(text: str) -> str:
     for pattern in (_BEARER, _OPTION, _SIGNED):
         text = pattern.sub(rf"\g<name>{HIDDEN}", text)
     return text
+
+
+def secrets_in(document: object) -> Iterator[str]:
+    """The secrets that the settings or a registration hold.
+
+    What is named like a secret is one only where a connection is described: elsewhere names are those of tables,
+    columns and limits. A password in an address is one wherever it stands.
+    """
+    for place, name, value in _scalars(document):
+        if isinstance(value, bool):
+            continue
+        if isinstance(value, str):
+            yield from _PASSWORD.findall(value)
+        connects = place in _PLACES or (place == name and _is_flat(document))
+        if connects and isinstance(value, str) and value:
+            if is_secret(name):
+                yield value
+            found = (match["value"].strip("'\"") for match in _ASSIGNED.finditer(value))
+            yield from (each for each in found if each and each not in _NOT_A_VALUE)
+        elif connects and isinstance(value, int) and is_secret(name):
+            yield str(value)
+
+
+def without_values(message: str, known: Collection[str] | None = None) -> str:
+    """A message of MDM's, a driver's or the user's code without passwords, and without values of data.
+
+    Args:
+        message: of any number of lines.
+        known: what may stay of what is quoted; without it, what the word beside it says to be a name.
+    """
+
+    def left_out(match: re.Match[str]) -> str:
+        text = match[0]
+        if match["sql"]:
+            return _LITERAL.sub(LEFT_OUT, text)
+        if match["quoted"] is None:
+            return f"{text.partition(':')[0]}: {LEFT_OUT}{']' if text.endswith(']') else ''}"
+        stays = text[1:-1] == HIDDEN or (_is_name(match) if known is None else text[1:-1] in known)
+        return text if stays else f"{text[0]}{LEFT_OUT}{text[0]}"
+
+    return _VALUES.sub(left_out, redact(message))
+
+
+def _is_name(match: re.Match[str]) -> bool:
+    before = match.string[max(0, match.start() - _LONGEST_NAMING) : match.start()]
+    return (
+        match[0][1:-1] in _WORDS
+        or _PATH.fullmatch(match[0][1:-1]) is not None
+        or _NAMING.search(before) is not None
+        or _NAMED_AFTER.match(match.string, match.end()) is not None
+    )
+
+
+def _is_flat(document: object) -> bool:
+    return isinstance(document, Mapping) and not isinstance(document.get("database"), Mapping)
+
+
+def _scalars(value: object, place: str = "", name: str = "", depth: int = 0) -> Iterator[tuple[str, str, object]]:
+    """Every single value with the name at the top that it stands below, and the nearest name."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _scalars(each, place or str(key), str(key), depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _scalars(each, place, name, depth + 1)
+    else:
+        yield place, name, value
 
 
 def _hide(match: re.Match[str]) -> str:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import queue
-import re
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +24,7 @@ import yaml
 
 from pytest_mdm_health.mdm.commands import Outcome
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, read_bytes
-from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.mdm.secrets import redact, without_values
 from pytest_mdm_health.mdm.yaml_file import load_yaml
 
 MEMORY = 1024**3
@@ -42,7 +41,6 @@ _KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "MDM_", "PYTHONINSPECT", "PYT
 _GRACE_S = 5.0
 _ERRORS_KEPT = 4096
 _PAIR = 2
-_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
 class CannotTry(Exception):
@@ -78,7 +76,7 @@ class Raised:
 
     def text(self, known: Collection[str] | None = None) -> str:
         """As Python prints it, without passwords; without values of data too, if the known names are given."""
-        return f"{self.error}: {redact(self.message) if known is None else masked(self.message, known)}"
+        return f"{self.error}: {redact(self.message) if known is None else without_values(self.message, known)}"
 
 
 @dataclass(frozen=True)
@@ -155,15 +153,6 @@ def close() -> None:
     server, _server = _server, None
     if server is not None:
         server.close()
-
-
-def masked(message: str, known: Collection[str]) -> str:
-    """A message of MDM's or of the user's code without passwords, and without quoted values of data."""
-
-    def hide(match: re.Match[str]) -> str:
-        return match[0] if match[0][1:-1] in known else f"{match[0][0]}…{match[0][0]}"
-
-    return _QUOTED.sub(hide, redact(message))
 
 
 _server: _Server | None = None

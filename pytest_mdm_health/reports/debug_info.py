@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 from pytest_mdm_health.mdm.processes import mdm_processes
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, without_values
 from pytest_mdm_health.model import JSON
 
 if TYPE_CHECKING:
@@ -45,13 +47,38 @@ def debug_info(plan: Plan) -> dict[str, JSON]:
 
 
 def last_lines(file: Path, count: int = LINES) -> list[str]:
-    """The last lines of a log, read from its end; a sentence in their stead when it cannot be read."""
+    """The last lines of a log, read from its end, without values of data; a sentence when it cannot be read."""
     try:
         with open_regular(file) as log:
             log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            return log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-count:]
+            lines = log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-count:]
     except Unreadable as error:
         return [f"({error})"]
+    return [line for in_json, group in groupby(lines, _is_json) for line in _without_values(group, in_json=in_json)]
+
+
+def _is_json(line: str) -> bool:
+    return line.startswith("{")
+
+
+def _without_values(lines: Iterable[str], *, in_json: bool) -> list[str]:
+    """Lines of text together, because a statement may go on over several; a line of JSON by its texts."""
+    return [_cleaned(line) for line in lines] if in_json else without_values("\n".join(lines)).split("\n")
+
+
+def _cleaned(line: str) -> str:
+    try:
+        return json.dumps(_mapped(json.loads(line)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return without_values(line)
+
+
+def _mapped(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _mapped(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_mapped(each) for each in value]
+    return without_values(value) if isinstance(value, str) else value
 
 
 def _configuration(plan: Plan) -> Iterator[tuple[str, JSON]]:

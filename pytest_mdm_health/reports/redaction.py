@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 from pytest_mdm_health.mdm.engines import ENGINES
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact, secrets_in
 from pytest_mdm_health.mdm.servers import connection_of
 from pytest_mdm_health.model import Check, Finding, Remedy, Result, Target
 
@@ -21,8 +21,6 @@ T = TypeVar("T")
 _IDENTITY = {(Finding, "code"), (Result, "blocked_by")}
 _SHORT = 4
 """Characters of a secret below which it is taken for one only as a word of its own."""
-
-_USER_INFO = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
 
 
 class Redactor:
@@ -88,22 +86,7 @@ def _secrets_of(registration: Registration) -> Iterable[str]:
     """Those of all copies, whichever is in force."""
     documents = (registration.document, registration.pointed, registration.twin)
     for data in (registration.data, *(document.data for document in documents if document is not None)):
-        yield from _secrets_in(data)
-
-
-def _secrets_in(data: object, name: str = "") -> Iterable[str]:
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from _secrets_in(value, str(key))
-    elif isinstance(data, (list, tuple)):
-        for value in data:
-            yield from _secrets_in(value, name)
-    elif isinstance(data, str):
-        if is_secret(name):
-            yield data
-        yield from (match[1] for match in _USER_INFO.finditer(data))
-    elif isinstance(data, int) and is_secret(name):
-        yield str(data)
+        yield from secrets_in(data)
 
 
 def _pattern(secret: str) -> str:

@@ -265,6 +265,23 @@ def test_passwords_are_nowhere_in_the_findings(log: Path) -> None:
     assert "hunter2" not in repr(found)
 
 
+def test_values_of_data_are_nowhere_in_the_findings_and_names_are(log: Path) -> None:
+    signup = "Error generating features for column 'signup': Can only use .str accessor with string values!"
+    insert = "(sqlite3.IntegrityError) failed\n[SQL: INSERT INTO t VALUES (?)]\n[parameters: ('Jane Doe', '4111 1111')]"
+    log.write_text(
+        text_line(1, "ERROR", signup)
+        + text_line(2, "ERROR", insert)
+        + text_line(3, "ERROR", "it failed", "mdm.x")
+        + "Traceback (most recent call last):\nValueError: could not convert string to float: 'Jane Doe'\n"
+    )
+
+    facts = gather(log)
+
+    assert "Jane" not in repr((facts, [*judge(facts, None)]))
+    assert "4111" not in repr(facts)
+    assert any(signup in found.message for found in judge(facts, None))
+
+
 def test_a_damaged_rotated_log_is_found_and_once_repaired_is_not(log: Path) -> None:
     log.write_text(text_line(2, "INFO", SUCCESS))
     broken = log.with_name("mdm.log.1.gz")

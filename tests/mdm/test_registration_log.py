@@ -189,3 +189,16 @@ def test_success_after_a_time_is_that_of_the_same_dataset(tell: Tell) -> None:
     assert not history.succeeded_after(run.began, "b")
     assert not history.succeeded_after(run.last, "a")
     assert not history.succeeded_after(None, "a")
+
+
+def test_values_of_data_are_in_no_error_and_names_are(tell: Tell) -> None:
+    history = tell(
+        "10:00:00 mdm.r Starting registration for dataset 'shop'",
+        "10:00:01 mdm.r MemoryError: Unable to allocate 8 GiB for 'Jane Doe' of column 'customer'",
+        "10:00:02 mdm.r Registration failed: could not convert 'Jane Doe' in column 'customer'",
+        level="ERROR",
+    )
+    assert history.runs[0].error == "could not convert '…' in column 'customer'"
+    assert [each.message for each in history.memory_ran_out] == [
+        "MemoryError: Unable to allocate 8 GiB for '…' of column 'customer'"
+    ]

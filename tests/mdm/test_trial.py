@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pytest_mdm_health.mdm import trial
-from pytest_mdm_health.mdm.trial import CannotTry, Trial, masked
+from pytest_mdm_health.mdm.trial import CannotTry, Trial
 from tests.made_up_features import CUSTOM, FEATURES
 
 MakePython = Callable[..., Path]
@@ -308,8 +308,3 @@ def test_nothing_is_left_behind(
     trial.close()
     assert tree(home) == before
     assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def test_values_of_data_and_passwords_are_masked_in_messages() -> None:
-    message = "could not convert 'secret value' in column 'amount' of \"shop\"; password=hunter2"
-    assert masked(message, {"amount"}) == "could not convert '…' in column 'amount' of \"…\"; password=***"

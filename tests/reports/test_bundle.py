@@ -16,6 +16,10 @@ def bundle(pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", "tr0ub4dor&3")
     with (home / "logs" / "mdm.log").open("a") as log:
         log.write("2026-11-22 09:00:00 | INFO | a:b:1 - connecting with tr0ub4dor&3 to postgresql://ml:other@host/db\n")
+        log.write("2026-11-22 09:00:01 | ERROR | a:b:1 - cannot insert 'Jane Doe' into 'shop'\n")
+        log.write("[SQL: INSERT INTO shop\nVALUES ('Jane Doe', 4111)]\n[parameters: ('Jane Doe', '4111 1111')]\n")
+        message = "column 'age': \"Jane Doe\"\nDETAIL:  Failing row contains (Jane Doe, 4111)."
+        log.write(json.dumps({"record": {"message": message}}) + "\n")
     file = tmp_path / "ticket.zip"
     pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "--mdm-bundle", file, "--mdm-phase", "post")
     return zipfile.ZipFile(file)
@@ -37,6 +41,16 @@ def test_no_secret_is_in_it(bundle: zipfile.ZipFile) -> None:
     assert "tr0ub4dor" not in everything
     assert "ml:other@" not in everything
     assert "ml:***@" in everything
+
+
+def test_no_value_of_data_from_the_log_is_in_it_and_names_are(bundle: zipfile.ZipFile) -> None:
+    everything = b"".join(bundle.read(name) for name in bundle.namelist()).decode()
+    assert "Jane" not in everything
+    assert "4111 1111" not in everything
+    assert "4111)" not in everything
+    lines = json.loads(bundle.read("mdm-health/mdm_debug_info.json"))["recent_logs"]
+    assert lines[-5].endswith("cannot insert '…' into 'shop'")
+    assert json.loads(lines[-1])["record"]["message"] == "column 'age': \"…\"\nDETAIL: …"
 
 
 def test_its_manifest_fits(bundle: zipfile.ZipFile) -> None:

@@ -90,3 +90,12 @@ def test_a_name_that_is_a_password_too_is_told_as_a_name(tmp_path: Path) -> None
     login = {"user": "postgres", "password": "postgres"}
     (tmp_path / "mdm.yaml").write_text(yaml.safe_dump({"database": {"postgresql": login}}))
     assert redactor_for(take_inventory(tmp_path, {}), {}).text("psql -U postgres") == "psql -U postgres"
+
+
+def test_names_that_only_sound_like_secrets_are_told(home: Path) -> None:
+    file = home / "config" / "datasets" / "shop.yaml"
+    data = yaml.safe_load(file.read_text())
+    metadata = {"max_tokens": 512, "has_secret": True}
+    file.write_text(yaml.safe_dump({**data, "tables": {"tokens": "shop_tokens"}, "metadata": metadata}))
+    text = "shop_tokens has 512 rows: True"
+    assert redactor_for(take_inventory(home, {}), {}).text(text) == text
