@@ -103,7 +103,7 @@ def kept(engine: str, value: Any) -> Any:  # noqa: ANN401 - whatever it holds
     """What a backend keeps of a value, so that two can be told apart."""
     if isinstance(value, float):
         if engine == "sqlite" and math.isnan(value):
-            return None
+            return kept(engine, None)
         if engine == "sqlite" and value == 0:
             return "0.0"
         return repr(value)

@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from pytest_mdm_health.backends import Column
+from pytest_mdm_health.backends import Column, QueryFailed
 from pytest_mdm_health.integrity.canonical import Form, written_like
 from pytest_mdm_health.integrity.hashing import BUCKETS, ROWS, Plan, column_sums, fill, fine_counts
 from pytest_mdm_health.integrity.sources import Reader, Source, opened
@@ -199,14 +199,33 @@ def digested(
         CannotOpen, QueryFailed, Unreadable: as `digest_table`.
     """
     with workbench.table("rows", ROWS) as rows:
-        with opened(source, workbench) as reader:
-            plan = plan_for(workbench, reader, like)
-            fill(workbench, reader, plan, rows)
-            digest = _summed(workbench, reader, plan, rows, by_column=by_column)
+        try:
+            digest = _read(workbench, source, like, rows, by_column=by_column)
+        except QueryFailed:
+            if source.engine != "sqlite" or not workbench.reads_sqlite:
+                raise
+            workbench.reads_sqlite = False  # the extension stumbles over texts that are no UTF-8
+            workbench.run(f"DELETE FROM {rows}")  # noqa: S608 - made here
+            digest = _read(workbench, source, like, rows, by_column=by_column)
         yield digest, rows
 
 
-def plan_for(workbench: Workbench, reader: Reader, like: TableDigest | None) -> Plan:
+def _read(workbench: Workbench, source: Source, like: TableDigest | None, rows: str, *, by_column: bool) -> TableDigest:
+    with opened(source, workbench) as reader:
+        plan = plan_for(workbench, reader, like)
+        fill(workbench, reader, plan, rows)
+        return _summed(workbench, reader, plan, rows, by_column=by_column)
+
+
+class Columns(Protocol):
+    """A digest, or whatever else says as what columns were read."""
+
+    @property
+    def columns(self) -> tuple[ColumnForm, ...]:
+        """The columns."""
+
+
+def plan_for(workbench: Workbench, reader: Reader, like: Columns | None) -> Plan:
     """What the columns are read as: as for the other digest, else as they are declared."""
     if like is not None:
         known = {each.name: each for each in like.columns}

@@ -55,16 +55,21 @@ def _with_strays(part: Parts, stray: str | None) -> Parts:
     return Parts(part.value, either, either_if, part.fine, part.fine_if)
 
 
-def row_hashes(plan: Plan, reader: Reader, batch: Batch) -> str:
-    """The statement for `h`, `f` and `place` of the rows of a batch; `f` is NULL for most."""
+def row_hashes(plan: Plan, reader: Reader, batch: Batch, key: Sequence[str] = ()) -> str:
+    """The statement for `h`, `f` and `place` of the rows of a batch; `f` is NULL for most.
+
+    With a key also `k`, the hash of its values.
+    """
     columns = cells(plan, reader, batch)
     values = ", ".join(column.value for column in columns) or "0"
     odd = _texts(plan, [(column.odd, column.odd_if) for column in columns])
     fine = _texts(plan, [(column.fine, column.fine_if) for column in columns])
+    keyed = ", ".join(column.value for name, column in zip(plan.names, columns, strict=True) if name in key)
     return (
         "SELECT CASE WHEN o IS NULL OR o = '' THEN h ELSE hash(h, o) END AS h, "  # noqa: S608 - made here
-        "CASE WHEN f <> '' THEN hash(h, f) END AS f, place "
-        f"FROM (SELECT hash({values}) AS h, {odd} AS o, {fine} AS f, place FROM {batch.relation})"
+        f"CASE WHEN f <> '' THEN hash(h, f) END AS f, place{', k' if keyed else ''} "
+        f"FROM (SELECT hash({values}) AS h, {odd} AS o, {fine} AS f, place{f', hash({keyed}) AS k' if keyed else ''} "
+        f"FROM {batch.relation})"
     )
 
 

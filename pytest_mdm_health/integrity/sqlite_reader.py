@@ -38,6 +38,7 @@ _SCANNED = {
     Form.BOOLEAN: "BIGINT",
     Form.TIME: "TIMESTAMP",
 }
+_WHOLE = "'integer', 'null'"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 _Failure = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
@@ -114,11 +115,16 @@ def _as_declared(reader: BatchReader) -> bool:
         form_of(each.type, "sqlite") in _SCANNED and "DEC" not in each.type.upper() for each in reader.columns
     ):
         return False
-    moments = [quote(each.name) for each in reader.columns if reader.forms[each.name] is Form.TIME]
-    if not moments:
-        return True
-    wrong = " OR ".join(f"NOT ({_is_moment(column)})" for column in moments)
+    wrong = " OR ".join(_is_strange(quote(each.name), reader.forms[each.name]) for each in reader.columns)
     return not reader.database.query(f"SELECT 1 FROM main.{quote(reader.table)} WHERE {wrong} LIMIT 1")  # noqa: S608 - quoted
+
+
+def _is_strange(c: str, form: Form) -> str:
+    """Whether a value is not as its column declares."""
+    if form is Form.TIME:
+        return f"NOT ({_is_moment(c)})"
+    usual = {Form.FLOAT: "'real', 'integer', 'null'", Form.TEXT: "'text', 'null'"}
+    return f"typeof({c}) NOT IN ({usual.get(form, _WHOLE)})"
 
 
 def _is_moment(c: str) -> str:
@@ -156,8 +162,13 @@ class ScannerReader:
             yield from self.slow.batches(names, places)
             return
         types = {name: _SCANNED[form] for name, form in self.forms.items()}
-        chosen = "".join(f"{quote(name)}::{types[name]} AS c{index}, " for index, name in enumerate(names))
+        chosen = "".join(f"{_sound(quote(name), types[name])} AS c{index}, " for index, name in enumerate(names))
         yield Batch(f"(SELECT {chosen}rowid AS place FROM {self.relation})", tuple(types[name] for name in names), {})  # noqa: S608 - quoted
+
+
+def _sound(column: str, type_: str) -> str:
+    """A column of the extension's; it hands over any bytes as text, of which decoding fails if they are none."""
+    return f"decode(encode({column}))" if type_ == "VARCHAR" else f"{column}::{type_}"
 
 
 @dataclass(frozen=True)

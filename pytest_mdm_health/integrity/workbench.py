@@ -47,6 +47,7 @@ class Workbench:
             "autoload_known_extensions": "false",
             "memory_limit": memory_limit,
             "threads": str(_THREADS),
+            "preserve_insertion_order": "false",  # all threads fill a table; every row carries its place
             "temp_directory": str(Path(self._folder.name, "spilled")),
         }
         self.connection = duckdb.connect(":memory:", config=config)

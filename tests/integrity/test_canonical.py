@@ -52,7 +52,7 @@ def canonical(value: str, type_: str, form: Form, *, single: bool = False, writt
         (Form.TIME, [("'1900-01-01 01:02:03.5'", "TIMESTAMP_NS"), ("'1900-01-01 01:02:03.5'", "TIMESTAMP_MS")]),
         (
             Form.INSTANT,
-            [("'2024-01-01 02:00+02'", "TIMESTAMP WITH TIME ZONE"), ("'2024-01-01 00:00:00+00'", "VARCHAR")],
+            [("'2024-01-01 02:00:00+02'", "TIMESTAMP WITH TIME ZONE"), ("'2024-01-01 00:00:00+00'", "VARCHAR")],
         ),
         (Form.TIME, [("'0044-03-15 (BC)'", "DATE"), ("'0044-03-15 BC'", "VARCHAR")]),
         (Form.TIME, [("'infinity'", "TIMESTAMP"), ("'infinity'", "VARCHAR")]),

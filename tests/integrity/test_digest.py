@@ -19,6 +19,7 @@ from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_a
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.digest import BadDigest, TableDigest, digest_table
 from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
+from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.files import Unreadable
 from pytest_mdm_health.mdm.servers import Connection
 from tests.postgres import HOST, PASSWORD, USER, Server
@@ -29,7 +30,7 @@ INTEGERS = st.none() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**53
 FLOATS = st.none() | st.floats() | st.sampled_from([-0.0, 0.0, math.nan, 1.0])
 TEXTS = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 ROWS = st.lists(st.tuples(INTEGERS, FLOATS, TEXTS | st.sampled_from(["", "NULL", "a", "a "])), max_size=6)
-SLOW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(autouse=True)
@@ -308,3 +309,20 @@ def test_a_csv_row_that_is_too_short_is_told_and_not_filled_in(folder: Path) -> 
     (folder / "x.csv").write_text("a,b\n1,2\n3\n", encoding="utf-8")
     with pytest.raises(QueryFailed):
         digest_table(TableFile(folder / "x.csv"))
+
+
+def test_both_readers_of_sqlite_say_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "t.sqlite"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("CREATE TABLE t (i BIGINT, f FLOAT, s TEXT, b BOOLEAN, d TIMESTAMP)")
+        for row in ((2**53 + 1, 0.1, "é", 1, "1969-01-01 00:00:00.000001"), (None, 3, None, None, "2024-01-01")):
+            connection.execute("INSERT INTO t VALUES (?, ?, ?, ?, ?)", row)
+    connection.close()
+    source = TableIn(Backend("sqlite", path), "t")
+    fast = digest_table(source)
+    monkeypatch.setattr(Workbench, "_load_scanner", lambda _: False)
+    slow = digest_table(source)
+    assert slow.how == "batches"
+    assert fast.how in {"batches", "scanner"}
+    assert fast.buckets == slow.buckets

@@ -32,7 +32,7 @@ def test_any_damaged_cell_is_found_and_located_in_every_backend(
 ) -> None:
     postgres.add_database("trials")
     stores = script.Stores(tmp_path, Connection(HOST, postgres.port, "trials", SUPERUSER, None))
-    done = script.run(40, 7, stores)
+    done = script.run(30, 7, stores)
     close_all()
     assert len({each.engines for each in done}) > 8
     assert [each.story for each in done if not (each.calm and each.found and each.located)] == []
