@@ -130,11 +130,12 @@ def _frame(task: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a data frame
 
 def _stretched(values: Any, length: int) -> Any:  # noqa: ANN401 - a series
     """Values over and over again, so that MDM judges them as it would judge so many rows."""
-    times = -(-length // max(len(values), 1))
+    wanted = max(length, len(values))
+    times = -(-wanted // max(len(values), 1))
     if not hasattr(values, "iloc"):
-        return (list(values) * times)[: max(length, len(values))]
+        return (list(values) * times)[:wanted]
     pandas = importlib.import_module("pandas")
-    return pandas.concat([values] * max(times, 1), ignore_index=True).iloc[: max(length, len(values))]
+    return pandas.concat([values] * max(times, 1), ignore_index=True).iloc[:wanted]
 
 
 def _column_type(word: str) -> Any:  # noqa: ANN401 - a member of an enumeration, where there is one

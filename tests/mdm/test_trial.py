@@ -87,13 +87,19 @@ def test_the_guides_generator_is_asked_for_its_errors(make_python: MakePython, h
     assert result.told["logged"] == ("amount: too dear",)
 
 
+def interpreter() -> psutil.Process:
+    """The one that is running."""
+    assert trial._server is not None
+    return psutil.Process(trial._server._process.pid)
+
+
 def test_the_interpreter_is_started_once_for_many_tasks(python: Path, home: Path) -> None:
     trial.attempt(python, home, GENERATE, 20)
-    (first,) = psutil.Process().children()
+    first = interpreter()
     trial.attempt(python, home, GENERATE, 20)
-    assert psutil.Process().children() == [first]
+    assert interpreter() == first
     trial.close()
-    assert psutil.Process().children() == []
+    assert not first.is_running()
 
 
 def test_a_sound_file_is_loaded_and_what_it_registers_is_run(load: Load) -> None:
@@ -173,8 +179,7 @@ def test_processes_that_are_left_behind_are_ended(load: Load) -> None:
         "    os._exit(0)\nos.wait()\n"
     )
     load(source + CUSTOM)
-    (server,) = psutil.Process().children()
-    assert server.children(recursive=True) == []
+    assert interpreter().children(recursive=True) == []
 
 
 DATABASE = "'/datasets/shop/shop.sqlite'"
