@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -63,7 +64,7 @@ def _why_not(script: Path) -> str:
     info = script.stat()
     if info.st_mode & stat.S_IWOTH:
         return "everybody may change it"
-    return "" if os.access(script, os.X_OK) else f"it may not be executed (chmod +x {script})"
+    return "" if os.access(script, os.X_OK) else f"it may not be executed (chmod +x {shlex.quote(str(script))})"
 
 
 def _environment(home: Home, environ: Mapping[str, str]) -> dict[str, str]:

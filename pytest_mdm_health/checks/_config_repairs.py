@@ -11,6 +11,7 @@ from pytest_mdm_health.model import Remedy
 
 KEPT = ".before"
 _ENCODED = re.compile(r"UTF-(16|32)")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READABLE = (
     "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"  # with MDM's Python
 )
@@ -32,7 +33,7 @@ def restored(file: str, spare: str, problem: SettingsProblem, validate: str) -> 
 def replaced(file: str, spare: str) -> Remedy:
     """Move away what is no settings file."""
     aside = f"mv -n -- {shlex.quote(file)} {shlex.quote(file + KEPT)}"
-    again = (f"cp -- {shlex.quote(spare)} {shlex.quote(file)}",) if spare else ()
+    again = (f"cp -n -- {shlex.quote(spare)} {shlex.quote(file)}",) if spare else ()
     text = "Move it aside" + (" and put back the copy that can be read." if spare else "; MDM then uses its defaults.")
     return Remedy(text, (aside, *again))
 
@@ -53,20 +54,25 @@ def encoded(file: str, problem: SettingsProblem) -> Remedy:
 
 def variable_renamed(variable: IgnoredVariable) -> Remedy:
     """Set what does what the variable was meant to do."""
-    unset = f"unset {variable.name}"
+    taken_out = _unset(variable.name)
     if variable.key is None:
         known = "No released MDM has such a variable." if variable.known else "Unset it if it was meant for MDM."
-        return Remedy(known, (unset,))
+        return Remedy(known, taken_out)
     if variable.instead is not None:
         text = f"The variable for `{variable.key}` is {variable.instead}."
-        return Remedy(text, (f'export {variable.instead}="${variable.name}"', unset))
+        return Remedy(text, (f'export {variable.instead}="${variable.name}"', *taken_out) if taken_out else ())
     text = f"No variable can set `{variable.key}`; write it into mdm.yaml: {nested(variable.key)}"
-    return Remedy(text, (unset,))
+    return Remedy(text, taken_out)
 
 
 def unset(variable: str, advice: str) -> Remedy:
     """Take a variable out of the environment."""
-    return Remedy(advice, (f"unset {variable}",))
+    return Remedy(advice, _unset(variable))
+
+
+def _unset(variable: str) -> tuple[str, ...]:
+    """No shell can name a variable that is no identifier."""
+    return (f"unset {variable}",) if _IDENTIFIER.fullmatch(variable) else ()
 
 
 def edit(file: str, line: int | None = None) -> str:

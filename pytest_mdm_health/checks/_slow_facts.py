@@ -96,6 +96,7 @@ class SlowFacts(Facts):
         python: MDM's interpreter, if it was asked.
     """
 
+    home: str
     timings: tuple[Timing, ...]
     datasets: tuple[Sized, ...]
     batch_size: int

@@ -87,7 +87,8 @@ def _without_features() -> Remedy:
 
 
 def _faster_load(facts: SlowFacts, each: Timing) -> Remedy:
-    text = "Profile it: `python -m cProfile -m mdm.cli.main dataset register …` with MDM's interpreter."
+    profile = f"MDM_HOME_DIR={shlex.quote(facts.home)} python -m cProfile -m mdm.cli.main dataset register …"
+    text = f"Profile it: `{profile}` with MDM's interpreter."
     if facts.batch_size < _GUIDES_BATCH:
         return Remedy(f"Take larger batches. {text}", (_export("performance.batch_size", str(_GUIDES_BATCH)),))
     sqlite = any(other.dataset == each.dataset and other.backend == "sqlite" for other in facts.datasets)

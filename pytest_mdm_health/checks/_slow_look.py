@@ -54,6 +54,7 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
     trials = _trials(sources, inventory, timings, gaps) if depth is Depth.FULL else []
     return SlowFacts(
         examined=len(timings) + len(registered),
+        home=str(home.root),
         timings=timings,
         datasets=tuple(sized),
         batch_size=batch_size,

@@ -38,12 +38,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_mdm_health import SUITE
 from pytest_mdm_health.mdm.command_line import Outside, command_for, private_home, run_mdm
 from pytest_mdm_health.mdm.commands import CannotRun
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.secrets import redact
-from pytest_mdm_health.model import Check, Facts, Finding, Kind, NotApplicable, Remedy, Severity
+from pytest_mdm_health.model import Check, Facts, Finding, Kind, NotApplicable, Remedy, Severity, Target
 from pytest_mdm_health.options import Options
 
 CHECK = Check(
@@ -124,13 +125,14 @@ def judge(facts: SystemFacts, before: SystemFacts | None) -> Iterator[Finding]: 
             yield CHECK.finding(code, Severity.FAIL, message, Remedy(text, (each.typed,)), subject=each.typed)
     if facts.listed is None:
         return
-    for name in sorted({name.lower() for name in facts.registered} - set(facts.listed)):
+    there = {name.lower() for name in facts.listed}
+    for name in sorted(name for name in facts.registered if name.lower() not in there):
         message = f"'{name}' is registered, and MDM does not list it"
-        remedy = Remedy(
-            "See what is wrong with its registration.", (f"pytest 'mdm-health::metadata-corruption[{name}]'",)
-        )
+        node_id = f"{SUITE}::metadata-corruption[{Target(Kind.DATASET, name).id}]"
+        remedy = Remedy("See what is wrong with its registration.", (shlex.join(("pytest", node_id)),))
         yield CHECK.finding("not-listed", Severity.FAIL, message, remedy, subject=name)
-    for name in sorted(set(facts.listed) - {name.lower() for name in facts.on_disk}):
+    on_disk = {name.lower() for name in facts.on_disk}
+    for name in sorted(name for name in set(facts.listed) if name.lower() not in on_disk):
         message = f"MDM lists '{name}', of which there is neither a registration nor data in this home"
         remedy = Remedy("See which home the installed MDM takes for its own: `MDM_HOME_DIR` and `paths.*`.")
         yield CHECK.finding("listed-only", Severity.WARN, message, remedy, subject=name)
@@ -155,6 +157,7 @@ def _run_all(
     timeout_s: float,
 ) -> tuple[list[CommandRun], str]:
     runs, listing = [], ""
+    given = f"MDM_HOME_DIR={shlex.quote(str(inventory.home.root))}"
     with private_home(inventory) as root:
         for command in offered:
             words = (*command.split(), *COMMANDS[command])
@@ -163,6 +166,6 @@ def _run_all(
             if command == "dataset list" and outcome.code == 0:
                 listing = outcome.output
             last = " / ".join(line.strip() for line in said.strip().splitlines()[-LINES:])
-            typed = shlex.join(command_for(installation.python, words))
+            typed = f"{given} {shlex.join(command_for(installation.python, words))}"
             runs.append(CommandRun(typed, outcome.code, outcome.how, redact(last)))
     return runs, listing

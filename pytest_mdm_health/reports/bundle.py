@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def render(report: Report) -> bytes:
     options = report.plan.options
     info = redactor_for(report.plan.inventory, report.plan.environ).everywhere(debug_info(report.plan))
     texts = {
-        "README.txt": NEXT.format(home=options.home, phase=options.phase, depth=options.depth),
+        "README.txt": NEXT.format(home=shlex.quote(str(options.home)), phase=options.phase, depth=options.depth),
         "report.html": html.render(report),
         "results.json": json_report.render(report),
         "mdm_debug_info.json": json.dumps(info, indent=1, ensure_ascii=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ def describe(result: Result) -> str:
     headline = result.findings[0].message if result.findings else f"not examined: {result.reason}"
     lines = [one_line(headline), f"{result.check.title} (guide {result.check.issue})"]
     if result.status is Status.ERROR and not result.findings:
-        lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ pytest '{result.node_id}' --mdm-timeout 600"]
+        again = shlex.join(("pytest", result.node_id, "--mdm-timeout", "600"))
+        lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ {again}"]
     for finding in result.findings:
         lines += ["", *_described(finding)]
     if result.reason and result.status is not Status.ERROR:

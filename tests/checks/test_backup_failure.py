@@ -979,6 +979,17 @@ def test_a_script_that_everybody_may_change_is_not_run(home: Path, examine: Exam
     assert "backup-failure.script-fails" not in codes(result)
 
 
+def test_the_command_that_makes_a_script_executable_is_quoted(home: Path, examine: Examine) -> None:
+    home = home.rename(home.with_name("my home"))
+    failing_script(home)
+    script = home / "scripts" / "backup_mdm_state.sh"
+    script.chmod(0o644)
+
+    result = examine(CHECK, home, run_scripts=True)
+
+    assert f"(chmod +x '{script}')" in result.reason
+
+
 def test_a_script_that_is_nowhere_is_a_gap_when_it_was_asked_for(home: Path, examine: Examine) -> None:
     assert "backup_mdm_state.sh is not there" in examine(CHECK, home, run_scripts=True).reason
     assert examine(CHECK, home).reason == ""

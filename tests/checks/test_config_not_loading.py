@@ -256,6 +256,13 @@ def test_a_refused_variable_is_found_and_repaired(home: Path, examine: Examine, 
     assert examine(CHECK, home, environ=repaired).findings == ()
 
 
+@pytest.mark.parametrize("name", ["MDM_LOGGING_LEVEL;x", "MDM_LOGGING__LEVEL x", "MDM_SERVER-URL"])
+def test_a_variable_that_no_shell_can_name_is_given_no_command(home: Path, examine: Examine, name: str) -> None:
+    findings = [each for each in examine(CHECK, home, environ={name: "debug"}).findings if each.subject == name]
+    assert len(findings) == 1
+    assert findings[0].remedy.commands == ()
+
+
 @pytest.mark.parametrize("value", ["", "~/.mdm", "work/mdm"])
 def test_a_home_variable_that_is_no_whole_path_is_found_and_repaired(home: Path, examine: Examine, value: str) -> None:
     finding = next(iter(examine(CHECK, home, environ={"MDM_HOME_DIR": value}).findings))

@@ -126,6 +126,7 @@ def test_one_that_took_longer_than_the_others_is_a_warning(examine: Examine, hom
     finding = only(examine(CHECK, home), "slow-registration.slower-than-others")
     assert finding.severity is Severity.WARN
     assert "252 times as long" in finding.message
+    assert f"`MDM_HOME_DIR={home} python -m cProfile" in finding.remedy.text
 
 
 def test_rows_with_features_are_not_compared_with_rows_without(examine: Examine, home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -94,6 +95,7 @@ def test_a_command_that_ends_with_an_error_is_named_with_its_last_lines(
     assert "ended with exit code 3" in finding.message
     assert "no such backend" in finding.remedy.text
     assert "hunter2" not in repr(result)
+    assert finding.remedy.commands[0].startswith(f"MDM_HOME_DIR={shlex.quote(str(home))} ")
 
 
 def test_a_command_that_does_not_end_is_stopped(examine: Examine, home: Path, make_python: MakePython) -> None:
@@ -117,6 +119,21 @@ def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_by_mending_wh
     assert codes(examine("system-check", home, python=python)) == [("system-check.not-listed", "shop")]
     registration.write_text(good)
     assert examine("system-check", home, python=python).status is Status.PASS
+
+
+def test_the_command_for_a_dataset_that_is_not_listed_has_its_name_as_written_and_quoted(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
+    folder = home / "config" / "datasets"
+    (folder / "Bob's [x] $(id).yaml").write_text((folder / "shop.yaml").read_text())
+    (folder / "shop.yaml").rename(folder / "Shop.yaml")
+    lower = LIST.replace(
+        "list_datasets()", "[{'name': e['name'].lower()} for e in list_datasets() if ' ' not in e['name']]"
+    )
+    (finding,) = examine("system-check", home, python=str(an_mdm(make_python, dataset_list=lower))).findings
+    node_id = r"mdm-health::metadata-corruption[Bob's \x5bx\x5d $(id)]"
+    assert (finding.code, finding.subject) == ("system-check.not-listed", "Bob's [x] $(id)")
+    assert [shlex.split(command) for command in finding.remedy.commands] == [["pytest", node_id]]
 
 
 def test_a_dataset_that_only_mdm_knows_is_a_warning(examine: Examine, home: Path, make_python: MakePython) -> None:

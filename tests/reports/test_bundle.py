@@ -62,3 +62,12 @@ def test_its_manifest_fits(bundle: zipfile.ZipFile) -> None:
 
 def test_it_holds_no_data(bundle: zipfile.ZipFile) -> None:
     assert not [name for name in bundle.namelist() if name.endswith((".sqlite", ".duckdb", ".parquet", ".csv"))]
+
+
+def test_the_command_to_run_it_again_is_quoted(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    home, file = tmp_path / "my home", tmp_path / "ticket.zip"
+    (home / "config" / "datasets").mkdir(parents=True)
+    pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "--mdm-bundle", file)
+    with zipfile.ZipFile(file) as bundle:
+        text = bundle.read("mdm-health/README.txt").decode()
+    assert f"--mdm-home '{home}' --mdm-phase" in text
