@@ -7,6 +7,7 @@ because it is broken or for another Python, is gone through word by word.
 from __future__ import annotations
 
 import ast
+import copy
 import io
 import re
 import tokenize
@@ -143,7 +144,12 @@ class _Reader:
         return len(line.encode()[: node.col_offset].decode("utf-8", "replace")) + 1
 
     def _written(self, node: ast.AST) -> str:
-        return ast.unparse(node)[:_LONGEST]
+        """As it is written, without defaults: somebody's password may be one."""
+        shown = copy.deepcopy(node)
+        for call in ast.walk(shown):
+            if isinstance(call, ast.Call):
+                call.args, call.keywords = call.args[:1], []
+        return ast.unparse(shown)[:_LONGEST]
 
 
 def _longer(chain: tuple[tuple[str, ...], bool] | None, key: ast.expr) -> tuple[tuple[str, ...], bool] | None:

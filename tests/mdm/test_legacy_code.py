@@ -121,3 +121,8 @@ def test_absurd_nesting_is_survived(nest: str) -> None:
 def test_no_source_makes_it_raise(text: str) -> None:
     for use in uses(IMPORT + text):
         assert use.line >= 1
+
+
+def test_a_default_is_not_shown() -> None:
+    source = b"from mdm.config import CONFIG\nCONFIG['db'].get('password', 'hunter2')\n"
+    assert "hunter2" not in repr(uses_in(source))
