@@ -2,8 +2,8 @@
 
 Symptoms
 --------
-`backup_mdm_state.sh` returns non-zero; "Permission denied"; "Insufficient space"; `PermissionError: [Errno 13]` in the
-log; a backup that turns out to be useless on the day it is needed.
+`backup_mdm_state.sh` ends with an error; a message about missing permission or too little space; `PermissionError:
+[Errno 13]` in the log; a backup that turns out to be useless on the day it is needed.
 
 Causes
 ------

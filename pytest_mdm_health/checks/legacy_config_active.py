@@ -2,7 +2,8 @@
 
 Symptoms
 --------
-Old values are used; changes to `mdm.yaml` have no effect; one part of MDM behaves in the new way, another in the old.
+Values from before the migration still count, whatever one writes into `mdm.yaml`; one part of MDM behaves in the new
+way, another in the old.
 
 Causes
 ------
@@ -24,9 +25,9 @@ trees to search with `--mdm-source`.
 Solutions
 ---------
 Move what is left of the old configuration into the backup. Write the keys under the names that count. Set all switches
-alike. Remove `cache/config`. Replace `CONFIG['section']['key']` by `get_settings().section.key`, or `get_config()`
-where MDM calls it so. `MDM_FORCE_NEW_CONFIG=true` helps with an MDM that has both systems and says so with
-`CONFIG_TYPE`.
+alike. Remove `cache/config`. Let code that indexes the old `CONFIG` ask the attribute of `get_settings()` instead, or
+of `get_config()` where MDM calls it so. `MDM_FORCE_NEW_CONFIG=true` helps with an MDM that has both systems and says so
+with `CONFIG_TYPE`.
 
 Findings
 --------

@@ -21,7 +21,7 @@ Solutions
 ---------
 The guide: `MDM_PERFORMANCE_BATCH_SIZE=5000`; no features while registering (`--no-features`, or
 `MDM_FEATURE_ENGINEERING_ENABLED=false`: the guide's `MDM_FEATURES_GENERATE_ON_REGISTER` is read by no released MDM);
-`MDM_DATABASE_DEFAULT_BACKEND=duckdb`; pyarrow for Parquet, and for CSV in parts.
+`MDM_DATABASE_DEFAULT_BACKEND=duckdb`; install pyarrow where Parquet is read, or CSV in parts.
 
 Findings
 --------
