@@ -110,6 +110,7 @@ def compare_tables(
             comparison = compare_digests(old, new)
         detail = None
         if comparison.differing:
+            workbench.reads_sqlite = False  # a few rows are found at once without it
             differing = stack.enter_context(
                 differing_rows(workbench, old_rows, new_rows, comparison.differing, fine=comparison.fine)
             )
