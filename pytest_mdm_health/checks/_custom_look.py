@@ -21,7 +21,8 @@ from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.servers import connection_of
 from pytest_mdm_health.mdm.sources import source_of
-from pytest_mdm_health.mdm.trial import Abilities, CannotTry, Trial, abilities, attempt
+from pytest_mdm_health.mdm.trial import CannotTry, abilities, attempt
+from pytest_mdm_health.mdm.trial_answers import Abilities, Trial
 from pytest_mdm_health.model import Depth, NotApplicable
 from pytest_mdm_health.options import Options
 

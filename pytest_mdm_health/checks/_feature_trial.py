@@ -10,7 +10,8 @@ from pytest_mdm_health.checks._feature_rows import sample_task
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.secrets import without_values
-from pytest_mdm_health.mdm.trial import CannotTry, Trial, abilities, attempt
+from pytest_mdm_health.mdm.trial import CannotTry, abilities, attempt
+from pytest_mdm_health.mdm.trial_answers import Trial
 
 
 def try_generator(

@@ -15,8 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -24,7 +23,8 @@ import yaml
 
 from pytest_mdm_health.mdm.commands import Outcome
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, read_bytes
-from pytest_mdm_health.mdm.secrets import redact, without_values
+from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.mdm.trial_answers import Abilities, Trial, abilities_of, trial_of
 from pytest_mdm_health.mdm.yaml_file import load_yaml
 
 MEMORY = 1024**3
@@ -40,84 +40,10 @@ _SCRIPTS = ("_trial.py", "_trial_confine.py", "_trial_tasks.py")
 _KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "MDM_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 _GRACE_S = 5.0
 _ERRORS_KEPT = 4096
-_PAIR = 2
 
 
 class CannotTry(Exception):
     """There is no answer; the text says why, as a sentence without a full stop."""
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What the installed MDM offers.
-
-    Attributes:
-        generator: whether its generator of features can be imported.
-        base: whether the base class of custom features can.
-        decorator: whether it has the decorator for custom features.
-        failures: why a module of MDM does not import, by its name.
-        guards: what the system does to keep tasks from changing what is examined.
-    """
-
-    generator: bool
-    base: bool
-    decorator: bool
-    failures: Mapping[str, str]
-    guards: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Raised:
-    """An exception in MDM's interpreter: its type, its message, and the line of the file that the task was about."""
-
-    error: str
-    message: str
-    line: int | None = None
-
-    def text(self, known: Collection[str] | None = None) -> str:
-        """As Python prints it, without passwords; without values of data too, if the known names are given."""
-        return f"{self.error}: {redact(self.message) if known is None else without_values(self.message, known)}"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """How one task went.
-
-    Attributes:
-        how: how it ended, to follow "it"; empty if it came to its end.
-        told: what it told, by kind, in its order.
-        output: the end of what it printed.
-        seconds: how long it took.
-    """
-
-    how: str
-    told: Mapping[str, tuple[Any, ...]]
-    output: str
-    seconds: float
-
-    def last(self, kind: str) -> Any:  # noqa: ANN401 - as it was told
-        """What was told last of a kind; None if nothing was."""
-        values = self.told.get(kind, ())
-        return values[-1] if values else None
-
-    @property
-    def raised(self) -> Raised | None:
-        """The exception that the task ended with, if it did."""
-        return _raised(self.last("raised"))
-
-    def named(self, kind: str) -> Mapping[str, Any]:
-        """What was told of a kind as pairs of a name and a value."""
-        pairs = (each for each in self.told.get(kind, ()) if isinstance(each, list) and len(each) == _PAIR)
-        return {str(name): value for name, value in pairs}
-
-    def failures(self) -> Mapping[str, Raised]:
-        """The exceptions of single operations, by their names."""
-        found = {name: _raised(value) for name, value in self.named("failed").items()}
-        return {name: raised for name, raised in found.items() if raised is not None}
-
-    def names(self, kind: str) -> tuple[str, ...]:
-        """What was told last of a kind as a list of names."""
-        return _names(self.last(kind))
 
 
 def abilities(python: Path, examined: Path, timeout_s: float) -> Abilities:
@@ -185,7 +111,7 @@ class _Server:
         self._process = self._start(python, examined)
         threading.Thread(target=self._listen, daemon=True).start()
         try:
-            self.abilities = _abilities(self._receive(timeout_s, "get ready"))
+            self.abilities = abilities_of(self._receive(timeout_s, "get ready"))
         except CannotTry:
             self.close()
             raise
@@ -205,7 +131,7 @@ class _Server:
             stream = cast("IO[bytes]", self._process.stdin)
             stream.write(line.encode() + b"\n")
             stream.flush()
-            return _trial(self._receive(timeout_s + _GRACE_S, "answer"))
+            return trial_of(self._receive(timeout_s + _GRACE_S, "answer"))
         except OSError as error:
             raise CannotTry(f"MDM's interpreter {self._last_words()}") from error
         finally:
@@ -273,33 +199,6 @@ class _Server:
         errors = (self._folder / "errors").read_bytes()[-_ERRORS_KEPT:].decode("utf-8", "replace")
         last = redact(errors.strip().rpartition("\n")[2])[:300]
         return Outcome(self._process.returncode, "").how + (f": {last}" if last else "")
-
-
-def _abilities(told: Mapping[str, Any]) -> Abilities:
-    failures = {name: f"{each['error']}: {redact(each['message'])}" for name, each in told["failures"].items()}
-    return Abilities(told["generator"], told["base"], told["decorator"], failures, tuple(told["guards"]))
-
-
-def _trial(answer: Mapping[str, Any]) -> Trial:
-    told: dict[str, list[Any]] = {}
-    for each in answer["told"]:
-        if isinstance(each, list) and len(each) == _PAIR and isinstance(each[0], str):
-            told.setdefault(each[0], []).append(each[1])
-    code = answer["code"]
-    how = "" if code == 0 else Outcome(code, "").how
-    return Trial(how, {kind: tuple(values) for kind, values in told.items()}, answer["output"], answer["seconds"])
-
-
-def _raised(told: object) -> Raised | None:
-    """An exception as it was told; what the user's own code could have written there is none."""
-    if not isinstance(told, dict) or not isinstance(told.get("error"), str):
-        return None
-    line = told.get("line")
-    return Raised(told["error"], str(told.get("message", "")), line if isinstance(line, int) else None)
-
-
-def _names(told: object) -> tuple[str, ...]:
-    return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
 def _settings(file: Path) -> dict[str, object]:

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from pytest_mdm_health.mdm import trial
-from pytest_mdm_health.mdm.trial import CannotTry, Trial
+from pytest_mdm_health.mdm.trial import CannotTry
+from pytest_mdm_health.mdm.trial_answers import Trial
 from tests.made_up_features import CUSTOM, FEATURES
 
 MakePython = Callable[..., Path]
