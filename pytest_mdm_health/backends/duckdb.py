@@ -273,10 +273,11 @@ def _restrict(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _neighbours(path: Path) -> Iterator[str]:
     found = path.parent.parent.glob(f"*/*{path.suffix}") if path.suffix else ()
-    for _, each in zip(range(_NEIGHBOURS), found, strict=False):
-        with suppress(UnicodeEncodeError):
-            str(each).encode()
-            yield str(each)
+    with suppress(OSError):  # a folder that was there a moment ago
+        for _, each in zip(range(_NEIGHBOURS), found, strict=False):
+            with suppress(UnicodeEncodeError):
+                str(each).encode()
+                yield str(each)
 
 
 def _text(value: Path | str) -> str:
