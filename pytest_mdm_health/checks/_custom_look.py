@@ -13,6 +13,7 @@ from pytest_mdm_health.checks._custom_facts import CustomFacts, CustomFile, Gone
 from pytest_mdm_health.checks._custom_files import custom_files
 from pytest_mdm_health.checks._feature_differences import ROWS_JUDGED
 from pytest_mdm_health.checks._feature_rows import first_base_table, sample_task
+from pytest_mdm_health.mdm.custom_code import texts_in
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.feature_log import last_runs
 from pytest_mdm_health.mdm.files import FileKind, kind_of
@@ -124,7 +125,7 @@ class _Loader:
         except CannotTry as error:
             self._gaps.append(f"{file.path} was not loaded: {error}")
             return file
-        loading = _loading(result, {*task["columns"], file.name})
+        loading = _loading(result, {*task["columns"], file.name, *texts_in(Path(file.path))})
         made = [name for names in loading.made.values() for name in names]
         made += file.code.features if found.decorator else ()
         missing = tuple(name for name in made if name not in columns) if dataset is not None and task["rows"] else ()

@@ -80,11 +80,17 @@ def read_custom_code(file: Path) -> CustomCode:
     )
 
 
+def texts_in(file: Path) -> set[str]:
+    """The texts that are written out in a source file, such as names of columns; none if it cannot be read."""
+    tree = _tree(file)
+    nodes = ast.walk(tree) if tree is not None else ()
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
 def listed_in(index: Path, modules: Collection[str]) -> set[str] | None:
     """Which of these modules the folder's `__init__.py` imports and lets out; None if it has none that can be read."""
-    try:
-        tree = _parsed(index)
-    except (Unreadable, SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _tree(index)
+    if tree is None:
         return None
     imported = _imported(tree)
     exported = _exported(tree)
@@ -97,6 +103,13 @@ def listed_in(index: Path, modules: Collection[str]) -> set[str] | None:
 
 def _parsed(file: Path) -> ast.Module:
     return ast.parse(read_bytes(file, SOURCE_LIMIT), str(file))
+
+
+def _tree(file: Path) -> ast.Module | None:
+    try:
+        return _parsed(file)
+    except (Unreadable, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _classes(tree: ast.Module) -> Iterator[CustomClass]:

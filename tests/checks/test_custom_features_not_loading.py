@@ -209,7 +209,7 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "custom-features-not-loading.operation-fails",
         FAIL,
         CUSTOM.replace("return {", "return df['no such column'] or {"),
-        "registers ratios, which fails on the dataset's first rows: KeyError: '…'",
+        "registers ratios, which fails on the dataset's first rows: KeyError: 'no such column'",
     ),
     "a feature that was not made yet": (
         "custom-features-not-loading.not-in-table",

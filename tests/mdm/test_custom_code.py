@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm.custom_code import CustomClass, CustomCode, listed_in, read_custom_code
+from pytest_mdm_health.mdm.custom_code import CustomClass, CustomCode, listed_in, read_custom_code, texts_in
 from tests.made_up_features import CUSTOM
 
 
@@ -121,3 +121,10 @@ def test_a_folder_without_an_index_that_can_be_read_lists_nothing(tmp_path: Path
     assert listed_in(tmp_path / "__init__.py", ["shop"]) is None
     (tmp_path / "__init__.py").write_text("from . import (")
     assert listed_in(tmp_path / "__init__.py", ["shop"]) is None
+
+
+def test_the_texts_that_are_written_out_in_a_file_are_known(file: Path) -> None:
+    file.write_text("x = df['amount'] + f'{y} of' + b'raw'.decode() + str(7)\n")
+    assert texts_in(file) == {"amount", " of"}
+    file.write_text("x = (")
+    assert texts_in(file) == set()
