@@ -12,6 +12,7 @@ from pytest_mdm_health.mdm.effective import Told, told_by
 from pytest_mdm_health.mdm.environment import IgnoredVariable, converted
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.mdm.permissions import Barrier, barrier
 from pytest_mdm_health.mdm.secrets import redact
 from pytest_mdm_health.mdm.settings import Origin, Settings, SettingsProblem
 from pytest_mdm_health.mdm.settings_schema import BY_NAME, accepted
@@ -53,6 +54,7 @@ class ConfigFacts(Facts):
         state: present, missing, empty or unusable.
         generation: whose names the file uses.
         spare: a readable copy of the file among the backups; empty if there is none.
+        barrier: the missing permission that keeps the file from being read.
         problems: what is wrong with the file and what variables set.
         variables: key to the variable that sets it.
         ignored: the variables that set nothing.
@@ -71,6 +73,7 @@ class ConfigFacts(Facts):
     state: str
     generation: str
     spare: str = ""
+    barrier: Barrier | None = None
     problems: tuple[SettingsProblem, ...] = ()
     variables: Mapping[str, str]
     ignored: tuple[IgnoredVariable, ...] = ()
@@ -104,6 +107,7 @@ def gather(
         state=settings.state,
         generation=settings.generation,
         spare=_spare_copy([folder / settings.file.name for folder in (backup, home.backup) if folder is not None]),
+        barrier=barrier(settings.file),
         problems=tuple(problem for problem in settings.problems if problem.code != "other-generation"),
         variables=dict(settings.variables),
         ignored=tuple(each for each in settings.ignored_variables if not _works(each, told, environ)),

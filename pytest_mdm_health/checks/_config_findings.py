@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from pytest_mdm_health.checks import _config_repairs as repairs
 from pytest_mdm_health.checks._config_facts import HOME_VARIABLE, ConfigFacts, Difference
+from pytest_mdm_health.checks._permission_repairs import allowed
 from pytest_mdm_health.mdm.environment import IgnoredVariable
 from pytest_mdm_health.mdm.settings import SettingsProblem
 from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
@@ -118,6 +119,8 @@ def of_the_installed(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
 
 def _remedy(code: str, problem: SettingsProblem, facts: ConfigFacts) -> Remedy:
     validate = f"MDM_HOME_DIR={shlex.quote(facts.home)} mdm config validate" if facts.validate else ""
+    if code == "unreadable" and facts.barrier is not None:
+        return allowed(facts.barrier)
     if code in {"unreadable", "unreasonable"}:
         return repairs.replaced(facts.file, facts.spare)
     if code == "encoding":

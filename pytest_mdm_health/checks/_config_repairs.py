@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 from pytest_mdm_health.mdm.environment import IgnoredVariable
 from pytest_mdm_health.mdm.settings import SettingsProblem
 from pytest_mdm_health.model import Remedy
 
 KEPT = ".before"
+PYTHON = shlex.quote(sys.executable or "python3")  # it runs this, so it has PyYAML
 _ENCODED = re.compile(r"UTF-(16|32)")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_READABLE = (
-    "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"  # with MDM's Python
-)
+_READABLE = "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"
 
 
 def corrected(file: str, problem: SettingsProblem, advice: str, *more: str) -> Remedy:
@@ -26,7 +26,7 @@ def restored(file: str, spare: str, problem: SettingsProblem, validate: str) -> 
     """Put the copy of the file back, or correct the place by hand where there is no copy."""
     if spare:
         return Remedy("Put back the copy that can be read, after a look at what has changed since.", _put(file, spare))
-    more = (validate,) if validate else (f"python3 -c {shlex.quote(_READABLE)} {shlex.quote(file)}",)
+    more = (validate,) if validate else (f"{PYTHON} -c {shlex.quote(_READABLE)} {shlex.quote(file)}",)
     return corrected(file, problem, "Correct the line that is named; there is no copy of the file to put back.", *more)
 
 

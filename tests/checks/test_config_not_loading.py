@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,6 +174,39 @@ def test_a_good_copy_among_the_backups_repairs_what_is_no_yaml(home: Path, exami
     assert file_of(home).read_bytes() == good
     assert (home / "mdm.yaml.before").read_text(encoding="utf-8") == "database: [\n"
     assert examine(CHECK, home).findings == ()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+def test_settings_that_may_not_be_read_are_not_moved_away(home: Path, tmp_path: Path) -> None:
+    bound = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+    def found() -> dict[str, list[str]]:
+        report = tmp_path / "report.json"
+        command = [*bound, sys.executable, "-m", "pytest", "--mdm-health", f"--mdm-home={home}", "--mdm-select=2.1"]
+        subprocess.run([*command, f"--mdm-json={report}"], cwd=tmp_path, capture_output=True, check=False, timeout=120)
+        (result,) = json.loads(report.read_text(encoding="utf-8"))["results"]
+        return {each["code"]: each["remediation"]["commands"] for each in result["findings"]}
+
+    said = file_of(home).read_bytes()
+    file_of(home).chmod(0o000)
+    commands = found()[f"{CHECK}.unreadable"]
+    assert commands == [f"chmod u+rX -- {file_of(home)}"]
+    subprocess.run([*bound, "sh", "-ec", "\n".join(commands)], check=True, timeout=60)
+    assert found() == {}
+    assert file_of(home).read_bytes() == said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells are POSIX")
+def test_the_command_that_tries_the_file_needs_no_python_on_the_path(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    changed("  batch_size", "\tbatch_size")(home)
+    (_, trial) = the("syntax", examine(CHECK, home)).remedy.commands
+    typed = [str(shutil.which("sh")), "-c", trial]
+    assert subprocess.run(typed, check=False, env={"PATH": str(tmp_path)}, capture_output=True, timeout=60).returncode
+    changed("\tbatch_size", "  batch_size")(home)
+    done = subprocess.run(typed, check=True, env={"PATH": str(tmp_path)}, capture_output=True, timeout=60)
+    assert done.stdout.strip() == b"readable"
 
 
 def test_a_damaged_copy_among_the_backups_is_not_offered(home: Path, tmp_path: Path, examine: Examine) -> None:

@@ -1,0 +1,18 @@
+"""What to do about a file that may not be read: let it be read, and touch nothing that is in it."""
+
+from __future__ import annotations
+
+import shlex
+
+from pytest_mdm_health.mdm.permissions import Barrier
+from pytest_mdm_health.model import Remedy
+
+
+def allowed(barrier: Barrier) -> Remedy:
+    """Give this user the permission that is missing."""
+    path = shlex.quote(barrier.path)
+    allow = f"chmod u+rX -- {path}"
+    if barrier.own:
+        return Remedy(f"Allow yourself to read {barrier.path}; nothing says that it is damaged.", (allow,))
+    text = f"{barrier.path} belongs to another user: make it yours if it should be, or work as that user."
+    return Remedy(text, (f'sudo chown -- "$(id -u)" {path}', f"sudo {allow}"))
