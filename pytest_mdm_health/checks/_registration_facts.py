@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_mdm_health.mdm.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place
 from pytest_mdm_health.mdm.registration_schema import Refusal
 from pytest_mdm_health.model import Facts, Location
@@ -34,6 +35,7 @@ class YamlState:
         seen: whether MDM looks for a file of this name.
         overlooked: further files of the same name that MDM does not look at.
         where: line and column of fields in the file, or in the one that it points to.
+        barrier: the missing permission that keeps it from being read.
     """
 
     file: str
@@ -48,6 +50,7 @@ class YamlState:
     missing: tuple[str, ...]
     refused: tuple[Refusal, ...]
     where: Mapping[str, tuple[int, int]]
+    barrier: Barrier | None = None
 
     def place(self, *fields: str) -> Location:
         """Where the first of these fields stands that is in the file; else the file."""
@@ -66,6 +69,7 @@ class TwinState:
     refused: tuple[str, ...]
     differs: tuple[str, ...]
     harmless: bool
+    barrier: Barrier | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +93,25 @@ class DataState:
     files: tuple[str, ...]
     shared_with: tuple[str, ...]
     server: OnServer | None = None
+    barrier: Barrier | None = None
+    default_file: str = ""
+    default_line: int | None = None
 
 
 @dataclass(frozen=True)
 class MissingColumn:
-    """A column that the registration names and that none of the tables has; `nearest` is spelled almost like it."""
+    """A column that the registration names and that none of the tables has.
+
+    Attributes:
+        nearest: a column that is spelled almost like it.
+        in_twin: the columns that the JSON copy names in its stead and that are there.
+    """
 
     field: str
     column: str
     tables: tuple[str, ...]
     nearest: str
+    in_twin: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +136,7 @@ class MetadataFacts(Facts):
         root: the home.
         registrations: the folder of the YAML files.
         registered: whether there is a registration in any form.
+        taken: which of the files that this one might be renamed to are there already.
     """
 
     name: str
@@ -134,8 +148,13 @@ class MetadataFacts(Facts):
     twin: TwinState
     data: DataState
     content: Content
+    taken: tuple[str, ...] = ()
+
+    def yaml_of(self, name: str) -> str:
+        """The YAML file that MDM looks for under this name."""
+        return f"{self.registrations}/{name.lower()}.yaml"
 
     @property
     def usual_yaml(self) -> str:
         """The YAML file that MDM looks for."""
-        return f"{self.registrations}/{self.name.lower()}.yaml"
+        return self.yaml_of(self.name)

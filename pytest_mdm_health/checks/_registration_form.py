@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
+from pytest_mdm_health.checks._permission_repairs import allowed
 from pytest_mdm_health.checks._registration_facts import MetadataFacts
 from pytest_mdm_health.mdm.registration_schema import Refusal, is_dataset_name
 from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
@@ -24,7 +25,8 @@ def unregistered(check: Check, facts: MetadataFacts) -> Finding:
     message = f"{facts.name!r} has a {facts.twin.file} and no YAML file: `mdm dataset list` does not show it; {works}"
     text = "Make the YAML file from its JSON copy." if facts.in_force else f"Restore {yaml} from a backup."
     commands = repairs.yaml_from_twin(yaml, facts.twin.file, there=False) if facts.in_force else ()
-    return check.finding("unregistered", FAIL, message, Remedy(text, commands), location=Location(facts.twin.file))
+    remedy = allowed(facts.twin.barrier) if facts.twin.barrier is not None else Remedy(text, commands)
+    return check.finding("unregistered", FAIL, message, remedy, location=Location(facts.twin.file))
 
 
 def of_text(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
@@ -34,7 +36,8 @@ def of_text(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     if yaml.there and yaml.shape == "pointer" and not yaml.readable:
         message = f"the registration points to {yaml.pointer or 'nowhere'}, which cannot be read"
         text = "Correct `path`, or put the dataset's folder with its dataset.yaml back to where it points."
-        yield check.finding("broken-pointer", FAIL, message, Remedy(text), location=yaml.place("path"))
+        remedy = allowed(yaml.barrier) if yaml.barrier is not None else Remedy(text)
+        yield check.finding("broken-pointer", FAIL, message, remedy, location=yaml.place("path"))
     for unread in yaml.unread:
         place = Location(file, unread.line, unread.column)
         if unread.code == "duplicate-key":
@@ -75,7 +78,7 @@ def of_names(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         message = f"the file is called {facts.name!r} and the name inside is {inside!r}: "
         message += "MDM lists the one and opens the other"
         yield check.finding("name-differs", severity, message, _named(facts, inside), location=yaml.place("name"))
-    if yaml.there and not yaml.seen:
+    if yaml.there and not yaml.seen and (is_dataset_name(facts.name) or inside is None or inside == facts.name.lower()):
         yield _not_seen(check, facts)
     for file in yaml.overlooked:
         message = f"MDM looks for {facts.usual_yaml} and never at {file}"
@@ -88,7 +91,10 @@ def _not_seen(check: Check, facts: MetadataFacts) -> Finding:
     capitals = file.endswith(".yaml")  # MDM's commands take a name as it is given, its API in lower case
     who = "MDM's Python API" if capitals else "MDM"
     message = f"{who} looks for {wanted} and never at {file}"
-    remedy = Remedy("Give the file the name that MDM looks for.", repairs.renamed(file, wanted))
+    remedy = _renamed(facts, "Give the file the name that MDM looks for.", wanted)
+    if not is_dataset_name(facts.name):
+        message = f"MDM takes no dataset of the name {facts.name!r}, so {who} never looks at {file}"
+        remedy = Remedy("Give the file a name of letters, digits, `-` and `_`, in lower case, and `name` the same.")
     severity = WARN if capitals and facts.in_force else FAIL
     return check.finding("not-seen", severity, message, remedy, location=Location(file))
 
@@ -103,6 +109,8 @@ def _consequence(facts: MetadataFacts) -> str:
 
 
 def _from_twin(facts: MetadataFacts) -> Remedy:
+    if facts.yaml.barrier is not None:
+        return allowed(facts.yaml.barrier)
     if not facts.twin.usable:
         return Remedy("Correct the file, restore it from a backup, or register the dataset's sources again.")
     text = "Correct the file, or make it anew from its JSON copy (what `mdm dataset update` changed is not in there)."
@@ -123,8 +131,13 @@ def _named(facts: MetadataFacts, inside: str) -> Remedy:
         commands = repairs.field_set("name", facts.name.lower(), facts.yaml.pointer or file, indented=False)
         return Remedy("Let `name` say what the file is called, in lower case.", commands)
     text = "MDM takes no dataset of the file's name: call the file what `name` says."
-    right = f"{facts.registrations}/{inside.lower()}.yaml"
-    return Remedy(text, repairs.renamed(file, right) if is_dataset_name(inside) else ())
+    return _renamed(facts, text, facts.yaml_of(inside)) if is_dataset_name(inside) else Remedy(text)
+
+
+def _renamed(facts: MetadataFacts, text: str, wanted: str) -> Remedy:
+    if wanted in facts.taken:
+        return Remedy(f"{wanted} is there already: compare the two, keep the right one and put the other away.")
+    return Remedy(text, repairs.renamed(facts.yaml.file, wanted))
 
 
 def _refused(refusal: Refusal, location: Location) -> Remedy:

@@ -21,9 +21,11 @@ from pytest_mdm_health.checks._registration_facts import (
     YamlState,
 )
 from pytest_mdm_health.mdm.engines import engine_of
+from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.oddities import is_odd_version, odd_dates
+from pytest_mdm_health.mdm.permissions import barrier
 from pytest_mdm_health.mdm.placement import place_of
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.settings import Settings
@@ -44,6 +46,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
     lying = (*dataset.files, dataset.folder)[0]
     registration = dataset.registration or Registration(name=dataset.name, file=lying, root=home.root, shape="unknown")
     gaps: list[str] = []
+    content = _content(registration, backend, gaps)
     files = (registration.document, registration.pointed, registration.twin, *dataset.files)
     return MetadataFacts(
         examined=sum(1 for each in files if each is not None),
@@ -55,9 +58,15 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
         yaml=_yaml_state(registration, dataset),
         twin=_twin_state(registration, home),
         data=replace(_data_state(registration, dataset, home, settings), server=_on_server(backend)),
-        content=_content(registration, backend, gaps),
+        content=content,
+        taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
         gaps=tuple(gaps),
     )
+
+
+def _taken(home: Home, names: Iterable[str]) -> Iterator[str]:
+    files = (f"{home.registrations}/{name.lower()}.yaml" for name in sorted(names))
+    return (file for file in files if kind_of(Path(file)) is not FileKind.MISSING)
 
 
 def _hold_back_if_unlisted(home: Home) -> None:
@@ -77,6 +86,7 @@ def _yaml_state(registration: Registration, dataset: Dataset) -> YamlState:
     document = registration.pointed or first
     fields = {*_LOCATED, *_CONNECTION, *(f"database.{part}" for part in _CONNECTION)}
     fields |= {refusal.field for refusal in registration.refused}
+    unreadable = document is not None and any(each.code == "unreadable" for each in document.problems)
     return YamlState(
         file=str(registration.file),
         there=first is not None,
@@ -90,6 +100,7 @@ def _yaml_state(registration: Registration, dataset: Dataset) -> YamlState:
         missing=registration.missing,
         refused=registration.refused,
         where=dict(_where(registration, sorted(fields))),
+        barrier=barrier(document.path) if document is not None and unreadable else None,
     )
 
 
@@ -112,6 +123,7 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
     theirs = twin.data if twin is not None and twin.data is not None else {}
     differs = differences(ours, theirs) if ours and theirs and registration.shape == "full" else ()
     usual = home.datasets / registration.name.lower() / TWIN_FILE
+    unread = twin is not None and twin.data is None
     return TwinState(
         file=str(twin.path if twin is not None else usual),
         there=twin is not None,
@@ -120,21 +132,25 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
         refused=(*(refusal.field for refusal in twin.refused), *twin.missing) if twin is not None else (),
         differs=differs,
         harmless=bool(differs) and explained(differs, ours, theirs, in_force=registration.in_force == "yaml"),
+        barrier=barrier(twin.path) if twin is not None and unread else None,
     )
 
 
 def _data_state(registration: Registration, dataset: Dataset, home: Home, settings: Settings) -> DataState:
     default = settings.values[BACKEND]
-    origin = default.origin
-    place = f"{origin.name}, line {origin.line}" if origin.line else origin.name
+    origin, place = default.origin, place_of(dataset, home)
+    source = f"{origin.name}, line {origin.line}" if origin.line else origin.name
     return DataState(
         backend=registration.backend,
         real_engine=engine_of(dataset.database) if dataset.database else None,
         default_backend=str(default.value),
-        default_from="MDM's default" if origin.kind == "default" else place,
-        place=place_of(dataset, home),
+        default_from="MDM's default" if origin.kind == "default" else source,
+        default_file=origin.name if origin.line else "",
+        default_line=origin.line,
+        place=place,
         files=tuple(map(str, dataset.files)),
         shared_with=dataset.shared_with,
+        barrier=barrier(Path(place.path)) if place is not None and place.kind == FileKind.UNREACHABLE.value else None,
     )
 
 
@@ -158,7 +174,7 @@ def _content(registration: Registration, backend: Backend | None, gaps: list[str
         odd_dates=odd_dates(registration.data, _latest(registration.file)),
         tables=registration.tables,
         columns=columns,
-        missing_columns=tuple(_missing_columns(registration.tables, columns, backend, gaps)),
+        missing_columns=tuple(_missing_columns(registration, columns, backend, gaps)),
     )
 
 
@@ -172,8 +188,10 @@ def _named_columns(data: Mapping[str, object]) -> Iterator[tuple[str, tuple[str,
 
 
 def _missing_columns(
-    tables: Mapping[str, str], columns: Mapping[str, tuple[str, ...]], backend: Backend | None, gaps: list[str]
+    registration: Registration, columns: Mapping[str, tuple[str, ...]], backend: Backend | None, gaps: list[str]
 ) -> Iterator[MissingColumn]:
+    tables, twin = registration.tables, registration.twin
+    spare = dict(_named_columns(twin.data or {})) if twin is not None and registration.in_force == "yaml" else {}
     main = (tables[_MAIN_ROLE],) if _MAIN_ROLE in tables else tuple(sorted(set(tables.values())))
     known = _columns_of(main, backend, gaps) if columns and main else {}
     every = sorted({column for names in known.values() for column in names})
@@ -181,7 +199,9 @@ def _missing_columns(
         for name in (name for name in names if name not in every):
             alike = [column for column in every if column.casefold() == name.casefold()]
             near = alike or difflib.get_close_matches(name, every, n=1, cutoff=0.7)
-            yield MissingColumn(field, name, tuple(known), near[0] if near else "")
+            other = spare.get(field, ())
+            in_twin = other if set(other) <= set(every) else ()
+            yield MissingColumn(field, name, tuple(known), near[0] if near else "", in_twin)
 
 
 def _columns_of(tables: tuple[str, ...], backend: Backend | None, gaps: list[str]) -> dict[str, list[str]]:

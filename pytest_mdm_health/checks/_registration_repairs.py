@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
+import sys
 
 KEPT = ".before"
+PYTHON = shlex.quote(sys.executable or "python3")  # it runs this, so it has PyYAML
 _TO_JSON = (
     "import json, sys, yaml; yaml_file, json_file = sys.argv[1:]; "
-    "json.dump(yaml.safe_load(open(yaml_file)), open(json_file, 'w'), indent=2, default=str)"
+    "json.dump(yaml.safe_load(open(yaml_file, encoding='utf-8')), open(json_file, 'w'), indent=2, default=str)"
 )
 
 
 def yaml_from_twin(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
     """Make the YAML file from its JSON copy, which every YAML reader reads as it is."""
     keep = (f"mv -- {_quoted(yaml)} {_quoted(yaml + KEPT)}",) if there else ()
-    return (*keep, f"cp -- {_quoted(twin)} {_quoted(yaml)}")
+    return (*keep, f"cp -n -- {_quoted(twin)} {_quoted(yaml)}")
 
 
 def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
-    """Write the JSON copy anew from the YAML file, with a Python that has PyYAML, such as MDM's."""
-    keep = (f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}",) if there else ()
-    return (*keep, f"python3 -c {_quoted(_TO_JSON)} {_quoted(yaml)} {_quoted(twin)}")
+    """Write the JSON copy anew from the YAML file."""
+    folder = f"mkdir -p -- {_quoted(posixpath.dirname(twin))}"
+    keep = f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}" if there else folder
+    return (keep, f"{PYTHON} -c {_quoted(_TO_JSON)} {_quoted(yaml)} {_quoted(twin)}")
 
 
 def field_set(field: str, value: str, yaml: str, twin: str = "", *, indented: bool = True) -> tuple[str, ...]:
@@ -38,6 +42,11 @@ def field_set(field: str, value: str, yaml: str, twin: str = "", *, indented: bo
 def renamed(old: str, new: str) -> tuple[str, ...]:
     """Give a file another name, unless there is one of that name."""
     return (f"mv -n -- {_quoted(old)} {_quoted(new)}",)
+
+
+def default_set(backend: str, settings: str, line: int) -> tuple[str, ...]:
+    """Change the default backend in this line of the settings."""
+    return (_sed(rf"{line}s#\(default_backend[\"']\{{0,1\}} *: *\)[^ ,}}]*#\1{backend}#", settings),)
 
 
 def mdm(home: str, *words: str, **variables: str) -> str:

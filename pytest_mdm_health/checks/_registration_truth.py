@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
+from pytest_mdm_health.checks._permission_repairs import allowed
 from pytest_mdm_health.checks._registration_facts import MetadataFacts, MissingColumn, OnServer
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind
@@ -13,6 +14,14 @@ from pytest_mdm_health.mdm.placement import Place
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_BY_SUBJECT = ("missing-column", "missing-field", "field-type")
+_ABOUT = {
+    "name-differs": "name",
+    "unknown-backend": "backend",
+    "wrong-engine": "backend",
+    "missing-data": "path",
+    "path-elsewhere": "path",
+}
 _NOT_THERE = {FileKind.MISSING: "does not exist", FileKind.UNREACHABLE: "cannot be reached"}
 
 
@@ -65,8 +74,11 @@ def of_content(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         yield check.finding("missing-column", FAIL, message, remedy, location=location, subject=subject)
 
 
-def of_twin(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
-    """The JSON copy: whether it could step in, and whether it says the same."""
+def of_twin(check: Check, facts: MetadataFacts, failed: Collection[str] = ()) -> Iterator[Finding]:
+    """The JSON copy: whether it could step in, and whether it says the same.
+
+    What the YAML file says of the `failed` fields is wrong, so the copy may be the right one.
+    """
     twin, yaml = facts.twin, facts.yaml
     if not yaml.there or yaml.shape != "full":
         return
@@ -77,9 +89,17 @@ def of_twin(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     if not twin.there:
         message = f"there is no {twin.file}; nothing steps in should the YAML file be damaged"
         yield check.finding("no-twin", NOTE, message, remedy, location=location)
+    elif twin.barrier is not None:
+        if twin.barrier != facts.data.barrier:
+            message = f"{twin.file} cannot be reached for want of a permission, so nobody can say what it holds"
+            yield check.finding("out-of-reach", WARN, message, allowed(twin.barrier), location=location, subject="copy")
     elif not twin.usable:
         why = twin.problem or f"holds what MDM refuses: {', '.join(twin.refused)}"
         yield check.finding("damaged-twin", WARN, f"the JSON copy {why}", remedy, location=location)
+    doubtful = [field for field in twin.differs if any(_is_about(each, field) for each in failed)]
+    if doubtful:
+        text = f"Repair {', '.join(doubtful)} in the YAML file first: the JSON copy may hold what is right."
+        remedy = Remedy(text)
     if twin.differs:
         read = {"yaml": "the YAML file", "json": "the JSON copy"}.get(facts.in_force or "", "neither")
         message = f"the YAML file and its JSON copy differ in {', '.join(twin.differs)}; MDM's Python API reads {read}"
@@ -88,10 +108,26 @@ def of_twin(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         yield check.finding("twins-disagree", severity, message, remedy, evidence=evidence, location=location)
 
 
+def failed_fields(findings: Iterable[Finding]) -> Iterator[str]:
+    """The fields that failures are about."""
+    for finding in findings:
+        code = finding.code.partition(".")[2]
+        if finding.severity is FAIL and (code in _ABOUT or code in _BY_SUBJECT):
+            yield _ABOUT.get(code) or str(finding.subject).partition(" ")[0]
+
+
+def _is_about(failed: str, field: str) -> bool:
+    return failed == field or field.endswith(f".{failed}") or failed.startswith(f"{field}.")
+
+
 def _placed(check: Check, facts: MetadataFacts, place: Place) -> Iterator[Finding]:
     location = _place_of_path(facts)
     there = _is_there(facts, place)
-    if not place.inside:
+    barred = facts.data.barrier
+    if barred is not None and not place.instead and not place.other_home:
+        message = f"{place.path} cannot be reached for want of a permission, so nobody can say whether it is there"
+        yield check.finding("out-of-reach", FAIL, message, allowed(barred), location=location)
+    elif not place.inside:
         yield _elsewhere(check, facts, place, there=there)
     elif not there:
         what = _NOT_THERE.get(FileKind(place.kind), f"is a {place.kind}")
@@ -129,7 +165,8 @@ def _elsewhere(check: Check, facts: MetadataFacts, place: Place, *, there: bool)
         message = f"the data lies at {place.path}, outside this home; a copy of the home does not hold it"
         remedy = Remedy("Mind it in backups, or move it into the dataset's folder and correct `path`.")
         return check.finding("path-elsewhere", WARN, message, remedy, location=_place_of_path(facts))
-    state = "where MDM goes on reading and writing" if there else "where nothing is"
+    nothing = "where nothing is" if facts.data.barrier is None else "which cannot be reached"
+    state = "where MDM goes on reading and writing" if there else nothing
     own = f"this home's own copy is {place.instead}" if place.instead else "this home has no copy of its own"
     message = f"the registration points out of this home, to {place.path}, {state}; {own}"
     evidence: dict[str, JSON] = {
@@ -151,10 +188,11 @@ def _set_backend(facts: MetadataFacts, backend: str) -> Remedy:
 
 def _default_remedy(facts: MetadataFacts) -> Remedy:
     data = facts.data
-    text = f"Set database.default_backend to {data.backend}, for one command or in mdm.yaml (MDM then refuses those on "
-    text += f"{data.default_backend}), or register the dataset's sources again on {data.default_backend}."
-    command = repairs.mdm(facts.root, "dataset", "info", facts.name, MDM_DATABASE_DEFAULT_BACKEND=str(data.backend))
-    return Remedy(text, (command,))
+    text = f"Set database.default_backend to {data.backend} (MDM then refuses those on {data.default_backend}), "
+    text += f"or register the dataset's sources again on {data.default_backend}."
+    if data.default_line:
+        return Remedy(text, repairs.default_set(str(data.backend), data.default_file, data.default_line))
+    return Remedy(text, (f"export MDM_DATABASE_DEFAULT_BACKEND={data.backend}",))
 
 
 def _path_remedy(facts: MetadataFacts, place: Place) -> Remedy:
@@ -169,6 +207,11 @@ def _set_path(facts: MetadataFacts, old: str, new: str) -> tuple[str, ...]:
 
 def _column_remedy(facts: MetadataFacts, missing: MissingColumn) -> Remedy:
     text = f"Let `{missing.field}` name a column of the table."
+    if missing.in_twin:
+        text += f" The JSON copy says {', '.join(missing.in_twin)}, which there is."
+    if missing.in_twin and missing.field != "id_columns":  # a list stands on several lines
+        file = facts.yaml.pointer or facts.yaml.file
+        return Remedy(text, repairs.field_set(missing.field, missing.in_twin[0], file, indented=False))
     if missing.field != "target_column" or not missing.nearest:
         return Remedy(text)
     command = repairs.mdm(facts.root, "dataset", "update", facts.name, "--target", missing.nearest)

@@ -50,6 +50,8 @@ Findings
 * `wrong-engine` (fail): the data is not of the engine that is registered.
 * `other-default` (fail): MDM's commands refuse datasets that are not on the default backend.
 * `missing-data` (fail): the registered file is not there, or is no file; the server has no such database.
+* `out-of-reach` (fail/warn): a permission is missing, so nobody can say whether the data, or with a warning the JSON
+  copy, is in order.
 * `bad-connection` (fail): nobody can connect with what is registered of a server, whatever runs there.
 * `path-elsewhere` (fail/warn): the registration points out of this home, as it does in a copied one; a warning for
   data that was deliberately put somewhere else.
@@ -95,6 +97,12 @@ def observe(mdm_dataset: Dataset, mdm_home: Home, mdm_config: Settings, mdm_back
 
 def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
     """What is wrong with the registration, from the file as such to what it says."""
+    found = list(_of_the_yaml(facts))
+    yield from found
+    yield from truth.of_twin(CHECK, facts, set(truth.failed_fields(found)))
+
+
+def _of_the_yaml(facts: MetadataFacts) -> Iterator[Finding]:
     if not facts.yaml.there:
         yield form.unregistered(CHECK, facts)
     yield from form.of_text(CHECK, facts)
@@ -103,4 +111,3 @@ def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Findin
     yield from truth.of_backend(CHECK, facts)
     yield from truth.of_place(CHECK, facts)
     yield from truth.of_content(CHECK, facts)
-    yield from truth.of_twin(CHECK, facts)

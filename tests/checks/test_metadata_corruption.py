@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import yaml
 
+from pytest_mdm_health.checks._permission_repairs import allowed
+from pytest_mdm_health.mdm.permissions import Barrier
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, register
 
@@ -158,7 +161,11 @@ CASES = (
     fail(
         "metadata-corruption.other-default",
         lambda home: rewrite(home / "mdm.yaml", "default_backend: sqlite", "default_backend: duckdb"),
-        lambda home: rewrite(home / "mdm.yaml", "default_backend: duckdb", "default_backend: sqlite"),
+    ),
+    fail(
+        "metadata-corruption.other-default",
+        lambda home: (home / "mdm.yaml").write_text('{"database": {"default_backend": "duckdb", "sqlite": {}}}'),
+        label="one-line",
     ),
     fail(
         "metadata-corruption.missing-data",
@@ -181,7 +188,6 @@ CASES = (
     fail(
         "metadata-corruption.missing-column",
         in_yaml("^target_column: churn", "target_column: churned"),
-        in_yaml("^target_column: churned", "target_column: churn"),  # as `mdm dataset update --target` does
         label="target",
     ),
     fail("metadata-corruption.missing-column", in_yaml("^- id$", "- ID"), in_yaml("^- ID$", "- id"), label="id"),
@@ -330,7 +336,7 @@ def test_a_change_of_the_target_without_an_update_is_more_than_a_note(home: Path
 
 
 def test_a_missing_column_comes_with_the_one_that_is_meant(home: Path, examine: Examine) -> None:
-    rewrite(yaml_file(home), "^target_column: churn", "target_column: Churn")
+    in_both('(target_column"?: "?)churn', r"\1Churn")(home)
     finding = the("missing-column", examine(CHECK, home, "shop"))
     assert "'Churn', which is not in train; there is 'churn'" in finding.message
     assert finding.remedy.commands == (f"MDM_HOME_DIR={home} mdm dataset update shop --target churn",)
@@ -450,6 +456,135 @@ def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(h
     finding = the("name-differs", examine(CHECK, home, "my shop"))
     apply(finding)
     assert examine(CHECK, home, "shop").status is Status.PASS
+
+
+BEHIND_A_LOCK = ("config/datasets/shop.yaml", "datasets", "datasets/shop", "datasets/shop/dataset_info.json")
+BOUND = (
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if hasattr(os, "geteuid") and not os.geteuid() else []
+)
+
+
+def as_a_user(home: Path, report: Path) -> list[dict[str, Any]]:
+    """What the check says of `shop` to somebody who is not above permissions."""
+    command = [*BOUND, sys.executable, "-m", "pytest", "--mdm-health", f"--mdm-home={home}", "--mdm-select=7.2"]
+    subprocess.run([*command, f"--mdm-json={report}"], cwd=report.parent, capture_output=True, check=False, timeout=120)
+    results = json.loads(report.read_text(encoding="utf-8"))["results"]
+    (found,) = (each["findings"] for each in results if each["target"]["name"] == "shop")
+    return [each for each in found if each["severity"] != "note"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.parametrize("locked", BEHIND_A_LOCK)
+def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given(
+    home: Path, tmp_path: Path, tree: Callable[[Path], dict[str, tuple[object, ...]]], locked: str
+) -> None:
+    before = {name: info[2:] for name, info in tree(home).items()}
+    (home / locked).chmod(0o000)
+    found = as_a_user(home, tmp_path / "report.json")
+    (finding,) = found
+    code = "metadata-corruption.unreadable" if locked.endswith(".yaml") else "metadata-corruption.out-of-reach"
+    assert (finding["code"], finding["severity"]) == (code, "warn" if locked.endswith(".json") else "fail")
+    assert finding["remediation"]["commands"] == [f"chmod u+rX -- {home / locked}"]
+    assert not any(word in finding["remediation"]["text"] for word in ("backup", "Restore", "anew"))
+    subprocess.run([*BOUND, "sh", "-ec", "\n".join(finding["remediation"]["commands"])], check=True, timeout=60)
+    assert as_a_user(home, tmp_path / "report.json") == []
+    assert {name: info[2:] for name, info in tree(home).items()} == before
+
+
+def test_what_belongs_to_somebody_else_is_asked_for() -> None:
+    remedy = allowed(Barrier("/srv/it's", own=False))
+    assert remedy.commands[0] == "sudo chown -- \"$(id -u)\" '/srv/it'\"'\"'s'"
+    assert "belongs to another user" in remedy.text
+
+
+def test_a_yaml_file_that_is_there_is_not_overwritten_by_its_copy(home: Path, examine: Examine) -> None:
+    kept = yaml_file(home).read_bytes()
+    yaml_file(home).unlink()
+    finding = the("unregistered", examine(CHECK, home, "shop"))
+    yaml_file(home).write_bytes(kept)  # somebody was faster
+    subprocess.run(["sh", "-c", "\n".join(finding.remedy.commands)], check=False, timeout=60)
+    assert yaml_file(home).read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("code", "damage"),
+    [
+        ("missing-column", in_yaml("^target_column: churn", "target_column: churned")),
+        ("missing-field", in_yaml("^  backend: sqlite\n", "")),
+        ("name-differs", in_yaml("^name: shop", "name: store")),
+        ("path-elsewhere", in_yaml("^(  path: ).*", r"\1/old/home/datasets/shop/shop.sqlite")),
+    ],
+)
+def test_a_good_copy_is_not_overwritten_with_what_is_wrong_in_the_yaml_file(
+    home: Path, examine: Examine, code: str, damage: Change
+) -> None:
+    damage(home)
+    result = examine(CHECK, home, "shop")
+    disagree = the("twins-disagree", result)
+    assert disagree.remedy.commands == ()
+    assert "in the YAML file first" in disagree.remedy.text
+    good = json.loads(twin_file(home).read_text(encoding="utf-8"))
+    apply(the(code, result))
+    repaired = examine(CHECK, home, "shop")
+    assert (repaired.status, codes(repaired) - {f"{CHECK}.twins-disagree"}) == (Status.PASS, set())
+    assert json.loads(twin_file(home).read_text(encoding="utf-8")) == good
+
+
+def test_a_column_that_the_copy_has_and_the_table_has_not_is_not_offered(home: Path, examine: Examine) -> None:
+    in_both('(target_column"?: "?)churn', r"\1nothing")(home)
+    assert the("missing-column", examine(CHECK, home, "shop")).remedy.commands == ()
+
+
+def test_a_default_that_no_file_sets_is_set_by_a_variable(make_home: Callable[..., Path], examine: Examine) -> None:
+    home = make_home("mdm-1.0.6-duckdb")
+    (home / "mdm.yaml").unlink()
+    (command,) = the("other-default", examine(CHECK, home, "shop")).remedy.commands
+    typed = ["sh", "-ec", f"{command}\nprintenv MDM_DATABASE_DEFAULT_BACKEND"]
+    value = subprocess.run(typed, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+    result = examine(CHECK, home, "shop", environ={"MDM_DATABASE_DEFAULT_BACKEND": value})
+    assert f"{CHECK}.other-default" not in codes(result)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells are POSIX")
+def test_a_copy_is_made_where_there_is_no_folder_for_it_and_no_python_on_the_path(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    shutil.move(home / "datasets" / "shop" / "shop.sqlite", tmp_path / "big-disk.sqlite")
+    in_yaml("(path: )/.*/datasets/shop/shop.sqlite", rf"\1{tmp_path}/big-disk.sqlite")(home)
+    shutil.rmtree(home / "datasets" / "shop")
+    commands = the("no-twin", examine(CHECK, home, "shop")).remedy.commands
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mkdir").symlink_to(str(shutil.which("mkdir")))
+    path = {"PATH": str(tmp_path / "bin")}
+    subprocess.run([str(shutil.which("sh")), "-ec", "\n".join(commands)], check=True, env=path, timeout=60)
+    assert json.loads(twin_file(home).read_text(encoding="utf-8"))["name"] == "shop"
+    assert f"{CHECK}.no-twin" not in codes(examine(CHECK, home, "shop"))
+
+
+def test_a_file_of_an_impossible_name_beside_the_right_one_is_one_finding_without_a_command(
+    home: Path, examine: Examine
+) -> None:
+    shutil.copy(yaml_file(home, "wine"), yaml_file(home, "Wine Bad"))
+    result = examine(CHECK, home, "Wine Bad")
+    finding = the("name-differs", result)
+    assert f"{CHECK}.not-seen" not in codes(result)
+    assert finding.remedy.commands == ()
+    assert f"{yaml_file(home, 'wine')} is there already" in finding.remedy.text
+
+
+def test_a_file_of_an_impossible_name_is_not_renamed_to_another(home: Path, examine: Examine) -> None:
+    yaml_file(home).rename(yaml_file(home, "My Shop"))
+    rewrite(yaml_file(home, "My Shop"), "^name: shop", "name: my shop")
+    finding = the("not-seen", examine(CHECK, home, "My Shop"))
+    assert "MDM takes no dataset of the name 'My Shop'" in finding.message
+    assert finding.remedy.commands == ()
+
+
+def test_a_name_in_capitals_beside_the_right_one_is_not_renamed_to_it(home: Path, examine: Examine) -> None:
+    shutil.copy(yaml_file(home), yaml_file(home, "Shop"))
+    finding = the("not-seen", examine(CHECK, home, "Shop"))
+    assert finding.remedy.commands == ()
+    assert "is there already" in finding.remedy.text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")
