@@ -24,6 +24,12 @@ MANY = 10
 
 _UNNAMED_LOOKED_AT = 50
 _NO_DATABASE = ("-wal", "-shm", "-journal", ".wal", ".json", ".yaml", ".parquet", ".csv", ".txt", ".log", ".tmp")
+_PUT_ASIDE = (".damaged", ".before", ".rescued", ".bak")
+
+
+def is_put_aside(name: str) -> bool:
+    """Whether a file's name says that it is kept and is no data any more, as repairs name what they put aside."""
+    return name.lower().endswith(_PUT_ASIDE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +161,7 @@ def _database_files(folder: Path) -> tuple[Path, ...]:
         path = folder / entry.name
         if path.suffix.lower() in DATABASE_SUFFIXES:
             named.append(path)
-        elif not path.name.endswith(_NO_DATABASE) and len(unnamed) < _UNNAMED_LOOKED_AT:
+        elif not (path.name.endswith(_NO_DATABASE) or is_put_aside(path.name)) and len(unnamed) < _UNNAMED_LOOKED_AT:
             unnamed.append(path)
     return tuple(sorted((*named, *(path for path in unnamed if engine_of(path)))))
 

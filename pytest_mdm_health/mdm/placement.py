@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_mdm_health.mdm.files import kind_of
 from pytest_mdm_health.mdm.home import Home
-from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.inventory import Dataset, is_put_aside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,7 @@ def place_of(dataset: Dataset, home: Home) -> Place | None:
 
 def _instead(dataset: Dataset, registered: Path) -> str:
     others = [path for path in dataset.files if os.path.realpath(path) != os.path.realpath(registered)]
+    others = [path for path in others if not is_put_aside(os.path.realpath(path))]  # nor by way of a link
     named = [path for path in others if path.name == registered.name]
     return str((named or others)[0]) if others else ""
 
