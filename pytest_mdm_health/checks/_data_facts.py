@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_mdm_health.mdm.backup_search import SavedData
 from pytest_mdm_health.model import Facts
 
 BROKEN = {
@@ -109,6 +110,8 @@ class DataFacts(Facts):
         others: further database files in the dataset's folder.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
+        saved: the data in the newest backup that holds it; looked for where there is something to restore.
+        sought: the folders where backups were looked for; empty if nobody looked.
     """
 
     name: str
@@ -122,11 +125,21 @@ class DataFacts(Facts):
     others: tuple[str, ...] = ()
     source: str = ""
     written_source: str = ""
+    saved: SavedData | None = None
+    sought: tuple[str, ...] = ()
 
     @property
     def in_file(self) -> bool:
         """Whether the data is in a file, rather than on a server."""
         return self.engine != "postgresql"
+
+    @property
+    def to_restore(self) -> bool:
+        """Whether something is wrong that only another copy of the file puts right."""
+        spoilt = self.file.code in BROKEN or bool(self.file.problems)
+        lost = any(table.failed or table.lost_columns for table in self.tables)
+        differing = any(each.found not in {None, each.rows} and not each.outdated for each in self.recorded)
+        return self.in_file and (spoilt or lost or differing)
 
     @property
     def readable(self) -> bool:

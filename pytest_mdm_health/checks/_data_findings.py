@@ -92,7 +92,7 @@ def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
             names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
             message = f"the table {table.name} has lost {len(table.lost_columns)} columns that MDM recorded: {names}"
             evidence: dict[str, JSON] = {"columns": list(table.lost_columns)}
-            remedy = repairs.restored(facts)
+            remedy = repairs.compared(facts)
             yield check.finding(
                 "lost-columns", FAIL, message, remedy, evidence=evidence, location=where, subject=subject
             )
@@ -148,7 +148,7 @@ def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list
         "row-count",
         FAIL if fewer else WARN,
         message,
-        repairs.restored(facts, first),
+        repairs.compared(facts, first),
         evidence={"rows": found, "recorded": rows},
         location=_where(facts),
         subject=f"table {table}" if table else "dataset",

@@ -18,6 +18,7 @@ from pytest_mdm_health.backends import (
 )
 from pytest_mdm_health.checks._data_facts import BROKEN, DataFacts, FileState, LeftOver, Recorded, TableState
 from pytest_mdm_health.checks._data_recorded import COUNTED_ROLES, OWN_TABLES, Record, records
+from pytest_mdm_health.mdm.backup_search import search_backups
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
@@ -30,9 +31,20 @@ from pytest_mdm_health.options import Options
 _SHARE_OF_TIME = 0.5
 """How much of a check's time verifying the file may take."""
 
+_SHARE_FOR_BACKUPS = 0.2
+
 
 def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
-    """Look at one dataset's data, as closely as the depth says."""
+    """Look at one dataset's data, as closely as the depth says, and for a backup of it if it takes one."""
+    facts = _gathered(dataset, backend, home, options)
+    if not facts.to_restore or Depth(options.depth) is Depth.QUICK:
+        return facts
+    path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
+    saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
+    return replace(facts, saved=saved, sought=sought)
+
+
+def _gathered(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
     path = _path(dataset, backend)
     source = source_of(dataset.registration) if dataset.registration is not None else None
     facts = DataFacts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 from pytest_mdm_health.checks._data_facts import DataFacts
@@ -10,21 +11,39 @@ from pytest_mdm_health.model import Remedy
 KEPT = ".damaged"
 
 
-def restored(facts: DataFacts, first: str = "") -> Remedy:
+def restored(facts: DataFacts) -> Remedy:
     """Put another copy of the data in the place of this one."""
-    what = "Put the file aside and restore it" if facts.in_file else "Keep a dump of the database and restore it"
-    text = f"{first} {what} from a backup, or {_again(facts)}.".strip()
-    return Remedy(text, (*_kept(facts), *_registering(facts)))
+    if not facts.in_file:
+        text = f"Keep a dump of the database and restore it from a backup, or {_again(facts)}."
+        return Remedy(text, _registering(facts))
+    back = _put_back(facts)
+    return Remedy(f"Put the file aside. {_from_where(facts)}", (*_kept(facts), *back) if back else ())
+
+
+def compared(facts: DataFacts, first: str = "") -> Remedy:
+    """Put another copy in the place of one that can be read, which stays where it is unless there is another."""
+    if facts.saved is not None or not facts.in_file:
+        remedy = restored(facts)
+        return Remedy(f"{first} {remedy.text}".strip(), remedy.commands)
+    text = (
+        f"{first} Keep the file: it can be read. Compare it by hand with any other copy. {_from_where(facts)}".strip()
+    )
+    file, kept = shlex.quote(facts.file.path), shlex.quote(facts.file.path + KEPT)
+    again = _registering(facts)
+    return Remedy(text, (f"cp -p -- {file} {kept}", *again) if again else ())
 
 
 def rescued(facts: DataFacts) -> Remedy:
     """Restore it, or get out of the damaged file what can still be read."""
     remedy = restored(facts)
-    if facts.engine != "sqlite":
+    if facts.engine != "sqlite" or facts.saved is not None or facts.file.size is None:
         return remedy
-    kept, rescued_file = (shlex.quote(facts.file.path + suffix) for suffix in (KEPT, ".rescued"))
-    text = f"{remedy.text} Without a backup, SQLite's command line gets out of it what can still be read."
-    return Remedy(text, (*remedy.commands, f"sqlite3 {kept} .recover | sqlite3 {rescued_file}"))
+    file, kept, out = (shlex.quote(facts.file.path + suffix) for suffix in ("", KEPT, ".rescued"))
+    recover = f"sqlite3 {kept} .recover | sqlite3 {out}"
+    text = f"{remedy.text} SQLite's command line gets out of the damaged file what can still be read"
+    if remedy.commands:
+        return Remedy(f"{text}: {recover}", remedy.commands)
+    return Remedy(f"{text}; count its rows afterwards.", (*_kept(facts), recover, f"mv -- {out} {file}"))
 
 
 def registered_again(facts: DataFacts, first: str = "") -> Remedy:
@@ -41,10 +60,45 @@ def cut_to_size(facts: DataFacts) -> Remedy:
     return Remedy(text, (f"cp -p -- {file} {shlex.quote(facts.file.path + KEPT)}", f"truncate -s {size} -- {file}"))
 
 
+def _put_back(facts: DataFacts) -> tuple[str, ...]:
+    """Take the data out of the backup, or else make it anew from its source."""
+    saved = facts.saved
+    if saved is None:
+        return _registering(facts)
+    folder = shlex.quote(os.path.dirname(facts.file.path))  # noqa: PTH120 - a text for a person
+    members = (saved.member, *saved.beside)
+    if not saved.form:
+        return (f"mkdir -p -- {folder}", f"cp -p -- {shlex.join(members)} {folder}/")
+    unpack = f"tar -x{'z' if saved.form == 'tar.gz' else ''}"
+    if saved.form != "zip" and saved.in_place:
+        return (f"{unpack}f {shlex.quote(saved.backup)} -C {shlex.quote(facts.home)} -- {shlex.join(members)}",)
+    out = f"{unpack}Of {shlex.quote(saved.backup)} --"
+    if saved.form == "zip":
+        out = f"unzip -p {shlex.quote(saved.backup)}"
+    each = ((member, shlex.quote(facts.file.path + member[len(saved.member) :])) for member in members)
+    return (f"mkdir -p -- {folder}", *(f"{out} {shlex.quote(member)} > {target}" for member, target in each))
+
+
+def _from_where(facts: DataFacts) -> str:
+    if facts.saved is not None:
+        source = " Registering it again from its source is the other way." if facts.source else ""
+        kept = facts.saved.backup or facts.saved.member
+        return f"Restore it from {kept}, while nothing works with it; what changed since then is not in there.{source}"
+    if not facts.sought:
+        return f"Restore it from a backup, or {_again(facts)}."
+    none = f"No backup in {' or '.join(facts.sought)} holds it."
+    if not facts.written_source and not facts.source:
+        return f"{none} What remains is to register the dataset again from what it was made from; MDM kept no record."
+    return f"{none} What remains is to {_again(facts)}."
+
+
 def _kept(facts: DataFacts) -> tuple[str, ...]:
-    if facts.file.size is None:
-        return ()
-    return (f"mv -- {shlex.quote(facts.file.path)} {shlex.quote(facts.file.path + KEPT)}",)
+    """Put the file aside with its logs and journals, which would be taken for those of the file that follows it."""
+    file = facts.file.path
+    there = facts.file.size is not None or facts.file.code == "not-a-file"
+    pairs = [("", file)] if there else []
+    pairs += [(each.path.removeprefix(file), each.path) for each in facts.left_over]
+    return tuple(f"mv -- {shlex.quote(path)} {shlex.quote(file + KEPT + ending)}" for ending, path in pairs)
 
 
 def _again(facts: DataFacts) -> str:

@@ -6,7 +6,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 MemberKind = Literal["file", "folder", "link", "hard link", "FIFO", "device", "other"]
@@ -45,6 +45,7 @@ class Member:
         size: bytes of its content.
         modified: when it was last changed, in seconds since 1970; None where the format does not say it.
         target: where a link leads, as written.
+        written: its path as it stands in the archive, by which programs know it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Member:
     size: int = 0
     modified: float | None = None
     target: str = ""
+    written: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,7 @@ class Ledger:
             return None
         if not name:
             return None
-        member = Member(name, member.kind, member.size, member.modified, member.target)
+        member = Member(name, member.kind, member.size, member.modified, member.target, written)
         self._judge(member)
         self.members[name] = member
         return member

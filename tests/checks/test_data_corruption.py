@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -214,9 +215,109 @@ def test_what_can_still_be_read_is_repaired_by_recovering_it(home: Path, look: E
     for command in finding.remedy.commands:
         if " mdm " not in command:
             subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
-    path.with_name(f"{path.name}.rescued").rename(path)
-    path.with_name(f"{path.name}.damaged").unlink()
+    assert path.with_name(f"{path.name}.damaged").exists()
     assert "data-corruption.damaged" not in findings(look(home))
+    assert "data-corruption.extra-file" not in findings(look(home))
+
+
+RESTORED = ("no file", "a FIFO", "no content", "text", "half of it", "a lost row")
+SAVING = {
+    "from inside": "tar -C {home} --exclude=./backup -czf {home}/backup/mdm_backup_1.tar.gz .",
+    "from outside": "tar -C {home}/.. --exclude=backup -czf {home}/backup/mdm_backup_1.tar.gz {name}",
+    "plain tar": "tar -C {home} -cf {home}/backup/mine.tar datasets config",
+    "zip": "cd {home} && zip -qr backup/mine.zip datasets config",
+    "folder": "mkdir {home}/backup/old && cp -rp {home}/datasets {home}/config {home}/backup/old/",
+}
+
+
+def type_commands(finding: Finding) -> None:
+    for command in finding.remedy.commands:
+        subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
+
+
+def save(home: Path, how: str) -> None:
+    (home / "backup").mkdir()
+    command = SAVING[how].format(home=shlex.quote(str(home)), name=shlex.quote(home.name))
+    subprocess.run(command, shell=True, check=True)  # noqa: S602 - as a person would
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_what_is_printed_restores_the_data_from_a_backup(each_engine: Path, look: Examine, name: str) -> None:
+    code, _, change = DAMAGE[name]
+    original = data(each_engine).read_bytes()
+    path = data(each_engine)
+    save(each_engine, "from inside")
+    change(each_engine)
+    finding = findings(look(each_engine))[code]
+    assert "mdm_backup_1.tar.gz" in finding.remedy.text
+    type_commands(finding)
+    assert path.read_bytes() == original
+    assert look(each_engine).findings == ()
+
+
+@pytest.mark.parametrize("how", [how for how in SAVING if how != "zip" or shutil.which("zip")])
+def test_what_is_printed_restores_from_every_kind_of_backup(make_home: MakeHome, look: Examine, how: str) -> None:
+    home = make_home("mdm-1.0.6-sqlite", "my 'home'")
+    path = data(home)
+    original = path.read_bytes()
+    save(home, how)
+    os.truncate(path, 300_000)
+    type_commands(findings(look(home))["data-corruption.truncated"])
+    assert path.read_bytes() == original
+    assert look(home).findings == ()
+
+
+def test_the_newest_backup_that_holds_the_data_is_taken(home: Path, look: Examine) -> None:
+    save(home, "from inside")
+    newer = home / "backup" / "mdm_backup_2.tar.gz"
+    subprocess.run(["tar", "-C", str(home), "-czf", str(newer), "config", "datasets/wine"], check=True)
+    os.truncate(data(home), 300_000)
+    finding = findings(look(home))["data-corruption.truncated"]
+    assert "mdm_backup_1.tar.gz" in finding.remedy.commands[-1]
+
+
+def test_logs_of_the_damaged_file_are_put_aside_with_it(home: Path, look: Examine) -> None:
+    path = data(home)
+    save(home, "from inside")
+    original = path.read_bytes()
+    journal = path.with_name(f"{path.name}-journal")
+    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    path.write_bytes(b"id,name\n" * 3000)
+    type_commands(findings(look(home))["data-corruption.wrong-format"])
+    assert path.read_bytes() == original
+    assert not journal.exists()
+    assert path.with_name(f"{path.name}.damaged-journal").exists()
+
+
+@pytest.mark.parametrize("ending", ["damaged", "before", "rescued", "bak"])
+def test_a_file_that_was_put_aside_is_never_registered_in_the_place_of_the_data(
+    home: Path, examine: Examine, look: Examine, ending: str
+) -> None:
+    path = data(home)
+    path.rename(path.with_name(f"{path.name}.{ending}"))
+    registration = home / "config/datasets/shop.yaml"
+    before = registration.read_text(encoding="utf-8")
+    for finding in examine("metadata-corruption", home, "shop").findings:
+        assert f".{ending}" not in finding.message
+        type_commands(finding)
+    assert registration.read_text(encoding="utf-8") == before
+    assert "data-corruption.missing-file" in findings(look(home))
+
+
+def test_without_a_backup_that_is_said_and_readable_data_stays_where_it_is(home: Path, look: Examine) -> None:
+    run_sql(home, "DELETE FROM train WHERE id = (SELECT max(id) FROM train)")
+    finding = findings(look(home))["data-corruption.row-count"]
+    assert not any(command.startswith("mv ") for command in finding.remedy.commands)
+    assert f"No backup in {home}/backup or /backup holds it" in finding.remedy.text
+    os.truncate(data(home), 300_000)
+    assert "No backup in" in findings(look(home))["data-corruption.truncated"].remedy.text
+
+
+def test_a_quick_look_looks_for_no_backup(home: Path, look: Examine) -> None:
+    save(home, "from inside")
+    os.truncate(data(home), 300_000)
+    result = look(home, depth="quick")
+    assert "mdm_backup_1" not in findings(result)["data-corruption.truncated"].remedy.text
 
 
 def test_garbage_at_the_end_is_repaired_by_the_commands_that_are_given(each_engine: Path, look: Examine) -> None:
