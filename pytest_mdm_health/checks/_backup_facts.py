@@ -10,6 +10,9 @@ from pytest_mdm_health.model import Facts
 OLD_DAYS = 30
 """The guide's age from which backups are deleted."""
 
+PACKS_AT_BEST = 10
+"""How many times smaller a backup may become: nothing is known to go by, and no real home packs better."""
+
 SOME = 20
 """How many of many paths are named."""
 
@@ -149,6 +152,7 @@ class Place:
         standing: the folder itself, or the nearest above that is there.
         refused: what the home's owner may not do there; empty if all is well.
         read_only: whether the file system is mounted so, here.
+        mount: where that file system is mounted, if it is read-only and the system tells.
         needed: bytes of a new backup that is not compressed.
         beside: of these, bytes of write-ahead logs and journals.
         expected: bytes of a new backup if it packs like the newest one; None if there is none to go by.
@@ -166,6 +170,13 @@ class Place:
     expected: int | None
     free: int
     full: bool
+    mount: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the next backup can go there, as far as this is known."""
+        likely = self.needed // PACKS_AT_BEST if self.expected is None else self.expected
+        return not self.read_only and not self.full and self.free >= likely
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +186,9 @@ class Access:
     Attributes:
         owner: the home's owner, who is taken for the one that runs MDM.
         private: whether the home is closed to others.
-        foreign: belong to somebody else.
+        foreign: belong to somebody else, and the owner may use them all the same.
+        foreign_barred: belong to somebody else, and are data, registrations or settings that the owner may not use.
+        foreign_barred_others: likewise, other things.
         barred: data, registrations or settings that the owner may not use.
         barred_others: other things that the owner may not use.
         open_to_all: everybody may write.
@@ -188,6 +201,8 @@ class Access:
     owner: str
     private: bool
     foreign: Paths = Paths()
+    foreign_barred: Paths = Paths()
+    foreign_barred_others: Paths = Paths()
     barred: Paths = Paths()
     barred_others: Paths = Paths()
     open_to_all: Paths = Paths()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.checks import _backup_repairs as repairs
-from pytest_mdm_health.checks._backup_facts import OLD_DAYS, SOME, Assessed, BackupFacts, Found, Lacking, Unsound
+from pytest_mdm_health.checks._backup_facts import (
+    OLD_DAYS,
+    PACKS_AT_BEST,
+    SOME,
+    Assessed,
+    BackupFacts,
+    Found,
+    Lacking,
+    Unsound,
+)
 from pytest_mdm_health.mdm.amounts import duration, size
 from pytest_mdm_health.mdm.archive_members import Problem
 from pytest_mdm_health.mdm.files import FileKind
@@ -14,7 +23,6 @@ from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Seve
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 _FUTURE_S = 600
 _NAMED = 5
-_PACKS_AT_BEST = 10  # nothing is known to go by, and no real home packs better
 _PRE = "pre"
 
 
@@ -120,8 +128,9 @@ def of_place(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         )
     elif place.read_only:
         message = f"{place.standing} is on a file system that is mounted read-only here"
+        message += f", at {place.mount}" if place.mount else ""
         yield check.finding("folder-access", NOTE, message, repairs.folder_opened(facts))
-    likely = place.needed // _PACKS_AT_BEST if place.expected is None else place.expected
+    likely = place.needed // PACKS_AT_BEST if place.expected is None else place.expected
     if place.full or place.free < (place.expected or place.needed):
         severity = severity if place.full or place.free < likely else WARN
         packed = "" if place.expected is None else f" ({size(place.expected)} if it packs like the last one)"

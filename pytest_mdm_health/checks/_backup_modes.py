@@ -39,6 +39,13 @@ def _barred(check: Check, facts: BackupFacts, access: Access) -> Iterator[Findin
             message = f"{access.owner}, who owns the home, may not use {_named(paths)}"
             remedy = repairs.changed(facts, "u+rwX", paths, text)
             yield check.finding("unreadable", severity, message, remedy, subject=subject)
+    for paths, severity, subject in (
+        (access.foreign_barred, FAIL, "data of somebody else"),
+        (access.foreign_barred_others, WARN, "other of somebody else"),
+    ):
+        if paths.count:
+            message = f"{access.owner}, who owns the home, does not own and may not use {_named(paths)}"
+            yield check.finding("unreadable", severity, message, repairs.given(access, paths, facts), subject=subject)
 
 
 def _open(check: Check, facts: BackupFacts, access: Access) -> Iterator[Finding]:

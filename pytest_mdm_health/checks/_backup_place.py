@@ -14,6 +14,7 @@ from pytest_mdm_health.checks._backup_walk import Walk
 from pytest_mdm_health.mdm.accounts import ENTER, POSIX, READ, WRITE, Account
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.inventory import Inventory
+from pytest_mdm_health.mdm.mounts import mount_of
 
 
 def place_of(folder: Path, owner: Account, gone_through: Walk, assessed: Sequence[Assessed]) -> Place:
@@ -23,17 +24,19 @@ def place_of(folder: Path, owner: Account, gone_through: Walk, assessed: Sequenc
     free, full = _free(standing)
     packed = next((each for each in assessed if each.complete and each.unpacked and each.backup.size), None)
     needed = gone_through.size
+    read_only = POSIX and bool(os.statvfs(standing).f_flag & os.ST_RDONLY)
     return Place(
         folder=str(folder),
         kind=kind.value,
         standing=str(standing),
         refused=_refused(standing, owner) if POSIX and kind in {FileKind.FOLDER, FileKind.MISSING} else "",
-        read_only=POSIX and bool(os.statvfs(standing).f_flag & os.ST_RDONLY),
+        read_only=read_only,
         needed=needed,
         beside=gone_through.beside,
         expected=round(needed * packed.backup.size / packed.unpacked) if packed else None,
         free=free,
         full=full,
+        mount=mount_of(standing) if read_only else "",
     )
 
 

@@ -18,6 +18,8 @@ _ELSEWHERE = "/path/on/other/storage"
 def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
     """Make a backup of the whole home now."""
     text = f"{first} Make a backup while nothing works with the home.".strip()
+    if not facts.place.usable:
+        return _elsewhere(facts, text)
     missing = facts.place.kind == FileKind.MISSING.value
     made = (f"mkdir -p -- {shlex.quote(facts.place.folder)}",) if missing else ()
     if facts.script is not None:
@@ -25,6 +27,14 @@ def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
         return Remedy(text, (*made, f"{script} --output {folder}"))
     target = f"{shlex.quote(facts.place.folder)}/{_STAMP}"
     return Remedy(text, (*made, f"{_tar(facts, '-czf')} {target} {_sources(facts)}"))
+
+
+def _elsewhere(facts: BackupFacts, text: str) -> Remedy:
+    why = "is mounted read-only" if facts.place.read_only else "has no room"
+    text = f"{text} {facts.place.standing} {why}, so it has to go to other storage (put its path for {_ELSEWHERE})."
+    if facts.script is not None:
+        return Remedy(text, (f"{shlex.quote(facts.script.path)} --output {_ELSEWHERE}",))
+    return Remedy(text, (f"{_tar(facts, '-czf')} {_ELSEWHERE}/{_STAMP} {_sources(facts)}",))
 
 
 def smaller_or_elsewhere(facts: BackupFacts) -> Remedy:
@@ -57,6 +67,9 @@ def folder_opened(facts: BackupFacts) -> Remedy:
     if place.kind not in {FileKind.FOLDER.value, FileKind.MISSING.value}:
         text = "Move away what stands there and make a folder."
         return Remedy(text, (f"mv -n -- {folder} {shlex.quote(place.folder + '.before')}", f"mkdir -p -- {folder}"))
+    if place.read_only and not place.refused:
+        text = "Mount it for writing (as root) if that is meant to be, or name another folder with --mdm-backup."
+        return Remedy(text, (f"mount -o remount,rw {shlex.quote(place.mount)}",) if place.mount else ())
     if place.read_only or "above" in place.refused or facts.access is None:
         return Remedy("Let its owner in, or name another folder with --mdm-backup.")
     standing = shlex.quote(place.standing)
@@ -69,6 +82,14 @@ def owned(facts: BackupFacts, access: Access) -> Remedy:
     owner = shlex.quote(access.owner)
     few = _few(f"chown -h {owner} --", access.foreign)
     return Remedy("Give it to the home's owner (as root).", few or (f"chown -hR {owner} -- {shlex.quote(facts.home)}",))
+
+
+def given(access: Access, paths: Paths, facts: BackupFacts) -> Remedy:
+    """Give to the home's owner what belongs to somebody else, so that it can be used."""
+    owner = shlex.quote(access.owner)
+    chown = _few(f"chown -h {owner} --", paths) or (f"chown -hR {owner} -- {shlex.quote(facts.home)}",)
+    text = f"It belongs to somebody else: give it to {access.owner} (as root)."
+    return Remedy(text, (*chown, *changed(facts, "u+rwX", paths, "").commands))
 
 
 def changed(facts: BackupFacts, how: str, paths: Paths, text: str) -> Remedy:

@@ -89,7 +89,8 @@ def access_of(result: Walk, root: Path, owner: Account, passwords: list[Path]) -
     exposed = [path for path in passwords if _exposed(path, owner)]
     for path in exposed:
         result.note("passwords", path)
-    names = ("foreign", "barred", "barred_others", "open_to_all", "open_to_group", "odd_folders", "passwords")
+    barred = ("barred", "barred_others", "foreign_barred", "foreign_barred_others")
+    names = ("foreign", *barred, "open_to_all", "open_to_group", "odd_folders", "passwords")
     return Access(
         owner=owner.name,
         private=not root.stat().st_mode & 0o077,
@@ -99,13 +100,15 @@ def access_of(result: Walk, root: Path, owner: Account, passwords: list[Path]) -
 
 
 def _judge(result: Walk, path: Path, info: os.stat_result, owner: Account, *, important: bool) -> None:
-    if info.st_uid != owner.uid:
-        result.note("foreign", path)
+    foreign = info.st_uid != owner.uid
     folder = stat.S_ISDIR(info.st_mode)
     to_use = READ | ENTER if folder else READ
     if not owner.may(info, to_use):
-        result.note("barred" if important else "barred_others", path)
-    elif not owner.may(info, WRITE) and (folder or important):
+        result.note(f"{'foreign_' if foreign else ''}barred{'' if important else '_others'}", path)
+        return
+    if foreign:
+        result.note("foreign", path)
+    if not foreign and not owner.may(info, WRITE) and (folder or important):
         result.note("barred_others", path)
     elif info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
         result.note("open_to_all", path)

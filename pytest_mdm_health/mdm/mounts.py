@@ -28,17 +28,26 @@ _NETWORK_IN_USER_SPACE = ("sshfs", "glusterfs", "s3fs", "rclone", "davfs2", "cep
 
 def file_system_of(path: Path, table: Path = MOUNT_TABLE) -> str:
     """The type of the file system that a path lies on, such as `ext4`; empty where the system does not tell."""
+    return _mount_of(path, table)[1]
+
+
+def mount_of(path: Path, table: Path = MOUNT_TABLE) -> str:
+    """Where the file system that a path lies on is mounted; empty where the system does not tell."""
+    return _mount_of(path, table)[0]
+
+
+def _mount_of(path: Path, table: Path) -> tuple[str, str]:
     try:
         lines = os.fsdecode(table.read_bytes()).splitlines()
     except OSError:
-        return ""
+        return "", ""
     real = os.path.realpath(path)
-    found, length = "", -1
+    found, length = ("", ""), -1
     for line in lines:
         words = line.split(" ")
         place = _unescaped(words[1]) if len(words) > 2 else ""  # noqa: PLR2004 - device, place, type
         if place and len(place) >= length and _lies_in(real, place):
-            found, length = words[2], len(place)  # of two on one place, the later one hides the earlier
+            found, length = (place, words[2]), len(place)  # of two on one place, the later one hides the earlier
     return found
 
 

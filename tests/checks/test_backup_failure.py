@@ -753,11 +753,13 @@ def test_a_full_disk_is_no_room_for_a_backup(home: Path, examine: Examine) -> No
     ).returncode:
         pytest.skip("nothing may be mounted here")
     try:
-        finding = the(examine(CHECK, home, phase="pre"), "no-room", FAIL)
+        result = examine(CHECK, home, phase="pre")
+        finding, lacking = the(result, "no-room", FAIL), the(result, "no-backup", FAIL)
     finally:
         subprocess.run(["umount", str(home / "backup")], check=True)
 
     assert finding.evidence["free"] == 65536
+    assert "/path/on/other/storage/" in lacking.remedy.commands[0]
     assert f"{home}/backup" in finding.message
 
 
@@ -855,6 +857,51 @@ def test_files_of_somebody_else_are_found_and_repaired(ordinary_home: Path, exam
     run_commands(finding)
     assert "backup-failure.foreign-owner" not in codes(examine(CHECK, ordinary_home))
     assert (ordinary_home / "datasets" / "shop").owner() == "nobody"
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("path", "severity"), [("datasets/shop/shop.sqlite", FAIL), ("datasets/shop", FAIL), ("logs/mdm.log", WARN)]
+)
+def test_what_is_unreadable_because_it_is_of_somebody_else_is_one_finding_and_given_back(
+    ordinary_home: Path, examine: Examine, path: str, severity: Severity
+) -> None:
+    os.chown(ordinary_home / path, 0, 0)
+    (ordinary_home / path).chmod(0o700 if (ordinary_home / path).is_dir() else 0o600)
+
+    result = examine(CHECK, ordinary_home)
+    finding = the(result, "unreadable", severity)
+    assert set(codes(result)) == {"backup-failure.unreadable"}
+    assert finding.remedy.commands[0].startswith("chown -h nobody -- ")
+
+    run_commands(finding)
+    assert examine(CHECK, ordinary_home).findings == ()
+
+
+@needs_root
+def test_a_backup_goes_elsewhere_while_its_folder_is_mounted_read_only(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    folder = home / "backup"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=False).returncode:
+        pytest.skip("nothing may be mounted here")
+    try:
+        result = examine(CHECK, home, phase="pre")
+        (command,) = the(result, "no-backup", FAIL).remedy.commands
+        opened = the(result, "folder-access", NOTE)
+        run_commands(opened)
+        again = examine(CHECK, home, phase="pre")
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+    assert f"mounted read-only here, at {folder}" in opened.message
+    assert str(folder) not in command
+    other = tmp_path / "storage"
+    other.mkdir()
+    subprocess.run(command.replace("/path/on/other/storage", str(other)), shell=True, check=True)  # noqa: S602 - as a person would
+    assert "backup-failure.no-backup" not in codes(examine(CHECK, home, phase="pre", backup=other))
+    assert "backup-failure.folder-access" not in codes(again)
 
 
 @needs_root
