@@ -247,7 +247,7 @@ def test_a_file_that_never_ends_is_stopped_and_the_others_are_loaded(home: Path,
     put(home, CUSTOM.replace("Shop", "Wine"), "wine.py")
     started = time.monotonic()
     result = examine(CHECK, home, python=python, timeout=20)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
     finding = the(result, "custom-features-not-loading.fails-to-load")
     assert "does not load: its process did not finish in time and was stopped" in finding.message
     assert loading(result, 1)["stage"] == "done"

@@ -301,7 +301,7 @@ def test_a_generator_that_hangs_is_stopped_in_time(home: Path, make_python: Make
     python = str(make_python({**FEATURES, "mdm/features/generator.py": hanging}))
     result = examine(CHECK, home, "shop", python=python, timeout=5)
     assert "it did not finish in time" in the(result, "feature-generation-failure.generator-fails").message
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 120
 
 
 def test_errors_that_the_generator_only_logs_are_found_and_gone_when_the_data_is_repaired(

