@@ -5,6 +5,7 @@ Choosing costs a few milliseconds however large the table is, so nothing here co
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pytest_mdm_health.backends import Database, QueryFailed, quote
@@ -12,9 +13,14 @@ from pytest_mdm_health.backends import Database, QueryFailed, quote
 ROWS, FEWEST_ROWS, CELLS = 8192, 500, 1_000_000
 """How many rows of a large table are looked at: fewer if it is wide."""
 
-_BLOCKS = 32
+_BLOCKS, _FEW_BLOCKS = 32, 8
+"""How many blocks of rows: each costs SQLite next to nothing, and DuckDB a few milliseconds."""
+
+_SEEKING = (1, 3)
+"""The DuckDB from which on row ids lead straight to the rows."""
+
 _VECTOR = 2048
-"""DuckDB chooses rows in vectors of this many, as PostgreSQL does in pages, and only whole ones."""
+"""Rows that DuckDB keeps together."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,7 @@ def sample_of(database: Database, table: str, columns: int, *, everything: bool 
         return Sample(name, complete=True)
     if database.engine == "sqlite":
         return _from_sqlite(database, name, rows)
-    count = _known_count(database, name)
-    return _spread(name, rows, count, database.engine) if count is not None else _first(name, rows)
+    return _from_duckdb(database, name, rows) if database.engine == "duckdb" else _from_postgres(database, name, rows)
 
 
 def _has_at_most(database: Database, name: str, rows: int) -> bool:
@@ -77,20 +82,41 @@ def _from_sqlite(database: Database, name: str, rows: int) -> Sample:
     return Sample(f"({blocks}) AS s", complete=False, of=last - first + 1)
 
 
-def _known_count(database: Database, name: str) -> int | None:
-    """How many rows a table has, as far as DuckDB's or PostgreSQL's catalogue knows."""
-    if database.engine == "duckdb":
-        return int(database.query(f"SELECT count(*) FROM {name}")[0][0])  # noqa: S608 - quoted; answered from the catalogue
-    rows = database.query("SELECT reltuples FROM pg_class WHERE oid = to_regclass(?) AND relkind = 'r'", (name,))
-    return int(rows[0][0]) if rows and rows[0][0] > 0 else None
+def _from_duckdb(database: Database, name: str, rows: int) -> Sample:
+    """Blocks of rows, which newer versions find by seeking and older ones by going through the row ids."""
+    try:
+        ((rowid,),) = database.query(f"SELECT typeof(rowid) FROM {name} LIMIT 1")  # noqa: S608 - quoted
+    except QueryFailed:  # a view
+        return _first(name, rows)
+    if rowid != "BIGINT":
+        return _first(name, rows)
+    count = int(database.query(f"SELECT count(*) FROM {name}")[0][0])  # noqa: S608 - quoted; known without counting
+    ((version,),) = database.query("SELECT version()")
+    if _numbers(str(version)) >= _SEEKING:
+        starts = range(0, count, max(count // _FEW_BLOCKS, 1))
+        blocks = " UNION ALL ".join(
+            f"SELECT * FROM {name} WHERE rowid BETWEEN {start} AND {start + rows // _FEW_BLOCKS - 1}"  # noqa: S608 - numbers
+            for start in starts
+        )
+        return Sample(f"({blocks}) AS s", complete=False, of=count)
+    every = max(count // max(rows, _FEW_BLOCKS * _VECTOR), 1)
+    chosen = f"SELECT * FROM {name} WHERE (rowid // {_VECTOR}) % {every} = 0"  # noqa: S608 - numbers
+    return Sample(f"({chosen}) AS s", complete=False, of=count)
 
 
-def _spread(name: str, rows: int, count: int, engine: str) -> Sample:
-    """The first rows and some whole vectors or pages: fewer would too often be none at all."""
-    percent = f"{min(max(rows, 4 * _VECTOR) * 100 / count, 100):.12f}{'%' if engine == 'duckdb' else ''}"
-    head = f"SELECT * FROM (SELECT * FROM {name} LIMIT {_VECTOR}) AS head"  # noqa: S608 - quoted
-    spread = f"SELECT * FROM {name} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1)"  # noqa: S608 - a number
-    return Sample(f"({head} UNION ALL {spread}) AS s", complete=False, of=count)
+def _from_postgres(database: Database, name: str, rows: int) -> Sample:
+    """The first rows and some whole pages, if the server knows how many rows there are."""
+    known = database.query("SELECT reltuples FROM pg_class WHERE oid = to_regclass(?) AND relkind = 'r'", (name,))
+    count = int(known[0][0]) if known else 0
+    if count <= 0:
+        return _first(name, rows)
+    head = f"SELECT * FROM (SELECT * FROM {name} LIMIT {rows // 4}) AS head"  # noqa: S608 - quoted
+    pages = f"SELECT * FROM {name} TABLESAMPLE SYSTEM ({min(rows * 100 / count, 100):.12f}) REPEATABLE (1)"  # noqa: S608 - a number
+    return Sample(f"({head} UNION ALL {pages}) AS s", complete=False, of=count)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def _first(name: str, rows: int) -> Sample:
