@@ -86,7 +86,8 @@ def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         one = next((each for each in facts.assessed if each.restores), facts.assessed[0])
     path = one.backup.path if isinstance(one, Assessed) else facts.place.folder
     remedy = repairs.new_backup(facts)
-    if isinstance(one, Assessed) or len(one.lacking) < facts.datasets:
+    in_files = facts.datasets - len(facts.on_servers)
+    if isinstance(one, Assessed) or len(one.lacking) < in_files:
         yield from _lacking(check, facts, path, one.lacking)
     if one.lacking_files:
         message = f"{path} does not hold {_listed(one.lacking_files)}"

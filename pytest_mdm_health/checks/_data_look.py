@@ -80,6 +80,7 @@ class _Looking:
         self._depth = Depth(options.depth)
         self._within_s = options.timeout * _SHARE_OF_TIME
         self._gaps: list[str] = []
+        self._refused = 0
 
     def gather(self) -> DataFacts:
         """Everything."""
@@ -95,7 +96,7 @@ class _Looking:
             return replace(self._facts, examined=1, file=replace(file, problems=(str(error),)))
         return replace(
             self._facts,
-            examined=1 + len(tables),
+            examined=0 if tables and self._refused == len(tables) else 1 + len(tables) - self._refused,
             gaps=tuple(self._gaps),
             file=file,
             tables=tables,
@@ -141,6 +142,7 @@ class _Looking:
             if self._database.engine in FILE_ENGINES or error.damaged:
                 return replace(table, failed=str(error))
             self._gaps.append(f"the table {name} could not be read: {error}")  # the server may not let this role
+            self._refused += 1
             return table
 
     def _rows(self, name: str) -> int | None:

@@ -1064,3 +1064,13 @@ def test_facts_are_plain_data(home: Path) -> None:
 
     assert isinstance(facts, BackupFacts)
     assert facts.datasets == 4
+
+
+def test_data_on_a_server_does_not_make_a_missing_backup_a_partial_one(
+    home: Path, examine: Callable[..., Result]
+) -> None:
+    text = "name: web\ndatabase: {backend: postgresql, host: db, port: 5432, user: ml, database: mdm_web}\ntables: {}\n"
+    (home / "config" / "datasets" / "web.yaml").write_text(text)
+    found = {finding.code for finding in examine("backup-failure", home).findings}
+    assert "backup-failure.no-backup" in found
+    assert "backup-failure.missing-dataset" not in found
