@@ -43,9 +43,10 @@ class Dataset:
         files: the database files in the folder, by name or by their first bytes.
         backend: as registered, else what the data is; None if MDM knows no such backend.
         database: where the data is to be read: the registered file if it exists, else the one in the folder; None if
-            there is neither, and for data on a server.
+            there is neither, and for data on a server. For a remembered dataset where it was.
         shared_with: other datasets registered with the same data, at most `MANY` of them.
         overlooked: further files that mean to register it and that MDM does not look at (`.yml`).
+        remembered: whether only a baseline knows it, and this home has neither a registration nor data of its name.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     database: Path | None = None
     shared_with: tuple[str, ...] = ()
     overlooked: tuple[Path, ...] = ()
+    remembered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,17 @@ def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
     lying = list(_only_on_disk(home, registered, gaps))
     datasets = sorted(_with_sharing([*registered, *lying]), key=lambda dataset: dataset.name)
     return Inventory(home=home, settings=settings, datasets=tuple(datasets), gaps=tuple(gaps))
+
+
+def remembered_dataset(home: Home, name: str, backend: str | None, database: Path | None) -> Dataset:
+    """A dataset that an inventory of the home does not have, and a baseline does: on which backend and where it was.
+
+    Without a file it is taken to have been where MDM puts it, unless its data was on a server.
+    """
+    folder = home.datasets / name.lower()
+    if database is None and backend in FILE_ENGINES:
+        database = folder / f"{name.lower()}.{backend}"
+    return Dataset(name=name, registration=None, folder=folder, backend=backend, database=database, remembered=True)
 
 
 def _registration_files(home: Home, gaps: list[str]) -> Iterator[tuple[Path, tuple[Path, ...]]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_mdm_health.mdm.inventory import MANY, Dataset, take_inventory
+from pytest_mdm_health.mdm.inventory import MANY, Dataset, remembered_dataset, take_inventory
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="FIFOs, sockets and links are POSIX")
 
@@ -292,3 +292,23 @@ def test_a_thousand_datasets_take_less_than_three_seconds(home: Path) -> None:
     found = datasets_of(home)
     assert time.process_time() - begun < 120
     assert len(found) == 1004
+
+
+@pytest.mark.parametrize(
+    ("backend", "database", "was"),
+    [
+        ("sqlite", None, "datasets/gone/gone.sqlite"),
+        ("duckdb", "away/gone.db", "away/gone.db"),
+        ("postgresql", None, None),
+        (None, None, None),
+    ],
+)
+def test_a_dataset_that_only_a_baseline_knows_says_so_and_where_it_was(
+    home: Path, backend: str | None, database: str | None, was: str | None
+) -> None:
+    inventory = take_inventory(home, {})
+    gone = remembered_dataset(inventory.home, "gone", backend, home / database if database else None)
+    assert gone.remembered
+    assert (gone.registration, gone.files, gone.backend) == (None, (), backend)
+    assert gone.database == (home / was if was else None)
+    assert not any(each.remembered for each in inventory.datasets)
