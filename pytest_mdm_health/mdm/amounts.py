@@ -1,4 +1,4 @@
-"""Sizes and durations as a person says them."""
+"""Sizes, durations and counts as a person says them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def duration(seconds: float) -> str:
         if seconds >= _WORTH_A_UNIT * length:
             return f"{seconds / length:.0f} {unit}s"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - the same
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun, such as `1 row`, `2 rows` or, with `many` given, `2 processes`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def times(count: int) -> str:
+    """How often, such as `once` or `3 times`."""
+    return "once" if count == 1 else f"{count} times"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mdm_health.mdm.amounts import duration, size
+from pytest_mdm_health.mdm.amounts import counted, duration, size, times
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,16 @@ def test_a_size_is_said_in_the_unit_that_fits(count: float, words: str) -> None:
 )
 def test_a_duration_is_said_in_the_unit_that_fits(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")])
+def test_a_count_agrees_with_its_noun(count: int, words: str) -> None:
+    assert counted(count, "row") == words
+
+
+def test_an_irregular_plural_is_given() -> None:
+    assert [counted(count, "process", "processes") for count in (1, 2)] == ["1 process", "2 processes"]
+
+
+def test_one_time_is_once() -> None:
+    assert [times(count) for count in (0, 1, 2)] == ["0 times", "once", "2 times"]
