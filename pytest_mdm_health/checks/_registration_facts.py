@@ -60,7 +60,11 @@ class YamlState:
 
 @dataclass(frozen=True, kw_only=True)
 class TwinState:
-    """The JSON copy: why it cannot be read, what MDM refuses in it, and where it says something else than the YAML."""
+    """The JSON copy: why it cannot be read, what MDM refuses in it, and where it says something else than the YAML.
+
+    Attributes:
+        older: if it was last written before the YAML file, when both were, for a person; else empty.
+    """
 
     file: str
     there: bool
@@ -70,15 +74,24 @@ class TwinState:
     differs: tuple[str, ...]
     harmless: bool
     barrier: Barrier | None = None
+    older: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnServer:
-    """Data on a server: its address, and if it could not be opened, why, in one word and for a person."""
+    """Data on a server.
+
+    Attributes:
+        address: server and database.
+        code: why it could not be opened, in one word; empty if it could.
+        reason: the same for a person.
+        guessed: whether nothing but MDM's defaults says that it is this server.
+    """
 
     address: str
     code: str = ""
     reason: str = ""
+    guessed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,10 @@ def _from_twin(facts: MetadataFacts) -> Remedy:
         return allowed(facts.yaml.barrier)
     if not facts.twin.usable:
         return Remedy("Correct the file, restore it from a backup, or register the dataset's sources again.")
-    text = "Correct the file, or make it anew from its JSON copy (what `mdm dataset update` changed is not in there)."
+    lacks = "what `mdm dataset update` changed is not in there"
+    if facts.twin.older:
+        lacks = f"it is older, {facts.twin.older}: what changed in between is not in there, so compare the two first"
+    text = f"Correct the file, or make it anew from its JSON copy ({lacks})."
     return Remedy(text, repairs.yaml_from_twin(facts.yaml.file, facts.twin.file))
 
 

@@ -28,6 +28,7 @@ from pytest_mdm_health.mdm.oddities import is_odd_version, odd_dates
 from pytest_mdm_health.mdm.permissions import barrier
 from pytest_mdm_health.mdm.placement import place_of
 from pytest_mdm_health.mdm.registrations import Registration
+from pytest_mdm_health.mdm.servers import is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.twins import TWIN_FILE, differences, explained
 from pytest_mdm_health.model import NotApplicable
@@ -35,6 +36,8 @@ from pytest_mdm_health.model import NotApplicable
 COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
 BACKEND = "database.default_backend"
 _MAIN_ROLE = "train"
+_MOMENT_S = 2.0
+"""MDM writes both copies of a registration within this time."""
 _LOCATED = ("name", "version", "registered_at", "created_at", "last_updated_at", *COLUMN_FIELDS)
 _CONNECTION = ("backend", "type", "path", "host", "port", "database", "connection_string")
 
@@ -47,6 +50,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
     registration = dataset.registration or Registration(name=dataset.name, file=lying, root=home.root, shape="unknown")
     gaps: list[str] = []
     content = _content(registration, backend, gaps)
+    server = _on_server(backend, guessed=is_left_to_defaults(dataset, settings))
     files = (registration.document, registration.pointed, registration.twin, *dataset.files)
     return MetadataFacts(
         examined=sum(1 for each in files if each is not None),
@@ -57,7 +61,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
         in_force=registration.in_force,
         yaml=_yaml_state(registration, dataset),
         twin=_twin_state(registration, home),
-        data=replace(_data_state(registration, dataset, home, settings), server=_on_server(backend)),
+        data=replace(_data_state(registration, dataset, home, settings), server=server),
         content=content,
         taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
         gaps=tuple(gaps),
@@ -133,7 +137,20 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
         differs=differs,
         harmless=bool(differs) and explained(differs, ours, theirs, in_force=registration.in_force == "yaml"),
         barrier=barrier(twin.path) if twin is not None and unread else None,
+        older=_older(twin.path, (registration.pointed or registration.document or twin).path) if twin else "",
     )
+
+
+def _older(twin: Path, yaml: Path) -> str:
+    """When both were last written, if the copy was first."""
+    try:
+        theirs, ours = twin.stat().st_mtime, yaml.stat().st_mtime
+        if theirs + _MOMENT_S >= ours:
+            return ""
+        first, then = (datetime.fromtimestamp(each).astimezone().isoformat(" ", "seconds") for each in (theirs, ours))
+    except (OSError, ValueError, OverflowError):
+        return ""
+    return f"written {first}, while the YAML file was {then}"
 
 
 def _data_state(registration: Registration, dataset: Dataset, home: Home, settings: Settings) -> DataState:
@@ -154,14 +171,14 @@ def _data_state(registration: Registration, dataset: Dataset, home: Home, settin
     )
 
 
-def _on_server(backend: Backend | None) -> OnServer | None:
+def _on_server(backend: Backend | None, *, guessed: bool) -> OnServer | None:
     if backend is None or backend.connection is None:
         return None
     try:
         with backend.open():
-            return OnServer(address=str(backend.path))
+            return OnServer(address=str(backend.path), guessed=guessed)
     except CannotOpen as error:
-        return OnServer(address=str(backend.path), code=error.code, reason=error.reason)
+        return OnServer(address=str(backend.path), code=error.code, reason=error.reason, guessed=guessed)
 
 
 def _content(registration: Registration, backend: Backend | None, gaps: list[str]) -> Content:

@@ -147,6 +147,10 @@ def _on_server(check: Check, facts: MetadataFacts, server: OnServer) -> Iterator
         message = f"the server has no such database: {server.address}"
         text = f"Restore the database of {facts.name!r} from a backup, or register its sources again; if MDM removed "
         text += "the dataset, move the registration out of the folder."
+        if server.guessed:
+            message += ", which is MDM's default: neither the registration nor the settings say on which server it is"
+            text = "Say where the data is: `host` and `user` in the settings below `database.postgresql`, or "
+            text += "`connection_string` in the registration."
         yield check.finding("missing-data", FAIL, message, Remedy(text), location=place)
     elif server.code == "unreadable":
         message = f"the data {server.reason}"

@@ -140,14 +140,14 @@ def refusals(data: Mapping[Any, object], shape: Shape) -> tuple[Refusal, ...]:
 def missing_fields(data: Mapping[Any, object], shape: Shape) -> tuple[str, ...]:
     """The fields, dotted, that a registration of this shape cannot do without and that are not there or empty.
 
-    One that is there and of the wrong kind is among the `refusals` instead.
+    One that is there and of the wrong kind is among the `refusals` instead. What leads to a server may stand in the
+    settings instead, so nothing of that is needed here.
     """
     if shape == "pointer":
         return () if data.get("path", "") != "" else ("path",)
     if shape == "flat":
-        return tuple(
-            field for field in _FLAT_FIELDS if field not in data or (field in _FLAT_TEXTS and data[field] == "")
-        )
+        required = [field for field in _FLAT_FIELDS if field != "path" or data.get("backend") != "postgresql"]
+        return tuple(field for field in required if field not in data or (field in _FLAT_TEXTS and data[field] == ""))
     needed = [field for field in ("name", "database") if field not in data]
     database = data.get("database")
     if isinstance(database, Mapping):
@@ -160,8 +160,6 @@ def _missing_in_database(database: Mapping[Any, object]) -> list[str]:
     missing = [] if backend else ["backend"]
     if backend in ("sqlite", "duckdb") and not database.get("path"):
         missing.append("path")
-    if backend == "postgresql" and not database.get("connection_string"):
-        missing += [field for field in ("host", "database") if not database.get(field)]
     return missing
 
 

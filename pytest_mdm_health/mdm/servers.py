@@ -120,6 +120,14 @@ def connection_of(dataset: Dataset, settings: Settings) -> Connection | None:
     return _merged(own, fallback, "settings")
 
 
+def is_left_to_defaults(dataset: Dataset, settings: Settings) -> bool:
+    """Whether data is on PostgreSQL, and neither its registration nor the settings say on which server."""
+    connection = connection_of(dataset, settings)
+    if connection is None or connection.origin != "settings":
+        return False
+    return all(settings.values[f"{_SETTINGS}{key}"].origin.kind == "default" for key in ("host", "port", "user"))
+
+
 def servers_of(inventory: Inventory) -> tuple[Server, ...]:
     """The servers that registrations name, and the one of the settings if PostgreSQL is the default backend."""
     settings = inventory.settings

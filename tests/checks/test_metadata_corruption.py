@@ -418,6 +418,23 @@ def test_data_on_a_server_is_healthy_damaged_and_repaired(
     assert PASSWORD not in repr(result)
 
 
+def test_data_on_the_server_of_the_settings_is_registered_well_and_examined_by_others(
+    examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    home = make_postgres_home(postgres)
+    older = on_server(postgres, host="db.example.org")
+    twin_file(home).write_text(json.dumps(older))
+    for database in ({"backend": "postgresql"}, {"backend": "postgresql", "user": USER, "password": PASSWORD}):
+        yaml_file(home).write_text(yaml.safe_dump({**older, "database": database}))
+        assert the("missing-data", examine(CHECK, home, "shop")).message.endswith(f":{postgres.port}/mdm_shop")
+    postgres.add_database("mdm_shop", "CREATE TABLE train (id integer)", "INSERT INTO train VALUES (1)", owner=USER)
+    assert {found.code for found in examine(CHECK, home, "shop").findings} == {f"{CHECK}.twins-disagree"}
+    twin_file(home).unlink()
+    assert examine(CHECK, home, "shop").status is Status.PASS
+    for other in ("data-corruption", "type-mismatch"):
+        assert examine(other, home, "shop").status is Status.PASS
+
+
 def test_the_columns_of_data_on_a_server_are_compared(
     examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
 ) -> None:
@@ -528,6 +545,16 @@ def test_a_good_copy_is_not_overwritten_with_what_is_wrong_in_the_yaml_file(
     repaired = examine(CHECK, home, "shop")
     assert (repaired.status, codes(repaired) - {f"{CHECK}.twins-disagree"}) == (Status.PASS, set())
     assert json.loads(twin_file(home).read_text(encoding="utf-8")) == good
+
+
+def test_a_copy_that_is_older_than_the_yaml_file_is_said_to_be_so(home: Path, examine: Examine) -> None:
+    written = twin_file(home).stat().st_mtime
+    rewrite(yaml_file(home), r"^  path: .*\n", "")
+    for later, older in {0: False, 3600: True}.items():
+        os.utime(yaml_file(home), (written + later, written + later))
+        finding = the("missing-field", examine(CHECK, home, "shop"))
+        assert ("it is older, written " in finding.remedy.text) is older
+        assert finding.remedy.commands
 
 
 def test_a_column_that_the_copy_has_and_the_table_has_not_is_not_offered(home: Path, examine: Examine) -> None:

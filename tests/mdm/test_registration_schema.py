@@ -125,7 +125,7 @@ def test_values_are_never_told() -> None:
         (FULL | {"tables": {}}, ("tables",)),
         (FULL | {"database": {"path": "/x"}}, ("database.backend",)),
         (FULL | {"database": {"backend": "duckdb"}}, ("database.path",)),
-        (FULL | {"database": {"backend": "postgresql"}}, ("database.host", "database.database")),
+        (FULL | {"database": {"backend": "postgresql"}}, ()),
         (FULL | {"database": {"backend": "postgresql", "connection_string": "postgresql://h/d"}}, ()),
         (FULL | {"database": {"backend": "postgresql", "host": "h", "database": "d"}}, ()),
     ],

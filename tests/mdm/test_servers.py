@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pytest_mdm_health.mdm.inventory import Inventory, take_inventory
-from pytest_mdm_health.mdm.servers import Connection, connection_of, servers_of
+from pytest_mdm_health.mdm.servers import Connection, connection_of, is_left_to_defaults, servers_of
 
 Take = Callable[..., Inventory]
 FIELDS = {
@@ -77,6 +77,25 @@ def test_the_settings_say_where_what_is_registered_does_not(take: Take) -> None:
     assert (found.address, found.user, found.password) == ("db2:5444/ml_shop", "me", "pw")
     assert dict(found.ssl) == {"sslmode": "require"}
     assert found.origin == "settings"
+
+
+@pytest.mark.parametrize(
+    ("settings", "database", "left"),
+    [
+        ({}, {}, True),
+        ({"postgresql": {"pool_size": 3}}, {}, True),
+        ({"postgresql": {"user": "me"}}, {}, False),
+        ({"postgresql": {"host": "localhost"}}, {}, False),
+        ({}, {"host": "db1"}, False),
+        ({}, {"connection_string": "postgresql://db1/shop"}, False),
+        ({}, {"backend": "sqlite"}, False),
+    ],
+)
+def test_where_nobody_says_the_server_it_is_left_to_defaults(
+    take: Take, settings: dict[str, object], database: dict[str, object], left: bool
+) -> None:
+    inventory = take(settings, shop={"backend": "postgresql", **database})
+    assert is_left_to_defaults(inventory.datasets[0], inventory.settings) is left
 
 
 def test_what_the_registration_leaves_out_comes_from_the_settings(take: Take) -> None:
