@@ -86,6 +86,9 @@ class Target:
 
 HOME = Target(Kind.HOME, "home")
 
+BASELINE_ONLY: Mapping[str, str] = {"kept": "baseline"}
+"""Metadata of a field of facts that the baseline keeps and reports do not show, such as a digest."""
+
 
 @dataclass(frozen=True)
 class Location:
@@ -220,10 +223,14 @@ class Result:
         reason: why it was skipped, blocked or could not be done, or what a result does not cover; empty otherwise.
         examined: how many things were looked at.
         duration_s: wall time in seconds.
-        attempts: how often it was tried.
+        attempts: how often it was tried; 0 where the check does not apply.
         facts: what was seen, as plain data.
+        kept: more of it, which only a baseline keeps.
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
+        waiver: why, by whom and until when it is accepted, if it is.
+        waived: the same for single findings, by fingerprint.
+        baseline: what became of it since the baseline, as a word of the contract.
     """
 
     check: Check
@@ -234,9 +241,11 @@ class Result:
     duration_s: float = 0.0
     attempts: int = 1
     facts: Mapping[str, JSON] = field(default_factory=dict)
+    kept: Mapping[str, JSON] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     blocked_by: str | None = None
     waiver: str | None = None
+    waived: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
 
     @property

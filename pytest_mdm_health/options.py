@@ -35,7 +35,6 @@ class Declared:
         kind: `flag`, `text` or `list`.
         metavar: the word for its value in the help.
         choices: the words it takes, if only some.
-        later: true while the part of the product that it belongs to is not there yet.
     """
 
     name: str
@@ -43,7 +42,6 @@ class Declared:
     kind: str = "text"
     metavar: str | None = None
     choices: tuple[str, ...] = ()
-    later: bool = False
 
     @property
     def dest(self) -> str:
@@ -71,24 +69,24 @@ DECLARED = (
     Declared("mdm-ignore", "no checks with this id, issue, section or tag; repeatable", "list", "X"),
     Declared("mdm-dataset", "only datasets that match; repeatable", "list", "GLOB"),
     Declared("mdm-symptom", "select the checks that explain an error message or a few words", metavar="TEXT"),
-    Declared("mdm-save-baseline", "record this run to compare with later", metavar="FILE", later=True),
-    Declared("mdm-baseline", "compare with a recorded run", metavar="FILE", later=True),
-    Declared("mdm-waivers", "accepted findings", metavar="FILE", later=True),
-    Declared("mdm-expect", "changes that the migration is meant to make", metavar="FILE", later=True),
+    Declared("mdm-save-baseline", "record this run to compare with later", metavar="FILE"),
+    Declared("mdm-baseline", "compare with a recorded run", metavar="FILE"),
+    Declared("mdm-waivers", "accepted findings", metavar="FILE"),
+    Declared("mdm-expect", "changes that the migration is meant to make", metavar="FILE"),
     Declared("mdm-fail-on", "what makes the run red (default: fail)", choices=HEALTHY_WORDS),
     Declared("mdm-strict", "skip, blocked and error count as failures", "flag"),
     Declared("mdm-timeout", "seconds that one check may take (default: 60)", metavar="SECONDS"),
     Declared("mdm-run-scripts", "also run scripts that MDM ships, such as backup_mdm_state.sh --dry-run", "flag"),
-    Declared("mdm-show-values", "findings may show data values", "flag", later=True),
-    Declared("mdm-write-waivers", "draft a waivers file from this run", metavar="FILE", later=True),
+    Declared("mdm-show-values", "findings may show data values", "flag"),
+    Declared("mdm-write-waivers", "draft a waivers file from this run", metavar="FILE"),
     Declared("mdm-html", "write the report as one HTML page", metavar="FILE"),
     Declared("mdm-json", "write the results as JSON", metavar="FILE"),
-    Declared("mdm-markdown", "write the report as Markdown", metavar="FILE", later=True),
+    Declared("mdm-markdown", "write the report as Markdown", metavar="FILE"),
     Declared("mdm-bundle", "write everything that a ticket needs as a zip", metavar="FILE"),
     Declared("mdm-list", "list the checks and exit", "flag"),
     Declared("mdm-explain", "print one check's documentation and exit", metavar="ID"),
 )
-OUTPUTS = ("html", "json", "bundle")
+OUTPUTS = ("html", "json", "markdown", "bundle", "save-baseline", "write-waivers")
 LONGEST_S = 1_000_000
 WAIVERS_FILE = "mdm-waivers.yaml"
 REQUIREMENTS_FILE = "requirements_migration.txt"
@@ -100,7 +98,7 @@ class Options:
 
     Attributes:
         timeout: seconds for one check.
-        json: where the JSON goes; likewise `html` and `bundle`.
+        json: where the JSON goes; likewise `html`, `markdown`, `bundle`, `save_baseline` and `write_waivers`.
         others: as in the table of options in the documentation.
     """
 
@@ -119,9 +117,21 @@ class Options:
     strict: bool = False
     timeout: float = 60.0
     run_scripts: bool = False
+    show_values: bool = False
+    baseline: Path | None = None
+    waivers: Path | None = None
+    expect: Path | None = None
     html: Path | None = None
     json: Path | None = None
+    markdown: Path | None = None
     bundle: Path | None = None
+    save_baseline: Path | None = None
+    write_waivers: Path | None = None
+
+    @property
+    def keeps_tables(self) -> bool:
+        """Whether tables are to be compared with an earlier or a later run."""
+        return self.save_baseline is not None or self.baseline is not None
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -167,13 +177,13 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
     def given(name: str) -> Any:  # noqa: ANN401 - as declared
         return value_of(config, f"mdm-{name}", environ)
 
-    _refuse_what_comes_later(config, environ)
-
     def path(name: str) -> Path | None:
         value = given(name)
         return None if value is None else _absolute(value, name, _base(config, name))
 
     home = _home(path("home"), environ)
+    if given("fail-on") == "regression" and not given("baseline"):
+        raise UsageError("--mdm-fail-on=regression needs --mdm-baseline: without it nothing is known to be worse")
     outputs = {name: _output(path(name), name, home) for name in OUTPUTS}
     _refuse_clashes(outputs, config, home)
     required = _existing(path("requirements"), "requirements", Path.is_file, "file")
@@ -193,18 +203,12 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         strict=bool(given("strict")),
         timeout=_seconds(given("timeout")),
         run_scripts=bool(given("run-scripts")),
-        **outputs,
+        show_values=bool(given("show-values")),
+        baseline=path("baseline"),
+        waivers=path("waivers") or _default(WAIVERS_FILE, config.rootpath, config.invocation_params.dir),
+        expect=path("expect"),
+        **{name.replace("-", "_"): output for name, output in outputs.items()},
     )
-
-
-def _refuse_what_comes_later(config: pytest.Config, environ: Mapping[str, str]) -> None:
-    for option in DECLARED:
-        if option.later and value_of(config, option.name, environ):
-            raise UsageError(f"--{option.name} is not available in this version")
-    if value_of(config, "mdm-fail-on", environ) == "regression":
-        raise UsageError("--mdm-fail-on=regression needs --mdm-baseline, which is not available in this version")
-    if waivers := _default(WAIVERS_FILE, config.rootpath, config.invocation_params.dir):
-        raise UsageError(f"{waivers}: waivers are not available in this version")
 
 
 def _from_variable(option: Declared, text: str) -> Any:  # noqa: ANN401 - as declared

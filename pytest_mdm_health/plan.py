@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, server_backend
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.interpreter import Installation, find_interpreter, probe
-from pytest_mdm_health.mdm.inventory import Dataset, Inventory, take_inventory
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory, remembered_dataset, take_inventory
 from pytest_mdm_health.mdm.servers import Server, connection_of, server_key, servers_of
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import HOME, Check, Depth, Kind, Target
@@ -22,11 +23,28 @@ from pytest_mdm_health.options import Options
 from pytest_mdm_health.sandbox import Sandbox
 
 INVENTORY_TIMEOUT_S = 120.0
+WHAT_IS_GONE = "metadata-corruption"
+"""The check that speaks of datasets which only the baseline knows."""
+
 MANY = 10
 """How many names of datasets an error message gives."""
 
-SHARED = ("mdm_home", "mdm_config", "mdm_inventory", "mdm_installation", "mdm_options", "mdm_environ")
+SHARED = ("mdm_home", "mdm_config", "mdm_inventory", "mdm_installation", "mdm_options", "mdm_environ", "mdm_expected")
 """The fixtures that are the same for every target."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A dataset as a baseline knows it.
+
+    Attributes:
+        backend: the engine, if it was known.
+        database: where its data lay, if in a file.
+    """
+
+    name: str
+    backend: str | None = None
+    database: Path | None = None
 
 
 class NothingSelected(LookupError):
@@ -41,15 +59,19 @@ class Plan:
         options: what the user asked for.
         inventory: what the home holds.
         environ: the environment as it was at the start.
+        remembered: datasets that the baseline knows and the home does not.
+        expected: the changes that the migration is meant to make.
     """
 
     options: Options
     inventory: Inventory
     environ: Mapping[str, str]
+    remembered: tuple[Dataset, ...] = ()
+    expected: Expected = field(default_factory=Expected)
     _datasets: dict[str, Dataset] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        by_name = {each.name: each for each in self.inventory.datasets}
+        by_name = {each.name: each for each in (*self.inventory.datasets, *self.remembered)}
         matching = {glob: fnmatch.filter(by_name, glob) for glob in self.options.dataset or ("*",)}
         for glob in self.options.dataset:
             if not matching[glob]:
@@ -62,7 +84,7 @@ class Plan:
         names: dict[Kind, Iterable[str]] = {
             Kind.HOME: (HOME.name,),
             Kind.SERVER: (each.name for each in self.servers),
-            Kind.DATASET: (each.name for each in self.datasets),
+            Kind.DATASET: sorted(self._datasets),
         }
         return tuple(Target(check.per, name) for name in names.get(check.per, ()))
 
@@ -77,6 +99,8 @@ class Plan:
         """Why the check has nothing to say about this target; empty when it has."""
         if list(Depth).index(check.depth) > list(Depth).index(Depth(self.options.depth)):
             return f"needs --mdm-depth={check.depth.value}"
+        if target.kind is Kind.DATASET and self._datasets[target.name].remembered and check.id != WHAT_IS_GONE:
+            return f"the dataset is not in this home any more; see {WHAT_IS_GONE}"
         if target.kind is not Kind.DATASET or not check.backends:
             return ""
         backend = self._datasets[target.name].backend
@@ -92,6 +116,7 @@ class Plan:
         handles: dict[str, Callable[[], object]] = {
             "mdm_options": lambda: self.options,
             "mdm_environ": lambda: self.environ,
+            "mdm_expected": lambda: self.expected,
             "mdm_inventory": lambda: self.inventory,
             "mdm_home": lambda: self.inventory.home,
             "mdm_config": lambda: self.inventory.settings,
@@ -104,8 +129,8 @@ class Plan:
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
-        """The datasets that are examined, sorted by name."""
-        return tuple(self._datasets[name] for name in sorted(self._datasets))
+        """The datasets of the home that are examined, sorted by name."""
+        return tuple(each for _, each in sorted(self._datasets.items()) if not each.remembered)
 
     @cached_property
     def servers(self) -> tuple[Server, ...]:
@@ -151,8 +176,21 @@ def backend_of(dataset: Dataset, settings: Settings) -> Backend | None:
     return Backend(dataset.backend, dataset.database)
 
 
-def make_plan(options: Options, sandbox: Sandbox, environ: Mapping[str, str] = os.environ) -> Plan:
+def make_plan(
+    options: Options,
+    sandbox: Sandbox,
+    environ: Mapping[str, str] = os.environ,
+    known: Iterable[Known] = (),
+    expected: Expected | None = None,
+) -> Plan:
     """Take stock of the home, in the sandbox because its files may be anything.
+
+    Args:
+        options: what the user asked for.
+        sandbox: where it is done.
+        environ: the environment that MDM would run in.
+        known: the datasets that a baseline knows.
+        expected: the changes that the migration is meant to make.
 
     Raises:
         SandboxError: it could not be done, and why.
@@ -161,4 +199,7 @@ def make_plan(options: Options, sandbox: Sandbox, environ: Mapping[str, str] = o
     inventory = sandbox.call(
         f"{take_inventory.__module__}:{take_inventory.__name__}", options.home, snapshot, timeout_s=INVENTORY_TIMEOUT_S
     )
-    return Plan(options, inventory, snapshot)
+    there = {each.name for each in inventory.datasets}
+    gone = [each for each in known if each.name not in there]
+    remembered = tuple(remembered_dataset(inventory.home, each.name, each.backend, each.database) for each in gone)
+    return Plan(options, inventory, snapshot, remembered, expected or Expected())

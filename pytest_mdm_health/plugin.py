@@ -73,6 +73,8 @@ def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
 
 
 def _start(config: pytest.Config) -> Run:
+    from pytest_mdm_health.compare import baseline as baselines
+    from pytest_mdm_health.compare.usable_file import UnusableFile
     from pytest_mdm_health.mdm.interpreter import UnusableInterpreter
     from pytest_mdm_health.plan import NothingSelected
     from pytest_mdm_health.registry import UnknownCheck
@@ -83,12 +85,16 @@ def _start(config: pytest.Config) -> Run:
 
     workerinput = getattr(config, "workerinput", {})
     try:
-        run = Run(options.read_options(config), workerinput.get(WORKER_KEY))
+        given = options.read_options(config)
+        baseline = baselines.read(given.baseline) if given.baseline and not workerinput else None
+        run = Run(given, workerinput.get(WORKER_KEY), baseline=baseline)
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None
     except (UnknownCheck, UnknownSymptom, NothingSelected) as error:
         raise options.UsageError(str(error)) from None
+    except UnusableFile as error:
+        pytest.exit(str(error), returncode=12)
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)
     return run

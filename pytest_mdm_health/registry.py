@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 from types import ModuleType
+from typing import get_type_hints
 
 from pytest_mdm_health import checks
 from pytest_mdm_health.model import Check, Facts, Finding, Phase
+
+BEFORE = "before"
+"""The parameter of `observe` and `judge` for the facts that the baseline has."""
 
 HEADINGS = ("Symptoms", "Causes", "Diagnosis", "Solutions", "Findings")
 SECTIONS = {
@@ -83,7 +87,18 @@ class CheckModule:
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The fixtures that the looking needs, by name."""
-        return tuple(inspect.signature(self.observe).parameters)
+        return tuple(name for name in inspect.signature(self.observe).parameters if name != BEFORE)
+
+    @cached_property
+    def looks_back(self) -> bool:
+        """Whether the looking needs to know what the baseline has."""
+        return BEFORE in inspect.signature(self.observe).parameters
+
+    @cached_property
+    def facts(self) -> type[Facts]:
+        """The class of what was seen, as `observe` declares it."""
+        kind: type[Facts] = get_type_hints(self.module.observe)["return"]
+        return kind
 
     @cached_property
     def documentation(self) -> Documentation:

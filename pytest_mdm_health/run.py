@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from pytest_mdm_health.backends import close_all
-from pytest_mdm_health.model import Kind, Result, Target, node_id
+from pytest_mdm_health.compare.baseline import Baseline, refuse_foreign
+from pytest_mdm_health.expected import Expected
+from pytest_mdm_health.model import JSON, Check, Kind, Result, Target, node_id
 from pytest_mdm_health.options import Options
-from pytest_mdm_health.plan import SHARED, make_plan
+from pytest_mdm_health.plan import SHARED, Plan, make_plan
 from pytest_mdm_health.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.runner import Runner
@@ -29,26 +31,35 @@ class Run:
         checks: those selected, each after what it requires.
         explained: why they were selected, if a symptom was given.
         plan: what they are run on.
+        baseline: what they are compared with, if anything.
     """
+
+    plan: Plan
+    baseline: Baseline | None
 
     def __init__(
         self,
         options: Options,
-        pickled_plan: bytes | None = None,
+        pickled: bytes | None = None,
         environ: Mapping[str, str] = os.environ,
         sandbox: Sandbox | None = None,
+        baseline: Baseline | None = None,
+        expected: Expected | None = None,
     ) -> None:
         """Take stock of the home.
 
         Args:
             options: what the user asked for.
-            pickled_plan: on a worker, the stock that its controller took.
+            pickled: on a worker, the plan and the baseline that its controller has.
             environ: the environment that MDM would run in.
             sandbox: one that goes on after this run; otherwise the run has its own.
+            baseline: what to compare with.
+            expected: the changes that the migration is meant to make.
 
         Raises:
             UnknownCheck: a selection names no check.
             UnknownSymptom: no check explains the symptom.
+            UnusableFile: the baseline is of another home.
             SandboxError: the home could not be taken stock of.
         """
         self.modules = load()
@@ -60,10 +71,13 @@ class Run:
         self.checks = [each for each in ordered if each.check.id in chosen and in_phase(each.check, options.phase)]
         self._lent = sandbox is not None
         self._sandbox = sandbox or Sandbox()
-        if pickled_plan is None:
-            self.plan = make_plan(options, self._sandbox, environ)
+        if pickled is None:
+            recorded = baseline.datasets if baseline else ()
+            self.plan, self.baseline = make_plan(options, self._sandbox, environ, recorded, expected), baseline
+            if baseline is not None:
+                refuse_foreign(baseline, self.plan.inventory)
         else:
-            self.plan = pickle.loads(pickled_plan)  # noqa: S301 - made by our own controller
+            self.plan, self.baseline = pickle.loads(pickled)  # noqa: S301 - made by our own controller
 
     def items(self) -> list[tuple[CheckModule, Target]]:
         """Every check with every target: the home, the servers, then all checks of one dataset after the other."""
@@ -84,10 +98,10 @@ class Run:
         return sorted(ids, key=lambda id_: order[id_])
 
     def for_worker(self) -> bytes:
-        """The plan for a worker, with what must be asked only once in a run already asked."""
+        """The plan and the baseline for a worker, with what must be asked only once in a run already asked."""
         if any("mdm_installation" in each.parameters for each in self.checks):
             _ = self.plan.installation
-        return pickle.dumps(self.plan)
+        return pickle.dumps((self.plan, self.baseline))
 
     def close(self) -> None:
         """End the child process and remove its temporary files; a server is told that its connection is done with."""
@@ -109,7 +123,10 @@ class Run:
     def _runner(self) -> Runner:
         heeded = select(self.modules, (), self.plan.options.ignore)
         plan = self.plan
-        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, plan.options.timeout)
+        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, plan.options.timeout, self._before_of)
+
+    def _before_of(self, check: Check, target: Target) -> Mapping[str, JSON] | None:
+        return self.baseline.facts_of(check.id, target) if self.baseline else None
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
         handles = {name: self.plan.handle(name, target) for name in each.parameters}

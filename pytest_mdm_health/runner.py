@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from pytest_mdm_health.model import (
     JSON,
     Check,
     Facts,
+    Finding,
     NotApplicable,
     Result,
     Severity,
@@ -20,11 +21,16 @@ from pytest_mdm_health.model import (
     node_id,
     status_of,
 )
-from pytest_mdm_health.registry import CheckModule, load
+from pytest_mdm_health.registry import BEFORE, CheckModule, load
 from pytest_mdm_health.sandbox import Sandbox, SandboxError
 
 Handles = Mapping[str, object]
+Plain = Mapping[str, JSON]
 HandlesOf = Callable[[CheckModule, Target], Handles]
+FOREIGN_FACTS = (
+    "the baseline was recorded by a version of pytest-mdm-health that saw other things here; "
+    "compare with a baseline that this version recorded"
+)
 _WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
 
 
@@ -42,12 +48,14 @@ class Runner:
         why_not: Callable[[Check, Target], str],
         target_of: Callable[[Check, Target], Target | None],
         timeout_s: float,
+        before_of: Callable[[Check, Target], Plain | None] = lambda _check, _target: None,
     ) -> None:
         self._sandbox = sandbox
         self._modules = modules
         self._why_not = why_not
         self._target_of = target_of
         self._timeout_s = timeout_s
+        self._before_of = before_of
         self._known: dict[tuple[str, Target], Result] = {}
 
     def result(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
@@ -63,7 +71,9 @@ class Runner:
 
     def _inapplicable(self, each: CheckModule, target: Target) -> Result | None:
         reason = self._why_not(each.check, target)
-        return Result(check=each.check, target=target, status=Status.SKIP, reason=reason) if reason else None
+        if not reason:
+            return None
+        return Result(check=each.check, target=target, status=Status.SKIP, reason=reason, attempts=0)
 
     def _blocked(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result | None:
         for id_, finding in each.check.prerequisites:
@@ -82,7 +92,12 @@ class Runner:
         started = time.perf_counter()
         try:
             result: Result = self._sandbox.call(
-                f"{__name__}:{examine.__name__}", each.check.id, target, handles, timeout_s=self._timeout_s
+                f"{__name__}:{examine.__name__}",
+                each.check.id,
+                target,
+                handles,
+                self._before_of(each.check, target),
+                timeout_s=self._timeout_s,
             )
         except SandboxError as error:
             result = Result(check=each.check, target=target, status=Status.ERROR, reason=str(error))
@@ -97,34 +112,47 @@ def _blocks(result: Result, finding: str, despite: tuple[str, ...]) -> bool:
     return f"{result.check.id}.{finding}" in failures if finding else bool(failures - set(despite))
 
 
-def examine(check_id: str, target: Target, handles: Handles) -> Result:
-    """Look and judge, in this process."""
+def examine(check_id: str, target: Target, handles: Handles, before: Plain | None = None) -> Result:
+    """Look and judge, in this process; `before` are the plain facts that the baseline has of it."""
     each = _modules()[check_id]
     check = each.check
     try:
-        facts = each.observe(**handles)
-        findings = tuple(sorted(each.judge(facts, None), key=lambda finding: _WORST_FIRST.index(finding.severity)))
+        earlier = None if before is None else _adapter(each.facts).validate_python(before)
+    except ValidationError:
+        return Result(check=check, target=target, status=Status.ERROR, reason=FOREIGN_FACTS)
+    try:
+        facts = each.observe(**handles, **({BEFORE: earlier} if each.looks_back else {}))
+        findings = tuple(sorted(each.judge(facts, earlier), key=lambda finding: _WORST_FIRST.index(finding.severity)))
     except NotApplicable as reason:
         return Result(check=check, target=target, status=Status.SKIP, reason=str(reason))
+    return _concluded(check, target, facts, findings)
+
+
+def _concluded(check: Check, target: Target, facts: Facts, findings: tuple[Finding, ...]) -> Result:
     status = status_of(findings)
     if status is Status.PASS and not facts.examined:
         reasons = "; ".join(facts.gaps) or "there was nothing to examine"
         return Result(check=check, target=target, status=Status.SKIP, reason=reasons, findings=findings)
     unseen = status is Status.WARN and not facts.examined
+    shown, kept = _plain(facts)
     return Result(
         check=check,
         target=target,
         status=Status.ERROR if unseen else status,
         reason=findings[0].message if unseen else "; ".join(facts.gaps),
         examined=facts.examined,
-        facts=_plain(facts),
+        facts=shown,
+        kept=kept,
         findings=findings,
     )
 
 
-def _plain(facts: Facts) -> dict[str, JSON]:
+def _plain(facts: Facts) -> tuple[dict[str, JSON], dict[str, JSON]]:
+    """The facts as plain data: those that reports show, and those that only the baseline keeps."""
     plain: dict[str, JSON] = _adapter(type(facts)).dump_python(facts, mode="json")
-    return {name: value for name, value in plain.items() if name not in {"examined", "gaps"}}
+    only = {each.name for each in fields(facts) if "kept" in each.metadata}
+    shown = {name: value for name, value in plain.items() if name not in only | {"examined", "gaps"}}
+    return shown, {name: plain[name] for name in only}
 
 
 def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import pickle
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mdm_health import SUITE, reports
+from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.compare.baseline import render as render_baseline
+from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
 from pytest_mdm_health.model import Result, Status
-from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.json_report import environment
+from pytest_mdm_health.reports.model import InstalledMdm, Report
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
+    from pytest_mdm_health.mdm.interpreter import Installation
     from pytest_mdm_health.run import Run
 
 ATTRIBUTE = "mdm_result"
 """Where a test report carries its result from the worker to the controller, as text because reports become JSON."""
 WORKER_KEY = "mdm_health_plan"
+FORMATS: Mapping[str, reports.Render] = {**reports.FORMATS, "save-baseline": render_baseline}
+"""Everything that a run may write, by the name of its option."""
 _OURS = f"{SUITE}::"
 _PYTESTS_OWN = {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
 
@@ -41,6 +48,7 @@ class HealthSession:
         self._meant_to_run = False
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
+        self._comparison: Comparison | None = None
         self._troubles: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -90,18 +98,28 @@ class HealthSession:
             return
         for id_ in sorted(self._planned - self._results.keys()):
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
+        self._compare()
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
-        self._troubles = reports.write(self._report, self._run.plan.options)
+        self._troubles = reports.write(self._report, self._run.plan, FORMATS)
         if self._troubles and session.exitstatus in {ExitCode.HEALTHY, ExitCode.WARNINGS}:
             session.exitstatus = ExitCode.INCONCLUSIVE
             self._report = replace(self._report, exit_code=ExitCode.INCONCLUSIVE)
-            reports.write(self._report, self._run.plan.options)  # those that can be written say it too
+            reports.write(self._report, self._run.plan)  # those that can be written say it too
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
+
+    def _compare(self) -> None:
+        baseline = self._run.baseline
+        if baseline is None:
+            return
+        ids = list(self._results)
+        home = str(self._run.plan.options.home)
+        results, self._comparison = compared(baseline, self._results.values(), home)
+        self._results = dict(zip(ids, results, strict=True))
 
     def _exit_status(self, pytests: int) -> int:
         if pytests in _PYTESTS_OWN or not self._results:
@@ -114,19 +132,30 @@ class HealthSession:
         return code if ours or pytests in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else pytests
 
     def _make_report(self, status: int) -> Report:
-        started_at, started = self._started
+        plan, (started_at, started) = self._run.plan, self._started
         return Report(
-            plan=self._run.plan,
-            modules=self._run.modules,
             results=tuple(self._results[id_] for id_ in self._run.sorted_ids(self._results)),
             started_at=started_at,
             duration_s=round(time.perf_counter() - started, 3),
             exit_code=status,
+            home=str(plan.options.home),
+            phase=plan.options.phase,
+            depth=plan.options.depth,
+            environment=environment(),
+            gaps=plan.inventory.gaps,
+            mdm=_installed(plan.known_installation),
+            comparison=self._comparison,
         )
 
     def _without_result(self, id_: str, status: Status, reason: str) -> Result:
         each, target = self._run.named(id_)
         return Result(check=each.check, target=target, status=status, reason=reason)
+
+
+def _installed(installation: Installation | None) -> InstalledMdm | None:
+    if installation is None:
+        return None
+    return InstalledMdm(version=installation.version, python=str(installation.python), error=installation.error)
 
 
 def carry(report: pytest.TestReport, result: Result) -> None:

@@ -15,8 +15,11 @@ from typing import Protocol, cast
 
 import pytest
 
+from pytest_mdm_health.compare.baseline import Baseline
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.model import HOME, Kind, Result, Target
 from pytest_mdm_health.options import Options
+from pytest_mdm_health.plan import Known
 from pytest_mdm_health.run import Run
 from pytest_mdm_health.sandbox import Sandbox
 
@@ -168,6 +171,8 @@ class Examine(Protocol):
         dataset: str | None = None,
         environ: dict[str, str] | None = None,
         server: str | None = None,
+        before: Result | None = None,
+        expected: Expected | None = None,
         **options: object,
     ) -> Result: ...
 
@@ -181,7 +186,10 @@ def _sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def examine(_sandbox: Sandbox) -> Examine:
-    """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`."""
+    """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`.
+
+    `before` is its earlier result, which a baseline would have.
+    """
 
     def run_check(
         check: str,
@@ -189,10 +197,14 @@ def examine(_sandbox: Sandbox) -> Examine:
         dataset: str | None = None,
         environ: dict[str, str] | None = None,
         server: str | None = None,
+        before: Result | None = None,
+        expected: Expected | None = None,
         **options: object,
     ) -> Result:
+        if before is not None:
+            options.setdefault("baseline", home.parent / "before.json")
         given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
-        run = Run(given, environ=environ or {}, sandbox=_sandbox)
+        run = Run(given, environ=environ or {}, sandbox=_sandbox, baseline=_baseline(before), expected=expected)
         try:
             target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
             return run.result(run.modules[check], target)
@@ -200,6 +212,13 @@ def examine(_sandbox: Sandbox) -> Examine:
             run.close()
 
     return run_check
+
+
+def _baseline(before: Result | None) -> Baseline | None:
+    if before is None:
+        return None
+    known = (Known(before.target.name),) if before.target.kind is Kind.DATASET else ()
+    return Baseline(results=(before,), datasets=known)
 
 
 MDM_SOURCES = {

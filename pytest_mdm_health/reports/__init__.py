@@ -12,25 +12,26 @@ from pytest_mdm_health.reports import bundle, html, json_report
 from pytest_mdm_health.reports.model import Report
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.options import Options
+    from pytest_mdm_health.plan import Plan
 
-FORMATS: Mapping[str, Callable[[Report], str | bytes]] = {
-    "json": json_report.render,
-    "html": html.render,
+Render = Callable[[Report, "Plan"], str | bytes]
+FORMATS: Mapping[str, Render] = {
+    "json": lambda report, _plan: json_report.render(report),
+    "html": lambda report, _plan: html.render(report),
     "bundle": bundle.render,
 }
 """How to render each kind of report, by the name of its option."""
 
 
-def write(report: Report, options: Options) -> list[str]:
+def write(report: Report, plan: Plan, formats: Mapping[str, Render] = FORMATS) -> list[str]:
     """Write every report that was asked for; return what went wrong, one line each."""
     troubles = []
-    for name, render in FORMATS.items():
-        path = getattr(options, name)
+    for name, render in formats.items():
+        path = getattr(plan.options, name.replace("-", "_"))
         if path is None:
             continue
         try:
-            write_whole(path, render(report))
+            write_whole(path, render(report, plan))
         except OSError as error:
             troubles.append(f"--mdm-{name}: {path} could not be written: {error.strerror}")
         except Exception as error:  # noqa: BLE001 - one report that cannot be made must not cost the others

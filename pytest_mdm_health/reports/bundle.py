@@ -14,6 +14,7 @@ from pytest_mdm_health.reports.debug_info import debug_info
 from pytest_mdm_health.reports.redaction import redactor_for
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.reports.model import Report
 
 NEXT = """\
@@ -30,10 +31,10 @@ Run it again: pytest --mdm-health --mdm-home {home} --mdm-phase {phase} --mdm-de
 """
 
 
-def render(report: Report) -> bytes:
+def render(report: Report, plan: Plan) -> bytes:
     """The zip."""
-    options = report.plan.options
-    info = redactor_for(report.plan.inventory, report.plan.environ).everywhere(debug_info(report.plan))
+    options = plan.options
+    info = redactor_for(plan.inventory, plan.environ).everywhere(debug_info(plan))
     texts = {
         "README.txt": NEXT.format(home=shlex.quote(str(options.home)), phase=options.phase, depth=options.depth),
         "report.html": html.render(report),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from pytest_mdm_health.model import JSON
 
 if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Dataset
+    from pytest_mdm_health.mdm.settings import Settings
     from pytest_mdm_health.plan import Plan
 
 LINES = 100
@@ -38,12 +39,21 @@ def debug_info(plan: Plan) -> dict[str, JSON]:
             "mdm_python": str(installation.python) if installation else None,
         },
         "environment": {name: HIDDEN if is_secret(name) else value for name, value in sorted(plan.environ.items())},
-        "configuration": dict(_configuration(plan)),
+        "configuration": configuration(plan.inventory.settings),
         "datasets": [_dataset(dataset) for dataset in plan.inventory.datasets],
         "disk_usage": {str(place): _usage(place) for place in _places(plan)},
         "process_info": [_process(each.pid, each.command, each.since) for each in mdm_processes()],
         "recent_logs": [*last_lines(plan.inventory.home.log_file)],
     }
+
+
+def configuration(settings: Settings) -> dict[str, JSON]:
+    """The settings in force, each with where it comes from; values of secrets are masked."""
+    shown: dict[str, JSON] = {}
+    for key, setting in sorted(settings.values.items()):
+        value: JSON = HIDDEN if is_secret(key) and setting.value else _plain(setting.value)
+        shown[key] = {"value": value, "from": f"{setting.origin.kind} {setting.origin.name}".strip()}
+    return shown
 
 
 def last_lines(file: Path, count: int = LINES) -> list[str]:
@@ -79,12 +89,6 @@ def _mapped(value: object) -> object:
     if isinstance(value, list):
         return [_mapped(each) for each in value]
     return without_values(value) if isinstance(value, str) else value
-
-
-def _configuration(plan: Plan) -> Iterator[tuple[str, JSON]]:
-    for key, value in sorted(plan.inventory.settings.values.items()):
-        shown: JSON = HIDDEN if is_secret(key) and value.value else _plain(value.value)
-        yield key, {"value": shown, "from": f"{value.origin.kind} {value.origin.name}".strip()}
 
 
 def _dataset(dataset: Dataset) -> dict[str, JSON]:

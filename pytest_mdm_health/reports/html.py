@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from pytest_mdm_health import __version__
 from pytest_mdm_health.model import Status
-from pytest_mdm_health.registry import SECTIONS
-from pytest_mdm_health.reports.json_report import environment
+from pytest_mdm_health.registry import SECTIONS, load
 
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
@@ -20,14 +18,10 @@ def render(report: Report) -> str:
     """The page."""
     page = _template().render(
         report=report,
-        options=report.plan.options,
-        home=report.plan.inventory.home,
-        datasets=report.plan.datasets,
         sections=SECTIONS,
         statuses=[status.value for status in Status],
-        environment=environment(),
-        installation=report.plan.known_installation,
-        version=__version__,
+        modules=load(),
+        version=report.version,
     )
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 

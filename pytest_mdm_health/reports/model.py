@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from pytest_mdm_health import __version__
+from pytest_mdm_health.changes import Comparison
 from pytest_mdm_health.exit_codes import MEANING, ExitCode, verdict
-from pytest_mdm_health.model import Finding, Result, Severity, Status
-
-if TYPE_CHECKING:
-    from pytest_mdm_health.plan import Plan
-    from pytest_mdm_health.registry import CheckModule
+from pytest_mdm_health.model import JSON, Finding, Kind, Result, Severity, Status
 
 AREAS = {
     "configuration": ("2",),
@@ -39,24 +36,66 @@ class FirstThing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """A finished run.
+class InstalledMdm:
+    """The MDM that is installed.
 
     Attributes:
-        plan: what was examined.
-        modules: all checks there are, with their documentation.
+        python: its interpreter.
+        error: why it could not be asked; then its version is not known.
+    """
+
+    version: str | None
+    python: str
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaiverUse:
+    """What became of a waivers file.
+
+    Attributes:
+        expired: entries that are out of date and did not count, one sentence each.
+        unused: entries that met nothing, one sentence each.
+    """
+
+    file: str
+    expired: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A finished run: all that a report shows, and all that the JSON document keeps.
+
+    Attributes:
         results: in the order of the guide, then of the targets.
         started_at: with its time zone.
         duration_s: wall time in seconds.
         exit_code: what the process will end with.
+        home: the path of the examined home.
+        phase: `pre`, `post` or `any`.
+        depth: `quick`, `standard` or `full`.
+        environment: the machine and the interpreter that the run used.
+        gaps: places of the home that could not be listed, so that nobody knows what is missing here.
+        mdm: the installed MDM, if some check asked for it.
+        comparison: what became of the home since its baseline, if there is one.
+        waivers: what the waivers file did, if there is one.
+        version: the version of this product that made the run.
     """
 
-    plan: Plan
-    modules: Mapping[str, CheckModule]
     results: tuple[Result, ...]
     started_at: datetime
     duration_s: float
     exit_code: int
+    home: str
+    phase: str = "any"
+    depth: str = "standard"
+    environment: Mapping[str, JSON] = field(default_factory=dict)
+    gaps: tuple[str, ...] = ()
+    mdm: InstalledMdm | None = None
+    comparison: Comparison | None = None
+    waivers: WaiverUse | None = None
+    version: str = __version__
 
     @property
     def verdict(self) -> str:
@@ -64,9 +103,9 @@ class Report:
         return verdict(self.results, gaps=bool(self.gaps))
 
     @property
-    def gaps(self) -> tuple[str, ...]:
-        """Places of the home that could not be listed, so that nobody knows what is missing here."""
-        return self.plan.inventory.gaps
+    def datasets(self) -> tuple[str, ...]:
+        """The names of the datasets that were examined, sorted."""
+        return tuple(sorted({each.target.name for each in self.results if each.target.kind is Kind.DATASET}))
 
     @property
     def meaning(self) -> str:

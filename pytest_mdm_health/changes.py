@@ -1,0 +1,68 @@
+"""What became of a home since its baseline: pure data, made by `compare`, shown by every report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Change(str, Enum):
+    """What became of something, in the words of the contract."""
+
+    NEW = "new"
+    FIXED = "fixed"
+    UNCHANGED = "unchanged"
+    WORSE = "worse"
+    LOST = "lost"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One thing that is not as it was.
+
+    Attributes:
+        change: what became of it.
+        what: `check`, `finding`, `home`, `dataset`, `table`, `column`, `feature`, `setting`, `duration` or `statement`.
+        code: the finding's code, or the check's id.
+        target: the target's name.
+        subject: what in the target; empty when it is the target as such.
+        message: one sentence.
+    """
+
+    change: Change
+    what: str
+    code: str
+    target: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A run compared with an earlier one.
+
+    Attributes:
+        file: the baseline, or the earlier results.
+        created_at: when that run started, as ISO 8601.
+        home: the home that it examined.
+        moved: whether that is another place than now.
+        recorded_by: the version of this product that made it.
+        same_checks: whether that version looked for the same things.
+        counts: how many results of this run became what; removed ones are those that only the earlier run had.
+        changes: what is not as it was, the worst first.
+        regressions: results that are worse than they were, or newly bad.
+        lost: results that were examined then and could not be now.
+    """
+
+    file: str
+    created_at: str
+    home: str
+    moved: bool
+    recorded_by: str
+    same_checks: bool
+    counts: dict[str, int]
+    changes: tuple[Changed, ...]
+    regressions: int
+    lost: int
