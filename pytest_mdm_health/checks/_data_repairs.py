@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 
 from pytest_mdm_health.checks._data_facts import DataFacts
+from pytest_mdm_health.checks._saved_repairs import Saved, put_back
 from pytest_mdm_health.model import Remedy
 
 KEPT = ".damaged"
@@ -65,18 +65,7 @@ def _put_back(facts: DataFacts) -> tuple[str, ...]:
     saved = facts.saved
     if saved is None:
         return _registering(facts)
-    folder = shlex.quote(os.path.dirname(facts.file.path))  # noqa: PTH120 - a text for a person
-    members = (saved.member, *saved.beside)
-    if not saved.form:
-        return (f"mkdir -p -- {folder}", f"cp -p -- {shlex.join(members)} {folder}/")
-    unpack = f"tar -x{'z' if saved.form == 'tar.gz' else ''}"
-    if saved.form != "zip" and saved.in_place:
-        return (f"{unpack}f {shlex.quote(saved.backup)} -C {shlex.quote(facts.home)} -- {shlex.join(members)}",)
-    out = f"{unpack}Of {shlex.quote(saved.backup)} --"
-    if saved.form == "zip":
-        out = f"unzip -p {shlex.quote(saved.backup)}"
-    each = ((member, shlex.quote(facts.file.path + member[len(saved.member) :])) for member in members)
-    return (f"mkdir -p -- {folder}", *(f"{out} {shlex.quote(member)} > {target}" for member, target in each))
+    return put_back([Saved(saved, facts.file.path)], facts.home)
 
 
 def _from_where(facts: DataFacts) -> str:
