@@ -48,7 +48,9 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         gaps.append("no pool was filled for a test, which needs --mdm-depth=standard")
     probing = depth is not Depth.QUICK
     most = {server.name: pool_of(settings, "postgresql", fixed) for server in servers_of(inventory)}
-    servers = tuple(use_of(server, most[server.name], gaps, probing=probing) for server in servers_of(inventory))
+    servers = tuple(
+        use_of(server, inventory, most[server.name], gaps, probing=probing) for server in servers_of(inventory)
+    )
     return PoolFacts(
         examined=1 + len(servers),
         backend=backend,

@@ -13,6 +13,7 @@ from pytest_mdm_health.checks._pool_facts import Idle, Pool, ServerUse
 from pytest_mdm_health.checks._pool_probe import fill_from
 from pytest_mdm_health.checks._postgres_entry import Look, NoWayIn, opened
 from pytest_mdm_health.checks._postgres_look import sessions
+from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Server
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 _SHOWN = 40
 
 
-def use_of(server: Server, pool: Pool, gaps: list[str], *, probing: bool) -> ServerUse:
+def use_of(server: Server, inventory: Inventory, pool: Pool, gaps: list[str], *, probing: bool) -> ServerUse:
     """How much of a server is taken and by whom; what could not be looked at goes to `gaps`."""
-    look, first = Look(server, gaps), server.logins[0]
+    look, first = Look(server, inventory, gaps), server.logins[0]
     use = ServerUse(
         server=server.name, host=first.host, port=first.port, login=first.user or "postgres", most=pool.most
     )

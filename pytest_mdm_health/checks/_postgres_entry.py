@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, server_backend
-from pytest_mdm_health.checks._postgres_facts import RefusedLogin
+from pytest_mdm_health.checks._postgres_facts import RefusedLogin, Way
+from pytest_mdm_health.checks._postgres_places import way_of
+from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ _ABOUT_THE_DATABASE = ("pg_hba", "permission denied for database")
 
 
 class NoWayIn(Exception):
-    """The server cannot be examined: the last answer it gave, or did not give."""
+    """The server cannot be examined: the last answer it gave, or did not give, and to whom."""
 
-    def __init__(self, last: CannotOpen, refused: Sequence[RefusedLogin] = ()) -> None:
+    def __init__(self, last: CannotOpen, way: Way | None, refused: Sequence[RefusedLogin] = ()) -> None:
         super().__init__(str(last))
-        self.last, self.refused = last, tuple(refused)
+        self.last, self.way, self.refused = last, way, tuple(refused)
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Look:
     """What one look gathers, and what it could not."""
 
     server: Server
+    inventory: Inventory
     gaps: list[str] = field(default_factory=list)
     recorded: list[tuple[str, str, int, float]] = field(default_factory=list)
     recording: bool = False
@@ -48,7 +51,7 @@ class Look:
             NoWayIn: none does.
         """
         refused: dict[tuple[object, ...], RefusedLogin] = {}
-        last = CannotOpen("away", "cannot be opened: nothing says how")
+        last, way = CannotOpen("away", "cannot be opened: nothing says how"), None
         for connection in (*self.server.logins, *self.server.databases.values()):
             known = refused.get(connection.login)
             if known is not None and not any(words in known.reason for words in _ABOUT_THE_DATABASE):
@@ -57,17 +60,22 @@ class Look:
             if answer is None:
                 refused.pop(connection.login, None)
                 return connection, tuple(refused.values())
-            last = answer
+            last, way = answer, way_of(connection, self.inventory)
             if answer.code in FINAL:
                 break
             if answer.code != "no-database":
                 refused[connection.login] = self.refusal(connection, answer)
-        raise NoWayIn(last, tuple(refused.values()))
+        raise NoWayIn(last, way, tuple(refused.values()))
 
     def refusal(self, connection: Connection, error: CannotOpen) -> RefusedLogin:
         """What a refused login means for whom."""
         datasets = sorted(name for name, each in self.server.databases.items() if each.login == connection.login)
-        return RefusedLogin(user=connection.user or "", datasets=tuple(datasets), reason=error.reason)
+        return RefusedLogin(
+            user=connection.user or "",
+            datasets=tuple(datasets),
+            reason=error.reason,
+            way=way_of(connection, self.inventory),
+        )
 
     def ask(
         self, database: PostgresDatabase, statement: str, what: str, parameters: Sequence[object] = ()

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_mdm_health.model import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How it was tried to get in.
+
+    Attributes:
+        user: as whom; empty where nothing says.
+        sslmode: the encryption that was asked for; empty where nothing says.
+        written: by field of the connection, the places that set it, such as `/home/ml/.mdm/mdm.yaml, line 3`.
+    """
+
+    user: str
+    database: str
+    sslmode: str
+    written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +31,7 @@ class RefusedLogin:
     user: str
     datasets: tuple[str, ...]
     reason: str
+    way: Way | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +179,7 @@ class PostgresFacts(Facts):
         login: the user to give to client programs.
         problem: one word for why the server could not be examined; empty if it could.
         reason: the same for a person.
+        way: how it was tried in vain to get in; None if that was not the trouble.
         state: None if it could not be examined.
     """
 
@@ -171,6 +189,7 @@ class PostgresFacts(Facts):
     login: str
     problem: str = ""
     reason: str = ""
+    way: Way | None = None
     refused: tuple[RefusedLogin, ...] = ()
     state: ServerState | None = None
     databases: tuple[DatabaseState, ...] = ()

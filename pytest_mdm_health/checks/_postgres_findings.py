@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Blocked, DatabaseState, PostgresFacts, ServerState, TableState
+from pytest_mdm_health.checks._postgres_next import next_step
 from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -27,27 +28,18 @@ BLOCKS_WORTH_JUDGING, GOOD_HITS = 100_000, 0.9
 OLD, AT_ITS_END = 1_000_000_000, 1_900_000_000
 """Transactions of 2^31; the second leaves days or hours until the server stops accepting them."""
 
-_WHAT_TO_DO = {
-    "away": "Start the server, or correct host and port in the registration or in mdm.yaml.",
-    "starting": "Wait until it has started; its log says what it is doing.",
-    "full": "End sessions that nobody needs, or raise max_connections; pool-exhaustion says who holds them.",
-    "dropped": "Look into the server's log for why it stopped or broke the connection off.",
-    "refused": "Correct user, password and sslmode where they are written, or the role and pg_hba.conf on the server.",
-}
-
 
 def of_entry(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
     """Whether the server can be reached, and as whom."""
     if facts.problem:
-        text = _WHAT_TO_DO.get(facts.problem, "Correct the connection where it is written.")
         message = f"{facts.server} {facts.reason}"
-        remedy = Remedy(text, (repairs.ready(facts),))
+        remedy = next_step(facts, facts.problem, facts.reason, facts.way)
         yield check.finding("unreachable", FAIL, message, remedy, evidence={"why": facts.problem})
         return
     for each in facts.refused:
         whose = f", so {_listed(each.datasets)} cannot be used" if each.datasets else " of the settings"
         message = f"the server refuses the login {each.user or 'without a user'}{whose}: {each.reason}"
-        remedy = Remedy(_WHAT_TO_DO["refused"])
+        remedy = next_step(facts, "refused", each.reason, each.way)
         yield check.finding("login-refused", FAIL, message, remedy, subject=each.user)
 
 

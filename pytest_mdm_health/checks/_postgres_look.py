@@ -21,7 +21,9 @@ from pytest_mdm_health.checks._postgres_facts import (
     Statement,
     TableState,
 )
+from pytest_mdm_health.checks._postgres_places import way_of
 from pytest_mdm_health.checks._postgres_tables import invalid_indexes, tables_of
+from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
 
 if TYPE_CHECKING:
@@ -42,15 +44,16 @@ _NOT_RECORDING = (
 _ACTIVITY_SHOWN = 40
 
 
-def gather(server: Server, within_s: float) -> PostgresFacts:
+def gather(server: Server, inventory: Inventory, within_s: float) -> PostgresFacts:
     """All that is to be known of a server; what is away, refuses or breaks off is an answer.
 
     Args:
         server: the server.
+        inventory: the home that names it.
         within_s: seconds after which no further database is looked into.
     """
     until = monotonic() + within_s
-    look, first = Look(server), server.logins[0]
+    look, first = Look(server, inventory), server.logins[0]
     login = first.user or "postgres"
     facts = PostgresFacts(examined=1, server=server.name, host=first.host, port=first.port, login=login)
     try:
@@ -59,7 +62,7 @@ def gather(server: Server, within_s: float) -> PostgresFacts:
         facts = _of_server(facts, look, entered)
         facts = _of_datasets(facts, look, until)
     except NoWayIn as error:
-        facts = replace(facts, problem=error.last.code, reason=str(error.last), refused=error.refused)
+        facts = replace(facts, problem=error.last.code, reason=str(error.last), way=error.way, refused=error.refused)
     except CannotOpen as error:
         facts = replace(facts, problem=error.code, reason=str(error))
     except ConnectionLost as error:
@@ -99,7 +102,7 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
             tables += tables_of(database, connection.database, look)
             indexes += invalid_indexes(database, connection.database, look)
         elif answer.code in FINAL:
-            raise answer
+            raise NoWayIn(answer, way_of(connection, look.inventory))
         elif answer.code == "refused":
             refused.append(look.refusal(connection, answer))
         else:

@@ -6,9 +6,13 @@ import shlex
 from typing import Protocol
 
 from pytest_mdm_health.backends import quote
+from pytest_mdm_health.mdm.servers import MAINTENANCE
 
 ADMINISTRATOR = "postgres"
 """The usual name of the role that may do everything."""
+
+_USUAL_SSLMODE = "prefer"
+"""What the client library does by itself."""
 
 
 class Address(Protocol):
@@ -27,9 +31,37 @@ class Address(Protocol):
         """The role."""
 
 
-def psql(server: Address, statement: str, database: str = "postgres", *, admin: bool = False) -> str:
+def psql(server: Address, statement: str, database: str = MAINTENANCE, *, admin: bool = False) -> str:
     """Run one statement, as the home's own role or as an administrator."""
     return _program("psql", server, database, "-c", statement, admin=admin)
+
+
+def enter(server: Address, user: str, database: str, sslmode: str) -> str:
+    """Go a certain way into a database; without a user, as the client library would."""
+    whom = ("-U", user) if user else ()
+    command = shlex.join(["psql", *_at(server), *whom, "-d", database, "-c", "SELECT 1"])
+    return command if sslmode in {"", _USUAL_SSLMODE} else f"PGSSLMODE={shlex.quote(sslmode)} {command}"
+
+
+def list_databases(server: Address, user: str) -> str:
+    """Which databases there are; `template1` is one that every server has."""
+    whom = ("-U", user) if user else ()
+    return shlex.join(["psql", *_at(server), *whom, "-d", "template1", "-l"])
+
+
+def create_database(server: Address) -> str:
+    """Make the database that clients go to for what concerns the whole server."""
+    return shlex.join(["createdb", *_at(server), "-U", ADMINISTRATOR, "--maintenance-db=template1", MAINTENANCE])
+
+
+def create_role(server: Address, name: str) -> str:
+    """Make a role that logs in; asks for its password."""
+    return shlex.join(["createuser", *_at(server), "-U", ADMINISTRATOR, "--login", "--pwprompt", "--", name])
+
+
+def look_up(server: Address) -> str:
+    """Which address a host's name stands for."""
+    return shlex.join(["getent", "hosts", "--", server.host])
 
 
 def dump(server: Address, database: str) -> str:
@@ -39,7 +71,7 @@ def dump(server: Address, database: str) -> str:
 
 def ready(server: Address) -> str:
     """Ask whether anybody answers."""
-    return shlex.join(["pg_isready", "-h", server.host, "-p", str(server.port)])
+    return shlex.join(["pg_isready", *_at(server)])
 
 
 def drop(server: Address, database: str) -> str:
@@ -54,4 +86,8 @@ def literal(text: str) -> str:
 
 def _program(program: str, server: Address, database: str, *words: str, admin: bool = False) -> str:
     user = ADMINISTRATOR if admin else server.login
-    return shlex.join([program, "-h", server.host, "-p", str(server.port), "-U", user, "-d", database, *words])
+    return shlex.join([program, *_at(server), "-U", user, "-d", database, *words])
+
+
+def _at(server: Address) -> tuple[str, ...]:
+    return ("-h", server.host, "-p", str(server.port))

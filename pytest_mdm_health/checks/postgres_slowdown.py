@@ -56,6 +56,7 @@ from collections.abc import Iterator
 from pytest_mdm_health.checks import _postgres_findings as findings
 from pytest_mdm_health.checks._postgres_facts import PostgresFacts
 from pytest_mdm_health.checks._postgres_look import gather
+from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Server
 from pytest_mdm_health.model import Check, Finding, Kind
 from pytest_mdm_health.options import Options
@@ -72,9 +73,9 @@ CHECK = Check(
 )
 
 
-def observe(mdm_server: Server, mdm_options: Options) -> PostgresFacts:
+def observe(mdm_server: Server, mdm_inventory: Inventory, mdm_options: Options) -> PostgresFacts:
     """Connect to the server, then to each of its datasets' databases, one at a time."""
-    return gather(mdm_server, mdm_options.timeout * _SHARE_OF_TIME)
+    return gather(mdm_server, mdm_inventory, mdm_options.timeout * _SHARE_OF_TIME)
 
 
 def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself

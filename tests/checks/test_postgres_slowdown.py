@@ -394,10 +394,11 @@ def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_s
     postgres: Server, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
-    (server,) = servers_of(take_inventory(make_postgres_home(postgres), {}))
+    inventory = take_inventory(make_postgres_home(postgres), {})
+    (server,) = servers_of(inventory)
     try:
-        assert "1 of 1 databases were not looked into" in gather(server, 0).gaps
-        assert gather(server, 30).examined == 2
+        assert "1 of 1 databases were not looked into" in gather(server, inventory, 0).gaps
+        assert gather(server, inventory, 30).examined == 2
     finally:
         close_all()
 

@@ -1,0 +1,128 @@
+"""What to do next about a server that cannot be used, told from what it said. Pure.
+
+`pg_isready` is the answer only where nobody answered: it says nothing of users, passwords, encryption and databases.
+A server says why it refuses in its own language; what does not match the English words gets the general answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pytest_mdm_health.backends import quote
+from pytest_mdm_health.checks import _postgres_repairs as repairs
+from pytest_mdm_health.checks._postgres_facts import Way
+from pytest_mdm_health.checks._postgres_refusals import REFUSALS, Case, Step, Steps, let_in
+from pytest_mdm_health.checks._postgres_repairs import Address
+from pytest_mdm_health.model import Remedy
+
+_HELD_BY = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
+_UNKNOWN_WAY = Way(user="", database="postgres", sslmode="")
+
+
+def next_step(server: Address, problem: str, reason: str, way: Way | None) -> Remedy:
+    """What to do about a server that cannot be used.
+
+    Args:
+        server: where it is.
+        problem: the one word for it, as in `CannotOpen.code`.
+        reason: what the server, or the driver in its stead, said.
+        way: how it was tried to get in.
+    """
+    case = Case(server, reason, way or _UNKNOWN_WAY)
+    folded = reason.casefold()
+    for words, step in _STEPS.get(problem, ()):
+        if any(word in folded for word in words):
+            return step(case)
+    return _OTHERWISE.get(problem, let_in)(case)
+
+
+def _no_database(case: Case) -> Remedy:
+    text = (
+        "Look at the databases that there are; correct `database` in the registration, restore the one that is "
+        "missing from a backup, or make the one that MDM itself goes to."
+    )
+    return Remedy(text, (repairs.list_databases(case.server, case.way.user), repairs.create_database(case.server)))
+
+
+def _unknown_host(case: Case) -> Remedy:
+    text = f"No address is known for {case.server.host}: correct the host{case.where('host')}, or name resolution."
+    return Remedy(text, (repairs.look_up(case.server),))
+
+
+def _nobody_listens(case: Case) -> Remedy:
+    text = f"Nobody listens there: start the server, or correct host and port{case.where('host')}."
+    return Remedy(text, (repairs.ready(case.server),))
+
+
+def _no_way_there(case: Case) -> Remedy:
+    text = (
+        "Nothing came back: see whether the machine is up, whether a firewall is in between and, where a pooler stands "
+        f"there, whether the server behind it runs; or correct host and port{case.where('host')}."
+    )
+    return Remedy(text, (repairs.ready(case.server),))
+
+
+def _behind_the_pooler(case: Case) -> Remedy:
+    host = f"{case.server.host}:{case.server.port}"
+    return Remedy(
+        f"The pooler at {host} answers, and the server behind it does not let it in: see the pooler's log, and "
+        "start or correct the server that its section [databases] names."
+    )
+
+
+def _starting(case: Case) -> Remedy:
+    text = "Wait until it has started (or stopped, then start it); its log says what it is doing."
+    return Remedy(text, (repairs.ready(case.server),))
+
+
+def _dropped(case: Case) -> Remedy:
+    text = "Look into the server's log for why it stopped or broke the connection off; see whether it answers again."
+    return Remedy(text, (repairs.ready(case.server),))
+
+
+def _full(case: Case) -> Remedy:
+    text = (
+        "End sessions that nobody needs, or raise max_connections and restart the server. An administrator gets in "
+        "even now and sees who holds the connections."
+    )
+    return Remedy(text, (case.ask(_HELD_BY),))
+
+
+def _full_role(case: Case) -> Remedy:
+    text = f"The role {case.user} has a limit of its own: end its sessions, or let an administrator lift the limit."
+    return Remedy(text, (case.ask(_HELD_BY), case.ask(f"ALTER ROLE {quote(case.user)} CONNECTION LIMIT -1")))
+
+
+def _full_database(case: Case) -> Remedy:
+    text = "The database has a limit of its own: end its sessions, or let an administrator lift the limit."
+    statement = f"ALTER DATABASE {quote(case.way.database)} CONNECTION LIMIT -1"
+    return Remedy(text, (case.ask(_HELD_BY), case.ask(statement)))
+
+
+def _full_pooler(case: Case) -> Remedy:
+    return Remedy(
+        f"The pooler at {case.server.host}:{case.server.port} takes no more clients: end programs that hold "
+        "connections, or raise its max_client_conn."
+    )
+
+
+_STEPS: Mapping[str, Steps] = {
+    "refused": REFUSALS,
+    "away": (
+        (("resolve host", "translate host", "not known", "nodename nor", "name resolution"), _unknown_host),
+        (("server login",), _behind_the_pooler),
+        (("timeout expired", "timed out", "no route", "unreachable"), _no_way_there),
+    ),
+    "full": (
+        (("for role",), _full_role),
+        (("for database",), _full_database),
+        (("no more connections allowed",), _full_pooler),
+    ),
+}
+_OTHERWISE: Mapping[str, Step] = {
+    "away": _nobody_listens,
+    "starting": _starting,
+    "full": _full,
+    "dropped": _dropped,
+    "no-database": _no_database,
+}

@@ -1,0 +1,199 @@
+"""What is to be done about a server that cannot be used fits what keeps us from it, and helps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_mdm_health.checks._postgres_facts import PostgresFacts
+from pytest_mdm_health.checks._postgres_next import next_step
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
+
+CHECK = "postgres-slowdown"
+Examine = Callable[..., Result]
+Ask = Callable[..., Finding]
+
+
+@pytest.fixture
+def unreachable(examine: Examine, make_postgres_home: MakePostgresHome) -> Ask:
+    """The one failure of a server for a home that goes there in a certain way."""
+
+    def ask(server: Server, **login: object) -> Finding:
+        way = {"host": HOST, "port": server.port, "user": USER, "password": PASSWORD, "sslmode": "prefer"} | login
+        home = make_postgres_home(server, {"postgresql": way}, shop=way)
+        result = examine(CHECK, home, server=f"{way['host']}:{way['port']}")
+        (finding,) = result.findings
+        assert (finding.code, finding.severity) == (f"{CHECK}.unreachable", Severity.FAIL)
+        assert PASSWORD not in repr(result)
+        assert not way["password"] or str(way["password"]) not in repr(result)
+        return finding
+
+    return ask
+
+
+@pytest.fixture
+def shop(postgres: Server) -> Server:
+    postgres.add_database("mdm_shop", "CREATE TABLE train AS SELECT 1 AS id", "ANALYZE train", owner=USER)
+    return postgres
+
+
+def enter(server: Server, user: str = USER, database: str = "postgres") -> str:
+    return f"psql -h {HOST} -p {server.port} -U {user} -d {database} -c 'SELECT 1'"
+
+
+def test_a_wrong_password_is_corrected_where_it_is_written_and_tried_without_writing_it_down(
+    shop: Server, unreachable: Ask, tmp_path: Path
+) -> None:
+    remedy = unreachable(shop, password="not-the-password").remedy
+    home = tmp_path / "home"
+    for place in (f"{home}/mdm.yaml, line 5", f"{home}/config/datasets/shop.yaml, line 5"):
+        assert place in remedy.text
+    assert f"{home}/datasets/shop/dataset_info.json" in remedy.text
+    assert remedy.commands == (enter(shop),)
+    shop.follow(remedy.commands[0])  # with the right one
+
+
+def test_a_password_that_is_nowhere_set_is_asked_for(shop: Server, unreachable: Ask) -> None:
+    remedy = unreachable(shop, password=None).remedy
+    assert "none is set: write it as `password`" in remedy.text
+    assert remedy.commands == (enter(shop),)
+
+
+def test_encryption_that_the_server_does_not_offer_is_no_longer_asked_for(
+    shop: Server, unreachable: Ask, tmp_path: Path
+) -> None:
+    remedy = unreachable(shop, sslmode="require").remedy
+    assert "sslmode require insists" in remedy.text
+    assert f"{tmp_path}/home/mdm.yaml, line 7" in remedy.text
+    assert remedy.commands[0] == enter(shop)
+    shop.follow(remedy.commands[0])
+    assert shop.follow(remedy.commands[1]).stdout.split()[2] == "off"
+
+
+@pytest.mark.parametrize(
+    ("problem", "said", "advice", "command"),
+    [
+        (
+            "refused",
+            'root certificate file "/home/ml/.postgresql/root.crt" does not exist',
+            "files of certificates",
+            "PGSSLMODE=require psql",
+        ),
+        ("refused", 'invalid sslmode value: "requird"', "verify-ca or verify-full", "psql"),
+        ("refused", "Passwort-Authentifizierung fehlgeschlagen", "user, password and sslmode", "psql"),
+        ("refused", 'Peer authentication failed for user "ml"', "operating system", "psql"),
+        ("away", "connection timeout expired", "firewall", "pg_isready"),
+    ],
+)
+def test_other_refusals_get_the_answer_that_fits_them(problem: str, said: str, advice: str, command: str) -> None:
+    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml")
+    remedy = next_step(facts, problem, said, None)
+    assert advice in remedy.text
+    assert remedy.commands[0].startswith(f"{command} -h s -p 1")
+
+
+def test_a_pooler_whose_server_is_away_is_not_asked_whether_it_is_ready() -> None:
+    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml")
+    remedy = next_step(facts, "away", "server login has been failing, cached error: connect failed", None)
+    assert "the server behind it" in remedy.text
+    assert remedy.commands == ()
+
+
+def test_one_login_that_is_refused_among_others_gets_the_answer_that_fits_it(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    shop.add_database("mdm_other", owner=USER)
+    home = make_postgres_home(shop, other={"sslmode": "requird"})
+    (finding,) = examine(CHECK, home, server=shop.name).findings
+    assert finding.code == f"{CHECK}.login-refused"
+    assert f"Set sslmode where it is written ({home}/config/datasets/other.yaml, line 7; " in finding.remedy.text
+    shop.follow(finding.remedy.commands[0])
+
+
+def test_a_role_that_nobody_made_is_made(shop: Server, unreachable: Ask) -> None:
+    remedy = unreachable(shop, user="ghost").remedy
+    assert "knows no role ghost" in remedy.text
+    assert USER in shop.follow(remedy.commands[0]).stdout
+    at = f"-h {HOST} -p {shop.port} -U postgres"
+    assert remedy.commands[1] == f"createuser {at} --login --pwprompt -- ghost"
+
+
+def test_a_role_that_may_not_log_in_is_allowed_to(shop: Server, unreachable: Ask) -> None:
+    shop.add_user("sleeper")
+    shop.run("ALTER ROLE sleeper NOLOGIN")
+    (command,) = unreachable(shop, user="sleeper").remedy.commands
+    shop.follow(command)
+    shop.connect("mdm_shop", "sleeper").close()
+
+
+def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(shop: Server, unreachable: Ask) -> None:
+    shop.run("CREATE ROLE stranger LOGIN")
+    remedy = unreachable(shop, user="stranger").remedy
+    assert "add a line for stranger, mdm_shop and this machine's address to pg_hba.conf" in remedy.text
+    assert remedy.commands[0] == f"PGSSLMODE=require {enter(shop, 'stranger', 'mdm_shop')}"
+    assert "pg_hba.conf" in shop.follow(remedy.commands[1]).stdout
+
+
+def test_a_right_that_is_missing_is_granted(shop: Server, unreachable: Ask, examine: Examine, tmp_path: Path) -> None:
+    names = ("postgres", "mdm_shop")
+    shop.add_user("guest")
+    shop.run(*(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in names))
+    try:
+        (command,) = unreachable(shop, user="guest").remedy.commands
+        shop.follow(command)
+        assert examine(CHECK, tmp_path / "home", server=shop.name).status is not Status.FAIL
+    finally:
+        shop.run("GRANT CONNECT ON DATABASE postgres TO PUBLIC", "DROP DATABASE mdm_shop")
+
+
+def test_databases_that_are_missing_are_looked_for_and_made(own_postgres: Server, unreachable: Ask) -> None:
+    own_postgres.start()
+    own_postgres.run("DROP DATABASE postgres", database="template1")
+    finding = unreachable(own_postgres)
+    assert finding.evidence == {"why": "no-database"}
+    assert "template1" in own_postgres.follow(finding.remedy.commands[0]).stdout
+    own_postgres.follow(finding.remedy.commands[1])
+    own_postgres.connect(user=USER).close()
+
+
+def test_a_host_that_nobody_knows_is_looked_up(own_postgres: Server, unreachable: Ask, tmp_path: Path) -> None:
+    own_postgres.start()
+    remedy = unreachable(own_postgres, host="no-such-host.invalid").remedy
+    assert (
+        f"No address is known for no-such-host.invalid: correct the host where it is written ({tmp_path}" in remedy.text
+    )
+    assert remedy.commands == ("getent hosts -- no-such-host.invalid",)
+
+
+def test_a_full_server_is_asked_by_an_administrator_who_holds_it(own_postgres: Server, unreachable: Ask) -> None:
+    own_postgres.start(max_connections="4", superuser_reserved_connections="1")
+    own_postgres.add_database("mdm_shop", owner=USER)
+    with contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(contextlib.closing(own_postgres.connect("mdm_shop", USER, application="hoarder")))
+        (command,) = unreachable(own_postgres).remedy.commands
+        assert "hoarder" in own_postgres.follow(command).stdout
+
+
+@pytest.mark.parametrize(("what", "name"), [("ROLE", USER), ("DATABASE", "postgres")])
+def test_a_limit_of_a_role_or_a_database_is_lifted(
+    own_postgres: Server, unreachable: Ask, examine: Examine, tmp_path: Path, what: str, name: str
+) -> None:
+    own_postgres.start()
+    own_postgres.run(f"ALTER {what} {name} CONNECTION LIMIT 0")
+    finding = unreachable(own_postgres)
+    assert finding.evidence == {"why": "full"}
+    own_postgres.follow(finding.remedy.commands[1])
+    assert examine(CHECK, tmp_path / "home", server=own_postgres.name).status is Status.PASS
+
+
+def test_a_wrong_password_for_a_pooler_is_tried_with_psql(
+    shop: Server, unreachable: Ask, pgbouncer: Callable[[Server], int]
+) -> None:
+    port = pgbouncer(shop)
+    (command,) = unreachable(shop, port=port, password="not-the-password").remedy.commands
+    shop.follow(command)
