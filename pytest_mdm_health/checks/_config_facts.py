@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from pytest_mdm_health.checks._config_plan import Planned, planned
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.effective import Told, told_by
 from pytest_mdm_health.mdm.environment import IgnoredVariable, converted
 from pytest_mdm_health.mdm.home import Home
@@ -22,6 +24,7 @@ from pytest_mdm_health.model import Facts
 Plain = bool | int | float | str | tuple[int, ...] | None
 HOME_VARIABLE = "MDM_HOME_DIR"
 _REFUSAL_SHOWN = 500
+_VALUE_KEPT = 300
 _NO_ANSWER = frozenset({"ModuleNotFoundError", "ImportError", "Unfinished", "Crash"})
 
 
@@ -61,6 +64,11 @@ class ConfigFacts(Facts):
         home_variable: the value of `MDM_HOME_DIR`; None if it is not set.
         names_this_home: whether that value leads MDM to the home that is examined.
         in_force: every key's value by file, environment and default, without secrets.
+        origins: the keys that somebody set, secrets too, with the name of the file or variable that did.
+        effective: what the installed MDM has otherwise than `in_force`.
+        told: whether the installed MDM told its settings.
+        plan_given: whether there is a plan of what is meant to change.
+        planned: the settings in it.
         validate: whether the installed MDM has `mdm config validate`; likewise `show`.
         version: of the installed MDM.
         refusal: why the installed MDM does not load the settings; empty if it does or was not asked.
@@ -86,6 +94,11 @@ class ConfigFacts(Facts):
     refusal: str = ""
     differences: tuple[Difference, ...] = ()
     other_defaults: tuple[Difference, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    effective: Mapping[str, Plain] = field(default_factory=dict)
+    told: bool = False
+    plan_given: bool = False
+    planned: tuple[Planned, ...] = ()
 
 
 def gather(
@@ -94,6 +107,7 @@ def gather(
     environ: Mapping[str, str],
     backup: Path | None,
     installation: Installation | None,
+    expected: Expected,
 ) -> ConfigFacts:
     """Put together what file, environment and installed MDM say."""
     told = told_by(installation) if settings.starts else {}
@@ -113,7 +127,12 @@ def gather(
         ignored=tuple(each for each in settings.ignored_variables if not _works(each, told, environ)),
         home_variable=given,
         names_this_home=given is None or _leads_to(given, home.root),
-        in_force={key: cast("Plain", value.value) for key, value in settings.values.items() if not value.secret},
+        in_force={key: _plain(value.value) for key, value in settings.values.items() if not value.secret},
+        origins=dict(_origins(settings, told, environ)),
+        effective={key: _plain(each.value) for key, each in told.items() if each.value != settings[key]},
+        told=bool(told),
+        plan_given=expected.given,
+        planned=tuple(planned(expected, settings, told)),
         validate=installation is not None and installation.offers("config validate"),
         show=installation is not None and installation.offers("config show"),
         version=(installation.version or "") if installation is not None else "",
@@ -146,6 +165,20 @@ def _differences(settings: Settings, told: Mapping[str, Told], *, by_default: bo
             yield Difference(key, each.name, _shown(ours.value), ours.origin, _shown(each.value))
 
 
+def _origins(settings: Settings, told: Mapping[str, Told], environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each key that is set, with what sets it; the installed MDM may take it under a name of its own."""
+    for key, value in settings.values.items():
+        if value.origin.kind != "default":
+            yield key, value.origin.name if value.origin.kind == "environment" else settings.file.name
+    written = settings.document.positions if settings.document is not None else {}
+    for key, each in told.items():
+        if each.name != key and each.name in written:
+            yield key, settings.file.name
+    for variable in settings.ignored_variables:
+        if variable.key is not None and _works(variable, told, environ):
+            yield variable.key, variable.name
+
+
 def _works(variable: IgnoredVariable, told: Mapping[str, Told], environ: Mapping[str, str]) -> bool:
     """Whether the installed MDM, of another generation, does take this variable."""
     if variable.key is None or variable.key not in told:
@@ -172,3 +205,10 @@ def _leads_to(given: str, root: Path) -> bool:
 
 def _shown(value: object) -> str:
     return redact(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+
+
+def _plain(value: object) -> Plain:
+    """The value as facts keep it; of a text that goes on and on only the beginning."""
+    if isinstance(value, str) and len(value) > _VALUE_KEPT:
+        return f"{value[:_VALUE_KEPT]}… ({len(value)} characters)"
+    return cast("Plain", value)

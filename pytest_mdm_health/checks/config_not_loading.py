@@ -18,11 +18,18 @@ most keys of two words there is no variable at all. A variable that names a whol
 YAML reads some plain words and numbers as something else: `OFF`, `on`, `yes` and `no` as true or false, `012` as ten,
 `1:30` as ninety.
 
+In a migration settings get lost: a key that the new version calls otherwise, a variable that was set in the old shell
+only, a file that was not taken along. MDM then goes on with its default, and says nothing.
+
 Diagnosis
 ---------
 Read `mdm.yaml` as MDM does, then compare every key and value with MDM's own model, then list `MDM_*` and see where each
 of them ends up. Ask the installed MDM: `mdm.config.get_config()` or, where there is one,
 `mdm.config.get_settings().model_dump_json()`.
+
+With a baseline, compare every setting in force with the one that was, by what it means: paths as seen from the home,
+names of either configuration system for the same setting. Of a password only whether it is set is recorded. With a plan
+(`--mdm-expect`), hold the settings against it; a default backend that the plan of some dataset takes counts as planned.
 
 Solutions
 ---------
@@ -51,6 +58,13 @@ Findings
 * `not-effective` (warn): the installed MDM works with another value than the one that is set.
 * `mdm-refuses` (fail): the installed MDM does not load the settings, for a reason of its own.
 * `other-default` (note): the installed MDM has other defaults than the released versions.
+* `reverted` (warn): a setting that was set in the baseline has its default now.
+* `changed-setting` (note): a setting was given another value since the baseline.
+* `changed-default` (note): MDM's own defaults are not those of the baseline.
+* `points-back` (warn): the home was moved, and a path in the settings leads to where it was.
+* `as-planned` (note): a setting has the value that is planned for it.
+* `not-done` (fail): a setting does not have the value that is planned for it.
+* `unplanned-setting` (fail): there is a plan, and a setting changed that is not in it.
 """
 
 from __future__ import annotations
@@ -58,7 +72,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pytest_mdm_health.checks import _config_findings as findings
+from pytest_mdm_health.checks._config_change_findings import of_changes, of_plan
 from pytest_mdm_health.checks._config_facts import ConfigFacts, gather
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.settings import Settings
@@ -80,14 +96,18 @@ def observe(
     mdm_environ: Mapping[str, str],
     mdm_options: Options,
     mdm_installation: Installation | None,
+    mdm_expected: Expected,
 ) -> ConfigFacts:
     """Put together what file, environment and installed MDM say."""
-    return gather(mdm_home, mdm_config, mdm_environ, mdm_options.backup, mdm_installation)
+    return gather(mdm_home, mdm_config, mdm_environ, mdm_options.backup, mdm_installation, mdm_expected)
 
 
-def judge(facts: ConfigFacts, before: ConfigFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
-    """What is wrong with the file, then with the variables, then with what the installed MDM makes of both."""
+def judge(facts: ConfigFacts, before: ConfigFacts | None) -> Iterator[Finding]:
+    """What is wrong with file, variables and what the installed MDM makes of both; then what was not so before."""
     yield from findings.of_problems(CHECK, facts)
     yield from findings.of_variables(CHECK, facts)
     yield from findings.of_home(CHECK, facts)
     yield from findings.of_the_installed(CHECK, facts)
+    yield from of_plan(CHECK, facts)
+    if before is not None:
+        yield from of_changes(CHECK, facts, before)

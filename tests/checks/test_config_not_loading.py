@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -10,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pytest_mdm_health.expected import Expected, ExpectedDataset
 from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.conftest import HOMES
 
 CHECK = "config-not-loading"
+SECRET = "correct horse"
 Examine = Callable[..., Result]
+MakeHome = Callable[..., Path]
 MakePython = Callable[..., Path]
 Change = Callable[[Path], object]
 
@@ -389,3 +395,239 @@ def test_looking_at_settings_changes_nothing(home: Path, examine: Examine, tree:
     before = tree(home)
     examine(CHECK, home, environ={"MDM_LOGGING_LEVEL": "debug"})
     assert tree(home) == before
+
+
+def written(home: Path, **sections: object) -> None:
+    """Settings of a home, these sections put over those it has."""
+    file = home / "mdm.yaml"
+    data = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file.write_text(yaml.safe_dump({**data, **sections}), encoding="utf-8")
+
+
+def told(result: Result) -> dict[tuple[str, str], Severity]:
+    return {(each.code.partition(".")[2], each.subject): each.severity for each in result.findings}
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.permutations(HOMES, 2)))
+def test_between_real_homes_only_the_backend_is_another_one(
+    make_home: MakeHome, examine: Examine, earlier: str, later: str
+) -> None:
+    before = examine(CHECK, make_home(earlier, "before"))
+    result = examine(CHECK, make_home(later, "after"), before=before)
+    assert result.status is Status.PASS
+    same = earlier.rpartition("-")[2] == later.rpartition("-")[2]
+    expected = {} if same else {("changed-setting", "database.default_backend"): Severity.NOTE}
+    assert told(result) == expected
+
+
+def test_a_setting_that_vanished_from_the_file_is_found_and_repaired(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home)
+    good = (home / "mdm.yaml").read_text(encoding="utf-8")
+    written(home, performance={})
+    result = examine(CHECK, home, before=before)
+    finding = the("reverted", result)
+    assert (finding.severity, finding.subject) == (Severity.WARN, "performance.batch_size")
+    assert finding.message.startswith("`performance.batch_size` was 5000 and is 10000 now")
+    assert finding.message.endswith("mdm.yaml no longer sets it")
+    assert "performance: {batch_size: 5000}" in finding.remedy.text
+    says(good)(home)
+    assert examine(CHECK, home, before=before).findings == (), "config-not-loading.reverted is gone"
+
+
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        (None, "mdm.yaml is gone"),
+        ("", "mdm.yaml says nothing any more"),
+        ("performance: {batch_sise: 5000}\n", "mdm.yaml calls it `performance.batch_sise` now, which MDM ignores"),
+        ("database: {sqlite_journal_mode: WAL}\n", "under a name that this MDM reads"),
+    ],
+)
+def test_it_is_said_what_became_of_a_setting(home: Path, examine: Examine, text: str | None, because: str) -> None:
+    before = examine(CHECK, home)
+    (home / "mdm.yaml").unlink() if text is None else says(text)(home)
+    result = examine(CHECK, home, before=before)
+    (finding,) = (each for each in result.findings if each.subject == "performance.batch_size")
+    assert finding.code == f"{CHECK}.reverted"
+    assert because in finding.message
+
+
+def test_a_setting_that_was_written_as_the_default_may_go(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home)
+    written(home, logging={})
+    assert examine(CHECK, home, before=before).findings == ()
+
+
+def test_a_variable_that_is_not_set_any_more_is_found_and_repaired(home: Path, examine: Examine) -> None:
+    environ = {"MDM_PERFORMANCE_BATCH_SIZE": "700", "MDM_CLI_SHOW_PROGRESS": "false"}
+    before = examine(CHECK, home, environ=environ)
+    result = examine(CHECK, home, before=before)
+    assert told(result) == {
+        ("changed-setting", "performance.batch_size"): Severity.NOTE,  # the file has a value too
+        ("reverted", "cli.show_progress"): Severity.WARN,
+    }
+    finding = the("reverted", result)
+    assert finding.message.endswith("MDM_CLI_SHOW_PROGRESS is not set any more")
+    assert apply(finding) == {"MDM_CLI_SHOW_PROGRESS": "false"}
+    assert examine(CHECK, home, environ=environ, before=before).findings == ()
+
+
+def test_another_value_is_a_note(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home)
+    written(home, performance={"batch_size": 800}, cli={"page_size": 7})
+    result = examine(CHECK, home, before=before)
+    assert result.status is Status.PASS
+    assert {each.message for each in result.findings} == {
+        "`performance.batch_size` was 5000 and is 800 now by mdm.yaml",
+        "`cli.page_size` was 20 and is 7 now by mdm.yaml",
+    }
+    written(home, performance={"batch_size": 5000}, cli={})
+    assert examine(CHECK, home, before=before).findings == (), "config-not-loading.changed-setting is gone"
+
+
+def test_paths_are_compared_as_seen_from_the_home(make_home: MakeHome, examine: Examine) -> None:
+    old, new = make_home(folder="old"), make_home(folder="new")
+    written(old, paths={"datasets_path": str(old / "datasets"), "logs_path": "./logs"})
+    written(new, paths={"datasets_path": "datasets", "logs_path": str(new / "logs")})
+    assert examine(CHECK, new, before=examine(CHECK, old)).findings == ()
+
+
+def test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired(
+    make_home: MakeHome, examine: Examine
+) -> None:
+    old = make_home(folder="old")
+    written(old, paths={"datasets_path": str(old / "datasets")})
+    before = examine(CHECK, old)
+    new = Path(shutil.copytree(old, old.parent / "new"))
+    finding = the("points-back", examine(CHECK, new, before=before))
+    assert (finding.severity, finding.subject) == (Severity.WARN, "paths.datasets_path")
+    assert str(old / "datasets") in finding.message
+    written(new, paths={"datasets_path": "datasets/"})
+    assert examine(CHECK, new, before=before).findings == (), "config-not-loading.points-back is gone"
+
+
+def test_of_a_password_only_that_it_is_set_is_known(home: Path, examine: Examine) -> None:
+    without = examine(CHECK, home)
+    written(home, database={"postgresql": {"password": SECRET}})
+    having = examine(CHECK, home)
+    written(home, database={"postgresql": {"password": f"{SECRET}!"}})
+    assert ("reverted", "database.postgresql.password") not in told(examine(CHECK, home, before=having))
+    came = examine(CHECK, home, before=without)
+    assert told(came)["changed-setting", "database.postgresql.password"] is Severity.NOTE
+    written(home, database={"default_backend": "sqlite"})
+    gone = examine(CHECK, home, before=having)
+    assert told(gone)["reverted", "database.postgresql.password"] is Severity.WARN
+    for result in (having, came, gone):
+        assert SECRET not in repr(result)
+        assert SECRET not in json.dumps([result.facts, result.kept])
+
+
+def test_settings_that_do_not_load_are_not_said_to_have_changed(home: Path, examine: Examine) -> None:
+    good = examine(CHECK, home)
+    says("database: [\n")(home)
+    broken = examine(CHECK, home, before=good)
+    assert {code for code, _ in told(broken)} == {"syntax"}
+    says("cli: {page_size: 9}\n")(home)
+    assert examine(CHECK, home, before=broken).findings == ()
+
+
+def test_what_another_mdm_no_longer_reads_is_found(home: Path, examine: Examine, make_python: MakePython) -> None:
+    says("database: {sqlite: {journal_mode: DELETE}}\n")(home)
+    nested = FLAT.replace('"sqlite_journal_mode: ([A-Z]+)"', '"journal_mode: ([A-Z]+)"')
+    before = examine(CHECK, home, python=str(make_python({"mdm/config.py": nested}, name="old")))
+    now = str(make_python({"mdm/config.py": FLAT}, name="new"))
+    finding = the("reverted", examine(CHECK, home, python=now, before=before))
+    assert finding.message.startswith("`database.sqlite.journal_mode` was DELETE and is WAL now")
+    assert finding.message.endswith("mdm.yaml still sets it, and the installed MDM 1.0.6 ignores it")
+    says("database: {sqlite_journal_mode: DELETE}\n")(home)
+    assert "reverted" not in {code for code, _ in told(examine(CHECK, home, python=now, before=before))}
+
+
+DEFAULTS = 'def get_config():\n    return {"cli": {"page_size": 50}, "logging": {"format": "json"}}\n'
+
+
+def test_other_defaults_of_mdm_itself_are_one_note(home: Path, examine: Examine, make_python: MakePython) -> None:
+    before = examine(CHECK, home, python=str(make_python({"mdm/config.py": DEFAULTS}, name="old")))
+    later = DEFAULTS.replace("50", "20").replace('"json"', '"console"')
+    result = examine(CHECK, home, python=str(make_python({"mdm/config.py": later}, name="new")), before=before)
+    assert told(result) == {("changed-default", ""): Severity.NOTE}
+    assert the("changed-default", result).message.endswith("logging.format console for json; cli.page_size 20 for 50")
+    assert examine(CHECK, home, before=before).findings == (), "no MDM, no config-not-loading.changed-default"
+
+
+def plan(**settings: object) -> Expected:
+    return Expected(given=True, settings={name.replace("__", "."): value for name, value in settings.items()})
+
+
+def test_a_change_that_is_planned_is_a_note(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home)
+    written(home, performance={"batch_size": 800})
+    result = examine(CHECK, home, before=before, expected=plan(performance__batch_size="800"))
+    assert told(result) == {("as-planned", "performance.batch_size"): Severity.NOTE}
+
+
+def test_a_change_that_is_not_planned_fails_and_is_repaired(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home)
+    good = (home / "mdm.yaml").read_text(encoding="utf-8")
+    written(home, performance={}, cli={"page_size": 7})
+    result = examine(CHECK, home, before=before, expected=plan(cli__page_size=7))
+    assert result.status is Status.FAIL
+    assert told(result) == {
+        ("as-planned", "cli.page_size"): Severity.NOTE,
+        ("unplanned-setting", "performance.batch_size"): Severity.FAIL,
+    }
+    says(good + "cli: {page_size: 7}\n")(home)
+    repaired = examine(CHECK, home, before=before, expected=plan(cli__page_size=7))
+    assert told(repaired) == {("as-planned", "cli.page_size"): Severity.NOTE}, "config-not-loading.unplanned-setting"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"performance.batch_size": 800}, "`performance.batch_size` is planned to be 800, and is 5000"),
+        ({"performance.chunk_size": 800}, "`performance.batch_size` is planned to be 800, and is 5000"),
+        ({"performance.batch_size": 8}, "cannot be: MDM takes a whole number from 100 up"),
+        ({"performance.no_such": 8}, "`performance.no_such` is planned to be 8, which cannot be: MDM has none"),
+        ({"database.postgresql.password": SECRET}, "`database.postgresql.password` is planned to be ***, and is"),
+    ],
+)
+def test_a_plan_that_did_not_come_true_fails(
+    home: Path, examine: Examine, settings: dict[str, object], message: str
+) -> None:
+    result = examine(CHECK, home, expected=Expected(given=True, settings=settings))
+    finding = the("not-done", result)
+    assert (finding.severity, result.status) == (Severity.FAIL, Status.FAIL)
+    assert message in finding.message
+    assert SECRET not in repr(result)
+
+
+def test_what_was_not_done_is_repaired_by_doing_it(home: Path, examine: Examine) -> None:
+    expected = plan(performance__batch_size=800, database__postgresql__password=SECRET)
+    written(home, performance={"batch_size": 800}, database={"postgresql": {"password": SECRET}})
+    result = examine(CHECK, home, expected=expected)
+    assert {each.code for each in result.findings} == {"config-not-loading.as-planned"}, (
+        "config-not-loading.not-done is gone"
+    )
+    assert SECRET not in repr(result)
+
+
+def test_the_backend_that_datasets_are_planned_for_is_planned_as_the_default(
+    make_home: MakeHome, examine: Examine
+) -> None:
+    before = examine(CHECK, make_home("mdm-1.0.6-sqlite", "before"))
+    after = make_home("mdm-1.0.6-duckdb", "after")
+    moving = Expected(given=True, datasets={"*": ExpectedDataset(backend="duckdb")})
+    found = examine(CHECK, after, before=before, expected=moving)
+    assert told(found) == {("as-planned", "database.default_backend"): Severity.NOTE}
+    staying = Expected(given=True, datasets={"*": ExpectedDataset(removed=True)})
+    assert examine(CHECK, after, before=before, expected=staying).status is Status.FAIL
+
+
+def test_no_finding_of_a_change_is_made_without_a_baseline(home: Path, examine: Examine) -> None:
+    written(home, performance={"batch_size": 800})
+    assert examine(CHECK, home, expected=plan()).findings == ()
+
+
+def test_facts_keep_only_the_beginning_of_an_endless_text(home: Path, examine: Examine) -> None:
+    written(home, logging={"file": "x" * 100_000})
+    assert len(json.dumps(examine(CHECK, home).facts)) < 20_000
