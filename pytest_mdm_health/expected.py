@@ -41,7 +41,7 @@ class ExpectedTable:
         renamed: old name of a column to its new one.
         dropped: columns that go.
         added: columns that come.
-        types: column to its new type.
+        types: column, by its name afterwards, to its new type.
         rows: how the number of rows changes; None: not at all.
     """
 
@@ -64,7 +64,7 @@ class ExpectedDataset:
         renamed: table to old and new names of columns.
         dropped: table to columns that go.
         added: table to columns that come.
-        types: table to columns and their new types.
+        types: table to columns, by their names afterwards, and their new types.
         rows: table to how its number of rows changes.
     """
 
@@ -119,7 +119,7 @@ class Expected:
 
 def matches(glob: str, name: str) -> bool:
     """Whether a name is meant by a pattern: by being it, or as a shell would match them, capitals being capitals."""
-    return glob == name or fnmatchcase(name, glob)
+    return glob == name or (any(mark in glob for mark in "*?[") and fnmatchcase(name, glob))
 
 
 def _merged(earlier: ExpectedDataset, later: ExpectedDataset) -> ExpectedDataset:

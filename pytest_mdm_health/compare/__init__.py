@@ -1,0 +1,1 @@
+"""A run and its neighbours in time: baseline, verdicts, waivers, expectations."""
