@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import IntEnum
 
+from pytest_mdm_health.changes import Change
 from pytest_mdm_health.model import Result, Status
 
 
@@ -27,17 +28,26 @@ MEANING = {
     ExitCode.UNUSABLE_FILE: "the baseline, waivers or expectations file cannot be used",
 }
 _EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
+_HARMFUL = {Status.FAIL, Status.WARN}
+_WORSE = {Change.NEW, Change.WORSE}
 
 
 def exit_code(
     results: Iterable[Result], *, fail_on: str = "fail", strict: bool = False, gaps: bool = False
 ) -> ExitCode:
     """Fold the statuses of all results into one exit code; `gaps` says that part of the home could not be listed."""
-    counts = Counter(result.status for result in results)
-    failing = {Status.FAIL} | ({Status.SKIP, Status.BLOCKED, Status.ERROR} if strict else set())
-    if any(counts[status] for status in failing):
+    every = tuple(results)
+    counts = Counter(result.status for result in every)
+    lost = False
+    failing = {Status.SKIP, Status.BLOCKED, Status.ERROR} if strict else set()
+    if fail_on == "regression":
+        lost = any(result.baseline == Change.LOST for result in every)
+        bad = any(result.status in _HARMFUL and result.baseline in _WORSE for result in every)
+    else:
+        bad = counts[Status.FAIL] > 0
+    if bad or any(counts[status] for status in failing):
         return ExitCode.UNHEALTHY
-    if gaps or counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
+    if lost or gaps or counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
         return ExitCode.INCONCLUSIVE
     return ExitCode.WARNINGS if counts[Status.WARN] and fail_on == "warn" else ExitCode.HEALTHY
 

@@ -22,6 +22,7 @@ from pytest_mdm_health.model import HOME, Check, Depth, Kind, Target
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.sandbox import Sandbox
 
+NOTHING_EXPECTED = Expected()
 INVENTORY_TIMEOUT_S = 120.0
 WHAT_IS_GONE = "metadata-corruption"
 """The check that speaks of datasets which only the baseline knows."""
@@ -181,7 +182,7 @@ def make_plan(
     sandbox: Sandbox,
     environ: Mapping[str, str] = os.environ,
     known: Iterable[Known] = (),
-    expected: Expected | None = None,
+    expected: Expected = NOTHING_EXPECTED,
 ) -> Plan:
     """Take stock of the home, in the sandbox because its files may be anything.
 
@@ -202,4 +203,4 @@ def make_plan(
     there = {each.name for each in inventory.datasets}
     gone = [each for each in known if each.name not in there]
     remembered = tuple(remembered_dataset(inventory.home, each.name, each.backend, each.database) for each in gone)
-    return Plan(options, inventory, snapshot, remembered, expected or Expected())
+    return Plan(options, inventory, snapshot, remembered, expected)

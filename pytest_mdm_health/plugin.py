@@ -73,7 +73,7 @@ def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
 
 
 def _start(config: pytest.Config) -> Run:
-    from pytest_mdm_health.compare import baseline as baselines
+    from pytest_mdm_health.compare.files import read_all
     from pytest_mdm_health.compare.usable_file import UnusableFile
     from pytest_mdm_health.mdm.interpreter import UnusableInterpreter
     from pytest_mdm_health.plan import NothingSelected
@@ -86,8 +86,7 @@ def _start(config: pytest.Config) -> Run:
     workerinput = getattr(config, "workerinput", {})
     try:
         given = options.read_options(config)
-        baseline = baselines.read(given.baseline) if given.baseline and not workerinput else None
-        run = Run(given, workerinput.get(WORKER_KEY), baseline=baseline)
+        run = Run(given, workerinput[WORKER_KEY]) if workerinput else Run(given, against=read_all(given))
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from pytest_mdm_health.backends import close_all
-from pytest_mdm_health.compare.baseline import Baseline, refuse_foreign
+from pytest_mdm_health.compare.baseline import refuse_foreign
+from pytest_mdm_health.compare.files import HeldAgainst
+from pytest_mdm_health.compare.usable_file import UnusableFile
 from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.model import JSON, Check, Kind, Result, Target, node_id
 from pytest_mdm_health.options import Options
-from pytest_mdm_health.plan import SHARED, Plan, make_plan
+from pytest_mdm_health.plan import MANY, SHARED, Plan, make_plan
 from pytest_mdm_health.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.runner import Runner
@@ -31,11 +33,11 @@ class Run:
         checks: those selected, each after what it requires.
         explained: why they were selected, if a symptom was given.
         plan: what they are run on.
-        baseline: what they are compared with, if anything.
+        against: what it is held against.
     """
 
     plan: Plan
-    baseline: Baseline | None
+    against: HeldAgainst
 
     def __init__(
         self,
@@ -43,23 +45,21 @@ class Run:
         pickled: bytes | None = None,
         environ: Mapping[str, str] = os.environ,
         sandbox: Sandbox | None = None,
-        baseline: Baseline | None = None,
-        expected: Expected | None = None,
+        against: HeldAgainst | None = None,
     ) -> None:
         """Take stock of the home.
 
         Args:
             options: what the user asked for.
-            pickled: on a worker, the plan and the baseline that its controller has.
+            pickled: on a worker, the plan and what its controller holds it against.
             environ: the environment that MDM would run in.
             sandbox: one that goes on after this run; otherwise the run has its own.
-            baseline: what to compare with.
-            expected: the changes that the migration is meant to make.
+            against: the files that it is held against.
 
         Raises:
             UnknownCheck: a selection names no check.
             UnknownSymptom: no check explains the symptom.
-            UnusableFile: the baseline is of another home.
+            UnusableFile: the baseline is of another home, or the expectations of other datasets.
             SandboxError: the home could not be taken stock of.
         """
         self.modules = load()
@@ -72,12 +72,18 @@ class Run:
         self._lent = sandbox is not None
         self._sandbox = sandbox or Sandbox()
         if pickled is None:
-            recorded = baseline.datasets if baseline else ()
-            self.plan, self.baseline = make_plan(options, self._sandbox, environ, recorded, expected), baseline
-            if baseline is not None:
-                refuse_foreign(baseline, self.plan.inventory)
+            self.against = against or HeldAgainst()
+            self.plan = self._take_stock(options, environ)
         else:
-            self.plan, self.baseline = pickle.loads(pickled)  # noqa: S301 - made by our own controller
+            self.plan, self.against = pickle.loads(pickled)  # noqa: S301 - made by our own controller
+
+    def _take_stock(self, options: Options, environ: Mapping[str, str]) -> Plan:
+        baseline, expected = self.against.baseline, self.against.expected
+        plan = make_plan(options, self._sandbox, environ, baseline.datasets if baseline else (), expected)
+        if baseline is not None:
+            refuse_foreign(baseline, plan.inventory)
+        refuse_misspelt(expected, plan)
+        return plan
 
     def items(self) -> list[tuple[CheckModule, Target]]:
         """Every check with every target: the home, the servers, then all checks of one dataset after the other."""
@@ -98,10 +104,10 @@ class Run:
         return sorted(ids, key=lambda id_: order[id_])
 
     def for_worker(self) -> bytes:
-        """The plan and the baseline for a worker, with what must be asked only once in a run already asked."""
+        """The plan and what it is held against, for a worker; what must be asked only once in a run is asked by then."""
         if any("mdm_installation" in each.parameters for each in self.checks):
             _ = self.plan.installation
-        return pickle.dumps((self.plan, self.baseline))
+        return pickle.dumps((self.plan, self.against))
 
     def close(self) -> None:
         """End the child process and remove its temporary files; a server is told that its connection is done with."""
@@ -126,9 +132,22 @@ class Run:
         return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, plan.options.timeout, self._before_of)
 
     def _before_of(self, check: Check, target: Target) -> Mapping[str, JSON] | None:
-        return self.baseline.facts_of(check.id, target) if self.baseline else None
+        baseline = self.against.baseline
+        return baseline.facts_of(check.id, target) if baseline else None
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
         handles = {name: self.plan.handle(name, target) for name in each.parameters}
         self._sandbox.share(**{name: handle for name, handle in handles.items() if name in SHARED})
         return handles
+
+
+def refuse_misspelt(expected: Expected, plan: Plan) -> None:
+    """Refuse a plan that speaks of no dataset there is or was.
+
+    Raises:
+        UnusableFile: which pattern matches none.
+    """
+    names = {each.name for each in (*plan.inventory.datasets, *plan.remembered)}
+    if unmet := expected.matching_none(names):
+        known = ", ".join(sorted(names)[:MANY]) or "none"
+        raise UnusableFile(f"--mdm-expect: {plan.options.expect}: no dataset matches {unmet[0]!r}; there are {known}")

@@ -14,12 +14,15 @@ import pytest
 
 from pytest_mdm_health import SUITE, reports
 from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.compare import waivers
 from pytest_mdm_health.compare.baseline import render as render_baseline
+from pytest_mdm_health.compare.files import HeldAgainst
 from pytest_mdm_health.compare.verdicts import compared
+from pytest_mdm_health.compare.waivers_draft import draft
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
-from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.model import Phase, Result, Status
 from pytest_mdm_health.reports.json_report import environment
-from pytest_mdm_health.reports.model import InstalledMdm, Report
+from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
 
 if TYPE_CHECKING:
@@ -31,7 +34,11 @@ if TYPE_CHECKING:
 ATTRIBUTE = "mdm_result"
 """Where a test report carries its result from the worker to the controller, as text because reports become JSON."""
 WORKER_KEY = "mdm_health_plan"
-FORMATS: Mapping[str, reports.Render] = {**reports.FORMATS, "save-baseline": render_baseline}
+FORMATS: Mapping[str, reports.Render] = {
+    **reports.FORMATS,
+    "save-baseline": render_baseline,
+    "write-waivers": lambda report, _plan: draft(report.results, report.started_at.astimezone().date()),
+}
 """Everything that a run may write, by the name of its option."""
 _OURS = f"{SUITE}::"
 _PYTESTS_OWN = {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
@@ -49,6 +56,7 @@ class HealthSession:
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
         self._comparison: Comparison | None = None
+        self._waiver_use: WaiverUse | None = None
         self._troubles: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -98,7 +106,7 @@ class HealthSession:
             return
         for id_ in sorted(self._planned - self._results.keys()):
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
-        self._compare()
+        self._hold_against(self._run.against)
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
         self._troubles = reports.write(self._report, self._run.plan, FORMATS)
@@ -112,13 +120,16 @@ class HealthSession:
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
 
-    def _compare(self) -> None:
-        baseline = self._run.baseline
-        if baseline is None:
-            return
-        ids = list(self._results)
-        home = str(self._run.plan.options.home)
-        results, self._comparison = compared(baseline, self._results.values(), home)
+    def _hold_against(self, against: HeldAgainst) -> None:
+        """Tell what became of each result since the baseline, and which of them are waived."""
+        ids, results = list(self._results), tuple(self._results.values())
+        options = self._run.plan.options
+        if against.baseline is not None:
+            results, self._comparison = compared(against.baseline, results, str(options.home))
+        if against.waivers is not None:
+            today = self._started[0].astimezone().date()
+            outcome = waivers.apply(results, against.waivers, Phase(options.phase), today)
+            results, self._waiver_use = outcome.results, outcome.use(against.waivers)
         self._results = dict(zip(ids, results, strict=True))
 
     def _exit_status(self, pytests: int) -> int:
@@ -145,6 +156,7 @@ class HealthSession:
             gaps=plan.inventory.gaps,
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
+            waivers=self._waiver_use,
         )
 
     def _without_result(self, id_: str, status: Status, reason: str) -> Result:

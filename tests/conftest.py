@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import pytest
 
 from pytest_mdm_health.compare.baseline import Baseline
+from pytest_mdm_health.compare.files import HeldAgainst
 from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.model import HOME, Kind, Result, Target
 from pytest_mdm_health.options import Options
@@ -31,6 +32,7 @@ ARCHIVES = {
 HOMES = tuple(sorted(name for name in ARCHIVES if name.startswith("mdm-")))
 
 MakeHome = Callable[..., Path]
+Health = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +65,19 @@ def home(make_home: MakeHome) -> Path:
 def each_home(request: pytest.FixtureRequest, make_home: MakeHome) -> Path:
     """Each of the real homes in turn."""
     return make_home(request.param)
+
+
+@pytest.fixture
+def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise."""
+    for name in list(os.environ):
+        if name.startswith(("MDM_", "PYTEST_MDM_")):
+            monkeypatch.delenv(name)
+
+    def run(*args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+
+    return run
 
 
 def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
@@ -204,7 +219,8 @@ def examine(_sandbox: Sandbox) -> Examine:
         if before is not None:
             options.setdefault("baseline", home.parent / "before.json")
         given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
-        run = Run(given, environ=environ or {}, sandbox=_sandbox, baseline=_baseline(before), expected=expected)
+        against = HeldAgainst(baseline=_baseline(before, home), expected=expected or Expected())
+        run = Run(given, environ=environ or {}, sandbox=_sandbox, against=against)
         try:
             target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
             return run.result(run.modules[check], target)
@@ -214,11 +230,12 @@ def examine(_sandbox: Sandbox) -> Examine:
     return run_check
 
 
-def _baseline(before: Result | None) -> Baseline | None:
+def _baseline(before: Result | None, home: Path) -> Baseline | None:
     if before is None:
         return None
-    known = (Known(before.target.name),) if before.target.kind is Kind.DATASET else ()
-    return Baseline(results=(before,), datasets=known)
+    known = [Known(before.target.name)] if before.target.kind is Kind.DATASET else []
+    still_there = (Known(file.stem) for file in (home / "config/datasets").glob("*.yaml"))
+    return Baseline(results=(before,), datasets=(*known, *still_there))
 
 
 MDM_SOURCES = {

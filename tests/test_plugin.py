@@ -16,19 +16,6 @@ import pytest
 Health = Callable[..., pytest.RunResult]
 
 
-@pytest.fixture
-def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
-    """Run `pytest --mdm-health` on the healthy home in an empty folder."""
-    for name in list(os.environ):
-        if name.startswith(("MDM_", "PYTEST_MDM_")):
-            monkeypatch.delenv(name)
-
-    def run(*args: str | Path) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
-
-    return run
-
-
 def results_in(path: Path) -> dict[str, dict[str, Any]]:
     document = json.loads(path.read_text(encoding="utf-8"))
     return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
@@ -323,7 +310,7 @@ BAD_INPUT = [
     (("--mdm-explain", "sqlite"), "--mdm-explain: 'sqlite' is no check; the nearest is 'sqlite-locking'"),
     (("--mdm-python", "/nowhere"), "--mdm-python: '/nowhere' does not exist"),
     (("--mdm-python", __file__), f"--mdm-python: '{__file__}' cannot be executed"),
-    (("--mdm-baseline", "x.json"), "--mdm-baseline is not available in this version"),
+    (("--mdm-fail-on", "regression"), "--mdm-fail-on=regression needs --mdm-baseline: without it nothing is known*"),
 ]
 
 

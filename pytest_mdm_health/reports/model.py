@@ -112,6 +112,12 @@ class Report:
         """What the exit code means, in words."""
         if self.exit_code == ExitCode.HEALTHY and self.verdict == "degraded":
             return "nothing failed; warnings are allowed unless --mdm-fail-on=warn"
+        if self.exit_code == ExitCode.HEALTHY and self.verdict == "unhealthy":
+            return (
+                "nothing is worse than in the baseline, as --mdm-fail-on=regression wants; what failed then fails now"
+            )
+        if self.exit_code == ExitCode.UNHEALTHY and self.verdict != "unhealthy":
+            return "something is worse than in the baseline, or could not be examined under --mdm-strict"
         return MEANING[ExitCode(self.exit_code)] if self.exit_code in set(ExitCode) else "pytest ended the run itself"
 
     @property
@@ -132,10 +138,19 @@ class Report:
 
     @property
     def findings(self) -> tuple[tuple[Result, Finding], ...]:
-        """Fails and warnings with the result they belong to, the most harmful first."""
+        """Fails and warnings that nobody accepted, with the result they belong to, the most harmful first."""
+        return tuple((result, finding) for result, finding in self._harmful if not _waived(result, finding))
+
+    @property
+    def waived(self) -> tuple[tuple[Result, Finding], ...]:
+        """Fails and warnings that a waiver accepts, with the result they belong to."""
+        return tuple((result, finding) for result, finding in self._harmful if _waived(result, finding))
+
+    @property
+    def _harmful(self) -> list[tuple[Result, Finding]]:
         pairs = [(result, finding) for result in self.results for finding in result.findings]
         harmful = [pair for pair in pairs if pair[1].severity is not Severity.NOTE]
-        return tuple(sorted(harmful, key=lambda pair: _HARM[pair[1].severity]))
+        return sorted(harmful, key=lambda pair: _HARM[pair[1].severity])
 
     @property
     def first_things(self) -> tuple[FirstThing, ...]:
@@ -152,3 +167,7 @@ class Report:
     def notes(self) -> tuple[tuple[Result, Finding], ...]:
         """Advice with the result it belongs to."""
         return tuple((r, f) for r in self.results for f in r.findings if f.severity is Severity.NOTE)
+
+
+def _waived(result: Result, finding: Finding) -> bool:
+    return bool(result.waived) and finding.fingerprint(result.target) in result.waived
