@@ -35,7 +35,8 @@ each_check = pytest.mark.parametrize("each", MODULES.values(), ids=MODULES.keys(
 
 
 def source_of_tests(each: CheckModule) -> str:
-    return (TESTS / f"test_{each.check.id.replace('-', '_')}.py").read_text(encoding="utf-8")
+    files = sorted(TESTS.glob(f"test_{each.check.id.replace('-', '_')}*.py"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def sources(module: types.ModuleType) -> list[str]:

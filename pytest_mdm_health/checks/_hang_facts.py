@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pytest_mdm_health.model import Facts
+from pytest_mdm_health.model import BASELINE_ONLY, Facts
 
 SHOWN = 10
 """How many files of one folder, or of one process, are named."""
@@ -93,6 +93,7 @@ class HangFacts(Facts):
         running: those that run now, for this home or for one that cannot be told.
         leftovers: what unfinished ones left on disk.
         unfinished: those that began in the log, never ended, and left nothing.
+        registered: the datasets that are registered, in lower case.
     """
 
     home: str
@@ -100,3 +101,4 @@ class HangFacts(Facts):
     running: tuple[Running, ...]
     leftovers: tuple[Leftover, ...]
     unfinished: tuple[Trace, ...]
+    registered: tuple[str, ...] = field(default=(), metadata=BASELINE_ONLY)

@@ -50,8 +50,28 @@ def gather(inventory: Inventory) -> HangFacts:
         running=tuple(running),
         leftovers=tuple(leftovers),
         unfinished=tuple(_unfinished(latest.values(), explained, registered)),
+        registered=tuple(sorted(registered)),
         gaps=tuple(gaps),
     )
+
+
+def registering(dataset: str, home: Home) -> Registering | None:
+    """A registration that runs in this home for a dataset of this name, or for one that cannot be told."""
+    ours = (each for each in running_registrations() if _is_ours(each, home))
+    return next((each for each in ours if each.dataset in {"", dataset.lower()}), None)
+
+
+def is_half_registered(dataset: Dataset, home: Home) -> bool:
+    """Whether a registration that broke off is taken to have left this data behind."""
+    ours = dataset.folder.parent == home.datasets and not dataset.folder.name.startswith(".")
+    if dataset.registration is not None or not dataset.files or not ours:
+        return False
+    runs = {run.dataset: run for run in read_history(home.log_file).runs}
+    return not _was_completed(runs.get(dataset.folder.name.lower()))
+
+
+def _was_completed(run: RegistrationRun | None) -> bool:
+    return run is not None and run.outcome is Outcome.COMPLETED
 
 
 def _is_ours(each: Registering, home: Home) -> bool:
@@ -112,7 +132,7 @@ def _leftovers(inventory: Inventory, latest: Mapping[str, RegistrationRun], gaps
     databases = {each.folder: each.files for each in inventory.datasets if each.registration is None}
     for folder in _folders_in(home.datasets):
         run = latest.get(folder.name.lower())
-        if os.path.realpath(folder) in known or (run is not None and run.outcome is Outcome.COMPLETED):
+        if os.path.realpath(folder) in known or _was_completed(run):
             continue
         names = _names_in(folder)
         if run is not None or folder in databases or not [name for name in names if not _may_be_mdms(name)]:

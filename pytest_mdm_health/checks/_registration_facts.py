@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_mdm_health.checks._saved_repairs import Saved
 from pytest_mdm_health.mdm.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place
 from pytest_mdm_health.mdm.registration_schema import Refusal
@@ -141,6 +142,29 @@ class Content:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Absence:
+    """What is known where there is no YAML file.
+
+    Attributes:
+        remembered: whether only the baseline knows the dataset.
+        was: for such a one, where its data was: a file as seen from where the home is now, or an address on a server.
+        lies: whether that file is still there.
+        on_server: whether the data of such a one was on a server, where nobody looked.
+        known_as: another dataset that is registered with that data now.
+        saved: what a backup holds of what is missing.
+        sought: the folders in which backups were looked for.
+    """
+
+    remembered: bool
+    was: str
+    lies: bool
+    on_server: bool
+    known_as: str
+    saved: tuple[Saved, ...]
+    sought: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MetadataFacts(Facts):
     """One dataset's registration as it stands, without the user and password of its connection.
 
@@ -150,6 +174,8 @@ class MetadataFacts(Facts):
         registrations: the folder of the YAML files.
         registered: whether there is a registration in any form.
         taken: which of the files that this one might be renamed to are there already.
+        absence: what is known where there is no YAML file; None where there is one.
+        removal_planned: whether the migration is meant to remove the dataset.
     """
 
     name: str
@@ -162,6 +188,8 @@ class MetadataFacts(Facts):
     data: DataState
     content: Content
     taken: tuple[str, ...] = ()
+    absence: Absence | None = None
+    removal_planned: bool = False
 
     def yaml_of(self, name: str) -> str:
         """The YAML file that MDM looks for under this name."""

@@ -13,22 +13,6 @@ from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
 FAIL, WARN = Severity.FAIL, Severity.WARN
 
 
-def unregistered(check: Check, facts: MetadataFacts) -> Finding:
-    """Data, or a JSON copy, without a YAML file."""
-    yaml = facts.usual_yaml
-    if not facts.registered:
-        lying = ", ".join(facts.data.files)
-        message = f"nothing registers {facts.name!r}, whose data lies in {lying}; MDM does not know of it"
-        text = f"Restore {yaml} from a backup, or register the sources again; move the data away if nobody needs it."
-        return check.finding("unregistered", WARN, message, Remedy(text), location=Location(facts.yaml.file))
-    works = "MDM's Python API still finds it" if facts.in_force else "MDM's Python API does not find it either"
-    message = f"{facts.name!r} has a {facts.twin.file} and no YAML file: `mdm dataset list` does not show it; {works}"
-    text = "Make the YAML file from its JSON copy." if facts.in_force else f"Restore {yaml} from a backup."
-    commands = repairs.yaml_from_twin(yaml, facts.twin.file, there=False) if facts.in_force else ()
-    remedy = allowed(facts.twin.barrier) if facts.twin.barrier is not None else Remedy(text, commands)
-    return check.finding("unregistered", FAIL, message, remedy, location=Location(facts.twin.file))
-
-
 def of_text(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     """The YAML file as a text."""
     yaml = facts.yaml

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
+from pytest_mdm_health.checks._registration_absence import absence_of
 from pytest_mdm_health.checks._registration_facts import (
     Content,
     DataState,
@@ -23,7 +23,7 @@ from pytest_mdm_health.checks._registration_facts import (
 from pytest_mdm_health.mdm.engines import engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
-from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.oddities import is_odd_version, odd_dates
 from pytest_mdm_health.mdm.permissions import barrier
 from pytest_mdm_health.mdm.placement import place_of
@@ -31,7 +31,7 @@ from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.servers import is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.twins import TWIN_FILE, differences, explained
-from pytest_mdm_health.model import NotApplicable
+from pytest_mdm_health.options import Options
 
 COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
 BACKEND = "database.default_backend"
@@ -42,10 +42,13 @@ _LOCATED = ("name", "version", "registered_at", "created_at", "last_updated_at",
 _CONNECTION = ("backend", "type", "path", "host", "port", "database", "connection_string")
 
 
-def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | None) -> MetadataFacts:
+def gather(
+    dataset: Dataset, inventory: Inventory, backend: Backend | None, options: Options, before: MetadataFacts | None
+) -> MetadataFacts:
     """Look at one dataset's registration; the database is opened for the names of its columns only."""
-    if dataset.registration is None or dataset.registration.document is None:
-        _hold_back_if_unlisted(home)
+    home, settings = inventory.home, inventory.settings
+    unwritten = dataset.registration is None or dataset.registration.document is None
+    absence = absence_of(dataset, inventory, options, before) if unwritten else None
     lying = (*dataset.files, dataset.folder)[0]
     registration = dataset.registration or Registration(name=dataset.name, file=lying, root=home.root, shape="unknown")
     gaps: list[str] = []
@@ -53,7 +56,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
     server = _on_server(backend, guessed=is_left_to_defaults(dataset, settings))
     files = (registration.document, registration.pointed, registration.twin, *dataset.files)
     return MetadataFacts(
-        examined=sum(1 for each in files if each is not None),
+        examined=sum(1 for each in files if each is not None) + dataset.remembered,
         name=dataset.name,
         root=str(home.root),
         registrations=str(home.registrations),
@@ -64,6 +67,7 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
         data=replace(_data_state(registration, dataset, home, settings), server=server),
         content=content,
         taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
+        absence=absence,
         gaps=tuple(gaps),
     )
 
@@ -71,18 +75,6 @@ def gather(dataset: Dataset, home: Home, settings: Settings, backend: Backend | 
 def _taken(home: Home, names: Iterable[str]) -> Iterator[str]:
     files = (f"{home.registrations}/{name.lower()}.yaml" for name in sorted(names))
     return (file for file in files if kind_of(Path(file)) is not FileKind.MISSING)
-
-
-def _hold_back_if_unlisted(home: Home) -> None:
-    """Nobody can say that a file is missing from a folder that may not be listed."""
-    try:
-        with os.scandir(home.registrations):
-            return
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        reason = f"{home.registrations} cannot be listed ({error.strerror}), so nobody knows whether this is registered"
-        raise NotApplicable(reason) from error
 
 
 def _yaml_state(registration: Registration, dataset: Dataset) -> YamlState:

@@ -45,7 +45,12 @@ Findings
 * `not-seen` (fail/warn): MDM does not look at a file of this name (`.yml`, capital letters); a warning while another
   copy is read in its stead.
 * `unregistered` (fail/warn): there is data without a YAML registration; a warning if nothing shows that there ever
-  was one.
+  was one. What a registration is at work on, or left behind when it broke off, is told by `registration-hang`.
+* `lost-registration` (fail/warn): the YAML registration that the baseline knows is gone, and the data is still there;
+  a warning if the data is registered under another name.
+* `vanished` (fail/note): the baseline knows a dataset that is neither registered nor on disk any more; a note if its
+  removal was planned, or if nothing registered it.
+* `not-done` (fail): the dataset is planned to be removed and still there.
 * `unknown-backend` (fail): MDM has no backend of that name.
 * `wrong-engine` (fail): the data is not of the engine that is registered.
 * `other-default` (fail): MDM's commands refuse datasets that are not on the default backend.
@@ -69,16 +74,18 @@ Findings
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _registration_form as form
+from pytest_mdm_health.checks import _registration_gone as gone
 from pytest_mdm_health.checks import _registration_truth as truth
 from pytest_mdm_health.checks._registration_facts import MetadataFacts
 from pytest_mdm_health.checks._registration_look import gather
-from pytest_mdm_health.mdm.home import Home
-from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.expected import Expected
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.model import Check, Finding, Kind
+from pytest_mdm_health.options import Options
 
 CHECK = Check(
     id="metadata-corruption",
@@ -90,21 +97,28 @@ CHECK = Check(
 )
 
 
-def observe(mdm_dataset: Dataset, mdm_home: Home, mdm_config: Settings, mdm_backend: Backend | None) -> MetadataFacts:
+def observe(
+    mdm_dataset: Dataset,
+    mdm_inventory: Inventory,
+    mdm_backend: Backend | None,
+    mdm_options: Options,
+    mdm_expected: Expected,
+    before: MetadataFacts | None,
+) -> MetadataFacts:
     """Read both copies of the registration and look at what they speak of."""
-    return gather(mdm_dataset, mdm_home, mdm_config, mdm_backend)
+    facts = gather(mdm_dataset, mdm_inventory, mdm_backend, mdm_options, before)
+    return replace(facts, removal_planned=bool(mdm_expected.of(mdm_dataset.name).removed))
 
 
-def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
+def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:
     """What is wrong with the registration, from the file as such to what it says."""
+    yield from gone.of_absence(CHECK, facts, before)
     found = list(_of_the_yaml(facts))
     yield from found
     yield from truth.of_twin(CHECK, facts, set(truth.failed_fields(found)))
 
 
 def _of_the_yaml(facts: MetadataFacts) -> Iterator[Finding]:
-    if not facts.yaml.there:
-        yield form.unregistered(CHECK, facts)
     yield from form.of_text(CHECK, facts)
     yield from form.of_fields(CHECK, facts)
     yield from form.of_names(CHECK, facts)

@@ -65,12 +65,13 @@ def observe(mdm_inventory: Inventory) -> HangFacts:
     return gather(mdm_inventory)
 
 
-def judge(facts: HangFacts, before: HangFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
-    """What hangs, what was left behind, and what only looks like it."""
+def judge(facts: HangFacts, before: HangFacts | None) -> Iterator[Finding]:
+    """What hangs, what was left behind, and what only looks like it: data that was registered once is 7.2's."""
     for running in facts.running:
         yield _of_running(running)
     for leftover in facts.leftovers:
-        yield _of_leftover(leftover, facts)
+        if before is None or leftover.dataset not in before.registered:
+            yield _of_leftover(leftover, facts)
     if facts.unfinished:
         yield _of_unfinished(facts)
 

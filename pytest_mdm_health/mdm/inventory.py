@@ -136,7 +136,7 @@ def _only_on_disk(home: Home, registered: Iterable[Dataset], gaps: list[str]) ->
             name = f"{entry.name} (folder)" if entry.name in names else entry.name
             twin = read_twin(path / TWIN_FILE)
             dataset = _dataset(name, path, registration_of_twin(entry.name, twin, home) if twin else None)
-            if dataset.files or twin:
+            if twin or any(_identity(file) not in known for file in dataset.files):
                 taken.add(name)
                 yield dataset
         elif path.stem not in taken and path.suffix in DATABASE_SUFFIXES and (engine := engine_of(path)):

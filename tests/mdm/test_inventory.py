@@ -111,6 +111,15 @@ def test_a_folder_with_data_only_is_a_dataset_without_registration(home: Path) -
     assert shop.database == home / "datasets" / "shop" / "shop.sqlite"
 
 
+def test_a_folder_with_the_data_of_another_registration_is_no_dataset(home: Path) -> None:
+    register(home, "store", backend="sqlite", path=str(home / "datasets/shop/shop.sqlite"))
+    (home / "config/datasets/shop.yaml").unlink()
+    (home / "datasets/shop/dataset_info.json").unlink()
+    assert "shop" not in datasets_of(home)
+    shutil.copy(home / "datasets/shop/shop.sqlite", home / "datasets/shop/more.sqlite")
+    assert "shop" in datasets_of(home)
+
+
 def test_an_empty_folder_is_no_dataset(home: Path) -> None:
     (home / "datasets" / "nothing" / "metadata").mkdir(parents=True)
     assert "nothing" not in datasets_of(home)

@@ -1,0 +1,123 @@
+"""What metadata-corruption concludes where a dataset has no YAML file, and of datasets that are gone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_mdm_health.checks import _registration_repairs as repairs
+from pytest_mdm_health.checks._permission_repairs import allowed
+from pytest_mdm_health.checks._registration_facts import Absence, MetadataFacts
+from pytest_mdm_health.checks._saved_repairs import put_back
+from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
+
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+
+
+def of_absence(check: Check, facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:
+    """A dataset that is not registered as it should be, or that should not be there any more."""
+    absence = facts.absence
+    gone = absence is not None and absence.remembered and not (absence.lies or absence.on_server)
+    if facts.removal_planned and not gone:
+        yield _not_done(check, facts)
+    elif absence is None:
+        return
+    elif gone:
+        yield _vanished(check, facts, absence, before)
+    elif absence.remembered or _lost(facts, before):
+        yield _lost_registration(check, facts, absence)
+    elif facts.registered:
+        yield _only_a_copy(check, facts)
+    else:
+        yield _unregistered(check, facts, absence)
+
+
+def _lost(facts: MetadataFacts, before: MetadataFacts | None) -> bool:
+    """Whether a registration was there when the baseline was recorded that is not there now."""
+    return before is not None and (before.yaml.there or (before.registered and not facts.registered))
+
+
+def _vanished(check: Check, facts: MetadataFacts, absence: Absence, before: MetadataFacts | None) -> Finding:
+    where = f" (it was {absence.was})" if absence.was else ""
+    if facts.removal_planned:
+        message = f"{facts.name!r} was removed, as planned"
+        return check.finding("vanished", NOTE, message, Remedy("Nothing is to be done."))
+    if before is not None and not before.registered:
+        message = f"data that nothing registered, {facts.name!r}, was there and is gone{where}"
+        return check.finding("vanished", NOTE, message, Remedy("Restore it from a backup if somebody needs it."))
+    message = (
+        f"{facts.name!r} was there when the baseline was recorded; neither its registration nor its data{where} is"
+    )
+    return check.finding("vanished", FAIL, f"{message} now", _restored(facts, absence))
+
+
+def _lost_registration(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:
+    lying = absence.was if absence.remembered else ", ".join(facts.data.files)
+    message = f"{facts.name!r} was registered when the baseline was recorded and has no YAML file any more"
+    if absence.known_as:
+        message += f"; its data, {lying}, is registered as {absence.known_as!r} now"
+        remedy = Remedy(
+            "Ask for it by its new name, or give the registration its old name back if that was no purpose."
+        )
+        return check.finding("lost-registration", WARN, message, remedy)
+    if absence.on_server:
+        message += f"; its data was on a server ({absence.was or 'which is not known'}) and was not looked at"
+    else:
+        message += f", though its data is still there: {lying or facts.twin.file}"
+    remedy = _of_copy(facts) if facts.registered else _restored(facts, absence)
+    return check.finding("lost-registration", FAIL, message, remedy, location=Location(facts.usual_yaml))
+
+
+def _only_a_copy(check: Check, facts: MetadataFacts) -> Finding:
+    works = "MDM's Python API still finds it" if facts.in_force else "MDM's Python API does not find it either"
+    message = f"{facts.name!r} has a {facts.twin.file} and no YAML file: `mdm dataset list` does not show it; {works}"
+    return check.finding("unregistered", FAIL, message, _of_copy(facts), location=Location(facts.twin.file))
+
+
+def _unregistered(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:
+    lying = ", ".join(facts.data.files)
+    message = f"nothing registers {facts.name!r}, whose data lies in {lying}; MDM does not know of it"
+    remedy = _restored(facts, absence)
+    return check.finding("unregistered", WARN, message, remedy, location=Location(facts.yaml.file))
+
+
+def _not_done(check: Check, facts: MetadataFacts) -> Finding:
+    registered = f"it is registered in {facts.yaml.file}"
+    lying = ", ".join(facts.data.files) or (facts.absence.was if facts.absence is not None else "")
+    state = registered if facts.registered else f"its data is still there ({lying})"
+    message = f"{facts.name!r} is planned to be removed, and {state}"
+    if not facts.registered:
+        remedy = Remedy(
+            "Move the data away: nothing registers it any more. Or take the removal out of what is expected."
+        )
+        return check.finding("not-done", FAIL, message, remedy)
+    command = repairs.mdm(facts.root, "dataset", "remove", facts.name)
+    text = "Remove it if it is saved; MDM asks before it does. Or take the removal out of what is expected."
+    return check.finding("not-done", FAIL, message, Remedy(text, (command,)))
+
+
+def _of_copy(facts: MetadataFacts) -> Remedy:
+    if facts.twin.barrier is not None:
+        return allowed(facts.twin.barrier)
+    if facts.in_force is None:
+        return Remedy(f"Restore {facts.usual_yaml} from a backup.")
+    commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file, there=False)
+    return Remedy(
+        "Make the YAML file from its JSON copy (what `mdm dataset update` changed is not in there).", commands
+    )
+
+
+def _restored(facts: MetadataFacts, absence: Absence) -> Remedy:
+    """Take out of a backup what is missing; with the data still there, that is the registration."""
+    commands = put_back(absence.saved, facts.root)
+    data_missing = absence.remembered and not (absence.lies or absence.on_server)
+    complete = any(each.file == facts.usual_yaml for each in absence.saved)
+    complete &= not data_missing or any(each.file == absence.was for each in absence.saved)
+    if commands and complete:
+        backups = ", ".join(dict.fromkeys(each.backup for each in absence.saved))
+        return Remedy(f"Restore it from {backups}; what changed since then is not in there.", commands)
+    lacks = f"No backup in {' or '.join(absence.sought)} holds all of it. " if absence.sought else ""
+    if data_missing:
+        what = "its data and its registration" if not commands else "the rest"
+        return Remedy(f"{lacks}Restore {what} from a backup, or register its sources again.", commands)
+    text = f"Restore {facts.usual_yaml} from a backup. Otherwise move the data aside, without which MDM refuses the "
+    return Remedy(f"{lacks}{text}name, and register the sources again; or leave it aside if nobody needs it.", commands)

@@ -1,0 +1,247 @@
+"""7.2, where there is no YAML file: who owns the data, and what the baseline knows of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_mdm_health.expected import Expected, ExpectedDataset
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.postgres import USER, MakePostgresHome, Server
+
+CHECK = "metadata-corruption"
+HANG = "registration-hang"
+REGISTER = ("dataset", "register", "shop", "raw/shop")
+REMOVED = Expected(given=True, datasets={"shop": ExpectedDataset(removed=True)})
+Examine = Callable[..., Result]
+Change = Callable[[Path], object]
+
+
+def yaml_file(home: Path) -> Path:
+    return home / "config/datasets/shop.yaml"
+
+
+def folder(home: Path) -> Path:
+    return home / "datasets/shop"
+
+
+def lose_yaml(home: Path) -> None:
+    yaml_file(home).unlink()
+
+
+def lose_registration(home: Path) -> None:
+    yaml_file(home).unlink()
+    (folder(home) / "dataset_info.json").unlink()
+
+
+def lose_all(home: Path) -> None:
+    yaml_file(home).unlink()
+    shutil.rmtree(folder(home))
+
+
+def only(result: Result, code: str) -> Finding:
+    """The finding of this code, beside which there is nothing but what is in a healthy home too."""
+    (found,) = (each for each in result.findings if each.code != f"{CHECK}.twins-disagree")
+    assert found.code == code
+    return found
+
+
+def apply(finding: Finding) -> None:
+    """Paste the commands of a finding into a shell."""
+    assert finding.remedy.commands
+    subprocess.run(["sh", "-ec", "\n".join(finding.remedy.commands)], check=True, timeout=60)
+
+
+def pack(home: Path, name: str = "mdm_backup_20261122.tar.gz", inside: str = ".") -> Path:
+    """Back up a home as the guide's script does, beside the home."""
+    archive = home.parent / "backups" / name
+    archive.parent.mkdir(exist_ok=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(home, inside)
+    return archive.parent
+
+
+def test_data_that_a_running_registration_makes_is_left_to_it(
+    home: Path, examine: Examine, run_mdm: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    lose_registration(home)
+    process = run_mdm(*REGISTER, home=home)
+    result = examine(CHECK, home, "shop")
+    assert (result.status, result.findings) == (Status.SKIP, ())
+    assert f"a registration is at work on it (PID {process.pid})" in result.reason
+    process.kill()
+    process.wait()
+    only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
+
+
+def test_a_registration_of_something_else_does_not_hide_what_is_unregistered(
+    home: Path, examine: Examine, run_mdm: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    lose_registration(home)
+    run_mdm("dataset", "register", "sales", "raw/sales", home=home)
+    only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
+
+
+def test_what_a_broken_off_registration_left_is_told_once(home: Path, examine: Examine) -> None:
+    (home / "datasets/sales").mkdir()
+    shutil.copy(folder(home) / "shop.sqlite", home / "datasets/sales/sales.sqlite")
+    result = examine(CHECK, home, "sales")
+    assert (result.status, result.findings) == (Status.SKIP, ())
+    assert "see registration-hang" in result.reason
+    assert f"{HANG}.half-registered" in {each.code for each in examine(HANG, home).findings}
+
+
+def test_data_that_was_registered_whole_is_told_once_too(home: Path, examine: Examine) -> None:
+    lose_registration(home)
+    finding = only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
+    assert finding.severity is Severity.WARN
+    assert "MDM refuses the name" in finding.remedy.text
+    assert f"{HANG}.half-registered" not in {each.code for each in examine(HANG, home).findings}
+
+
+def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home: Path, examine: Examine) -> None:
+    backups = pack(home)
+    lose_registration(home)
+    apply(only(examine(CHECK, home, "shop", backup=backups), "metadata-corruption.unregistered"))
+    assert examine(CHECK, home, "shop").status is Status.PASS
+
+
+@pytest.mark.parametrize("lose", [lose_yaml, lose_registration])
+@pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
+def test_a_registration_that_the_baseline_knows_is_lost_and_brought_back(
+    make_home: Callable[[str], Path], examine: Examine, name: str, lose: Change
+) -> None:
+    home = make_home(name)
+    before = examine(CHECK, home, "shop")
+    backups = pack(home)
+    lose(home)
+    finding = only(examine(CHECK, home, "shop", before=before, backup=backups), "metadata-corruption.lost-registration")
+    assert finding.severity is Severity.FAIL
+    apply(finding)
+    again = examine(CHECK, home, "shop", before=before)
+    assert {each.code for each in again.findings} <= {f"{CHECK}.no-twin", *(each.code for each in before.findings)}
+
+
+def test_data_that_lost_its_registration_since_the_baseline_is_not_half_registered(
+    home: Path, examine: Examine
+) -> None:
+    before = {check: examine(check, home, dataset) for check, dataset in ((CHECK, "shop"), (HANG, None))}
+    (home / "logs/mdm.log").write_text("")
+    lose_registration(home)
+    only(examine(CHECK, home, "shop", before=before[CHECK]), "metadata-corruption.lost-registration")
+    assert f"{HANG}.half-registered" in {each.code for each in examine(HANG, home).findings}
+    assert not examine(HANG, home, before=before[HANG]).findings
+
+
+@pytest.mark.parametrize("inside", [".", "old/.mdm"])
+@pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-1.0.6-duckdb"])
+def test_a_dataset_that_vanished_is_a_failure_and_comes_back_out_of_a_backup(
+    make_home: Callable[[str], Path], examine: Examine, name: str, inside: str
+) -> None:
+    home = make_home(name)
+    before = examine(CHECK, home, "shop")
+    backups = pack(home, inside=inside)
+    lose_all(home)
+    finding = only(examine(CHECK, home, "shop", before=before, backup=backups), "metadata-corruption.vanished")
+    assert finding.severity is Severity.FAIL
+    assert str(folder(home)) in finding.message
+    apply(finding)
+    for check in (CHECK, "data-corruption"):
+        assert examine(check, home, "shop").status is Status.PASS
+
+
+def test_without_a_backup_it_is_said_where_none_is(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "shop")
+    lose_all(home)
+    finding = only(examine(CHECK, home, "shop", before=before, backup=home.parent), "metadata-corruption.vanished")
+    assert finding.remedy.commands == ()
+    assert f"No backup in {home.parent} holds all of it" in finding.remedy.text
+
+
+def test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    before = examine(CHECK, home, "shop")
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    lose_all(copy)
+    finding = only(examine(CHECK, copy, "shop", before=before), "metadata-corruption.vanished")
+    apply(finding)
+    only(examine(CHECK, copy, "shop", before=before), "metadata-corruption.path-elsewhere")
+    assert (folder(copy) / "shop.sqlite").is_file()
+
+
+def test_data_outside_of_the_home_that_is_still_there_is_not_called_gone(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    away = tmp_path / "away.sqlite"
+    shutil.copy(folder(home) / "shop.sqlite", away)
+    yaml_file(home).write_text(f"name: shop\ndatabase: {{backend: sqlite, path: {away}}}\ntables: {{train: train}}\n")
+    shutil.rmtree(folder(home))
+    before = examine(CHECK, home, "shop")
+    yaml_file(home).unlink()
+    finding = only(examine(CHECK, home, "shop", before=before), "metadata-corruption.lost-registration")
+    assert str(away) in finding.message
+    away.unlink()
+    only(examine(CHECK, home, "shop", before=before), "metadata-corruption.vanished")
+
+
+def test_a_dataset_that_is_registered_by_another_name_is_a_warning_with_that_name(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "shop")
+    (folder(home) / "dataset_info.json").unlink()
+    text = yaml_file(home).read_text(encoding="utf-8").replace("name: shop\n", "name: store\n")
+    yaml_file(home).unlink()
+    (home / "config/datasets/store.yaml").write_text(text, encoding="utf-8")
+    finding = only(examine(CHECK, home, "shop", before=before), "metadata-corruption.lost-registration")
+    assert finding.severity is Severity.WARN
+    assert "registered as 'store'" in finding.message
+
+
+def test_data_on_a_server_is_not_called_gone(
+    examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    home = make_postgres_home(postgres)
+    postgres.add_database("mdm_shop", "CREATE TABLE train (id integer)", owner=USER)
+    before = examine(CHECK, home, "shop")
+    backups = pack(home)
+    lose_all(home)
+    finding = only(examine(CHECK, home, "shop", before=before, backup=backups), "metadata-corruption.lost-registration")
+    assert f"{postgres.name}/mdm_shop" in finding.message
+    apply(finding)
+    assert examine(CHECK, home, "shop", before=before).status is Status.PASS
+
+
+def test_unregistered_data_that_is_gone_is_a_note(home: Path, examine: Examine) -> None:
+    lose_registration(home)
+    before = examine(CHECK, home, "shop")
+    shutil.rmtree(folder(home))
+    result = examine(CHECK, home, "shop", before=before)
+    assert only(result, "metadata-corruption.vanished").severity is Severity.NOTE
+    assert result.status is Status.PASS
+
+
+def test_a_planned_removal_is_a_note_when_it_was_done_and_a_failure_until_then(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "shop")
+    finding = only(examine(CHECK, home, "shop", before=before, expected=REMOVED), "metadata-corruption.not-done")
+    assert finding.severity is Severity.FAIL
+    assert "mdm dataset remove shop" in finding.remedy.commands[0]
+    lose_registration(home)
+    assert (
+        "its data is still there"
+        in only(examine(CHECK, home, "shop", before=before, expected=REMOVED), "metadata-corruption.not-done").message
+    )
+    shutil.rmtree(folder(home))
+    result = examine(CHECK, home, "shop", before=before, expected=REMOVED)
+    assert only(result, "metadata-corruption.vanished").severity is Severity.NOTE
+    assert result.status is Status.PASS
+
+
+def test_a_dataset_that_is_new_is_fine(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    assert examine(CHECK, home, "shop", before=replace(before)).status is Status.PASS
