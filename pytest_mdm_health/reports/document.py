@@ -1,6 +1,7 @@
 """The shape of the JSON document `mdm-health/1`: for type checkers, for reading it back, and for its JSON Schema.
 
-`json_report` writes it, `json_load` reads it; `results.schema.json` beside this module is made from it.
+`json_report` writes it, `json_load` reads it; `results.schema.json` beside this module is made from it, with what these
+docstrings say (`python -m pytest_mdm_health schema`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ ChangeWord = Literal["new", "fixed", "unchanged", "worse", "lost", "added", "rem
 
 @with_config(_CLOSED)
 class ToolPart(TypedDict):
-    """What made the document."""
+    """What made the document.
+
+    Attributes:
+        name: always pytest-mdm-health.
+        version: the version that made the run.
+    """
 
     name: str
     version: str
@@ -26,7 +32,13 @@ class ToolPart(TypedDict):
 
 @with_config(_CLOSED)
 class MdmPart(TypedDict):
-    """The MDM that is installed, as its own interpreter describes it."""
+    """The MDM that is installed, as its own interpreter describes it.
+
+    Attributes:
+        version: null where it could not be asked.
+        python: the interpreter.
+        error: why it could not be asked; null where it could.
+    """
 
     version: str | None
     python: str
@@ -35,7 +47,12 @@ class MdmPart(TypedDict):
 
 @with_config(_CLOSED)
 class TargetPart(TypedDict):
-    """What a check was run on."""
+    """What a check was run on.
+
+    Attributes:
+        kind: what sort of thing it is.
+        name: as MDM has it; `home` for the home.
+    """
 
     kind: Literal["home", "dataset", "server", "file"]
     name: str
@@ -43,7 +60,13 @@ class TargetPart(TypedDict):
 
 @with_config(_CLOSED)
 class LocationPart(TypedDict):
-    """A place in a file; lines and columns count from 1."""
+    """A place in a file.
+
+    Attributes:
+        file: its path.
+        line: counted from 1; null where no line is known.
+        column: counted from 1; null where no column is known.
+    """
 
     file: str
     line: int | None
@@ -52,7 +75,12 @@ class LocationPart(TypedDict):
 
 @with_config(_CLOSED)
 class RemediationPart(TypedDict):
-    """What a person does next."""
+    """What a person does next.
+
+    Attributes:
+        text: one or two sentences.
+        commands: shell commands to copy, quoted for a POSIX shell.
+    """
 
     text: str
     commands: list[str]
@@ -60,7 +88,19 @@ class RemediationPart(TypedDict):
 
 @with_config(_CLOSED)
 class FindingPart(TypedDict):
-    """One thing that was found."""
+    """One thing that was found.
+
+    Attributes:
+        code: `<check>.<finding>`; never changes its meaning.
+        severity: fail is broken or will be lost, warn works today and is at risk, note is advice.
+        message: one sentence, for people; do not compare it.
+        evidence: what was seen; its names depend on the code.
+        location: the place in a file, where there is one.
+        subject: what in the target it is about, such as a table; two findings of one code on one target differ in it.
+        remediation: what to do about it.
+        fingerprint: sixteen hex digits that stay the same from run to run.
+        waiver: why, by whom and until when it is accepted; null where it is not.
+    """
 
     code: str
     severity: Literal["fail", "warn", "note"]
@@ -75,7 +115,25 @@ class FindingPart(TypedDict):
 
 @with_config(_CLOSED)
 class ResultPart(TypedDict):
-    """How one check ended on one target; durations in seconds."""
+    """How one check ended on one target.
+
+    Attributes:
+        check: the check's id.
+        issue: the guide's issue, such as 3.2.
+        section: the guide's section, such as 3.
+        title: the problem as a person would put it.
+        target: what the check was run on.
+        status: how it ended; skip, blocked and error are neither good nor bad.
+        reason: why it was skipped, blocked or could not be done, or what the result does not cover; empty otherwise.
+        examined: how many things were looked at.
+        duration_s: wall time in seconds.
+        attempts: how often it was tried; 0 where the check does not apply.
+        facts: what was seen; its names depend on the check, and numbers that are none are text (NaN, inf).
+        findings: the worst first.
+        blocked_by: the node id of the failed prerequisite.
+        waiver: why, by whom and until when it is accepted; null where it is not.
+        baseline: what became of it since the baseline; null without one.
+    """
 
     check: str
     issue: str
@@ -96,7 +154,16 @@ class ResultPart(TypedDict):
 
 @with_config(_CLOSED)
 class ChangedPart(TypedDict):
-    """One thing that is not as it was in the baseline."""
+    """One thing that is not as it was in the baseline.
+
+    Attributes:
+        change: what became of it.
+        what: the kind of thing, such as check, finding, dataset, table, column, feature, setting or duration.
+        code: the finding's code, or the check's id.
+        target: the target's name.
+        subject: what in the target; empty when it is the target as such.
+        message: one sentence.
+    """
 
     change: ChangeWord
     what: str
@@ -108,7 +175,20 @@ class ChangedPart(TypedDict):
 
 @with_config(_CLOSED)
 class BaselinePart(TypedDict):
-    """The run compared with an earlier one."""
+    """The run compared with an earlier one.
+
+    Attributes:
+        file: the baseline, or the earlier results.
+        created_at: when that run started, ISO 8601.
+        home: the home that it examined.
+        moved: whether that is another place than now.
+        recorded_by: the version of this product that made it.
+        same_checks: whether that version looked for the same things.
+        counts: how many results became what; removed ones are those that only the earlier run had.
+        changes: what is not as it was, the worst first.
+        regressions: results that are worse than they were, or newly bad.
+        lost: results that were examined then and could not be now.
+    """
 
     file: str
     created_at: str
@@ -124,7 +204,13 @@ class BaselinePart(TypedDict):
 
 @with_config(_CLOSED)
 class WaiversPart(TypedDict):
-    """The waivers file, and which of its entries did nothing, one sentence each."""
+    """What became of the waivers file.
+
+    Attributes:
+        file: its path.
+        expired: entries that are out of date and did not count, one sentence each.
+        unused: entries that met nothing, one sentence each.
+    """
 
     file: str
     expired: list[str]
@@ -133,7 +219,25 @@ class WaiversPart(TypedDict):
 
 @with_config(_CLOSED)
 class Document(TypedDict):
-    """One run."""
+    """One run of pytest --mdm-health, as --mdm-json writes it.
+
+    Attributes:
+        schema: the version of this format.
+        tool: what made the document.
+        started_at: ISO 8601, with its time zone.
+        duration_s: wall time in seconds.
+        phase: where in a migration the run stands.
+        depth: how much data was read.
+        home: the path of the examined home.
+        verdict: the word for how it ended, which options do not change.
+        exit_code: what the process ended with.
+        counts: how many results of each status; zeros included.
+        environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed.
+        mdm: the installed MDM; null where it was not asked.
+        results: in the order of the guide, then of the targets.
+        baseline: what became of the home since its baseline; null without one.
+        waivers: what the waivers file did; null without one.
+    """
 
     schema: Literal["mdm-health/1"]
     tool: ToolPart
