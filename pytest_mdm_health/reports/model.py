@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pytest_mdm_health import __version__
-from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.changes import Change, Comparison
 from pytest_mdm_health.exit_codes import MEANING, ExitCode, verdict
-from pytest_mdm_health.model import JSON, Finding, Kind, Result, Severity, Status
+from pytest_mdm_health.model import JSON, Finding, Kind, Phase, Result, Severity, Status
 
 AREAS = {
     "configuration": ("2",),
@@ -23,16 +23,32 @@ AREAS = {
 }
 """The guide's areas (its issue 8.1, then the rest) with their sections."""
 _WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.WAIVED, Status.PASS, Status.SKIP)
+_URGENT, _URGENT_BEFORE = "57326148", "15732648"
+"""The guide's sections, those first that data depends on; before a migration that is the backup."""
+_NAMED = 5
 _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True)
 class FirstThing:
-    """One finding to start with, and the targets on which the same was found."""
+    """One finding to start with, and how much more of the same there is.
+
+    Attributes:
+        here: how many further findings of the kind there are on the same target.
+        elsewhere: the other targets on which it was found.
+    """
 
     result: Result
     finding: Finding
-    also_on: tuple[str, ...]
+    here: int = 0
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def more(self) -> str:
+        """The same in words; empty if there is no more."""
+        some, rest = self.elsewhere[:_NAMED], len(self.elsewhere) - _NAMED
+        also = f"also on {', '.join(some)}" + (f" and {rest} more" if rest > 0 else "") if some else ""
+        return "; ".join(part for part in (f"and {self.here} more here" if self.here else "", also) if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,19 +170,31 @@ class Report:
 
     @property
     def first_things(self) -> tuple[FirstThing, ...]:
-        """What to do first: the harmful findings, those of one code together, the most harmful first."""
+        """What to do first: the harmful findings, those of one code together, the most harmful first.
+
+        Of equal severity, what became worse since the baseline comes first, then what concerns the data itself.
+        """
         grouped: dict[tuple[str, Severity], list[tuple[Result, Finding]]] = {}
         for result, finding in self.findings:
             grouped.setdefault((finding.code, finding.severity), []).append((result, finding))
-        return tuple(
-            FirstThing(*pairs[0], tuple(dict.fromkeys(result.target.id for result, _ in pairs[1:])))
-            for pairs in grouped.values()
-        )
+        return tuple(sorted((_first_of(pairs) for pairs in grouped.values()), key=self._urgency))
+
+    def _urgency(self, thing: FirstThing) -> tuple[int, bool, int]:
+        sections = _URGENT_BEFORE if self.phase == Phase.PRE else _URGENT
+        is_old = thing.result.baseline not in {Change.NEW.value, Change.WORSE.value}
+        return _HARM[thing.finding.severity], is_old, sections.find(thing.result.check.section)
 
     @property
     def notes(self) -> tuple[tuple[Result, Finding], ...]:
         """Advice with the result it belongs to."""
         return tuple((r, f) for r in self.results for f in r.findings if f.severity is Severity.NOTE)
+
+
+def _first_of(pairs: list[tuple[Result, Finding]]) -> FirstThing:
+    result, finding = pairs[0]
+    targets = [each.target.id for each, _ in pairs[1:]]
+    elsewhere = tuple(dict.fromkeys(target for target in targets if target != result.target.id))
+    return FirstThing(result, finding, here=targets.count(result.target.id), elsewhere=elsewhere)
 
 
 def _waived(result: Result, finding: Finding) -> bool:

@@ -48,13 +48,18 @@ def describe(result: Result) -> str:
     headline = result.findings[0].message if result.findings else f"not examined: {result.reason}"
     lines = [one_line(headline), f"{result.check.title} (guide {result.check.issue})"]
     if result.status is Status.ERROR and not result.findings:
-        again = shlex.join(("pytest", result.node_id, "--mdm-timeout", "600"))
-        lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ {again}"]
+        lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ {run_again(result)}"]
     for finding in result.findings:
         lines += ["", *_described(finding)]
     if result.reason and result.status is not Status.ERROR:
         lines += ["", f"  not covered: {one_line(result.reason)}"]
     return "\n".join(lines)
+
+
+def run_again(result: Result, home: str = "") -> str:
+    """The command that runs one check alone with more time; on this home, where the reader is somewhere else."""
+    where = (f"--mdm-home={home}",) if home else ()
+    return shlex.join(("pytest", result.node_id, *where, "--mdm-timeout", "600"))
 
 
 def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
@@ -95,9 +100,8 @@ def _first_things(report: Report) -> Iterator[str]:
     for thing in report.first_things[:TOP]:
         finding, target = thing.finding, thing.result.target.id
         yield f"{finding.severity.value.upper():<5}{finding.code} [{target}]: {one_line(finding.message)}"
-        if also := thing.also_on:
-            more = f" and {len(also) - TOP} more" if len(also) > TOP else ""
-            yield f"     also on {', '.join(also[:TOP])}{more}"
+        if thing.more:
+            yield f"     {one_line(thing.more)}"
         commands = finding.remedy.commands
         yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(finding.remedy.text)}"
     if (more_things := len(report.first_things) - TOP) > 0:

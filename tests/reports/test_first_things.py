@@ -1,0 +1,66 @@
+"""What to do first is in the order of harm, and says how much more of the same there is."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.reports.model import Report
+
+SECTION_OF = {"backup-failure": "1.1", "sqlite-locking": "3.2", "data-corruption": "5.1"}
+
+
+def found(code: str, target: str, subject: str = "", severity: Severity = Severity.FAIL, became: str = "") -> Result:
+    id_ = code.partition(".")[0]
+    where = HOME if target == "home" else Target(Kind.DATASET, target)
+    finding = Finding(code, severity, f"{subject} is bad", Remedy("mend it"), subject=subject)
+    check = Check(id=id_, issue=SECTION_OF[id_], title=id_, per=where.kind)
+    status = Status(severity.value)
+    return Result(check=check, target=where, status=status, findings=(finding,), baseline=became or None)
+
+
+def report(*results: Result, phase: str = "any") -> Report:
+    started = datetime(2026, 11, 22, tzinfo=timezone.utc)
+    return Report(results=results, started_at=started, duration_s=1.0, exit_code=1, home="/srv/mdm", phase=phase)
+
+
+def codes(made: Report) -> list[str]:
+    return [thing.finding.code for thing in made.first_things]
+
+
+def test_several_subjects_on_one_target_are_counted_there() -> None:
+    one, two, three = (found("backup-failure.unreadable", "home", subject) for subject in "abc")
+    (thing,) = report(one, two, three).first_things
+    assert thing.more == "and 2 more here"
+
+
+def test_other_targets_are_named_once_each_and_no_more_than_five() -> None:
+    results = [found("data-corruption.damaged", name, subject) for name in "abcdefgh" for subject in "xy"]
+    (thing,) = report(*results).first_things
+    assert thing.more == "and 1 more here; also on b, c, d, e, f and 2 more"
+
+
+def test_a_single_finding_has_no_more() -> None:
+    (thing,) = report(found("data-corruption.damaged", "shop")).first_things
+    assert thing.more == ""
+
+
+def test_failures_come_before_warnings_and_the_data_before_the_rest() -> None:
+    backup, data = found("backup-failure.no-room", "home"), found("data-corruption.damaged", "shop")
+    warning = found("data-corruption.surplus", "shop", severity=Severity.WARN)
+    assert codes(report(warning, backup, data)) == [
+        "data-corruption.damaged",
+        "backup-failure.no-room",
+        "data-corruption.surplus",
+    ]
+
+
+def test_before_a_migration_the_backup_comes_first() -> None:
+    backup, data = found("backup-failure.no-room", "home"), found("data-corruption.damaged", "shop")
+    assert codes(report(data, backup, phase="pre")) == ["backup-failure.no-room", "data-corruption.damaged"]
+
+
+def test_what_became_worse_since_the_baseline_comes_before_what_was_so() -> None:
+    old = found("data-corruption.damaged", "shop", became="unchanged")
+    new = found("sqlite-locking.locked-now", "shop", became="new")
+    assert codes(report(old, new)) == ["sqlite-locking.locked-now", "data-corruption.damaged"]
