@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from pytest_mdm_health.model import Facts
+from pytest_mdm_health.model import BASELINE_ONLY, Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,24 @@ class Timing:
     def per_row(self) -> float | None:
         """Seconds for one row."""
         return self.seconds / self.rows if self.rows else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One run of a query: when it ended (empty if not known), how long it took, and its rows; None if not known."""
+
+    ended: str
+    seconds: float
+    rows: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """A kind of query as MDM calls it, its dataset if it has one, and how long it took, newest first."""
+
+    operation: str
+    dataset: str
+    measured: tuple[Measured, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +112,7 @@ class SlowFacts(Facts):
         timings: the newest of each dataset, oldest first.
         datasets: the largest ones.
         python: MDM's interpreter, if it was asked.
+        queries: those that took most time, to be compared with later ones.
     """
 
     home: str
@@ -107,3 +126,4 @@ class SlowFacts(Facts):
     readers: tuple[Reader, ...]
     spaces: tuple[Space, ...]
     trials: tuple[Trial, ...]
+    queries: tuple[Query, ...] = field(default=(), metadata=BASELINE_ONLY)

@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, sidecars
 from pytest_mdm_health.backends.row_width import row_count
 from pytest_mdm_health.checks._slow_facts import Reader, Sized, SlowFacts, Space, Timing, Trial
+from pytest_mdm_health.checks._slow_metrics import queries_of, read_metrics
 from pytest_mdm_health.checks._slow_timings import timings_of
 from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
@@ -45,7 +46,8 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
     settings, home = inventory.settings, inventory.home
     history = read_history(home.log_file)
     gaps = list(history.gaps)
-    timings = timings_of(history, home.metrics, gaps)
+    metrics = read_metrics(home.metrics, gaps)
+    timings = timings_of(history, metrics)
     registered = [each for each in inventory.datasets if each.registration is not None]
     largest = sorted(registered, key=lambda each: (-_size(each), each.name))[:LARGEST]
     sources = {each.name: found for each in registered if (found := _source(each)) is not None}
@@ -56,6 +58,7 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         examined=len(timings) + len(registered),
         home=str(home.root),
         timings=timings,
+        queries=queries_of(metrics),
         datasets=tuple(sized),
         batch_size=batch_size,
         batch_set_in=settings.values["performance.batch_size"].origin.place,

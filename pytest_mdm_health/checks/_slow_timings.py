@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
+from datetime import datetime
 
-from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
 from pytest_mdm_health.checks._slow_facts import Timing
-from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.checks._slow_metrics import Metric, Metrics, iso
 from pytest_mdm_health.mdm.registration_log import FEATURES, History, Outcome, RegistrationRun
 
 KEPT = 10
 """How many timings of one dataset are kept: the newest."""
 
-_SQL = """
-    SELECT dataset_name, timestamp, duration_ms, row_count FROM metrics
-    WHERE metric_type = 'dataset_register' AND success AND duration_ms > 0 ORDER BY id DESC LIMIT 2000
-"""
 _SAME_S = 5.0
 """The log and the metrics may tell the end of one registration so far apart."""
 
 
-@dataclass(frozen=True)
-class _Metric:
-    dataset: str
-    ended: datetime | None
-    seconds: float
-    rows: int | None
-
-
-def timings_of(history: History, metrics: Path, gaps: list[str]) -> tuple[Timing, ...]:
+def timings_of(history: History, metrics: Metrics) -> tuple[Timing, ...]:
     """All registrations that ended well and whose duration is known, oldest first, of each dataset the newest."""
     runs = [run for run in history.runs if run.outcome is Outcome.COMPLETED]
     found: list[tuple[float, Timing]] = []
-    for metric in _metrics(metrics, gaps):
+    for metric in metrics.registrations:
         same = _same(metric, runs)
         if same is not None:
             runs.remove(same)
@@ -45,7 +30,7 @@ def timings_of(history: History, metrics: Path, gaps: list[str]) -> tuple[Timing
     return tuple(_newest(timing for _, timing in sorted(found, key=lambda each: each[0])))
 
 
-def _same(metric: _Metric, runs: Sequence[RegistrationRun]) -> RegistrationRun | None:
+def _same(metric: Metric, runs: Sequence[RegistrationRun]) -> RegistrationRun | None:
     def apart(run: RegistrationRun) -> float:
         return abs(_stamp(run.last) - _stamp(metric.ended))
 
@@ -53,10 +38,10 @@ def _same(metric: _Metric, runs: Sequence[RegistrationRun]) -> RegistrationRun |
     return min(near, key=apart, default=None)
 
 
-def _from_metric(metric: _Metric, run: RegistrationRun | None) -> Timing:
+def _from_metric(metric: Metric, run: RegistrationRun | None) -> Timing:
     return Timing(
         dataset=metric.dataset,
-        ended=_iso(metric.ended),
+        ended=iso(metric.ended),
         seconds=metric.seconds,
         rows=(sum(run.rows.values()) or None if run else None) or metric.rows,
         features=_with_features(run) if run else None,
@@ -68,7 +53,7 @@ def _from_metric(metric: _Metric, run: RegistrationRun | None) -> Timing:
 def _from_log(run: RegistrationRun, seconds: float) -> Timing:
     return Timing(
         dataset=run.dataset,
-        ended=_iso(run.last),
+        ended=iso(run.last),
         seconds=seconds,
         rows=sum(run.rows.values()) or None,
         features=_with_features(run),
@@ -81,35 +66,8 @@ def _with_features(run: RegistrationRun) -> bool:
     return bool(run.feature_tables) or FEATURES in run.stages
 
 
-def _metrics(file: Path, gaps: list[str]) -> Iterator[_Metric]:
-    if kind_of(file) is FileKind.MISSING:
-        return
-    try:
-        with Backend("sqlite", file).open() as database:
-            rows = database.query(_SQL)
-    except (CannotOpen, QueryFailed) as error:
-        gaps.append(f"the durations in {file} could not be read: it {error}")
-        return
-    for dataset, timestamp, milliseconds, count in rows:
-        if isinstance(dataset, str) and isinstance(milliseconds, (int, float)):
-            known = count if isinstance(count, int) and count > 0 else None  # MDM writes 0 where it did not count
-            yield _Metric(dataset.lower(), _time(timestamp), milliseconds / 1000, known)
-
-
-def _time(value: object) -> datetime | None:
-    """MDM writes local time without a zone."""
-    try:
-        return datetime.fromisoformat(value).astimezone() if isinstance(value, str) else None
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def _stamp(time: datetime | None) -> float:
     return time.timestamp() if time is not None else 0.0
-
-
-def _iso(time: datetime | None) -> str:
-    return time.astimezone(timezone.utc).isoformat(" ", "seconds") if time is not None else ""
 
 
 def _newest(timings: Iterable[Timing]) -> Iterator[Timing]:

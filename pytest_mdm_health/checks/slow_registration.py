@@ -12,10 +12,12 @@ for the data or for temporary files.
 
 Diagnosis
 ---------
-Compare the durations in the log, and in `metrics.db` where MDM keeps one, for each row: with earlier registrations of
-the same dataset, and with other datasets. Profile `mdm.dataset.register` with cProfile. See the settings
-`performance.batch_size`, `feature_engineering.enabled`, `database.default_backend`. At `--mdm-depth=full`, part of the
-source file is read and stored privately, to tell what a registration would take now.
+Compare the durations in the log, and in `metrics.db` where MDM keeps one, for each row: with those in the baseline
+(only what was measured later than all that the baseline has counts as since then), with earlier registrations of the
+same dataset, and with other datasets. Queries are compared with the baseline alone, by the medians of the last twenty
+of each kind; row for row where MDM counted rows, else run for run. Profile `mdm.dataset.register` with cProfile. See
+the settings `performance.batch_size`, `feature_engineering.enabled`, `database.default_backend`. At
+`--mdm-depth=full`, part of the source file is read and stored privately, to tell what a registration would take now.
 
 Solutions
 ---------
@@ -25,7 +27,12 @@ The guide: `MDM_PERFORMANCE_BATCH_SIZE=5000`; no features while registering (`--
 
 Findings
 --------
-* `slower-than-before` (warn): for each row it took three times as long as earlier registrations of the same dataset.
+One registration that was slow in several ways is one finding, called by the first that is true; the others are in its
+evidence, and what may be the cause of it is a note.
+
+* `slower-than-before` (warn/note): for each row it took three times as long as earlier registrations of the same
+  dataset; or twice as long as in the baseline and at least 5 seconds more; or a query takes twice as long as in the
+  baseline and at least 1 second more (a note if the registration of its dataset is told of as slow).
 * `slower-than-others` (warn): for each row it took ten times as long as comparable datasets in this home.
 * `took-hours` (warn/note): it took an hour or more; a note where the number of rows explains it.
 * `features-take-most` (note): most of a long registration went into features.
@@ -42,11 +49,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _slow_findings as findings
+from pytest_mdm_health.checks._slow_durations import of_durations
 from pytest_mdm_health.checks._slow_facts import SlowFacts
 from pytest_mdm_health.checks._slow_look import gather
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
-from pytest_mdm_health.model import Check, Depth, Finding, Kind
+from pytest_mdm_health.model import Check, Depth, Finding, Kind, Severity
 from pytest_mdm_health.options import Options
 
 CHECK = Check(
@@ -63,10 +71,12 @@ def observe(mdm_inventory: Inventory, mdm_installation: Installation | None, mdm
     return gather(mdm_inventory, mdm_installation, Depth(mdm_options.depth))
 
 
-def judge(facts: SlowFacts, before: SlowFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
-    """What took long, what will, and why."""
-    yield from findings.of_durations(CHECK, facts)
-    yield from findings.of_settings(CHECK, facts)
+def judge(facts: SlowFacts, before: SlowFacts | None) -> Iterator[Finding]:
+    """What took long, what will, and why; one cause is one warning."""
+    took = list(of_durations(CHECK, facts, before))
+    warned = {each.subject for each in took if each.severity is Severity.WARN}
+    yield from took
+    yield from findings.of_settings(CHECK, facts, warned)
     yield from findings.of_readers(CHECK, facts)
     yield from findings.of_space(CHECK, facts)
-    yield from findings.of_trials(CHECK, facts)
+    yield from findings.of_trials(CHECK, facts, warned)

@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -284,10 +286,166 @@ def test_at_standard_depth_no_source_is_read(examine: Examine, home: Path) -> No
 
 def test_features_that_took_hours_make_the_estimate_a_warning(examine: Examine, home: Path, sources: Path) -> None:
     registered(home, "big", rows=25_000, seconds=8000, features=7000)
+    registered(home, "big", rows=25_000, seconds=8000, features=7000, start=START + timedelta(hours=4))
+    registered(home, "big", rows=25_000, seconds=1, start=START + timedelta(hours=8))  # without features
     result = examine(CHECK, home, depth="full")
-    finding = next(each for each in result.findings if each.subject == str(sources / "big/big.csv"))
-    assert (finding.code, finding.severity) == ("slow-registration.estimate", Severity.WARN)
+    (finding,) = [each for each in result.findings if each.severity is Severity.WARN]
+    assert (finding.code, finding.subject) == ("slow-registration.estimate", str(sources / "big/big.csv"))
     assert "features add about 117 minutes" in finding.message
+
+
+@pytest.mark.usefixtures("sources")
+def test_a_registration_that_is_slow_in_every_way_is_one_warning(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=2_000_000, seconds=800_000, features=700_000)
+    os.truncate(home / "datasets/big/big.sqlite", 11 * 10**9)
+    small = {"MDM_PERFORMANCE_BATCH_SIZE": "100"}
+    result = examine(CHECK, home, environ=small, depth="full")
+    (finding,) = [each for each in result.findings if each.severity is Severity.WARN and "no-room" not in each.code]
+    assert finding.code == "slow-registration.slower-than-before"
+    assert finding.evidence["also"] == ["took-hours", "slower-than-others", "features-take-most"]
+    assert "2000000 rows, " in finding.message
+    assert ", 2 rows a second, " in finding.message
+    assert codes(result) >= {f"{CHECK}.{code}" for code in ("small-batches", "sqlite-for-large-data", "estimate")}
+    registered(home, "big", rows=2_000_000, seconds=20, start=START + timedelta(days=20))
+    warned = {each.code for each in examine(CHECK, home, environ=small).findings if each.severity is Severity.WARN}
+    assert warned - {f"{CHECK}.no-room"} == {f"{CHECK}.small-batches", f"{CHECK}.sqlite-for-large-data"}
+
+
+def test_one_setting_that_is_too_small_for_several_datasets_is_one_finding(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=2_000_000, seconds=20)
+    registered(home, "shop", rows=3_000_000, seconds=30, start=START + timedelta(hours=1))
+    finding = only(examine(CHECK, home, environ={"MDM_PERFORMANCE_BATCH_SIZE": "100"}), f"{CHECK}.small-batches")
+    assert finding.message.startswith("'shop' with 3000000 rows")
+    assert finding.message.endswith(", 1 other dataset in thousands too")
+
+
+Measure = Callable[..., None]
+
+
+@pytest.fixture
+def measure(home: Path) -> Measure:
+    """Let MDM's metrics tell of a query or a registration that took so long."""
+
+    def insert(
+        seconds: float,
+        *,
+        kind: str = "query_execution",
+        operation: str = "load_shop",
+        dataset: str | None = "shop",
+        rows: int = 0,
+        start: datetime = START,
+    ) -> None:
+        row = (str(start), kind, operation, seconds * 1000, dataset, rows)
+        with contextlib.closing(sqlite3.connect(home / "metrics.db")) as connection, connection:
+            connection.execute(
+                "INSERT INTO metrics (timestamp, metric_type, operation, duration_ms, dataset_name, row_count)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+
+    return insert
+
+
+LATER = START + timedelta(hours=1)
+
+
+def test_a_registration_that_takes_longer_than_in_the_baseline_is_one_warning(examine: Examine, home: Path) -> None:
+    registered(home, "big", rows=25_000, seconds=4)
+    before = examine(CHECK, home)
+    registered(home, "big", rows=50_000, seconds=20, start=LATER)
+    assert codes(examine(CHECK, home)) == set()
+    finding = only(examine(CHECK, home, before=before), f"{CHECK}.slower-than-before")
+    assert (finding.severity, finding.subject) == (Severity.WARN, "big")
+    assert "20 s for 50000 rows, " in finding.message
+    assert finding.message.endswith(" times as long for each row as in the baseline")
+    registered(home, "big", rows=50_000, seconds=2, start=LATER + timedelta(hours=1))
+    assert codes(examine(CHECK, home, before=before)) == set()  # repaired
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"), [(25_000, 4.9), (250_000, 9), (25_000, 1)], ids=["too little", "as expected", "quicker"]
+)
+def test_a_registration_that_is_hardly_slower_than_in_the_baseline_is_healthy(
+    examine: Examine, home: Path, rows: int, seconds: float
+) -> None:
+    before = examine(CHECK, home)
+    registered(home, "big", rows=rows, seconds=seconds, start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == set()
+
+
+def test_what_the_baseline_may_have_known_is_not_compared_with_it(
+    examine: Examine, home: Path, measure: Measure
+) -> None:
+    measure(1, start=LATER)
+    before = examine(CHECK, home)
+    registered(home, "big", rows=25_000, seconds=29)
+    measure(60, start=START)
+    assert codes(examine(CHECK, home, before=before)) == set()
+
+
+def test_a_registration_of_unknown_rows_is_not_compared(examine: Examine, home: Path, measure: Measure) -> None:
+    before = examine(CHECK, home)
+    measure(500, kind="dataset_register", operation="register_shop", start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == set()
+
+
+def test_queries_that_take_longer_than_in_the_baseline_are_one_warning_for_each_dataset(
+    examine: Examine, home: Path, measure: Measure
+) -> None:
+    for operation, seconds in {"load_shop": 1, "count_shop": 2, "list": 0.5}.items():
+        measure(seconds, operation=operation, dataset=None if operation == "list" else "Shop")
+    before = examine(CHECK, home)
+    assert "queries" not in before.facts
+    for operation, seconds in {"load_shop": 5, "count_shop": 4, "list": 1.4}.items():
+        measure(seconds, operation=operation, dataset=None if operation == "list" else "Shop", start=LATER)
+    result = examine(CHECK, home, before=before)
+    finding = only(result, f"{CHECK}.slower-than-before")
+    assert (finding.severity, finding.subject) == (Severity.WARN, "queries shop")
+    assert finding.message == (
+        "'load_shop' on 'shop' takes 5.0 s, 5 times as long as in the baseline; 1 more kind of query became slower"
+    )
+    assert finding.evidence == {"count_shop": [2.0, 4.0], "load_shop": [1.0, 5.0]}
+    done = subprocess.run(["/bin/sh", "-c", finding.remedy.commands[0]], capture_output=True, text=True, check=True)
+    assert "load_shop" in done.stdout
+    for _ in range(3):
+        measure(1, start=LATER + timedelta(minutes=1))
+        measure(1, operation="count_shop", start=LATER + timedelta(minutes=1))
+    assert codes(examine(CHECK, home, before=before)) == set()  # repaired
+
+
+def test_queries_for_more_rows_may_take_longer(examine: Examine, home: Path, measure: Measure) -> None:
+    measure(1, rows=1000)
+    before = examine(CHECK, home)
+    measure(50, rows=50_000, start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == set()
+    measure(50, rows=5000, start=LATER)
+    measure(50, rows=5000, start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == {f"{CHECK}.slower-than-before"}
+
+
+def test_rows_that_are_known_on_one_side_only_compare_nothing(examine: Examine, home: Path, measure: Measure) -> None:
+    measure(1)
+    before = examine(CHECK, home)
+    measure(50, rows=5000, start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == set()
+
+
+def test_slow_queries_are_a_note_beside_the_slow_registration_of_their_dataset(
+    examine: Examine, home: Path, measure: Measure
+) -> None:
+    measure(1)
+    before = examine(CHECK, home)
+    registered(home, "shop", rows=2500, seconds=20, start=LATER)
+    measure(50, start=LATER)
+    found = [(each.subject, each.severity) for each in examine(CHECK, home, before=before).findings]
+    assert found == [("shop", Severity.WARN), ("queries shop", Severity.NOTE)]
+
+
+def test_a_baseline_that_knew_of_no_queries_still_loads(examine: Examine, home: Path, measure: Measure) -> None:
+    before = examine(CHECK, home)
+    old = replace(before, kept={})
+    measure(50, start=LATER)
+    assert examine(CHECK, home, before=old).status is Status.PASS
 
 
 @pytest.fixture
