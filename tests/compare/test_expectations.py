@@ -207,6 +207,13 @@ def test_a_dataset_can_be_kept_from_what_is_planned_for_all(read: Read) -> None:
     assert expected.of("tmp").removed is True
 
 
+def test_a_table_that_comes_back_in_a_later_pattern_is_not_dropped(read: Read) -> None:
+    expected = read(
+        'datasets: {"*": {dropped_tables: [a, b], added_tables: [c]}, shop: {dropped_tables: [c], added_tables: [a]}}'
+    )
+    assert expected.of("shop") == ExpectedDataset(added_tables=("a",), dropped_tables=("b", "c"))
+
+
 def test_a_table_that_is_named_wins_over_every_table() -> None:
     planned = ExpectedDataset(
         dropped={"*": ("a", "b"), "orders": ("c",)},
@@ -231,6 +238,7 @@ def test_patterns_that_match_no_dataset_are_told(read: Read) -> None:
         (RowsExpected(at_most=0.1), 10, 11, True),
         (RowsExpected(at_most=0.1), 10, 9, True),
         (RowsExpected(at_most=0.1), 10, 12, False),
+        (RowsExpected(at_most=0.1), 10, 8, False),
         (RowsExpected(at_most=0.0), 0, 1, False),
     ],
 )

@@ -306,6 +306,14 @@ def test_a_draft_has_an_entry_for_each_of_some_subjects_and_one_for_many(count: 
     assert all(("subject" in each) is (entries > 1) for each in drafted)
 
 
+def test_a_draft_takes_a_name_with_marks_for_that_name_alone(tmp_path: Path) -> None:
+    path = tmp_path / "draft.yaml"
+    odd, like_it = (result(finding(), target=Target(Kind.DATASET, name)) for name in ("sh*p[1]", "ship1"))
+    path.write_text(draft([odd], TODAY).replace(PLACEHOLDER, "known"), encoding="utf-8")
+    outcome = apply([odd, like_it], read_waivers(path, KNOWN), Phase.ANY, TODAY)
+    assert [each.status for each in outcome.results] == [Status.WAIVED, Status.WARN]
+
+
 def test_a_draft_never_grows_beyond_what_can_be_read_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     path = tmp_path / "draft.yaml"
     many = [result(finding(), target=Target(Kind.DATASET, f"{number:06}" + "x" * 800)) for number in range(2500)]
