@@ -104,12 +104,13 @@ class HealthSession:
         self._run.close()
         if not self._meant_to_run or hasattr(self._config, "workerinput"):
             return
-        for id_ in sorted(self._planned - self._results.keys()):
+        missing = sorted(self._planned - self._results.keys())
+        for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
         self._hold_against(self._run.against)
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
-        self._troubles = reports.write(self._report, self._run.plan, FORMATS)
+        self._troubles = self._write(self._report, stopped=bool(missing))
         if self._troubles and session.exitstatus in {ExitCode.HEALTHY, ExitCode.WARNINGS}:
             session.exitstatus = ExitCode.INCONCLUSIVE
             self._report = replace(self._report, exit_code=ExitCode.INCONCLUSIVE)
@@ -119,6 +120,14 @@ class HealthSession:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
+
+    def _write(self, report: Report, *, stopped: bool) -> list[str]:
+        """Write what was asked for; of a run that was stopped no baseline, because half of it would not be in there."""
+        plan = self._run.plan
+        if not stopped or plan.options.save_baseline is None:
+            return reports.write(report, plan, FORMATS)
+        trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
+        return [*reports.write(report, plan), trouble]
 
     def _hold_against(self, against: HeldAgainst) -> None:
         """Tell what became of each result since the baseline, and which of them are waived."""

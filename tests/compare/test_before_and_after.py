@@ -1,0 +1,162 @@
+"""Whole runs before and after a migration: what is told, and how the run ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import HOMES
+
+Health = Callable[..., pytest.RunResult]
+MakeHome = Callable[..., Path]
+Compare = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def record(health: Health, tmp_path: Path) -> Callable[[Path], Path]:
+    """Record a baseline of a home."""
+
+    def run(home: Path) -> Path:
+        file = tmp_path / f"{home.name}.baseline.json"
+        health(f"--mdm-home={home}", f"--mdm-save-baseline={file}")
+        assert file.exists()
+        return file
+
+    return run
+
+
+@pytest.fixture
+def compare(health: Health, tmp_path: Path) -> Compare:
+    """Examine a home and compare it with a baseline: the exit code and the JSON."""
+
+    def run(home: Path, baseline: Path, *more: str) -> tuple[int, dict[str, Any]]:
+        out = tmp_path / "after.json"
+        result = health(f"--mdm-home={home}", f"--mdm-baseline={baseline}", f"--mdm-json={out}", *more)
+        document: dict[str, Any] = json.loads(out.read_text())
+        return int(result.ret), document
+
+    return run
+
+
+def found(document: dict[str, Any], severity: str) -> set[str]:
+    """The codes with their targets that were found at a severity."""
+    return {
+        f"{finding['code']} {result['target']['name']}"
+        for result in document["results"]
+        for finding in result["findings"]
+        if finding["severity"] == severity
+    }
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(HOMES, 2)))
+def test_real_homes_before_and_after_have_no_regression(
+    make_home: MakeHome, record: Callable[[Path], Path], compare: Compare, before: str, after: str
+) -> None:
+    old = make_home(before, "before")
+    baseline = record(old)
+    shutil.rmtree(old)  # a migration leaves nothing behind to look at
+    code, document = compare(make_home(after, "after"), baseline, "--mdm-fail-on=regression")
+    known = {"metadata-corruption.field-type shop"} if "0.1.0" in after else set()
+    assert found(document, "fail") == set()
+    assert found(document, "warn") == known
+    new = {"metadata-corruption"} if "0.1.0" in after and "1.0.6" in before else set()
+    assert {each["check"] for each in document["results"] if each["baseline"] in {"new", "worse"}} == new
+    assert code == (1 if new else 0)
+    assert document["baseline"]["moved"]
+    assert not document["baseline"]["lost"]
+
+
+def test_what_fails_as_it_did_before_is_no_regression(
+    home: Path, record: Callable[[Path], Path], compare: Compare
+) -> None:
+    (home / "datasets" / "wine" / "wine.sqlite").write_bytes(b"no database")
+    baseline = record(home)
+    code, document = compare(home, baseline, "--mdm-fail-on=regression")
+    assert document["verdict"] == "unhealthy"
+    assert code == 0
+    assert compare(home, baseline)[0] == 1
+
+
+def test_a_dataset_that_vanished_is_a_failure(home: Path, record: Callable[[Path], Path], compare: Compare) -> None:
+    baseline = record(home)
+    (home / "config" / "datasets" / "wine.yaml").unlink()
+    shutil.rmtree(home / "datasets" / "wine")
+    code, document = compare(home, baseline, "-n2")
+    assert code == 1
+    assert "metadata-corruption.vanished wine" in found(document, "fail")
+    statuses = {each["check"]: each["status"] for each in document["results"] if each["target"]["name"] == "wine"}
+    assert {status for check, status in statuses.items() if check != "metadata-corruption"} == {"skip"}
+
+
+def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
+    home: Path, record: Callable[[Path], Path], compare: Compare, tmp_path: Path
+) -> None:
+    baseline = record(home)
+    (home / "config" / "datasets" / "wine.yaml").unlink()
+    shutil.rmtree(home / "datasets" / "wine")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(yaml.safe_dump({"schema": "mdm-expectations/1", "datasets": {"wine": {"removed": True}}}))
+    assert compare(home, baseline, f"--mdm-expect={plan}")[0] == 0
+    plan.write_text(yaml.safe_dump({"schema": "mdm-expectations/1", "datasets": {"shop": {"removed": True}}}))
+    code, document = compare(home, baseline, f"--mdm-expect={plan}")
+    assert code == 1
+    assert found(document, "fail") >= {"metadata-corruption.vanished wine", "metadata-corruption.not-done shop"}
+
+
+def test_a_plan_for_a_dataset_that_there_never_was_is_refused(
+    health: Health, home: Path, record: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("schema: mdm-expectations/1\ndatasets: {shpo: {backend: duckdb}}\n")
+    result = health(f"--mdm-expect={plan}", f"--mdm-baseline={record(home)}")
+    assert result.ret == 12
+    assert "no dataset matches 'shpo'" in result.stdout.str() + result.stderr.str()
+
+
+WAIVERS = """\
+schema: mdm-waivers/1
+waivers:
+- {code: metadata-corruption.field-type, target: shop, reason: the old MDM does so, owner: Ada, expires: 2999-01-01}
+- {code: data-corruption.*, target: shop, reason: none, owner: Ada, expires: 2999-01-01}
+- {code: data-corruption.*, target: wine, reason: none, owner: Ada, expires: 2001-01-01}
+"""
+
+
+def test_a_waived_finding_stays_visible_and_makes_nothing_red(
+    health: Health, make_home: MakeHome, tmp_path: Path
+) -> None:
+    home, waivers, out = make_home("mdm-0.1.0-sqlite", "old"), tmp_path / "waivers.yaml", tmp_path / "out.json"
+    waivers.write_text(WAIVERS)
+    result = health(f"--mdm-home={home}", f"--mdm-waivers={waivers}", f"--mdm-json={out}", "--mdm-fail-on=warn", "-n2")
+    document = json.loads(out.read_text())
+    assert result.ret == 0
+    assert document["counts"]["waived"] == 1
+    waived = next(each for each in document["results"] if each["status"] == "waived")
+    assert waived["waiver"] == "the old MDM does so (Ada, until 2999-01-01)"
+    assert waived["findings"][0]["waiver"] == waived["waiver"]
+    assert len(document["waivers"]["expired"]) == len(document["waivers"]["unused"]) == 1
+
+
+def test_drafted_waivers_count_once_somebody_signed_them(health: Health, make_home: MakeHome, tmp_path: Path) -> None:
+    home, draft = make_home("mdm-0.1.0-sqlite", "old"), tmp_path / "draft.yaml"
+    options = (f"--mdm-home={home}", "--mdm-fail-on=warn")
+    assert health(*options, f"--mdm-write-waivers={draft}").ret == 10
+    assert health(*options, f"--mdm-waivers={draft}").ret == 12
+    draft.write_text(draft.read_text().replace("<fill in>", "Ada"))
+    assert health(*options, f"--mdm-waivers={draft}").ret == 0
+
+
+def test_no_baseline_is_kept_of_a_run_that_was_stopped(health: Health, home: Path, tmp_path: Path) -> None:
+    (home / "config" / "datasets" / "big.yaml").write_text("name: [unclosed\n")
+    file = tmp_path / "before.json"
+    result = health(f"--mdm-save-baseline={file}", "-x")
+    assert result.ret == 1
+    assert not file.exists()
+    result.stdout.fnmatch_lines(["ERROR --mdm-save-baseline: not written, because the run stopped*"])
