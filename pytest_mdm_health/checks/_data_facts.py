@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pytest_mdm_health.checks._data_change_facts import Place, TableChange, TableRecord
+from pytest_mdm_health.expected import ExpectedDataset
 from pytest_mdm_health.mdm.backup_search import SavedData
-from pytest_mdm_health.model import Facts
+from pytest_mdm_health.model import BASELINE_ONLY, Facts
 
 BROKEN = {
     "missing": "missing-file",
@@ -112,6 +114,10 @@ class DataFacts(Facts):
         written_source: the same as it is registered.
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
         sought: the folders where backups were looked for; empty if nobody looked.
+        place: where the data is, so that a later run can look there again; None unless a baseline is recorded or given.
+        known: the data tables, without those that were made from others, for a later run; likewise.
+        changes: what became of the data tables since the baseline.
+        plan: what is planned for the dataset; None if there is no plan at all.
     """
 
     name: str
@@ -127,6 +133,10 @@ class DataFacts(Facts):
     written_source: str = ""
     saved: SavedData | None = None
     sought: tuple[str, ...] = ()
+    place: Place | None = None
+    known: tuple[TableRecord, ...] = field(default=(), metadata=BASELINE_ONLY)
+    changes: tuple[TableChange, ...] = ()
+    plan: ExpectedDataset | None = None
 
     @property
     def in_file(self) -> bool:

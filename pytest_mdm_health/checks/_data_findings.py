@@ -7,6 +7,7 @@ from itertools import groupby
 
 from pytest_mdm_health.checks import _data_repairs as repairs
 from pytest_mdm_health.checks._data_facts import BROKEN, DataFacts, Recorded, TableState
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -90,7 +91,8 @@ def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
             yield check.finding("empty-table", severity, message, remedy, location=where, subject=subject)
         if table.kind == "base" and table.lost_columns:
             names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
-            message = f"the table {table.name} has lost {len(table.lost_columns)} columns that MDM recorded: {names}"
+            columns = counted(len(table.lost_columns), "column")
+            message = f"the table {table.name} has lost {columns} that MDM recorded: {names}"
             evidence: dict[str, JSON] = {"columns": list(table.lost_columns)}
             remedy = repairs.compared(facts)
             yield check.finding(

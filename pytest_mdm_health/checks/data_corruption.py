@@ -12,10 +12,17 @@ migration that was interrupted, ran twice, or took another file. Data and regist
 
 Diagnosis
 ---------
-Compare the dataset with a copy from before: row counts, columns, values. Without one, the file still tells a lot:
-whether it begins and ends like a database of its engine, whether the engine finds its pages sound, whether the
-registered tables are there, and whether their rows are as many as MDM counted when it registered the dataset, when
-it last computed statistics, and when it made features from them.
+Compare the dataset with what it was before: run this once with `--mdm-save-baseline` and afterwards with
+`--mdm-baseline`. Every row counts in a digest of each table, whatever backend it is on and in whatever order its rows
+are; the same number of rows and the same columns prove nothing. Where the rows of before can still be read (the old
+file or server, a backup, the files the dataset was registered from), and are shown to be those by their own digest,
+the rows and cells that differ are named; their values only with `--mdm-show-values`. Tables of more than a million rows
+are compared by a sample, and completely with `--mdm-depth=full`. Feature tables are made from the others and are not
+compared here.
+
+Without a baseline, the file still tells a lot: whether it begins and ends like a database of its engine, whether the
+engine finds its pages sound, whether the registered tables are there, and whether their rows are as many as MDM counted
+when it registered the dataset, when it last computed statistics, and when it made features from them.
 
 What this cannot see without a copy from before is a value that was replaced by another valid one: SQLite keeps no
 checksums, and most single altered bits leave a file that it calls sound. DuckDB keeps a checksum for each block;
@@ -49,6 +56,24 @@ Findings
 * `orphan-data` (note): the data is not registered, so most of this cannot be told.
 * `extra-file` (note): another database lies in the dataset's folder.
 * `unregistered-table` (note): the database has a table that is not registered.
+* `altered-rows` (fail): rows are not as they were when the baseline was recorded.
+* `missing-rows` (fail): rows are gone since the baseline.
+* `added-rows` (fail): rows are there that were not; MDM writes a table when it registers it and never after.
+* `duplicated-rows` (fail): rows are there more often than they were.
+* `lost-table` (fail): a table that the baseline has is gone, and its registration with it.
+* `dropped-columns` (fail): a table does not have columns that the baseline has.
+* `added-table` (note): a table is there that the baseline does not have.
+* `added-columns` (note): a table has columns that the baseline does not have.
+* `retyped` (note): columns are declared to be of another type; whether their values changed is told by the rows.
+* `lossy-backend` (note): values differ in what the backend cannot keep, and in nothing else.
+* `backend-changed` (note): the data is on another backend than before.
+* `moved` (note): the home or the file is at another place than before.
+* `incomparable` (warn): the baseline cannot be compared with, because it was made with another hash function or is no
+  digest; the result is an error, neither good nor bad.
+* `not-compared` (warn): a table could not be read for the comparison, or not in time; the result is an error.
+* `as-planned` (note): a change that the file of expectations has.
+* `unplanned-change` (fail): a change that does no harm and that the file of expectations does not have.
+* `not-done` (fail): a change that the file of expectations has, and that did not happen.
 """
 
 from __future__ import annotations
@@ -57,11 +82,16 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _data_findings as findings
+from pytest_mdm_health.checks._data_change_findings import of_changes
 from pytest_mdm_health.checks._data_facts import DataFacts
 from pytest_mdm_health.checks._data_look import gather
+from pytest_mdm_health.checks._data_planned import unexcused
+from pytest_mdm_health.checks._data_since import Since, with_tables
 from pytest_mdm_health.checks._prerequisites import DATA_IS_READABLE
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import Check, Finding, Kind
 from pytest_mdm_health.options import Options
 
@@ -77,13 +107,28 @@ CHECK = Check(
 )
 
 
-def observe(mdm_dataset: Dataset, mdm_backend: Backend | None, mdm_home: Home, mdm_options: Options) -> DataFacts:
-    """Open the data, count, verify, and read what MDM recorded."""
-    return gather(mdm_dataset, mdm_backend, mdm_home, mdm_options)
+def observe(
+    mdm_dataset: Dataset,
+    mdm_backend: Backend | None,
+    mdm_home: Home,
+    mdm_config: Settings,
+    mdm_options: Options,
+    mdm_expected: Expected,
+    before: DataFacts | None = None,
+) -> DataFacts:
+    """Open the data, count, verify, read what MDM recorded, and hold the tables against a baseline."""
+    since = Since(mdm_dataset, mdm_backend, mdm_home, mdm_config, mdm_options, mdm_expected, before)
+    return with_tables(gather(mdm_dataset, mdm_backend, mdm_home, mdm_options), since)
 
 
-def judge(facts: DataFacts, before: DataFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
-    """From the file as such to its rows."""
+def judge(facts: DataFacts, before: DataFacts | None) -> Iterator[Finding]:
+    """From the file as such to its rows, and what became of them."""
+    yield from unexcused(_as_it_is(facts), facts)
+    if before is not None:
+        yield from of_changes(CHECK, facts, before)
+
+
+def _as_it_is(facts: DataFacts) -> Iterator[Finding]:
     yield from findings.of_file(CHECK, facts)
     yield from findings.of_left_over(CHECK, facts)
     yield from findings.of_registration(CHECK, facts)

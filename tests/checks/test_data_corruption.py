@@ -10,13 +10,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 import yaml
 
-from pytest_mdm_health.checks.data_corruption import judge, observe
+from pytest_mdm_health.checks._data_look import gather
+from pytest_mdm_health.checks.data_corruption import judge
+from pytest_mdm_health.expected import Expected, ExpectedDataset
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.options import Options
@@ -586,7 +589,7 @@ def test_verifying_that_takes_too_long_is_given_up_and_said(home: Path, monkeypa
     inventory = take_inventory(home, {})
     dataset = next(each for each in inventory.datasets if each.name == "big")
     options = Options(home=home, timeout=0.02)
-    facts = observe(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
+    facts = gather(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
     assert "--mdm-timeout" in facts.gaps[0]
     assert facts.file.verified == ""
     assert [finding.code for finding in judge(facts, None)] == ["data-corruption.unregistered-table"]
@@ -604,3 +607,105 @@ def test_data_that_mdm_refuses_for_its_backend_is_examined_all_the_same(examine:
     settings.write_text(settings.read_text().replace("default_backend: sqlite", "default_backend: duckdb"))
     assert examine("metadata-corruption", home, "shop").status is Status.FAIL
     assert examine("data-corruption", home, "shop").status is Status.PASS
+
+
+def planned(plan: ExpectedDataset) -> Expected:
+    return Expected(given=True, datasets={"shop": plan})
+
+
+NOTHING_PLANNED = planned(ExpectedDataset())
+SINCE: dict[str, tuple[str, Severity, tuple[str, ...], Expected | None]] = {
+    "an altered cell": ("data-corruption.altered-rows", FAIL, ("UPDATE test SET qty = qty + 1 WHERE id = 7",), None),
+    "a lost row": ("data-corruption.missing-rows", FAIL, ("DELETE FROM test WHERE id = 7",), None),
+    "a new row": ("data-corruption.added-rows", FAIL, ("INSERT INTO test (id) VALUES (100000)",), None),
+    "all rows twice": ("data-corruption.duplicated-rows", FAIL, ("INSERT INTO test SELECT * FROM test",), None),
+    "a lost table": ("data-corruption.lost-table", FAIL, ("DROP TABLE kept",), None),
+    "a lost column": ("data-corruption.dropped-columns", FAIL, ("ALTER TABLE test DROP COLUMN city",), None),
+    "a new table": ("data-corruption.added-table", NOTE, ("CREATE TABLE more (a INTEGER)",), None),
+    "a new column": ("data-corruption.added-columns", NOTE, ("ALTER TABLE test ADD COLUMN more INTEGER",), None),
+    "another type": (
+        "data-corruption.retyped",
+        NOTE,
+        (
+            "CREATE TABLE old AS SELECT * FROM kept",
+            "DROP TABLE kept",
+            "CREATE TABLE kept (a DOUBLE)",
+            "INSERT INTO kept SELECT a FROM old",
+            "DROP TABLE old",
+        ),
+        None,
+    ),
+    "what was planned": (
+        "data-corruption.as-planned",
+        NOTE,
+        ("ALTER TABLE test DROP COLUMN city",),
+        planned(ExpectedDataset(dropped={"test": ("city",)})),
+    ),
+    "what was not planned": (
+        "data-corruption.unplanned-change",
+        FAIL,
+        ("ALTER TABLE test ADD COLUMN more INTEGER",),
+        NOTHING_PLANNED,
+    ),
+    "nothing, but planned": (
+        "data-corruption.not-done",
+        FAIL,
+        (),
+        planned(ExpectedDataset(dropped={"test": ("city",)})),
+    ),
+}
+
+
+@pytest.fixture
+def kept_before(each_engine: Path, look: Examine, tmp_path: Path) -> Result:
+    run_sql(each_engine, "CREATE TABLE kept (a INTEGER)", "INSERT INTO kept VALUES (1), (2)")
+    return look(each_engine, save_baseline=tmp_path / "before.json")
+
+
+@pytest.mark.parametrize("what", SINCE)
+def test_what_happened_since_the_baseline_is_found_and_gone_when_it_is_repaired(
+    each_engine: Path, kept_before: Result, look: Examine, tmp_path: Path, what: str
+) -> None:
+    code, severity, statements, expected = SINCE[what]
+    whole = tmp_path / "whole"
+    shutil.copy2(data(each_engine), whole)
+    run_sql(each_engine, *statements)
+    found = look(each_engine, before=kept_before, expected=expected)
+    assert findings(found)[code].severity is severity
+    assert found.status is (Status.FAIL if severity is FAIL else Status.PASS)
+    shutil.copy2(whole, data(each_engine))
+    repaired = look(each_engine, before=kept_before)
+    assert repaired.status is Status.PASS
+    assert set(findings(repaired)) == {"data-corruption.unregistered-table"}
+
+
+def test_another_backend_at_another_place_is_told_and_does_no_harm(make_home: MakeHome, look: Examine) -> None:
+    old, new = make_home("mdm-0.1.0-duckdb", "old"), make_home("mdm-1.0.6-sqlite", "new")
+    run_sql(old, "CREATE TABLE odd AS SELECT TRUE AS yes, 'NaN'::DOUBLE AS x")
+    run_sql(new, "CREATE TABLE odd (yes INTEGER, x DOUBLE)", "INSERT INTO odd VALUES (1, NULL)")
+    result = look(new, before=look(old, save_baseline=old.parent / "before.json"))
+    assert result.status is Status.PASS
+    found = findings(result)
+    told = {"data-corruption.moved", "data-corruption.backend-changed", "data-corruption.lossy-backend"}
+    assert {found[code].severity for code in told} == {NOTE}
+    assert "x: NaN became NULL" in found["data-corruption.lossy-backend"].message
+
+
+def test_a_baseline_of_another_hash_function_is_an_error_and_not_equal(kept_before: Result, look: Examine) -> None:
+    home = Path(str(kept_before.facts["home"]))
+    kept = json.loads(json.dumps(kept_before.kept))
+    for table in kept["known"]:
+        table["digest"]["vector"] = "1-0000000000000000"
+    result = look(home, before=replace(kept_before, kept=kept))
+    assert (result.status, result.examined) == (Status.ERROR, 0)
+    assert {finding.code for finding in result.findings if finding.severity is WARN} == {"data-corruption.incomparable"}
+    assert "different hash functions" in result.reason
+
+
+def test_a_table_that_cannot_be_read_for_the_comparison_is_not_passed_over(
+    home: Path, look: Examine, tmp_path: Path
+) -> None:
+    before = look(home, "big", save_baseline=tmp_path / "before.json")
+    overwrite(data(home, "big"), 20 * 4096, bytes(4096))
+    result = look(home, "big", before=before)
+    assert {"data-corruption.not-compared", "data-corruption.damaged"} <= findings(result).keys()

@@ -1,0 +1,103 @@
+"""A dataset's tables held against what a baseline has of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.checks._data_change_facts import Retyped, TableChange, TableRecord
+from pytest_mdm_health.checks._data_compare_table import OneTable
+from pytest_mdm_health.checks._data_facts import DataFacts, TableState
+from pytest_mdm_health.checks._data_keep import Failures, Until
+from pytest_mdm_health.expected import ExpectedDataset
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.options import Options
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A dataset's data tables now and then.
+
+    Attributes:
+        now: what is known of each now.
+        before: the facts of then.
+        plan: what is planned for them.
+    """
+
+    dataset: Dataset
+    backend: Backend
+    now: tuple[TableRecord, ...]
+    facts: DataFacts
+    before: DataFacts
+    plan: ExpectedDataset
+    home: Home
+    settings: Settings
+    options: Options
+    until: Until
+
+    def changes(self) -> Iterator[TableChange]:
+        """What became of each table, those that are new last."""
+        features = {table.name.casefold() for table in self.facts.tables if table.kind == "feature"}
+        failed = {table.name.casefold(): table.failed for table in self.facts.tables if table.failed}
+        now = {table.name.casefold(): table for table in self.now}
+        for table in self.before.known:
+            name = table.name.casefold()
+            if name in now:
+                yield self._change(table, now[name])
+            elif name in failed:
+                yield TableChange(table=table.name, verdict="failed", reason=failed[name])
+            elif name not in features:
+                yield TableChange(table=table.name, verdict="lost", rows_before=table.rows)
+        known = {name.casefold() for name in (*_names(self.before.known), *_names(self.before.tables))}
+        for table in self.now:
+            if table.name.casefold() not in known:
+                yield TableChange(table=table.name, verdict="added", rows_after=table.rows)
+
+    def _change(self, before: TableRecord, now: TableRecord) -> TableChange:
+        change = of_columns(before, now, self.plan.table(before.name).renamed)
+        change = replace(change, retyped=retyped(before, now, change.renamed, (self.before.engine, self.facts.engine)))
+        try:
+            return OneTable(self, before, now, change).compared()
+        except Failures as error:
+            return replace(change, verdict="failed", reason=str(error))
+
+
+def of_columns(before: TableRecord, now: TableRecord, planned: Mapping[str, str]) -> TableChange:
+    """What the names of the columns tell."""
+    old, new = ([column.name for column in table.columns] for table in (before, now))
+    renamed = {one: two for one, two in planned.items() if one in old and one not in new and two in new}
+    expected = [renamed.get(name, name) for name in old]
+    return TableChange(
+        table=before.name,
+        verdict="not-compared",
+        rows_before=before.rows,
+        rows_after=now.rows,
+        dropped=tuple(name for name in expected if name not in new),
+        added=tuple(name for name in new if name not in expected),
+        renamed=renamed,
+    )
+
+
+def retyped(
+    before: TableRecord, now: TableRecord, renamed: Mapping[str, str], engines: tuple[str, str]
+) -> tuple[Retyped, ...]:
+    """The columns that are declared to be something else, as the comparison of digests tells them."""
+    from pytest_mdm_health.integrity.canonical import Form
+    from pytest_mdm_health.integrity.compare import compare_digests
+    from pytest_mdm_health.integrity.digest import Buckets, ColumnForm, TableDigest
+
+    def bare(columns: Iterable[tuple[str, str]], engine: str) -> TableDigest:
+        forms = tuple(ColumnForm(name, type_, Form.TEXT) for name, type_ in columns)
+        nothing = Buckets((0,), (0,), (0,))
+        return TableDigest(vector="", engine=engine, how="", columns=forms, rows=0, buckets=nothing)
+
+    old = bare(((renamed.get(each.name, each.name), each.type) for each in before.columns), engines[0])
+    new = bare(((each.name, each.type) for each in now.columns), engines[1])
+    return tuple(Retyped(**asdict(each)) for each in compare_digests(old, new).retyped)
+
+
+def _names(tables: Iterable[TableRecord | TableState]) -> Iterator[str]:
+    return (table.name for table in tables)

@@ -1,0 +1,201 @@
+"""One table held against what a baseline has of it, and against the rows of then where they can be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_mdm_health.checks._data_change_facts import Rows, TableChange, TableRecord
+from pytest_mdm_health.checks._data_copies import copies
+from pytest_mdm_health.checks._data_keep import Failures
+from pytest_mdm_health.model import Depth
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.checks._data_compare import Tables
+    from pytest_mdm_health.integrity.compare import Comparison
+    from pytest_mdm_health.integrity.digest import TableDigest
+    from pytest_mdm_health.integrity.drilldown import Detail
+    from pytest_mdm_health.integrity.sources import Source
+
+_TIMES = 4
+"""A copy is only looked at with so many times the time left that reading the table took."""
+
+
+@dataclass(frozen=True)
+class OneTable:
+    """One table, with what is known of it from its columns."""
+
+    all: Tables
+    before: TableRecord
+    now: TableRecord
+    change: TableChange
+
+    def compared(self) -> TableChange:
+        """The whole comparison, as close as the depth and the baseline allow."""
+        from pytest_mdm_health.integrity.sample import STANDARD_ROWS
+
+        depth = Depth(self.all.options.depth)
+        large = max(self.before.rows or 0, self.now.rows or 0) > STANDARD_ROWS and depth is not Depth.FULL
+        if depth is Depth.QUICK:
+            return replace(self.change, reason="no rows are compared at --mdm-depth=quick")
+        if self.before.digest is not None and not large:
+            return self._by_digest(self.before.digest)
+        if self.before.sample is not None and not self.change.dropped and not self.change.renamed:
+            return self._by_sample(self.before.sample)
+        return self._by_count(large)
+
+    def _by_count(self, large: bool) -> TableChange:
+        rows = (self.before.rows, self.now.rows)
+        if None not in rows and rows[0] != rows[1]:
+            return replace(self.change, verdict="differs", by="count")
+        if large and self.before.digest is not None:
+            return replace(self.change, reason=f"it has {rows[1]} rows; --mdm-depth=full compares all of them")
+        why = self.before.why_not or "it was recorded at --mdm-depth=quick"
+        return replace(self.change, reason=f"the baseline has nothing of its rows: {why}")
+
+    def _by_sample(self, plain: Mapping[str, Any]) -> TableChange:
+        from pytest_mdm_health.integrity.digest import BadDigest
+        from pytest_mdm_health.integrity.sample import Sample, compare_samples, sample_table
+
+        try:
+            before = Sample.from_plain(plain)
+        except BadDigest as error:
+            return replace(self.change, verdict="incomparable", reason=str(error))
+        found = compare_samples(before, sample_table(self._source, (), like=before))
+        if not found.comparable:
+            reason = "the samples were made with different hash functions, so they say nothing about each other"
+            return replace(self.change, verdict="incomparable", reason=reason)
+        rows = Rows(missing=found.missing, added=found.added, altered=found.altered, of=found.rows)
+        same = rows.none and self.before.rows == self.now.rows
+        return replace(self.change, verdict="equal" if same else "differs", by="sample", rows=rows)
+
+    def _by_digest(self, plain: Mapping[str, Any]) -> TableChange:
+        from pytest_mdm_health.integrity.compare import compare_digests
+        from pytest_mdm_health.integrity.digest import BadDigest, TableDigest
+
+        try:
+            before = TableDigest.from_plain(plain)
+        except BadDigest as error:
+            return replace(self.change, verdict="incomparable", reason=str(error))
+        like = _renamed(before, self.change.renamed)
+        started = time.monotonic()
+        after = self._digest(self._source, like, sums=bool(self.change.dropped or self.change.renamed))
+        took = time.monotonic() - started
+        found = compare_digests(like, after)
+        change = replace(self.change, rows_after=after.rows, losses=tuple(_losses(found)), patterns=found.patterns)
+        if found.verdict == "incomparable":
+            return replace(change, verdict="incomparable", reason=found.reason)
+        if found.verdict == "equal":
+            return replace(change, verdict="equal", by="digest")
+        if found.altered_columns == () and before.rows == after.rows:
+            return replace(change, verdict="equal", by="columns", altered_columns=())
+        if change.dropped and found.altered_columns is None and before.rows == after.rows:
+            reason = "columns are gone, and the baseline has nothing of each column by itself"
+            return replace(change, reason=reason)
+        return self._opened(replace(change, verdict="differs", by="digest"), like, after, took)
+
+    def _opened(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
+        """With the rows themselves if those of before can be read, else with the columns that are concerned."""
+        not_it: list[str] = []
+        for name, source in () if change.renamed else self._copies():
+            if self.all.until.left < _TIMES * took:
+                not_it.append(f"{name} was not looked at, because no time was left (see --mdm-timeout)")
+                break
+            try:
+                why = "has to be unpacked first" if source is None else self._why_not(source, before)
+                if not why and source is not None:
+                    return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), source)
+            except Failures as error:
+                why = f"cannot be compared: {error}"
+            not_it.append(f"{name} {why}")
+        return self._with_columns(replace(change, not_it=tuple(not_it)), before, after, took)
+
+    def _why_not(self, copy: Source, before: TableDigest) -> str:
+        """Why a copy is not what was there before; empty if it is."""
+        from pytest_mdm_health.integrity.compare import compare_digests
+
+        found = compare_digests(before, self._digest(copy, before))
+        if found.verdict == "incomparable":
+            return "cannot be shown to be what was there before"
+        return "" if found.verdict == "equal" else "is not what was there before"
+
+    def _with_detail(self, change: TableChange, copy: Source) -> TableChange:
+        from pytest_mdm_health.integrity.drilldown import compare_tables
+
+        show_values = self.all.options.show_values
+        found = compare_tables(copy, self._source, key=self.before.key, show_values=show_values)
+        return change if found.detail is None else _with(replace(change, key=self.before.key), found.detail)
+
+    def _with_columns(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
+        """Which columns are concerned, each taken by itself, and what the figures of these were and are."""
+        from pytest_mdm_health.integrity.compare import compare_digests
+        from pytest_mdm_health.integrity.table_profile import figures_of, with_sums
+
+        if before.sums is None or before.rows != after.rows or self.all.until.left < _TIMES * took:
+            return change
+        with self.all.until.workbench(self._source) as workbench:
+            if after.sums is None:
+                after = with_sums(workbench, self._source, after)
+            altered = compare_digests(before, after).altered_columns
+            found = figures_of(workbench, self._source, after, show_values=self.all.options.show_values)
+        old = {self.change.renamed.get(each.name, each.name): each for each in self.before.columns}
+        show = self.all.options.show_values
+        figures = {
+            name: {"before": _figures(old[name], show), "after": _figures(found[name], show)}
+            for name in altered or ()
+            if name in old and old[name].nulls is not None
+        }
+        return replace(change, altered_columns=altered, figures=figures)
+
+    def _copies(self) -> Iterator[tuple[str, Source | None]]:
+        one = self.all
+        return copies(self.before.name, one.dataset, one.backend, one.before, one.home, one.settings, one.options)
+
+    @property
+    def _source(self) -> Source:
+        from pytest_mdm_health.integrity.sources import TableIn
+
+        return TableIn(self.all.backend, self.now.name)
+
+    def _digest(self, source: Source, like: TableDigest, *, sums: bool = False) -> TableDigest:
+        from pytest_mdm_health.integrity.digest import digested
+
+        with self.all.until.workbench(source) as workbench, digested(workbench, source, like, by_column=sums) as found:
+            return found[0]
+
+
+def _renamed(digest: TableDigest, names: Mapping[str, str]) -> TableDigest:
+    """The digest with its columns called as they are now; as rows are hashed by name, their hashes may not fit."""
+    if not names:
+        return digest
+    return replace(
+        digest,
+        columns=tuple(replace(each, name=names.get(each.name, each.name)) for each in digest.columns),
+        fine={names.get(name, name): counts for name, counts in digest.fine.items()},
+        sums=digest.sums and {names.get(name, name): pair for name, pair in digest.sums.items()},
+    )
+
+
+def _losses(found: Comparison) -> Iterator[str]:
+    from pytest_mdm_health.integrity.compare import LOSSES
+
+    for each in found.losses:
+        yield f"{each.column}: {LOSSES[each.code]} in {each.values} rows"
+
+
+def _with(change: TableChange, detail: Detail) -> TableChange:
+    counts = {name: getattr(detail, name) for name in ("missing", "added", "duplicated", "altered", "complete")}
+    return replace(
+        change,
+        rows=Rows(**counts),
+        cells=dict(detail.columns),
+        examples=tuple(asdict(each) for each in detail.rows),
+        patterns=tuple(dict.fromkeys((*change.patterns, *detail.patterns))),
+    )
+
+
+def _figures(column: Any, show_values: bool) -> dict[str, Any]:  # noqa: ANN401 - a record of then or figures of now
+    names = ("nulls", "distinct", *(("least", "greatest") if show_values else ()))
+    return {name: getattr(column, name) for name in names}

@@ -1,0 +1,148 @@
+"""What a baseline keeps of each data table: its columns always, its digest and its figures where one is recorded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
+from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.checks._data_change_facts import ColumnRecord, TableRecord
+from pytest_mdm_health.checks._data_facts import DataFacts, TableState
+from pytest_mdm_health.integrity.shared_workbench import shared_workbench
+from pytest_mdm_health.mdm.files import Unreadable
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.registrations import FEATURES
+from pytest_mdm_health.model import Depth
+from pytest_mdm_health.options import Options
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.integrity.sources import Source
+    from pytest_mdm_health.integrity.workbench import Workbench
+
+T = TypeVar("T")
+Failures = (CannotOpen, QueryFailed, Unreadable)
+_TIMES = 3
+"""What is less needed is only begun with so many times the time left that reading the table took."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """How long tables may be read.
+
+    Attributes:
+        end: when it is over, as `time.monotonic` has it.
+        seconds: how long it was at the beginning.
+    """
+
+    end: float
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.end - time.monotonic()
+
+    @property
+    def over(self) -> str:
+        """What is said when it is."""
+        return f"that takes longer than {self.seconds:.3g} s (see --mdm-timeout)"
+
+    @contextmanager
+    def workbench(self, source: Source) -> Iterator[Workbench]:
+        """The workbench, interrupted when the time is up.
+
+        Raises:
+            QueryFailed: no time is left.
+        """
+        if self.left <= 0:
+            raise QueryFailed(self.over)
+        with shared_workbench(source.files) as workbench, interrupting(workbench.connection.interrupt, self.left):
+            try:
+                yield workbench
+            except QueryFailed as error:
+                raise (error if self.left > 0 else QueryFailed(self.over)) from error
+
+
+def data_tables(facts: DataFacts) -> tuple[TableState, ...]:
+    """The tables that there are, without what was made from others: by the registration, else by their names."""
+    names = {table.name.casefold() for table in facts.tables if table.present}
+
+    def made(table: TableState) -> bool:
+        stem = table.name.casefold().removesuffix(FEATURES)
+        return table.kind == "feature" or (table.kind == "other" and stem != table.name.casefold() and stem in names)
+
+    return tuple(table for table in facts.tables if table.present and not table.failed and not made(table))
+
+
+def records(dataset: Dataset, backend: Backend, facts: DataFacts) -> tuple[TableRecord, ...]:
+    """What is known of each data table without reading its rows.
+
+    Raises:
+        CannotOpen, QueryFailed: the database cannot be read any more.
+    """
+    key = _key(dataset)
+    found = []
+    with backend.open() as database:
+        there = {name.casefold(): name for name in database.tables()}
+        for table in data_tables(facts):
+            name = there.get(table.name.casefold(), table.name)
+            columns = tuple(ColumnRecord(name=each.name, type=each.type) for each in database.columns(name))
+            names = {each.name for each in columns}
+            own = key if names.issuperset(key) else ()
+            found.append(TableRecord(name=name, rows=table.rows, columns=columns, key=own))
+    return tuple(found)
+
+
+def with_digests(
+    backend: Backend, tables: Sequence[TableRecord], options: Options, until: Until
+) -> Iterator[tuple[TableRecord, str]]:
+    """The tables with what a later run is compared with, each with what is missing of it, for a person."""
+    from pytest_mdm_health.integrity.sources import TableIn
+
+    for table in tables:
+        source = TableIn(backend, table.name)
+        try:
+            yield _with_digest(table, source, options, until), ""
+        except Failures as error:
+            why = f"the table {table.name} is not kept for a comparison: {error}"
+            yield replace(table, why_not=str(error)), why
+
+
+def _with_digest(table: TableRecord, source: Source, options: Options, until: Until) -> TableRecord:
+    from pytest_mdm_health.integrity.digest import digested
+    from pytest_mdm_health.integrity.sample import STANDARD_ROWS, sample_table
+    from pytest_mdm_health.integrity.table_profile import figures_of, with_sums
+
+    if (table.rows or 0) > STANDARD_ROWS:
+        if table.key and until.left > 0:
+            table = replace(table, sample=sample_table(source, table.key, table.rows or 0).to_plain())
+        if Depth(options.depth) is not Depth.FULL:
+            lacking = "" if table.key else ", and no key to sample it by is registered"
+            return replace(table, why_not=f"it has {table.rows} rows{lacking}; --mdm-depth=full keeps all of them")
+    with until.workbench(source) as workbench:
+        started = time.monotonic()
+        with digested(workbench, source) as (digest, _):
+            took = time.monotonic() - started
+        digest = _if_time(until, took, lambda: with_sums(workbench, source, digest)) or digest
+        figures = _if_time(until, took, lambda: figures_of(workbench, source, digest, show_values=options.show_values))
+    columns = (replace(each, **vars(found[each.name])) if (found := figures or {}) else each for each in table.columns)
+    return replace(table, rows=digest.rows, columns=tuple(columns), digest=digest.to_plain())
+
+
+def _if_time(until: Until, took: float, make: Callable[[], T]) -> T | None:
+    """What can be done without, if there is time for it."""
+    if until.left <= _TIMES * took:
+        return None
+    try:
+        return make()
+    except Failures:
+        return None
+
+
+def _key(dataset: Dataset) -> tuple[str, ...]:
+    registered = dataset.registration.data.get("id_columns") if dataset.registration is not None else None
+    return tuple(each for each in registered if isinstance(each, str)) if isinstance(registered, list) else ()

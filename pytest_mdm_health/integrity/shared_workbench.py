@@ -1,0 +1,71 @@
+"""One workbench for all the tables of a home: making one takes longer than reading a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.integrity.workbench import Workbench
+
+_NEIGHBOURS = 2000
+
+
+@contextmanager
+def shared_workbench(files: tuple[Path, ...]) -> Iterator[Workbench]:
+    """The workbench of this process if it may read these files, else a new one, which is then kept.
+
+    After anything that goes wrong it is not used again.
+    """
+    workbench = _shared.to_read(files)
+    try:
+        yield workbench
+    except BaseException:
+        _shared.discard()
+        raise
+
+
+def end_shared_workbench() -> None:
+    """Close it, and remove its folder."""
+    _shared.discard()
+
+
+class _Shared:
+    """The workbench of this process, if there is one."""
+
+    def __init__(self) -> None:
+        self._workbench: Workbench | None = None
+        self._files: frozenset[Path] = frozenset()
+        self._fast = False
+
+    def to_read(self, files: tuple[Path, ...]) -> Workbench:
+        """It, or a new one, which may also read what lies like these files in the folders beside."""
+        from pytest_mdm_health.integrity.workbench import Workbench
+
+        if self._workbench is None or not self._files.issuperset(files):
+            self.discard()
+            self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
+            self._workbench = Workbench(sorted(self._files))
+            self._fast = self._workbench.reads_sqlite
+        self._workbench.reads_sqlite = self._fast  # a table that its reader stumbled over says nothing of the next
+        return self._workbench
+
+    def discard(self) -> None:
+        """End it."""
+        workbench, self._workbench = self._workbench, None
+        if workbench is not None:
+            workbench.__exit__(None, None, None)
+
+
+def _neighbours(file: Path) -> Iterator[Path]:
+    found = file.parent.parent.glob(f"*/*{file.suffix}") if file.suffix else ()
+    with suppress(OSError):  # a folder that was there a moment ago
+        for _, each in zip(range(_NEIGHBOURS), found, strict=False):
+            with suppress(UnicodeEncodeError):
+                str(each).encode()
+                yield each
+
+
+_shared = _Shared()

@@ -1,0 +1,157 @@
+"""A table in figures, made in one reading: of each column the NULLs, the distinct values, the least and the greatest.
+
+They are for people: what a column was like before something happened to it. Whether two tables are the same is told by
+their digests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_mdm_health.integrity.canonical import Form, Parts
+from pytest_mdm_health.integrity.digest import TableDigest, plan_for
+from pytest_mdm_health.integrity.hashing import Plan, cells, column_sums
+from pytest_mdm_health.integrity.sources import Batch, Reader, Source, opened
+from pytest_mdm_health.integrity.workbench import Workbench
+
+LONGEST = 100
+"""Characters that are kept of a text, where texts are kept at all."""
+
+_BITS = 4096
+_LEVELS = (1, 64, 4096)
+"""Of all values, of one in 64 and of one in 4,096 it is noted which of 4,096 classes are there: so figures of batches
+add up, and twenty values can be estimated as well as twenty million."""
+
+_FULL = 0.98
+_EXACT = 2**53
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnFigures:
+    """What is in a column.
+
+    Attributes:
+        nulls: rows without a value.
+        distinct: different values, estimated: up to some thousands within 3 %, else within some 10 %.
+        least, greatest: numbers and times as such, texts and bytes as their lengths unless values are wanted; None if
+            there are none.
+    """
+
+    nulls: int
+    distinct: int
+    least: str | None
+    greatest: str | None
+
+
+def figures_of(
+    workbench: Workbench, source: Source, like: TableDigest, *, show_values: bool = False
+) -> dict[str, ColumnFigures]:
+    """The figures of each column that a digest has, by name.
+
+    Args:
+        workbench: one that may read the source.
+        source: where the table is.
+        like: the digest of the table, which says as what its columns are read.
+        show_values: keep the least and the greatest text, rather than lengths.
+
+    Raises:
+        CannotOpen: it cannot be opened.
+        QueryFailed: there is no such table, or it cannot be read.
+        Unreadable: the file cannot be read, or is no table.
+    """
+    with opened(source, workbench) as reader:
+        plan = plan_for(workbench, reader, like)
+        counts = [_Counts(plan.forms[name], show_values) for name in plan.names]
+        rows = sum(_counted(workbench, reader, plan, batch, counts) for batch in reader.batches(plan.names))
+    return {name: each.figures(workbench, rows) for name, each in zip(plan.names, counts, strict=True)}
+
+
+def _counted(workbench: Workbench, reader: Reader, plan: Plan, batch: Batch, counts: Sequence[_Counts]) -> int:
+    """Add the figures of one batch; how many rows it has."""
+    parts = cells(plan, reader, batch)
+    inner = ", ".join(each.columns(index, part) for index, (each, part) in enumerate(zip(counts, parts, strict=True)))
+    outer = ", ".join(expression for index, each in enumerate(counts) for expression in each.wanted(index))
+    sql = f"SELECT count(*){outer and ', '}{outer} FROM (SELECT {inner or 'NULL'} FROM {batch.relation})"  # noqa: S608 - made here
+    ((rows, *found),) = workbench.run(sql)
+    width = len(counts[0].wanted(0)) if counts else 0
+    for index, each in enumerate(counts):
+        each.add(found[index * width : (index + 1) * width])
+    return int(rows)
+
+
+class _Counts:
+    """What was found in one column so far."""
+
+    def __init__(self, form: Form, show_values: bool) -> None:
+        self._form, self._show_values = form, show_values
+        self._values, self._least, self._greatest = 0, None, None
+        self._seen = [0] * len(_LEVELS)
+
+    def columns(self, index: int, part: Parts) -> str:
+        """The columns that are counted: the hash of each value, NULL for none, and what is least and greatest."""
+        beside = [each for each in (part.odd, part.fine) if each]
+        there = " OR ".join(f"({each}) IS NOT NULL" for each in (part.value, *beside))
+        hashed = f"hash(hash({', '.join((part.value, *beside))}))"  # twice: of several values it has uneven low bits
+        return f"CASE WHEN {there} THEN {hashed} END AS h{index}, {self._measured(part.value)} AS m{index}"
+
+    def wanted(self, index: int) -> list[str]:
+        """What is asked of these columns."""
+        h = f"h{index}"
+        levels = (
+            f"bitstring_agg(({h} // {level} % {_BITS})::INTEGER, 0, {_BITS - 1}) FILTER ({h} % {level} = 0)::VARCHAR"
+            for level in _LEVELS
+        )
+        return [f"count({h})", f"min(m{index})", f"max(m{index})", *levels]
+
+    def add(self, found: Sequence[Any]) -> None:
+        """What a batch answered."""
+        values, least, greatest, *seen = found
+        self._values += values
+        self._least = min((each for each in (self._least, least) if each is not None), default=None)
+        self._greatest = max((each for each in (self._greatest, greatest) if each is not None), default=None)
+        self._seen = [old | int(new or "0", 2) for old, new in zip(self._seen, seen, strict=True)]
+
+    def figures(self, workbench: Workbench, rows: int) -> ColumnFigures:
+        """All of it."""
+        least, greatest = (self._written(workbench, each) for each in (self._least, self._greatest))
+        distinct = min(_estimate(self._seen), self._values)
+        return ColumnFigures(nulls=rows - self._values, distinct=distinct, least=least, greatest=greatest)
+
+    def _measured(self, value: str) -> str:
+        if self._form.domain == "time":
+            return f"CASE WHEN isfinite({value}) THEN epoch_us({value}) END"
+        if self._form is Form.BYTES:
+            return f"octet_length({value})"
+        if self._form is Form.TEXT:
+            return f"left({value}, {LONGEST})" if self._show_values else f"length({value})"
+        return value
+
+    def _written(self, workbench: Workbench, value: Any) -> str | None:  # noqa: ANN401 - whatever the column has
+        if value is None:
+            return None
+        if self._form.domain == "time":
+            return str(workbench.run("SELECT make_timestamp(?::BIGINT)::VARCHAR", (value,))[0][0])
+        if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
+        return str(value)
+
+
+def _estimate(seen: Sequence[int]) -> int:
+    """From how many of the classes are there, how many values there must have been."""
+    full = [each.bit_count() for each in seen]
+    level = next((index for index, count in enumerate(full) if count < _BITS * _FULL), len(full) - 1)
+    free = max(_BITS - full[level], 1)
+    return round(_LEVELS[level] * _BITS * math.log(_BITS / free))
+
+
+def with_sums(workbench: Workbench, source: Source, digest: TableDigest) -> TableDigest:
+    """A table's digest with what tells each column by itself, which costs another reading.
+
+    Raises:
+        CannotOpen, QueryFailed, Unreadable: as `figures_of`.
+    """
+    with opened(source, workbench) as reader:
+        return replace(digest, sums=column_sums(workbench, reader, plan_for(workbench, reader, digest)))
