@@ -175,6 +175,7 @@ class Check:
         backends: the dataset backends it applies to; empty for all.
         phases: the phases in which it makes sense.
         depth: the least depth it needs.
+        live: whether it looks at what is going on, so that files which change meanwhile do not make it wrong.
         tags: words to select it by.
     """
 
@@ -187,6 +188,7 @@ class Check:
     backends: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.PRE, Phase.POST, Phase.ANY)
     depth: Depth = Depth.QUICK
+    live: bool = False
     tags: tuple[str, ...] = ()
 
     @property

@@ -15,10 +15,11 @@ from pathlib import Path
 from pytest_mdm_health.backends import Backend, server_backend
 from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.interpreter import Installation, find_interpreter, probe
-from pytest_mdm_health.mdm.inventory import Dataset, Inventory, remembered_dataset, take_inventory
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory, remembered_dataset
 from pytest_mdm_health.mdm.servers import Server, connection_of, server_key, servers_of
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import HOME, Check, Depth, Kind, Target
+from pytest_mdm_health.moving_target import Seen, files_of, take_stock
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.sandbox import Sandbox
 
@@ -62,6 +63,7 @@ class Plan:
         environ: the environment as it was at the start.
         remembered: datasets that the baseline knows and the home does not.
         expected: the changes that the migration is meant to make.
+        seen: the files that the inventory was made from, as they were.
     """
 
     options: Options
@@ -69,6 +71,7 @@ class Plan:
     environ: Mapping[str, str]
     remembered: tuple[Dataset, ...] = ()
     expected: Expected = field(default_factory=Expected)
+    seen: Seen = field(default_factory=dict, repr=False)
     _datasets: dict[str, Dataset] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +130,11 @@ class Plan:
             "mdm_server": lambda: self._server_of(target),
         }
         return handles[fixture]()
+
+    def seen_of(self, check: Check, handles: Iterable[object]) -> Seen:
+        """What a check is told of that was read when stock was taken, as it was then: the home, and its files."""
+        files = () if check.live else files_of(handles)
+        return {file: self.seen[file] for file in (self.inventory.home.root, *files) if file in self.seen}
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -197,10 +205,10 @@ def make_plan(
         SandboxError: it could not be done, and why.
     """
     snapshot = {name: value for name, value in environ.items() if name.startswith("MDM_")}
-    inventory = sandbox.call(
-        f"{take_inventory.__module__}:{take_inventory.__name__}", options.home, snapshot, timeout_s=INVENTORY_TIMEOUT_S
+    inventory, seen = sandbox.call(
+        f"{take_stock.__module__}:{take_stock.__name__}", options.home, snapshot, timeout_s=INVENTORY_TIMEOUT_S
     )
     there = {each.name for each in inventory.datasets}
     gone = [each for each in known if each.name not in there]
     remembered = tuple(remembered_dataset(inventory.home, each.name, each.backend, each.database) for each in gone)
-    return Plan(options, inventory, snapshot, remembered, expected)
+    return Plan(options, inventory, snapshot, remembered, expected, seen)

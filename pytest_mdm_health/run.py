@@ -129,7 +129,8 @@ class Run:
     def _runner(self) -> Runner:
         heeded = select(self.modules, (), self.plan.options.ignore)
         plan = self.plan
-        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, plan.options.timeout, self._before_of)
+        timeout_s = plan.options.timeout
+        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, timeout_s, self._before_of, plan.seen_of)
 
     def _before_of(self, check: Check, target: Target) -> Mapping[str, JSON] | None:
         baseline = self.against.baseline

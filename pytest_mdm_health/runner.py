@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from pytest_mdm_health.model import (
     node_id,
     status_of,
 )
+from pytest_mdm_health.moving_target import Seen, files_of, seen_now, what_moved
 from pytest_mdm_health.registry import BEFORE, CheckModule, load
 from pytest_mdm_health.sandbox import Sandbox, SandboxError
 
@@ -31,6 +32,8 @@ FOREIGN_FACTS = (
     "the baseline was recorded by a version of pytest-mdm-health that saw other things here; "
     "compare with a baseline that this version recorded"
 )
+NOTHING_SEEN: Seen = {}
+WHILE_LOOKING = "while it was read"
 _WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
 
 
@@ -49,6 +52,7 @@ class Runner:
         target_of: Callable[[Check, Target], Target | None],
         timeout_s: float,
         before_of: Callable[[Check, Target], Plain | None] = lambda _check, _target: None,
+        seen_of: Callable[[Check, Iterable[object]], Seen] = lambda _check, _handles: {},
     ) -> None:
         self._sandbox = sandbox
         self._modules = modules
@@ -56,6 +60,7 @@ class Runner:
         self._target_of = target_of
         self._timeout_s = timeout_s
         self._before_of = before_of
+        self._seen_of = seen_of
         self._known: dict[tuple[str, Target], Result] = {}
 
     def result(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
@@ -97,6 +102,7 @@ class Runner:
                 target,
                 handles,
                 self._before_of(each.check, target),
+                self._seen_of(each.check, handles.values()),
                 timeout_s=self._timeout_s,
             )
         except SandboxError as error:
@@ -112,9 +118,35 @@ def _blocks(result: Result, finding: str, despite: tuple[str, ...]) -> bool:
     return f"{result.check.id}.{finding}" in failures if finding else bool(failures - set(despite))
 
 
-def examine(check_id: str, target: Target, handles: Handles, before: Plain | None = None) -> Result:
-    """Look and judge, in this process; `before` are the plain facts that the baseline has of it."""
+def examine(
+    check_id: str, target: Target, handles: Handles, before: Plain | None = None, seen: Seen = NOTHING_SEEN
+) -> Result:
+    """Look and judge, in this process; what moves meanwhile is neither good nor bad.
+
+    Args:
+        check_id: the check.
+        target: what it is run on.
+        handles: what it is given, by parameter.
+        before: the plain facts that the baseline has of it.
+        seen: files that were read before, as they were then.
+    """
     each = _modules()[check_id]
+    moved = what_moved(seen, "after the run had begun")
+    if moved:
+        return Result(check=each.check, target=target, status=Status.ERROR, reason=moved, attempts=0)
+    watched = {**({} if each.check.live else seen_now(files_of(handles.values()))), **seen}
+    try:
+        result = _looked_at(each, target, handles, before)
+    except Exception:
+        moved = what_moved(watched, WHILE_LOOKING)
+        if not moved:
+            raise
+    else:
+        moved = what_moved(watched, WHILE_LOOKING)
+    return Result(check=each.check, target=target, status=Status.ERROR, reason=moved) if moved else result
+
+
+def _looked_at(each: CheckModule, target: Target, handles: Handles, before: Plain | None) -> Result:
     check = each.check
     try:
         earlier = None if before is None else _adapter(each.facts).validate_python(before)

@@ -52,7 +52,7 @@ from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Seve
 from pytest_mdm_health.model import Kind as Of
 from pytest_mdm_health.symptoms import KNOWN_ERRORS
 
-CHECK = Check(id="logged-errors", issue="8.3", title="Errors in the log", per=Of.HOME, tags=("log",))
+CHECK = Check(id="logged-errors", issue="8.3", title="Errors in the log", per=Of.HOME, live=True, tags=("log",))
 
 OPEN = {
     "pool-limit": Severity.WARN,

@@ -54,6 +54,7 @@ CHECK = Check(
     issue="7.1",
     title="Registration that does not come to an end",
     per=Kind.HOME,
+    live=True,
     tags=("registration", "processes"),
 )
 STEP_S = 300

@@ -59,6 +59,7 @@ CHECK = Check(
     requires=("metadata-corruption",),
     despite=DATA_IS_READABLE,
     backends=("sqlite",),
+    live=True,
     tags=("storage", "locks"),
 )
 
