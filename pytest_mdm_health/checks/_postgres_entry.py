@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, server_backend
-from pytest_mdm_health.checks._postgres_facts import RefusedLogin, Way
+from pytest_mdm_health.checks._postgres_facts import RecordedStatement, RefusedLogin, Way
 from pytest_mdm_health.checks._postgres_places import way_of
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
@@ -41,6 +41,8 @@ class Look:
     inventory: Inventory
     gaps: list[str] = field(default_factory=list)
     recorded: list[tuple[str, str, int, float]] = field(default_factory=list)
+    measured: list[RecordedStatement] = field(default_factory=list)
+    recorded_since: str = ""
     recording: bool = False
     why_not_recording: str = ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.model import Facts
+from pytest_mdm_health.model import BASELINE_ONLY, Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +125,22 @@ class Statement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecordedStatement:
+    """What the server has counted of one statement, whatever it took: its runs and their time in milliseconds."""
+
+    database: str
+    query_id: str
+    text: str
+    calls: int
+    total_ms: float
+
+    @property
+    def mean_ms(self) -> float:
+        """Of one run."""
+        return self.total_ms / self.calls
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableState:
     """A table of a dataset.
 
@@ -181,6 +197,8 @@ class PostgresFacts(Facts):
         reason: the same for a person.
         way: how it was tried in vain to get in; None if that was not the trouble.
         state: None if it could not be examined.
+        recorded: the statements that took most time, to be compared with later ones.
+        recorded_since: the moment from which on they were counted, as the server tells it; empty if it does not.
     """
 
     server: str
@@ -198,3 +216,5 @@ class PostgresFacts(Facts):
     statements: tuple[Statement, ...] = ()
     tables: tuple[TableState, ...] = ()
     invalid_indexes: tuple[InvalidIndex, ...] = ()
+    recorded: tuple[RecordedStatement, ...] = field(default=(), metadata=BASELINE_ONLY)
+    recorded_since: str = field(default="", metadata=BASELINE_ONLY)

@@ -13,9 +13,6 @@ from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 SLOW_CONNECTION_S = 1.0
 MIB = 1024 * 1024
-REPEATED_CALLS = 3
-"""Runs of a statement from which on its mean time is no accident."""
-
 WAITS_S, HANGS_S = 1.0, 60.0
 LARGE_TABLE = 8 * MIB
 MANY_ROWS = 10_000
@@ -62,21 +59,10 @@ def of_server(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
 
 
 def of_sessions(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
-    """Who waits for whom, and what takes long."""
+    """Who waits for whom."""
     for each in facts.blocked:
         if each.waits_s >= WAITS_S:
             yield _blocked(check, facts, each)
-    for statement in facts.statements:
-        severity = WARN if statement.calls >= REPEATED_CALLS else NOTE
-        message = (
-            f"a statement in {statement.database} takes {statement.mean_ms / 1000:.1f} s on average "
-            f"({statement.calls} runs): {statement.text}"
-        )
-        text = "See what it does with EXPLAIN (ANALYZE, BUFFERS); statistics, an index or more work_mem may help."
-        remedy = Remedy(text, (repairs.psql(facts, "ANALYZE", statement.database),))
-        subject = f"{statement.database} {statement.text}"
-        evidence = {"mean_ms": statement.mean_ms, "calls": statement.calls}
-        yield check.finding("slow-statement", severity, message, remedy, evidence=evidence, subject=subject)
 
 
 def of_tables(check: Check, facts: PostgresFacts) -> Iterator[Finding]:

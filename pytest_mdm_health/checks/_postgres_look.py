@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, close_all
-from pytest_mdm_health.backends.statements import shown, takes_long_by_nature
+from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Row, close_all
+from pytest_mdm_health.backends.statements import shown
 from pytest_mdm_health.checks import _postgres_sql as sql
-from pytest_mdm_health.checks._postgres_entry import ANSWER_S, FINAL, Look, NoWayIn, attempt, opened
+from pytest_mdm_health.checks._postgres_entry import FINAL, Look, NoWayIn, attempt, opened
 from pytest_mdm_health.checks._postgres_facts import (
     Blocked,
     DatabaseState,
@@ -18,19 +18,16 @@ from pytest_mdm_health.checks._postgres_facts import (
     PostgresFacts,
     ServerState,
     Sessions,
-    Statement,
     TableState,
 )
 from pytest_mdm_health.checks._postgres_places import way_of
+from pytest_mdm_health.checks._postgres_statements import record_statements, slow_statements
 from pytest_mdm_health.checks._postgres_tables import invalid_indexes, tables_of
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
 
 if TYPE_CHECKING:
     from pytest_mdm_health.backends.postgresql import PostgresDatabase
-
-SLOW_STATEMENT_MS = 1000.0
-"""The guide's limit for the mean time of a statement."""
 
 SLOW_CONNECTION_S = 1.0
 DATABASES = 25
@@ -79,7 +76,7 @@ def _of_server(facts: PostgresFacts, look: Look, entered: Connection) -> Postgre
         what = "sessions and statements of others are hidden from the role"
         look.gaps.append(f"{what} {state.user}; an administrator shows them with: GRANT pg_monitor TO {state.user}")
     databases = tuple(_databases(database, look))
-    _record_statements(database, look, [each.name for each in databases if each.ours or each.datasets])
+    record_statements(database, look, _names_of_ours(databases))
     blocked = tuple(_blocked(database, look))
     return replace(facts, state=state, databases=databases, sessions=sessions(database), blocked=blocked)
 
@@ -98,7 +95,7 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
         answer = attempt(connection)
         if answer is None:
             database = opened(connection)
-            _record_statements(database, look, [connection.database])
+            record_statements(database, look, _names_of_ours(facts.databases))
             tables += tables_of(database, connection.database, look)
             indexes += invalid_indexes(database, connection.database, look)
         elif answer.code in FINAL:
@@ -115,7 +112,9 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
         facts,
         examined=1 + len(tables),
         refused=tuple(refused),
-        statements=tuple(_slow_statements(look)),
+        statements=tuple(slow_statements(look)),
+        recorded=tuple(look.measured),
+        recorded_since=look.recorded_since,
         tables=tuple(tables),
         invalid_indexes=tuple(indexes),
     )
@@ -177,6 +176,10 @@ def _databases(database: PostgresDatabase, look: Look) -> Iterator[DatabaseState
         )
 
 
+def _names_of_ours(databases: Iterable[DatabaseState]) -> list[str]:
+    return [each.name for each in databases if each.ours or each.datasets]
+
+
 def _blocked(database: PostgresDatabase, look: Look) -> Iterator[Blocked]:
     rows = [row for row in look.ask(database, sql.BLOCKED, "sessions that wait") if row[1]]
     culprits = sorted({pid for _, by, _, _ in rows for pid in by})
@@ -201,26 +204,3 @@ def _blocked_session(row: Row, seen: dict[int, list[str]]) -> Blocked:
 
 def _activity(text: str) -> str:
     return "" if text == "<insufficient privilege>" else shown(text, _ACTIVITY_SHOWN)
-
-
-def _record_statements(database: PostgresDatabase, look: Look, databases: Sequence[str]) -> None:
-    """What the extension has recorded, unless another database had it already; it records for the whole server."""
-    if look.recorded or not databases:
-        return
-    for view, recent in look.ask(database, sql.EXTENSION, "extensions"):
-        statement = sql.STATEMENTS.format(view=view, total="total_exec_time" if recent else "total_time")
-        try:
-            rows = database.query(statement, (list(databases), SLOW_STATEMENT_MS), ANSWER_S)
-        except ConnectionLost:
-            raise
-        except (QueryFailed, Unfinished) as error:  # not loaded, or not for this role
-            look.why_not_recording = f" ({error})"
-            return
-        look.recording = True
-        look.recorded += [(name, text, int(calls), float(mean)) for name, text, calls, mean in rows]
-
-
-def _slow_statements(look: Look) -> Iterator[Statement]:
-    for name, text, calls, mean in look.recorded:
-        if mean > SLOW_STATEMENT_MS and not takes_long_by_nature(text):
-            yield Statement(database=name, text=shown(text), calls=calls, mean_ms=round(mean, 1))

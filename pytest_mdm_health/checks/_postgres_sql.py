@@ -52,10 +52,11 @@ WHERE pid = ANY(?)
 """
 
 EXTENSION = """
-SELECT quote_ident(n.nspname) || '.pg_stat_statements', coalesce(bool_or(a.attname = 'mean_exec_time'), false)
+SELECT quote_ident(n.nspname) || '.pg_stat_statements', coalesce(bool_or(a.attname = 'mean_exec_time'), false),
+  to_regclass(quote_ident(n.nspname) || '.pg_stat_statements_info') IS NOT NULL
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(quote_ident(n.nspname) || '.pg_stat_statements')
-WHERE e.extname = 'pg_stat_statements' GROUP BY 1
+WHERE e.extname = 'pg_stat_statements' GROUP BY 1, 3
 """
 
 STATEMENTS = """
@@ -65,6 +66,15 @@ WHERE s.query <> '<insufficient privilege>' AND s.calls > 0 AND d.datname = ANY(
 GROUP BY 1, 2 HAVING sum(s.{total}) / sum(s.calls) > ? OR left(s.query, 4000) ~* '\\mWHERE\\M'
 ORDER BY sum(s.{total}) DESC LIMIT 1000
 """
+
+MOST = """
+SELECT d.datname, s.queryid::text, left(s.query, 4000), sum(s.calls)::bigint, sum(s.{total})::float8
+FROM {view} s JOIN pg_database d ON d.oid = s.dbid
+WHERE s.query <> '<insufficient privilege>' AND s.queryid IS NOT NULL AND s.calls > 0 AND d.datname = ANY(?)
+GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2 LIMIT ?
+"""
+
+SINCE = "SELECT coalesce(extract(epoch FROM stats_reset)::text, '') FROM {view}_info"
 
 TABLES = """
 SELECT n.nspname, c.relname,

@@ -14,9 +14,11 @@ finished, databases of datasets that are long gone.
 
 Diagnosis
 ---------
-Look at `pg_stat_statements` for statements whose mean time is above a second, at `pg_stat_activity` for sessions by
-state, at `pg_locks` for locks that are waited for, at `pg_stat_user_tables` for statistics, dead rows and reads from
-end to end, at `pg_stat_database` for cache hits and checksums, and at the age of the oldest transaction. Everything is
+Look at `pg_stat_statements` for statements whose mean time is above a second, or above that in the baseline, which
+keeps the 200 that took most time (where the server tells that it counted on, only the runs since then are compared); at
+`pg_stat_activity` for sessions by state, at `pg_locks` for locks that are waited for, at `pg_stat_user_tables` for
+statistics, dead rows and reads from end to end, at `pg_stat_database` for cache hits and checksums, and at the age of
+the oldest transaction. Everything is
 judged by the size of tables and by how long the server has counted: a server that has just been started is healthy.
 The examination is a session of its own, called `mdm-health`, that cannot write and waits for nothing longer than
 seconds. What the home's role may not see is said, with the GRANT that shows it.
@@ -34,6 +36,8 @@ Findings
 * `login-refused` (fail): the server lets one of the home's users in and refuses another.
 * `slow-connection` (warn): connecting takes more than a second.
 * `blocked-session` (fail/warn): a session waits for another one's lock; a failure after a minute.
+* `slower-statements` (warn): statements take at least twice as long on average as in the baseline, and at least 50 ms
+  more, with at least 10 runs on both sides.
 * `slow-statement` (warn/note): a recorded statement takes more than a second on average; a note if it ran but once or
   twice.
 * `never-analysed` (warn/note): a large table has no statistics; a note while the server is about to compute them.
@@ -56,6 +60,7 @@ from collections.abc import Iterator
 from pytest_mdm_health.checks import _postgres_findings as findings
 from pytest_mdm_health.checks._postgres_facts import PostgresFacts
 from pytest_mdm_health.checks._postgres_look import gather
+from pytest_mdm_health.checks._postgres_statement_findings import of_statements
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Server
 from pytest_mdm_health.model import Check, Finding, Kind
@@ -78,10 +83,11 @@ def observe(mdm_server: Server, mdm_inventory: Inventory, mdm_options: Options) 
     return gather(mdm_server, mdm_inventory, mdm_options.timeout * _SHARE_OF_TIME)
 
 
-def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
+def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Finding]:
     """From the way in to what has built up."""
     yield from findings.of_entry(CHECK, facts)
     yield from findings.of_server(CHECK, facts)
     yield from findings.of_sessions(CHECK, facts)
+    yield from of_statements(CHECK, facts, before)
     yield from findings.of_tables(CHECK, facts)
     yield from findings.of_databases(CHECK, facts)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -195,6 +196,93 @@ def test_a_statement_that_was_slow_once_is_a_note_and_maintenance_is_nothing(pos
         postgres.run(f"REVOKE pg_read_all_stats FROM {USER}")
     assert (result.status, codes(result, Severity.NOTE)) == (Status.PASS, {"slow-statement"})
     assert len(result.findings) == 1
+
+
+REPORT = "SELECT 'secret 4111', n FROM report"
+
+
+def report_takes(server: Server, seconds: float) -> None:
+    """Make the database anew, as a migration does: the statement gets another id."""
+    server.run("DROP DATABASE IF EXISTS mdm_shop WITH (FORCE)")
+    server.add_database("mdm_shop", owner=USER)
+    slower(server, seconds)
+
+
+def slower(server: Server, seconds: float) -> None:
+    view = f"CREATE OR REPLACE VIEW report AS SELECT 1 AS n FROM pg_sleep({seconds})"
+    server.run(view, database="mdm_shop", user=USER)
+
+
+def read_reports(server: Server, times: int) -> None:
+    server.run(*[REPORT] * times, database="mdm_shop", user=USER)
+
+
+@pytest.mark.parametrize("anew", [True, False], ids=["a new database", "the same database"])
+def test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired(
+    each_postgres: Server, look: Look, anew: bool
+) -> None:
+    report_takes(each_postgres, 0.01)
+    read_reports(each_postgres, 20)
+    before = look(each_postgres)
+    (report_takes if anew else slower)(each_postgres, 0.1)
+    read_reports(each_postgres, 10)
+    result = look(each_postgres, before=before)
+    finding = found(result, "postgres-slowdown.slower-statements")
+    assert (codes(result), finding.severity, finding.subject) == ({"slower-statements"}, Severity.WARN, "mdm_shop")
+    assert re.search(r"a statement in mdm_shop takes 1\d\d ms on average \(10 runs\), \d+ times the", finding.message)
+    assert finding.message.endswith("FROM report")
+    assert "4111" not in repr((before, result))
+    for command in finding.remedy.commands:
+        each_postgres.follow(command)
+    assert look(each_postgres).status is Status.PASS
+    slower(each_postgres, 0.01)
+    repaired = look(each_postgres)
+    read_reports(each_postgres, 10)
+    assert codes(look(each_postgres, before=repaired)) == set()
+
+
+def test_a_statement_that_became_slow_altogether_is_told_once(postgres: Server, look: Look) -> None:
+    report_takes(postgres, 0.01)
+    read_reports(postgres, 10)
+    before = look(postgres)
+    slower(postgres, 1.5)
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(lambda _: read_reports(postgres, 3), range(10)))
+    assert codes(look(postgres)) == {"slow-statement"} == codes(look(postgres, before=look(postgres)))
+    assert codes(look(postgres, before=before)) == {"slower-statements"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "runs", "again"),
+    [(0.1, 10, 9), (0.1, 9, 10), (0.04, 10, 10)],
+    ids=["too few runs since", "too few runs before", "too little lost"],
+)
+def test_statements_that_are_hardly_slower_are_healthy(
+    postgres: Server, look: Look, seconds: float, runs: int, again: int
+) -> None:
+    report_takes(postgres, 0.005)
+    read_reports(postgres, runs)
+    before = look(postgres)
+    slower(postgres, seconds)
+    read_reports(postgres, again)
+    assert codes(look(postgres, before=before)) == set()
+
+
+def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(postgres: Server, look: Look) -> None:
+    report_takes(postgres, 0.01)
+    read_reports(postgres, 10)
+    before = look(postgres)
+    postgres.run("SELECT pg_stat_statements_reset()")
+    slower(postgres, 0.1)
+    read_reports(postgres, 11)
+    assert "(11 runs)" in found(look(postgres, before=before), "postgres-slowdown.slower-statements").message
+
+
+def test_a_baseline_that_kept_no_statements_still_loads(postgres: Server, look: Look) -> None:
+    report_takes(postgres, 0.01)
+    before = replace(look(postgres), kept={})
+    read_reports(postgres, 10)
+    assert look(postgres, before=before).status is Status.PASS
 
 
 @pytest.mark.parametrize("how", ["not created", "not loaded"])
