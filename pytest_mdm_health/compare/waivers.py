@@ -22,7 +22,7 @@ PLACEHOLDER = "<fill in>"
 
 SCHEMA = "mdm-waivers/1"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_EXAMINED = {Status.PASS, Status.WARN, Status.FAIL}
+_EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
 _UNKNOWN = {Status.ERROR, Status.BLOCKED}
 Covered = list[tuple[Finding, list["Waiver"]]]
 
@@ -171,7 +171,8 @@ def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date
     """Mark what is waived.
 
     Only fails and warnings are; what could not be examined is never accepted by anybody, and what was blocked by a
-    result that is waived stays blocked, for its prerequisite is not there.
+    result that is waived stays blocked, for its prerequisite is not there. To do it twice is to do it once, so results
+    may be waived one by one, and all together again to learn what was expired or unused.
     """
     expired = tuple(each for each in waivers.entries if each.expires < today)
     in_force = tuple(each for each in waivers.entries if each.expires >= today and each.counts_in(phase))
@@ -206,7 +207,7 @@ def _waiver(file: ShapedFile[WaiversFile], number: int, known: frozenset[str]) -
 
 def _covered(result: Result, by_code: Mapping[str, Sequence[Waiver]]) -> Covered:
     """The findings of a result, each with the waivers that cover it; nothing covers what is none of their business."""
-    if result.status not in {Status.WARN, Status.FAIL}:
+    if result.status not in {Status.WARN, Status.FAIL, Status.WAIVED}:
         return []
     return [(finding, _covering(finding, result.target, by_code)) for finding in result.findings]
 

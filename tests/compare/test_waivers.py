@@ -382,6 +382,29 @@ def test_a_draft_that_is_filled_in_waives_everything_it_was_made_from(tmp_path: 
     assert all(char.isprintable() for char in text.replace("\n", ""))
 
 
+@given(results, st.sets(st.integers(0, 40)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_results_may_be_waived_one_by_one_and_all_together_again(
+    tmp_path: Path, before: list[Result], dropped: set[int]
+) -> None:
+    path = tmp_path / "draft.yaml"
+    data = yaml.safe_load(draft(before, TODAY).replace(PLACEHOLDER, "known"))
+    data["waivers"] = [each for number, each in enumerate(data["waivers"]) if number not in dropped]
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    waivers = read_waivers(path, KNOWN)
+    together = waive(waivers, *before)
+    one_by_one = [waive(waivers, each).results[0] for each in before]
+    assert one_by_one == list(together.results)
+    assert waive(waivers, *one_by_one) == together
+
+
+def test_what_met_nothing_is_also_told_of_results_that_are_waived_already(read: Read) -> None:
+    waivers = read(f"{entry()}\n{entry(code=LOCKED)}")
+    together = waive(waivers, result(finding()))
+    assert [each.code for each in together.unused] == [LOCKED]
+    assert waive(waivers, *together.results) == together
+
+
 def fits(name: str, other: str) -> bool:
     """Whether the names are the same but for what is no character."""
     return len(name) == len(other) and all(b in {"?", a} for a, b in zip(name, other, strict=True))
