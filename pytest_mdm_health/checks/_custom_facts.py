@@ -24,6 +24,8 @@ class Loading:
         made: features made of a few rows, by operation; empty where there were no rows.
         failed: operations that raised, with the exception.
         wrote: places in the home where it tried to write.
+        ends: whether it ended the process that it was loaded in, by an exit or a crash.
+        barred: where it tried to write and was refused only here, so that it came no further; empty if it did.
         seconds: how long all of that took.
     """
 
@@ -37,6 +39,8 @@ class Loading:
     made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     wrote: tuple[str, ...] = ()
+    ends: bool = False
+    barred: str = ""
     seconds: float = 0.0
 
 

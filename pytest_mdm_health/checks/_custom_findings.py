@@ -103,27 +103,45 @@ class FileJudge:
 
     def _loaded(self, loading: Loading) -> Iterator[Finding]:
         """What happened in MDM's own interpreter."""
-        location = Location(self._file.path, loading.line or self._code.line if loading.syntax else loading.line)
-        if loading.wrote:
-            message = f"tries to write in the home when it is loaded or run: {_listed(loading.wrote)}"
-            remedy = Remedy("Custom features should only compute; MDM loads them for every batch.")
-            yield self._finding("writes", WARN, message, remedy, evidence={"paths": [*loading.wrote]})
-        if loading.error or loading.how:
-            how = loading.error or f"its process {loading.how}"
-            if loading.syntax:
-                remedy = Remedy("Correct the line, or restore the file.")
-                yield self._finding("syntax", FAIL, f"is no Python: {how}", remedy, location=location)
-            elif loading.stage == "construct":
-                yield self._constructor(
-                    f"defines {loading.classes[0]}, of which MDM makes no instance: {how}", loading.line
-                )
-            else:
-                remedy = Remedy("MDM logs this and goes on without the features. Correct it, and load it again.")
-                message = f"does not {'run' if loading.stage == 'operations' else 'load'}: {how}"
-                yield self._finding("fails-to-load", FAIL, message, remedy, location=location)
+        yield from self._writing(loading)
+        if (loading.error or loading.how) and not loading.barred:
+            yield self._broken(loading)
         if loading.stage in {"operations", "done"} or not (loading.error or loading.how):
             yield from self._source(loading.classes)
             yield from self._operations(loading)
+
+    def _writing(self, loading: Loading) -> Iterator[Finding]:
+        remedy = Remedy("Custom features should only compute; MDM loads them for every batch.")
+        further = "; what comes after that was not tried" if loading.barred else ""
+        if loading.wrote:
+            message = f"tries to write in the home when it is loaded or run: {_listed(loading.wrote)}{further}"
+            yield self._finding("writes", WARN, message, remedy, evidence={"paths": [*loading.wrote]})
+        elif loading.barred:
+            message = f"was kept from {loading.barred}, where it might write when it is loaded or run{further}"
+            yield self._finding("writes", NOTE, message, remedy, evidence={"paths": [loading.barred]})
+
+    def _broken(self, loading: Loading) -> Finding:
+        """What kept it from coming to its end."""
+        location = Location(self._file.path, loading.line or self._code.line if loading.syntax else loading.line)
+        how = loading.error or f"its process {loading.how}"
+        if loading.syntax:
+            remedy = Remedy("Correct the line, or restore the file.")
+            return self._finding("syntax", FAIL, f"is no Python: {how}", remedy, location=location)
+        if loading.ends:
+            when = {"construct": "is made an instance of", "operations": "is run"}.get(loading.stage, "is loaded")
+            text = (
+                "MDM ends with it, in the middle of a registration. Raise an ordinary exception in place of an exit, "
+            )
+            remedy = Remedy(f"{text}which MDM logs; a signal is a crash in compiled code that the file calls.")
+            return self._finding(
+                "ends-process", FAIL, f"ends its process when it {when}: {how}", remedy, location=location
+            )
+        if loading.stage == "construct":
+            message = f"defines {loading.classes[0]}, of which MDM makes no instance: {how}"
+            return self._constructor(message, loading.line)
+        remedy = Remedy("MDM logs this and goes on without the features. Correct it, and load it again.")
+        message = f"does not {'run' if loading.stage == 'operations' else 'load'}: {how}"
+        return self._finding("fails-to-load", FAIL, message, remedy, location=location)
 
     def _operations(self, loading: Loading) -> Iterator[Finding]:
         if loading.classes and not loading.operations:

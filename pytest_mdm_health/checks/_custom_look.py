@@ -126,6 +126,8 @@ class _Loader:
             self._gaps.append(f"{file.path} was not loaded: {error}")
             return file
         loading = _loading(result, {*task["columns"], file.name, *texts_in(Path(file.path))})
+        if loading.barred:
+            self._gaps.append(f"{file.path} was tried only until it wanted to write {loading.barred}")
         made = [name for names in loading.made.values() for name in names]
         made += file.code.features if found.decorator else ()
         missing = tuple(name for name in made if name not in columns) if dataset is not None and task["rows"] else ()
@@ -171,18 +173,20 @@ def _backend(dataset: Dataset, inventory: Inventory) -> Backend | None:
 
 
 def _loading(result: Trial, known: set[str]) -> Loading:
-    operations = result.names("operations")
+    operations, raised, failures = result.names("operations"), result.raised, result.failures()
     made = {name: tuple(map(str, features)) for name, features in result.named("made").items()}
     return Loading(
         stage=str(result.last("stage") or ""),
         how=result.how,
-        error=result.raised.text() if result.raised is not None else "",
-        syntax=result.raised is not None and result.raised.error in _SYNTAX,
-        line=result.raised.line if result.raised is not None else None,
+        error=raised.text() if raised is not None else "",
+        syntax=raised is not None and raised.error in _SYNTAX,
+        line=raised.line if raised is not None else None,
         classes=result.names("classes"),
         operations=operations,
         made=made,
-        failed={name: raised.text({*known, *operations}) for name, raised in result.failures().items()},
+        failed={name: each.text({*known, *operations}) for name, each in failures.items() if not each.barred},
         wrote=tuple(dict.fromkeys(map(str, result.told.get("wrote", ())))),
+        ends=raised.ends if raised is not None else bool(result.how) and result.in_time,
+        barred=next((each.barred for each in (raised, *failures.values()) if each is not None and each.barred), ""),
         seconds=round(result.seconds, 3),
     )

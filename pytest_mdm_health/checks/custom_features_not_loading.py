@@ -39,11 +39,13 @@ Findings
 * `other-api` (fail): a file is written for another MDM than the installed one.
 * `constructor` (fail): MDM cannot make an instance of the class.
 * `several-classes` (warn): MDM uses only the first of several classes.
-* `fails-to-load` (fail): loading or running a file raises, does not end, or ends the process.
+* `fails-to-load` (fail): loading or running a file raises, or does not end.
+* `ends-process` (fail): loading or running a file ends MDM's own process: an exit or a crash.
 * `no-operations` (warn): the class registers nothing.
 * `operation-fails` (fail): an operation raises on the dataset's rows.
 * `not-in-table` (warn): a feature is not in the dataset's feature table.
-* `writes` (warn): a file tries to write in the home.
+* `writes` (warn/note): a file tries to write in the home; a note where it only was
+  kept from what might write, or from writing elsewhere.
 * `gone` (warn): a file that MDM used the last time is not there any more.
 """
 

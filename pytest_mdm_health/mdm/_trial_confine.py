@@ -7,7 +7,9 @@ anywhere but in a private folder (Landlock), everywhere Python's own audit event
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -31,6 +33,8 @@ _WRITING = {
     *("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown"),
     *("os.utime", "os.setxattr", "os.removexattr", "shutil.move", "shutil.copyfile", "shutil.rmtree"),
 }
+_CONNECT = "sqlite3.connect"
+_READS_ONLY = re.compile(r"^file:.*[?&]mode=ro(&|$)")
 _WRITING_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -47,15 +51,30 @@ def confine(examined: str, private: str) -> list[str]:
     return guards
 
 
-def watch(examined: str, tell: Callable[[str], None]) -> None:
-    """Refuse, and tell of, every attempt of Python code to write in the examined folder."""
+class Refused(PermissionError):
+    """An attempt to write that only fails because the code is being tried; `barred` is where."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(errno.EACCES, "nothing is written while it is only being tried", path)
+        self.barred = path
+
+
+def watch(examined: str, tell: Callable[[str], None], private: str = "/") -> None:
+    """Refuse every attempt of Python code to write outside of a private folder; tell of those in the examined one."""
     forbidden = Path(examined).resolve()
+    allowed = [Path(each).resolve() for each in (private, "/dev", "/proc")]
 
     def guard(event: str, arguments: tuple[Any, ...]) -> None:
         for path in _written(event, arguments):
-            if isinstance(path, (str, bytes, os.PathLike)) and _lies_in(os.fsdecode(path), forbidden):
-                tell(os.fsdecode(path))
-                raise PermissionError(f"{os.fsdecode(path)} is only being examined")
+            if not isinstance(path, (str, bytes, os.PathLike)):
+                continue
+            place = os.fsdecode(path)
+            if _lies_in(place, forbidden):
+                if not _READS_ONLY.search(place):  # which would write beside a database in WAL mode, and so is refused
+                    tell(place)
+                raise Refused(place)
+            if event != _CONNECT and not any(_lies_in(place, each) for each in allowed):
+                raise Refused(place)
 
     sys.addaudithook(guard)
 
@@ -65,13 +84,13 @@ def _written(event: str, arguments: tuple[Any, ...]) -> Iterator[Any]:
         path, mode, flags = arguments
         if set(mode or "") & set("wax+") or (flags or 0) & _WRITING_FLAGS:
             yield path
-    elif event in _WRITING or event == "sqlite3.connect":
+    elif event in _WRITING or (event == _CONNECT and "immutable=1" not in os.fsdecode(arguments[0])):
         yield from arguments[:2]
 
 
 def _lies_in(path: str, folder: Path) -> bool:
     try:
-        real = Path(path[len("file:") :] if path.startswith("file:") else path).resolve()  # noqa: FURB188 - Python 3.8
+        real = Path(path[len("file:") :].partition("?")[0] if path.startswith("file:") else path).resolve()
     except (OSError, ValueError, RuntimeError):
         return False
     return folder in (real, *real.parents)

@@ -12,12 +12,13 @@ import inspect
 import logging
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 GENERATOR = "mdm.features.generator"
 BASE = "mdm.features.custom.base"
 MESSAGE_LIMIT = 1000
+_LONGEST_CHAIN, _LOGGED_KEPT = 20, 1000
 if TYPE_CHECKING:  # Python 3.8 could not make these
     Tell = Callable[[str, Any], None]
     Operation = Callable[[Any], Any]
@@ -89,7 +90,18 @@ def described(error: BaseException, file: str = "") -> dict[str, Any]:
         "message": str(error)[:MESSAGE_LIMIT],
         "line": lines[-1] if lines else None,
         "missing": error.name if isinstance(error, ModuleNotFoundError) else None,
+        "ends": not isinstance(error, Exception),
+        "barred": next((each.barred for each in _chain(error) if hasattr(each, "barred")), ""),
     }
+
+
+def _chain(error: BaseException | None) -> Iterator[Any]:
+    """An exception and those that led to it."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _run_operations(features: object, operations: Mapping[str, Operation], task: Mapping[str, Any], tell: Tell) -> None:
@@ -153,17 +165,23 @@ def _found(module: str, name: str) -> Any:  # noqa: ANN401 - any object at all
 def _listen(tell: Tell) -> None:
     """Tell of every error that is logged, in whichever of the two ways MDM has."""
     warnings.simplefilter("ignore")
+    left = iter(range(_LOGGED_KEPT))
+
+    def logged(message: str) -> None:
+        if next(left, None) is not None:
+            tell("logged", message[:MESSAGE_LIMIT])
+
     try:
         logger = importlib.import_module("loguru").logger
     except ImportError:
         pass
     else:
         logger.remove()
-        logger.add(lambda text: tell("logged", text.record["message"][:MESSAGE_LIMIT]), level="ERROR", catch=True)
+        logger.add(lambda text: logged(text.record["message"]), level="ERROR", catch=True)
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            tell("logged", record.getMessage()[:MESSAGE_LIMIT])
+            logged(record.getMessage())
 
     handler = Handler()
     handler.setLevel(logging.ERROR)

@@ -33,11 +33,21 @@ class Abilities:
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception in MDM's interpreter: its type, its message, and the line of the file that the task was about."""
+    """An exception in MDM's interpreter.
+
+    Attributes:
+        error: its type.
+        message: what it says.
+        line: of the file that the task was about.
+        ends: whether it ends a process that only bears with ordinary exceptions, as MDM does: `SystemExit`.
+        barred: where something was to be written that was refused only here; empty if that is not why it was raised.
+    """
 
     error: str
     message: str
     line: int | None = None
+    ends: bool = False
+    barred: str = ""
 
     def text(self, known: Collection[str] | None = None) -> str:
         """As Python prints it, without passwords; without values of data too, if the known names are given."""
@@ -51,14 +61,14 @@ class Trial:
     Attributes:
         how: how it ended, to follow "it"; empty if it came to its end.
         told: what it told, by kind, in its order.
-        output: the end of what it printed.
         seconds: how long it took.
+        in_time: whether it ended before it was stopped.
     """
 
     how: str
     told: Mapping[str, tuple[Any, ...]]
-    output: str
     seconds: float
+    in_time: bool = True
 
     def last(self, kind: str) -> Any:  # noqa: ANN401 - as it was told
         """What was told last of a kind; None if nothing was."""
@@ -98,8 +108,9 @@ def trial_of(answer: Mapping[str, Any]) -> Trial:
         if isinstance(each, list) and len(each) == _PAIR and isinstance(each[0], str):
             told.setdefault(each[0], []).append(each[1])
     code = answer["code"]
-    how = "" if code == 0 else Outcome(code, "").how
-    return Trial(how, {kind: tuple(values) for kind, values in told.items()}, answer["output"], answer["seconds"])
+    came_to_its_end = code == 0 and told.keys() & {"finished", "raised"}
+    how = "" if came_to_its_end else Outcome(code, "").how
+    return Trial(how, {kind: tuple(values) for kind, values in told.items()}, answer["seconds"], code is not None)
 
 
 def _raised(told: object) -> Raised | None:
@@ -107,7 +118,13 @@ def _raised(told: object) -> Raised | None:
     if not isinstance(told, dict) or not isinstance(told.get("error"), str):
         return None
     line = told.get("line")
-    return Raised(told["error"], str(told.get("message", "")), line if isinstance(line, int) else None)
+    return Raised(
+        told["error"],
+        str(told.get("message", "")),
+        line if isinstance(line, int) else None,
+        told.get("ends") is True,
+        str(told.get("barred") or ""),
+    )
 
 
 def _names(told: object) -> tuple[str, ...]:

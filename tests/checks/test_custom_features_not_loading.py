@@ -176,16 +176,52 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "does not load: ModuleNotFoundError: No module named 'no_such_module'",
     ),
     "an exit": (
-        "custom-features-not-loading.fails-to-load",
+        "custom-features-not-loading.ends-process",
         FAIL,
         "raise SystemExit(3)\n",
-        "does not load: SystemExit: 3",
+        "ends its process when it is loaded: SystemExit: 3",
     ),
     "a hard exit": (
-        "custom-features-not-loading.fails-to-load",
+        "custom-features-not-loading.ends-process",
         FAIL,
         "import os\nos._exit(4)\n",
-        "does not load: its process ended with exit code 4",
+        "ends its process when it is loaded: its process ended with exit code 4",
+    ),
+    "a hard exit that looks like success": (
+        "custom-features-not-loading.ends-process",
+        FAIL,
+        "import os\nos._exit(0)\n",
+        "ends its process when it is loaded: its process ended with exit code 0",
+    ),
+    "an exit while it registers": (
+        "custom-features-not-loading.ends-process",
+        FAIL,
+        CUSTOM.replace("self._operation_registry =", "import sys; sys.exit('enough')\n        x ="),
+        "ends its process when it is made an instance of: SystemExit: enough",
+    ),
+    "a crash": (
+        "custom-features-not-loading.ends-process",
+        FAIL,
+        "import ctypes\nctypes.string_at(0)\n",
+        "ends its process when it is loaded: its process was killed by SIGSEGV",
+    ),
+    "a question": (
+        "custom-features-not-loading.fails-to-load",
+        FAIL,
+        "answer = input('why?')\n",
+        "does not load: EOFError: EOF when reading a line",
+    ),
+    "a loop without an end": (
+        "custom-features-not-loading.fails-to-load",
+        FAIL,
+        "while True:\n    pass\n",
+        "does not load: its process did not finish in time and was stopped",
+    ),
+    "builtins that are gone": (
+        "custom-features-not-loading.fails-to-load",
+        FAIL,
+        "import builtins\nbuiltins.__dict__.clear()\n" + CUSTOM,
+        "does not load: ",
     ),
     "too much memory": (
         "custom-features-not-loading.fails-to-load",
@@ -218,10 +254,10 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "makes per_kilo, which train_features does not have",
     ),
     "an exit while it runs": (
-        "custom-features-not-loading.fails-to-load",
+        "custom-features-not-loading.ends-process",
         FAIL,
         CUSTOM.replace("return {", "raise SystemExit\n        return {"),
-        "does not run: SystemExit",
+        "ends its process when it is run: SystemExit",
     ),
 }
 
@@ -236,7 +272,7 @@ def test_what_only_loading_shows_is_found_and_passes_repaired(
     make_features(home, "per_piece")
     put(home, source)
     result = examine(CHECK, home, python=python)
-    assert (code, severity) in findings(result)
+    assert findings(result) == [(code, severity)]
     assert message in the(result, code).message
     put(home, CUSTOM)
     assert examine(CHECK, home, python=python).findings == ()
@@ -281,6 +317,27 @@ def test_a_file_that_tries_to_write_in_the_home_is_found_and_changes_nothing(
     assert set(result.findings[0].evidence["paths"]) == {str(home / "mdm.yaml"), str(home)}  # type: ignore[arg-type] # a list
     put(home, CUSTOM)
     assert examine(CHECK, home, python=python).findings == ()
+
+
+WRITERS = {
+    "it registers": CUSTOM.replace("self._operation_registry =", "open({place!r}, 'w')\n        x ="),
+    "it is loaded": "open({place!r}, 'w')\n" + CUSTOM,
+    "it runs": CUSTOM.replace("return {", "open({place!r}, 'w')\n        return {"),
+}
+
+
+@pytest.mark.parametrize("when", WRITERS)
+@pytest.mark.parametrize(("place", "severity"), [("home/log.txt", WARN), ("elsewhere.txt", NOTE)])
+def test_a_file_that_only_fails_because_it_may_not_write_is_told_once(
+    home: Path, python: str, examine: Examine, when: str, place: str, severity: Severity
+) -> None:
+    make_features(home, "per_piece")
+    source = WRITERS[when].replace("{place!r}", repr(str(home.parent / place)))
+    path = put(home, source)
+    result = examine(CHECK, home, python=python)
+    assert findings(result) == [("custom-features-not-loading.writes", severity)]
+    assert f"{path} was tried only until it wanted to write {home.parent / place}" in result.reason
+    assert not (home.parent / place).exists()
 
 
 def test_what_it_prints_is_of_no_consequence(home: Path, python: str, examine: Examine) -> None:

@@ -63,7 +63,7 @@ def test_the_generator_makes_features_of_some_rows(python: Path, home: Path) -> 
     assert abilities.failures == {}
     result = trial.attempt(python, home, GENERATE, 20)
     assert result.how == ""
-    assert result.told == {"features": (["amount_double"],), "rows": (10,)}
+    assert result.told == {"features": (["amount_double"],), "rows": (10,), "finished": (True,)}
 
 
 def test_errors_that_the_generator_only_logs_are_heard(python: Path, home: Path) -> None:
@@ -144,7 +144,13 @@ def test_what_prints_and_reads_does_not_disturb_the_conversation(load: Load) -> 
     result = load(
         "import os, sys\nprint('{}', flush=True)\nos.write(1, b'[]\\n')\nprint(sys.stdin.read(), flush=True)\n" + CUSTOM
     )
-    assert (result.last("stage"), result.output) == ("done", "{}\n[]\n\n")
+    assert (result.last("stage"), result.how) == ("done", "")
+
+
+def test_however_much_it_prints_and_logs_it_comes_to_its_end(load: Load) -> None:
+    much = "import logging\nfor _ in range(300):\n    print('x' * 2**20)\n"
+    result = load(f"{much}for number in range(5000):\n    logging.error('y' * 1000)\n{CUSTOM}", timeout_s=60)
+    assert (result.last("stage"), result.how, len(result.told["logged"])) == ("done", "", 1000)
 
 
 def test_what_sleeps_is_ended_at_the_time_out(load: Load) -> None:
@@ -159,12 +165,37 @@ def test_what_sleeps_is_ended_at_the_time_out(load: Load) -> None:
     ("source", "how"),
     [
         ("import os\nos._exit(3)", "ended with exit code 3"),
+        ("import os\nos._exit(0)", "ended with exit code 0"),
+        (CUSTOM.replace("self._operation_registry =", "import os; os._exit(0)\n        x ="), "ended with exit code 0"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
     ],
 )
 def test_what_ends_its_process_ends_only_that(load: Load, source: str, how: str) -> None:
     assert load(source).how == how
     assert load(CUSTOM).last("stage") == "done"
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "ends"),
+    [
+        ("raise SystemExit(3)", "SystemExit", True),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt", True),
+        ("input()", "EOFError", False),
+        ("import builtins\nbuiltins.__dict__.clear()\nlen('')", "NameError", False),
+        ("import os, json\nos.write = os._exit = json.dumps = None\n1 / 0", "ZeroDivisionError", False),
+    ],
+)
+def test_what_was_raised_is_told_whatever_the_code_does_to_python(
+    load: Load, source: str, error: str, ends: bool
+) -> None:
+    result = load(source)
+    assert result.raised is not None
+    assert (result.how, result.raised.error, result.raised.ends) == ("", error, ends)
+
+
+def test_two_processes_of_one_task_are_one_answer(load: Load) -> None:
+    result = load("import os\nos.fork()\n" + CUSTOM)
+    assert (result.how, result.last("stage"), result.names("classes")) == ("", "done", ("ShopFeatures",))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory")
@@ -236,8 +267,29 @@ def test_not_even_other_programs_can_write_in_the_home(load: Load, home: Path, t
 def test_nor_can_anything_write_elsewhere_but_in_its_own_folder(load: Load, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     result = load(f"open('inside', 'w').write('x')\nopen({str(outside)!r}, 'w')\n")
-    assert result.last("raised")["error"] == "PermissionError"
+    assert result.raised is not None
+    assert (result.raised.error, result.raised.barred) == ("Refused", str(outside))
+    assert "wrote" not in result.told
     assert not outside.exists()
+
+
+def test_what_follows_from_a_refused_attempt_is_told_from_other_errors(load: Load, home: Path) -> None:
+    place = str(home / "cache")
+    attempt = f"try:\n    open({place!r}, 'w')\nexcept OSError as error:\n    raise ValueError('no cache') from error\n"
+    result = load(attempt)
+    assert result.raised is not None
+    assert (result.raised.error, result.raised.barred, result.told["wrote"]) == ("ValueError", place, (place,))
+    again = load(attempt.replace("raise ValueError('no cache') from error", "pass") + "raise ValueError\n").raised
+    assert again is not None
+    assert again.barred == ""
+
+
+@pytest.mark.parametrize(("how", "stage"), [("mode=ro", "import"), ("immutable=1", "done")])
+def test_reading_a_database_of_the_home_is_no_writing(load: Load, home: Path, how: str, stage: str) -> None:
+    database = f"file:{home}/datasets/shop/shop.sqlite?{how}"
+    result = load(f"import sqlite3\nsqlite3.connect({database!r}, uri=True).execute('SELECT 1 FROM train')\n{CUSTOM}")
+    assert (result.last("stage"), "wrote" in result.told) == (stage, False)
+    assert (result.raised.barred if result.raised else "") in {"", database}
 
 
 def test_the_code_sees_a_home_of_its_own(load: Load, home: Path) -> None:
