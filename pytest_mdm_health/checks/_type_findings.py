@@ -10,6 +10,7 @@ from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfi
 from pytest_mdm_health.integrity.column_sql import ISO
 from pytest_mdm_health.integrity.column_types import NUMBERS, Kind, kind_of
 from pytest_mdm_health.integrity.text_formats import Dates, spelled_differently
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import Check, Finding, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -20,6 +21,7 @@ FEW = 10
 """Values of which no share is taken."""
 
 MOSTLY_DATES = 0.8
+NUMBERS_AS_TEXT = "type-mismatch.numbers-as-text"
 DATE_PARTS = 2
 """Digits of a number that may be padded without being an identifier, such as a month."""
 
@@ -57,10 +59,12 @@ class ColumnJudge:
             message = f"is declared {column.declared} and holds {_stored_as(column)}"
             yield self._finding("declared-type", severity, message, self._without_strays())
         elif column.kind is Kind.INTEGER and column.reals:
-            message = f"is declared {column.declared} and holds {column.reals} numbers that are no integers"
+            what = counted(column.reals, "number that is no integer", "numbers that are no integers")
+            message = f"is declared {column.declared} and holds {what}"
             yield self._finding("declared-type", WARN, message, self._look_at("typeof({c}) = 'real'"))
         elif column.beyond_truth:
-            message = f"is declared {column.declared} and holds {column.beyond_truth} values that are neither 0 nor 1"
+            what = counted(column.beyond_truth, "value that is neither 0 nor 1", "values that are neither 0 nor 1")
+            message = f"is declared {column.declared} and holds {what}"
             yield self._finding("declared-type", WARN, message, self._look_at("{c} NOT IN (0, 1)"))
 
     def _without_strays(self) -> Remedy:
@@ -83,15 +87,20 @@ class ColumnJudge:
         if column.kind is not Kind.TEXT or self._facts.names_things(column):
             return
         plain, others = looks.get("number", 0), column.written - looks.get("number", 0)
-        meant = plain + looks.get("decorated", 0)
+        meant, severity = plain + looks.get("decorated", 0), WARN
         if plain and not others and (why := self._meant_as_number()):
-            message = f"keeps {plain} numbers as text; {why}"
+            message = f"keeps {counted(plain, 'number')} as text; {why}"
         elif plain and others and column.written >= FEW and meant >= MOSTLY * column.written:
-            what = ", ".join(f"{count} {_LOOKS[look]}" for look, count in looks.items() if look in _LOOKS)
+            what = ", ".join(counted(count, *_LOOKS[look]) for look, count in looks.items() if look in _LOOKS)
             message = f"keeps numbers as text, mixed with other texts: {what}"
+        elif column.decimals:
+            severity = NOTE
+            message = (
+                f"keeps {counted(meant, 'number')} as text, written with a point, an exponent, a sign or separators"
+            )
         else:
             return
-        yield self._finding("numbers-as-text", WARN, message, self._repair.as_numbers())
+        yield self._finding("numbers-as-text", severity, message, self._repair.as_numbers())
 
     def _meant_as_number(self) -> str:
         """Why texts that are all numbers are meant as such."""
@@ -120,8 +129,8 @@ class ColumnJudge:
     def _no_dates(self, dates: Dates) -> Iterator[Finding]:
         odd = dates.impossible + dates.others
         if odd:
-            kinds = [f"{dates.impossible} are no day or hour that exists"] if dates.impossible else []
-            kinds += [f"{dates.others} do not look like dates"] if dates.others else []
+            kinds = [counted(dates.impossible, "is", "are") + " no day or hour that exists"] if dates.impossible else []
+            kinds += [counted(dates.others, "does", "do") + " not look like dates"] if dates.others else []
             message = f"holds dates, and of {odd + dates.written} values {' and '.join(kinds)}"
             advice = "Find the values that are no dates, correct them in the source, and register it again."
             yield self._finding("odd-dates", WARN, message, self._repair.registered(advice))
@@ -136,21 +145,24 @@ class ColumnJudge:
             severity = FAIL if named or source.merged else WARN
             width = source.widest if source.widest == source.narrowest else 0
             merged = ", so that different ones became the same" if source.merged else ""
-            message = f"has lost the leading zeros that {source.padded} values have in the source{merged}"
+            padded = counted(source.padded, "value has", "values have")
+            message = f"has lost the leading zeros that {padded} in the source{merged}"
             yield self._finding("lost-identifiers", severity, message, self._repair.as_text(width))
         elif source is not None and source.long and column.kind is Kind.FLOAT:
-            message = (
-                f"has lost digits: {source.long} values have more in the source than a floating point number keeps"
-            )
+            long = counted(source.long, "value has", "values have")
+            message = f"has lost digits: {long} more in the source than a floating point number keeps"
             yield self._finding("lost-identifiers", FAIL, message, self._repair.as_text(0))
         elif column.inexact and named:
             message = f"keeps identifiers as {column.declared}, which rounds {column.inexact} of them"
             yield self._finding("rounded-identifiers", FAIL, message, self._repair.as_text(0))
         elif self._from_integers():
             severity = WARN if named else NOTE
-            message = (
-                f"is {column.declared} though all {column.reals} values are whole numbers; the missing ones made it so"
+            whole = (
+                "its only value is a whole number"
+                if column.reals == 1
+                else f"all {column.reals} values are whole numbers"
             )
+            message = f"is {column.declared} though {whole}; the missing ones made it so"
             yield self._finding("float-integers", severity, message, self._repair.as_integers())
 
     def _from_integers(self) -> bool:
@@ -207,16 +219,16 @@ def _class(kind: Kind) -> str | None:
 
 
 def _stored_as(column: ColumnProfile) -> str:
-    counts = {"integers": column.integers, "floats": column.reals, "texts": column.texts, "blobs": column.blobs}
-    return " and ".join(f"{count} {name}" for name, count in counts.items() if count)
+    counts = {"integer": column.integers, "float": column.reals, "text": column.texts, "blob": column.blobs}
+    return " and ".join(counted(count, name) for name, count in counts.items() if count)
 
 
 _LOOKS = {
-    "number": "numbers",
-    "decorated": "numbers with separators, units or currencies",
-    "marker": "words for a missing value",
-    "boolean": "words for truth values",
-    "date": "dates",
-    "other": "other texts",
-    **dict.fromkeys(ISO, "dates"),
+    "number": ("number", "numbers"),
+    "decorated": ("number with separators, units or currencies", "numbers with separators, units or currencies"),
+    "marker": ("word for a missing value", "words for a missing value"),
+    "boolean": ("word for a truth value", "words for truth values"),
+    "date": ("date", "dates"),
+    "other": ("other text", "other texts"),
+    **dict.fromkeys(ISO, ("date", "dates")),
 }

@@ -32,7 +32,8 @@ Findings
 * `mixed-types` (fail): a column holds values of several types.
 * `declared-type` (fail/warn): values are not of the type that their column declares; a failure if a column of numbers
   holds none.
-* `numbers-as-text` (warn): a column that is meant to hold numbers keeps them as text.
+* `numbers-as-text` (warn/note): a column that is meant to hold numbers keeps them as text; a note if nothing but their
+  decimal points, exponents, signs or separators says so.
 * `mixed-dates` (warn): dates of one column are written in several ways.
 * `odd-dates` (warn): a column of dates holds values that are none.
 * `boolean-spellings` (warn): one truth value is spelled in several ways.
@@ -75,8 +76,11 @@ def observe(mdm_dataset: Dataset, mdm_backend: Backend | None, mdm_home: Home, m
 
 
 def judge(facts: TypeFacts, before: TypeFacts | None) -> Iterator[Finding]:
-    """Column by column, then tables against each other, then against what was."""
+    """Column by column, then tables against each other, then against what was; one cause is told once."""
+    changed = {each.subject: each for each in findings.of_recorded(CHECK, facts, before)}
     for table, column in facts.each_column():
-        yield from findings.ColumnJudge(CHECK, facts, table, column).findings()
+        for each in findings.ColumnJudge(CHECK, facts, table, column).findings():
+            if each.subject not in changed or each.code != findings.NUMBERS_AS_TEXT:
+                yield each
     yield from findings.of_tables(CHECK, facts)
-    yield from findings.of_recorded(CHECK, facts, before)
+    yield from changed.values()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pytest_mdm_health.backends import Column, Database, quote
 from pytest_mdm_health.integrity.column_sql import EXACT, IMPOSSIBLE, ISO, LONGEST, ColumnSql
 from pytest_mdm_health.integrity.column_types import Kind, kind_of
+from pytest_mdm_health.integrity.decimals import LOOKED_AT, are_decimals
 from pytest_mdm_health.integrity.regex_columns import RegexSql
 from pytest_mdm_health.integrity.sampling import ROWS, Sample, sample_of
 from pytest_mdm_health.integrity.sqlite_columns import SqliteSql
@@ -37,6 +38,7 @@ class ColumnProfile:
         looks: texts by what they look like, as in `ColumnSql.text_class`.
         spellings: the words for truth values in a column that has nothing else.
         dates: how dates are written, in a column that seems to hold dates.
+        decimals: whether its texts are all numbers, and written as programs write those; see `are_decimals`.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ColumnProfile:
     looks: Mapping[str, int] = field(default_factory=dict)
     spellings: tuple[str, ...] = ()
     dates: Dates | None = None
+    decimals: bool = False
 
     @property
     def written(self) -> int:
@@ -171,6 +174,8 @@ class _Look:
         column = replace(column, looks=looks)
         if looks.get("boolean") and set(looks) <= {"blank", "boolean", "number", "marker"}:
             return replace(column, spellings=self._spellings(c))
+        if column.written and set(looks) <= {"blank", "number", "decorated"}:
+            return replace(column, decimals=are_decimals(column.name, self._some(c)))
         dated = sum(count for look, count in looks.items() if look == "date" or look in ISO)
         if column.name in self.dates or dated > column.written // 2:
             return replace(column, dates=self._dates(c, looks))
@@ -198,6 +203,12 @@ class _Look:
             f"SELECT count(*), count(DISTINCT v) FROM (SELECT {c} AS v FROM {self.sample.relation} LIMIT {ROWS})"  # noqa: S608 - quoted
         )
         return bool(rows == ROWS and distinct < ROWS // 4)
+
+    def _some(self, c: str) -> list[str]:
+        rows = self.database.query(
+            f"SELECT trim({c}) FROM {self.sample.relation} WHERE {self._texts_only(c)} LIMIT {LOOKED_AT}"  # noqa: S608 - quoted
+        )
+        return [str(text) for (text,) in rows]
 
     def _spellings(self, c: str) -> tuple[str, ...]:
         words = [str(word) for word, _ in self._grouped(c, f"trim({c})", limit=_SPELLINGS) if word]

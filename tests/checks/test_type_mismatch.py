@@ -255,7 +255,7 @@ def test_a_single_odd_value_in_a_large_table_is_found_when_all_rows_are_read(hom
     run_sql(data(home, "big"), "UPDATE big SET k = 'late' WHERE id = 12345")
     standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("standard", "full"))
     assert (standard.status, codes(full)) == (Status.PASS, {"type-mismatch.mixed-types"})
-    assert the(full, "type-mismatch.mixed-types").message == "big.k holds 24999 integers and 1 texts in one column"
+    assert the(full, "type-mismatch.mixed-types").message == "big.k holds 24999 integers and 1 text in one column"
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,11 @@ SOUND = {
     "numbers that nothing shows to be meant as such": "CAST(id AS VARCHAR)",
     "addresses": "'10.0.0.' || CAST(id % 200 AS VARCHAR)",
     "versions": "'1.2.' || CAST(id AS VARCHAR)",
+    "short versions": "CAST(1 + id % 4 AS VARCHAR) || '.' || CAST(id % 3 AS VARCHAR)",
+    "versions of two parts": "'1.' || CAST(id % 120 AS VARCHAR)",
+    "telephone numbers": "'+4930' || CAST(100000 + id AS VARCHAR)",
+    "codes with a point": "printf('%03d.5', id % 90)",
+    "codes, some unknown": "CASE WHEN id % 4 = 0 THEN '-1' ELSE CAST(id AS VARCHAR) END",
     "one spelling": "CASE WHEN id % 2 = 0 THEN 'yes' ELSE 'no' END",
     "one format": "'31/12/20' || CAST(10 + id % 10 AS VARCHAR)",
     "prices with a currency": "'$' || CAST(id AS VARCHAR) || '.50'",
@@ -312,6 +317,43 @@ SOUND = {
 def test_texts_that_are_as_they_should_be_are_healthy(each_engine: Path, examine: Examine, name: str) -> None:
     run_sql(data(each_engine), *add("extra", "TEXT", SOUND[name]).split("; "))
     assert examine(CHECK, each_engine, "shop").findings == ()
+
+
+NUMBERS_AS_TEXT = {
+    "prices": "CAST(id AS VARCHAR) || '.50'",
+    "quarters": "CAST(id / 4.0 AS VARCHAR)",
+    "exponents": "CAST(id AS VARCHAR) || 'e3'",
+    "differences": "CAST(id - 1000 AS VARCHAR)",
+    "thousands": "CAST(1 + id % 900 AS VARCHAR) || ',250'",
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS_AS_TEXT)
+def test_numbers_that_are_kept_as_text_for_no_known_reason_are_a_note_until_they_are_repaired(
+    each_engine: Path, examine: Examine, name: str
+) -> None:
+    run_sql(data(each_engine), *add("price", "TEXT", NUMBERS_AS_TEXT[name]).split("; "))
+    result = examine(CHECK, each_engine, "shop")
+    finding = the(result, "type-mismatch.numbers-as-text")
+    assert (result.status, finding.severity, len(result.findings)) == (Status.PASS, NOTE, 1)
+    assert finding.message.startswith("train.price keeps 2000 numbers as text, ")
+    for command in finding.remedy.commands:
+        run_command(command)
+    data(each_engine).with_name(data(each_engine).name + ".before").unlink()
+    assert examine(CHECK, each_engine, "shop").findings == ()
+
+
+def test_numbers_as_text_of_which_the_type_is_recorded_are_told_once(home: Path, examine: Examine) -> None:
+    run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "TEXT", "CAST(id / 4.0 AS VARCHAR)"))
+    found = codes(examine(CHECK, home, "shop"))
+    assert "type-mismatch.changed-type" in found
+    assert "type-mismatch.numbers-as-text" not in found
+
+
+def test_a_single_stray_value_is_spoken_of_in_the_singular(home: Path, examine: Examine) -> None:
+    run_sql(data(home), "UPDATE train SET active = 2 WHERE id = 7")
+    message = the(examine(CHECK, home, "shop"), "type-mismatch.declared-type").message
+    assert message.endswith(" and holds 1 value that is neither 0 nor 1")
 
 
 @pytest.mark.parametrize("column", ["zip", "phone", "customer_id", "stockCode"])
@@ -452,6 +494,15 @@ def test_data_on_a_server_is_examined_and_repaired_by_the_commands_that_are_give
             stdout=subprocess.DEVNULL,
         )
     assert examine(CHECK, home, "shop").findings == ()
+
+
+def test_numbers_that_a_server_keeps_as_text_are_a_note(
+    postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    create = "CREATE TABLE train AS SELECT n AS id, (n - 50.5)::text AS price FROM generate_series(1, 100) AS n"
+    postgres.add_database("mdm_shop", create, owner=USER)
+    (finding,) = examine(CHECK, make_postgres_home(postgres), "shop").findings
+    assert (finding.code, finding.severity, finding.subject) == ("type-mismatch.numbers-as-text", NOTE, "train.price")
 
 
 def test_no_value_of_the_data_is_in_a_result(home: Path, examine: Examine) -> None:
