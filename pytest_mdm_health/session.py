@@ -14,13 +14,13 @@ import pytest
 
 from pytest_mdm_health import SUITE, reports
 from pytest_mdm_health.changes import Comparison
-from pytest_mdm_health.compare import waivers
 from pytest_mdm_health.compare.baseline import render as render_baseline
 from pytest_mdm_health.compare.files import HeldAgainst
 from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.compare.waivers_draft import draft
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
-from pytest_mdm_health.model import Phase, Result, Status
+from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json_report import environment
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
@@ -120,6 +120,8 @@ class HealthSession:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
+            for line in publish(self._report):
+                terminalreporter.write_line(line)
 
     def _write(self, report: Report, *, stopped: bool) -> list[str]:
         """Write what was asked for; of a run that was stopped no baseline, because half of it would not be in there."""
@@ -130,15 +132,13 @@ class HealthSession:
         return [*reports.write(report, plan), trouble]
 
     def _hold_against(self, against: HeldAgainst) -> None:
-        """Tell what became of each result since the baseline, and which of them are waived."""
+        """Tell what became of each result since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options
         if against.baseline is not None:
             results, self._comparison = compared(against.baseline, results, str(options.home))
         if against.waivers is not None:
-            today = self._started[0].astimezone().date()
-            outcome = waivers.apply(results, against.waivers, Phase(options.phase), today)
-            results, self._waiver_use = outcome.results, outcome.use(against.waivers)
+            self._waiver_use = against.waive(results, options.phase).use(against.waivers)
         self._results = dict(zip(ids, results, strict=True))
 
     def _exit_status(self, pytests: int) -> int:

@@ -160,3 +160,15 @@ def test_no_baseline_is_kept_of_a_run_that_was_stopped(health: Health, home: Pat
     assert result.ret == 1
     assert not file.exists()
     result.stdout.fnmatch_lines(["ERROR --mdm-save-baseline: not written, because the run stopped*"])
+
+
+def test_a_waived_failure_is_none_to_pytest_either(health: Health, home: Path, tmp_path: Path) -> None:
+    (home / "datasets" / "wine" / "wine.sqlite").write_bytes(b"no database")
+    waivers = tmp_path / "waivers.yaml"
+    entry = {"target": "wine", "reason": "goes away", "owner": "Ada", "expires": "2999-01-01"}
+    codes = ("data-corruption.*", "metadata-corruption.*", "sqlite-locking.*")
+    waivers.write_text(yaml.safe_dump({"schema": "mdm-waivers/1", "waivers": [{"code": c, **entry} for c in codes]}))
+    result = health(f"--mdm-waivers={waivers}", "--mdm-dataset=wine", "--mdm-select=5.1", "-v")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*data-corruption*wine* WAIVED*", "exit code 0*"])
+    result.stdout.no_fnmatch_line("*FAILED*")
