@@ -87,10 +87,11 @@ def _was(dataset: Dataset, home: Home, before: MetadataFacts | None) -> Path | s
 
 
 def _earlier(dataset: Dataset, before: MetadataFacts | None) -> Path | None:
-    """The file in which its data was, as it was called then."""
-    if before is not None and before.data.place is not None:
-        return Path(before.data.place.path)
-    return dataset.database
+    """The file in which its data was, as it was called then: the home's own, where the registration led elsewhere."""
+    place = before.data.place if before is not None else None
+    if place is None:
+        return dataset.database
+    return Path(place.path if place.inside else place.instead or place.path)
 
 
 def _moved(path: Path, home: Home, before: MetadataFacts | None) -> Path:

@@ -177,6 +177,20 @@ def test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was(
     assert (folder(copy) / "shop.sqlite").is_file()
 
 
+def test_the_own_data_of_a_home_that_points_elsewhere_vanished_though_the_other_is_there(
+    home: Path, tmp_path: Path, examine: Examine
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    before = examine(CHECK, copy, "shop")
+    assert before.status is Status.FAIL
+    backups = pack(copy)
+    lose_all(copy)
+    finding = only(examine(CHECK, copy, "shop", before=before, backup=backups), "metadata-corruption.vanished")
+    apply(finding)
+    assert (folder(copy) / "shop.sqlite").is_file()
+
+
 def test_data_outside_of_the_home_that_is_still_there_is_not_called_gone(
     home: Path, tmp_path: Path, examine: Examine
 ) -> None:
