@@ -97,7 +97,11 @@ SYMPTOMS = (
     Symptom(
         "queries slower than before migration",
         "3.3",
-        ("postgres-slowdown.slow-statement", "postgres-slowdown.sequential-scan"),
+        (
+            "postgres-slowdown.slower-statements",
+            "postgres-slowdown.slow-statement",
+            "postgres-slowdown.sequential-scan",
+        ),
     ),
     Symptom(
         "high CPU or memory on database server",
@@ -108,7 +112,7 @@ SYMPTOMS = (
     Symptom(
         "registration takes hours instead of minutes",
         "4.1",
-        ("slow-registration.took-hours", "slow-registration.estimate"),
+        ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
     ),
     Symptom("progress bar stuck", "4.1", ("registration-hang.idle", "registration-hang.stopped")),
     Symptom(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._pool_facts import Idle, PoolFacts, ServerUse
+from pytest_mdm_health.mdm.amounts import counted, duration, times
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -41,8 +42,10 @@ def of_probe(check: Check, facts: PoolFacts) -> Iterator[Finding]:
     probe = facts.probe
     if probe is None or probe.held:
         return
-    limit = f"; a process may have {facts.open_files} files open" if facts.open_files else ""
-    message = f"only {probe.opened} of {probe.wanted} connections of the pool came about: {probe.reason}{limit}"
+    limit = f"; a process may have {counted(facts.open_files, 'file')} open" if facts.open_files else ""
+    message = (
+        f"of {counted(probe.wanted, 'connection')} of the pool only {probe.opened} came about: {probe.reason}{limit}"
+    )
     text = "Let processes open more files, or make the pool smaller."
     commands = (f"ulimit -n {4 * facts.pool.most}",)
     evidence: dict[str, JSON] = {"opened": probe.opened, "wanted": probe.wanted}
@@ -55,8 +58,7 @@ def of_log(check: Check, facts: PoolFacts) -> Iterator[Finding]:
     if logged is None:
         return
     since = "" if logged.open else "; it went well afterwards"
-    times = "once" if logged.count == 1 else f"{logged.count} times"
-    message = f"connections ran out {times}, last {logged.last or 'at an unknown time'}{since}"
+    message = f"connections ran out {times(logged.count)}, last {logged.last or 'at an unknown time'}{since}"
     severity = WARN if logged.open and logged.recent else NOTE
     text = (
         "Give connections back: use sessions and connections in `with`, dispose of engines that are done with; then "
@@ -75,7 +77,8 @@ def of_server(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Findin
     if use.problem or not use.usable:
         return
     evidence: dict[str, JSON] = {"in_use": use.in_use, "usable": use.usable, "sessions": _by_program(use)}
-    taken = f"{use.in_use} of {use.usable} connections of {use.server} are taken ({use.limited_by}): {_top(use)}"
+    usable = counted(use.usable, "connection")
+    taken = f"of {usable} of {use.server}, {use.in_use} are taken ({use.limited_by}): {_top(use)}"
     if use.in_use >= use.usable:
         yield check.finding("server-full", FAIL, taken, _room(facts, use), evidence=evidence, subject=use.server)
     elif use.in_use >= NEARLY_FULL * use.usable:
@@ -83,14 +86,15 @@ def of_server(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Findin
     wanted = use.most * max(1, facts.processes)
     if wanted > use.usable:
         message = (
-            f"{max(1, facts.processes)} MDM process{'es' * (facts.processes > 1)} with {use.most} connections each may "
-            f"want {wanted}, and {use.server} gives {use.usable} ({use.limited_by})"
+            f"{counted(max(1, facts.processes), 'MDM process', 'MDM processes')} with "
+            f"{counted(use.most, 'connection')} each may want {wanted}, and {use.server} gives {use.usable} "
+            f"({use.limited_by})"
         )
         yield check.finding("exceeds-server", WARN, message, _room(facts, use), evidence=evidence, subject=use.server)
     yield from _leaks(check, facts, use)
     probe = use.probe
     if probe is not None and not probe.held:
-        message = f"{use.server} gave only {probe.opened} of {probe.wanted} connections: {probe.reason}"
+        message = f"of {counted(probe.wanted, 'connection')}, {use.server} gave only {probe.opened}: {probe.reason}"
         yield check.finding("probe-refused", FAIL, message, _room(facts, use), subject=use.server)
 
 
@@ -100,11 +104,13 @@ def _leaks(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
     left_open = [each for each in use.idle if each.in_transaction and each.seconds > pool.timeout_s]
     forgotten = [each for each in use.idle if not each.in_transaction and each.seconds > recycle]
     if left_open:
-        message = f"transactions were left open and do nothing on {use.server}: {_listed(left_open)}"
+        what = counted(len(left_open), "transaction was", "transactions were")
+        message = f"{what} left open and nothing is done there, on {use.server}: {_listed(left_open)}"
         yield check.finding("leaked-transaction", WARN, message, _end(use, left_open), subject=use.server)
     if forgotten:
         severity = WARN if len(forgotten) >= IDLE_SHARE * use.usable else NOTE
-        message = f"connections have done nothing for long on {use.server}: {_listed(forgotten)}"
+        what = counted(len(forgotten), "connection has", "connections have")
+        message = f"{what} done nothing for long on {use.server}: {_listed(forgotten)}"
         yield check.finding("leaked-connection", severity, message, _end(use, forgotten), subject=use.server)
 
 
@@ -159,11 +165,4 @@ def _described(each: Idle) -> str:
     who = each.application or each.user or "somebody"
     where = f" from {each.client}" if each.client else ""
     last = f" after {each.last}" if each.last else ""
-    return f"process {each.pid} of {who}{where} for {_duration(each.seconds)}{last}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return f"process {each.pid} of {who}{where} for {duration(each.seconds)}{last}"

@@ -8,6 +8,7 @@ from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Blocked, DatabaseState, PostgresFacts, ServerState, TableState
 from pytest_mdm_health.checks._postgres_next import next_step
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -93,7 +94,9 @@ def of_databases(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
     """What the server counts per database."""
     for database in facts.databases:
         if database.checksum_failures:
-            message = f"{database.checksum_failures} reads in {database.name} met a page with a wrong checksum"
+            message = (
+                f"{counted(database.checksum_failures, 'read')} in {database.name} met a page with a wrong checksum"
+            )
             text = "Save what can be read, restore the database from a backup, and test the disk and the memory."
             remedy = Remedy(text, (repairs.dump(facts, database.name),))
             yield check.finding("checksum-failure", FAIL, message, remedy, subject=database.name)

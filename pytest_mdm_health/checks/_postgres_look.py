@@ -23,6 +23,7 @@ from pytest_mdm_health.checks._postgres_facts import (
 from pytest_mdm_health.checks._postgres_places import way_of
 from pytest_mdm_health.checks._postgres_statements import record_statements, slow_statements
 from pytest_mdm_health.checks._postgres_tables import invalid_indexes, tables_of
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
 
@@ -105,7 +106,9 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
         else:
             look.gaps.append(f"the database {connection.database} {answer}")
     if waiting:
-        look.gaps.append(f"{len(waiting)} of {len(by_database)} databases were not looked into")
+        look.gaps.append(
+            f"of {counted(len(by_database), 'database')}, {len(waiting)} could not be looked into in the time given"
+        )
     if not look.recording:
         look.gaps.append(_NOT_RECORDING.format(why=look.why_not_recording))
     return replace(

@@ -196,7 +196,7 @@ def test_a_server_that_is_full_is_a_failure_until_it_is_repaired(
     with held(shop, 9, "somebody"):
         result = examine("pool-exhaustion", home)
         finding = found(result, "pool-exhaustion.server-nearly-full")
-        assert "9 of 10 connections" in finding.message
+        assert f"of 10 connections of {shop.name}, 9 are taken" in finding.message
         assert "9 by somebody (idle)" in finding.message
         assert codes(result, Severity.WARN) == {"server-nearly-full"}
     assert examine("pool-exhaustion", home).status is Status.PASS
@@ -208,7 +208,7 @@ def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
     shop.run(f"ALTER ROLE {USER} SUPERUSER")
     with held(shop, 10):
         result = examine("pool-exhaustion", small(shop, make_postgres_home))
-    assert "10 of 10 connections" in found(result, "pool-exhaustion.server-full").message
+    assert ", 10 are taken" in found(result, "pool-exhaustion.server-full").message
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,8 @@ def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
         assert f"process {connection.info.backend_pid} of mdm from 127.0.0.1" in open_one.message
         assert "after SELECT ? FROM train" in open_one.message
         assert "of notebook" in forgotten.message
+        assert open_one.message.startswith("1 transaction was left open ")
+        assert forgotten.message.startswith("1 connection has done nothing ")
         assert "secret" not in repr(result)
         shop.follow(open_one.remedy.commands[0])
         shop.follow(forgotten.remedy.commands[0])
