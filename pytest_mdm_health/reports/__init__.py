@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.reports import bundle, html, json_report
+from pytest_mdm_health.reports import bundle, html, json_report, markdown
 from pytest_mdm_health.reports.model import Report
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
     "json": lambda report, _plan: json_report.render(report),
     "html": lambda report, _plan: html.render(report),
+    "markdown": lambda report, _plan: markdown.render(report),
     "bundle": bundle.render,
 }
 """How to render each kind of report, by the name of its option."""

@@ -1,0 +1,110 @@
+"""What GitHub Actions shows of a run by itself: the summary of the step, and annotations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from pytest_mdm_health.mdm.amounts import counted
+from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.model import Finding, Location, Result, Severity
+from pytest_mdm_health.reports import markdown
+from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.terminal import one_line
+
+SUMMARY, ACTIONS, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "GITHUB_WORKSPACE"
+"""Variables of GitHub Actions: the file of the step's summary, whether we run there, and the folder of the checkout."""
+
+LIMIT_BYTES = 1 << 20
+"""What a step may write into its summary; GitHub drops a summary that is larger, all of it."""
+
+ANNOTATIONS = 10
+"""Annotations of a run; GitHub shows ten of a kind and a step."""
+
+_LEVEL = {Severity.FAIL: "error", Severity.WARN: "warning"}
+_CUT = "*The report is longer than GitHub shows; {} left out here. `--mdm-html` and `--mdm-markdown` have all of it.*"
+
+
+def publish(report: Report, environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Append the report to the step's summary, if there is one; the lines that belong into the log."""
+    if trouble := append_summary(report, environ):
+        yield f"WARNING {trouble}"
+    yield from workflow_commands(report, environ)
+
+
+def append_summary(report: Report, environ: Mapping[str, str]) -> str:
+    """Append the report to the step's summary, if there is one; return what went wrong on one line, or nothing."""
+    if not environ.get(SUMMARY):
+        return ""
+    path = Path(environ[SUMMARY])
+    try:
+        if why_not := _why_not(path, report.home):
+            return f"{SUMMARY}: {path} {why_not}"
+        with path.open("ab") as file:
+            file.write(cut(markdown.blocks(report), LIMIT_BYTES - file.tell()).encode("utf-8"))
+    except (OSError, ValueError) as error:
+        return f"{SUMMARY}: {path} could not be written: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
+def _why_not(path: Path, home: str) -> str:
+    if (kind := kind_of(path)) not in {FileKind.FILE, FileKind.MISSING}:
+        return f"is no file to write to but a {kind.value}" if kind is not FileKind.UNREACHABLE else "cannot be reached"
+    inside = path.resolve().is_relative_to(Path(home).resolve())
+    return "lies in the home that is examined, where nothing is written" if inside else ""
+
+
+def cut(blocks: Iterable[str], limit: int) -> str:
+    """As many whole blocks as the limit of bytes allows, with a line that says so where it does not allow all."""
+    every = list(blocks)
+    if _size(markdown.joined(["", *every])) <= limit:
+        return markdown.joined(["", *every])
+    kept: list[str] = [""]
+    room = limit - _size(_left_out(len(every))) - len("\n\n\n\n")
+    for block in every:
+        room -= _size(block) + len("\n\n")
+        if room < 0:
+            break
+        kept.append(block)
+    text = markdown.joined([*kept, _left_out(len(every) + 1 - len(kept))])
+    return text if _size(text) <= limit else ""
+
+
+def workflow_commands(report: Report, environ: Mapping[str, str]) -> Iterator[str]:
+    """Workflow commands for the worst findings that have a line in a file; none outside GitHub Actions."""
+    if environ.get(ACTIONS) != "true":
+        return
+    placed = ((result, finding, finding.location) for result, finding in report.findings)
+    lines = [_annotation(r, f, place, environ) for r, f, place in placed if place is not None and place.line]
+    yield from lines[:ANNOTATIONS]
+
+
+def _annotation(result: Result, finding: Finding, place: Location, environ: Mapping[str, str]) -> str:
+    properties = {"file": _relative(place.file, environ.get(WORKSPACE, "")), "line": str(place.line)}
+    properties |= {"col": str(place.column)} if place.column else {}
+    properties["title"] = f"{finding.code} [{result.target.id}]"
+    told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    message = "\n".join((one_line(finding.message), f"next: {one_line(finding.remedy.text)}"))
+    return f"::{_LEVEL[finding.severity]} {told}::{_data(message)}"
+
+
+def _relative(file: str, workspace: str) -> str:
+    inside = bool(workspace) and Path(file).is_relative_to(workspace)
+    return os.path.relpath(file, workspace) if inside else file
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(one_line(text)).replace(":", "%3A").replace(",", "%2C")
+
+
+def _left_out(count: int) -> str:
+    return _CUT.format(counted(count, "part"))
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8"))
