@@ -152,7 +152,7 @@ class Plan:
             return next(each for each in self.servers if each.name == target.name)
         dataset = self._datasets.get(target.name) if target.kind is Kind.DATASET else None
         wanted = connection_of(dataset, self.inventory.settings) if dataset else None
-        if wanted is None:
+        if wanted is None or wanted.problem:
             return None
         return next((each for each in self.servers if server_key(each.logins[0]) == server_key(wanted)), None)
 

@@ -38,7 +38,8 @@ def absence_of(dataset: Dataset, inventory: Inventory, options: Options, before:
     lies = isinstance(was, Path) and kind_of(was) is FileKind.FILE
     parts: list[Saved] = []
     sought: tuple[str, ...] = ()
-    if dataset.registration is None and Depth(options.depth) is not Depth.QUICK:
+    lost = dataset.registration is None or dataset.registration.in_force is None
+    if lost and Depth(options.depth) is not Depth.QUICK:
         for path, earlier in _wanted(dataset, home, before, was if dataset.remembered and not lies else None):
             found, sought = _found(dataset, home, options, path, earlier)
             parts += [Saved(found, str(path))] if found is not None else []
@@ -107,8 +108,8 @@ def _wanted(
     yaml = home.registrations / f"{dataset.name.lower()}.yaml"
     earlier = Path(before.yaml.file) if before is not None and before.yaml.there else yaml
     yield yaml, earlier
-    if before is not None and before.twin.there:
-        twin = dataset.folder / TWIN_FILE
+    twin = dataset.folder / TWIN_FILE
+    if before is not None and before.twin.there and kind_of(twin) is FileKind.MISSING:
         yield twin, Path(before.twin.file)
     if isinstance(was, Path):
         yield was, _earlier(dataset, before) or was

@@ -26,7 +26,7 @@ def of_absence(check: Check, facts: MetadataFacts, before: MetadataFacts | None)
     elif absence.remembered or _lost(facts, before):
         yield _lost_registration(check, facts, absence)
     elif facts.registered:
-        yield _only_a_copy(check, facts)
+        yield _only_a_copy(check, facts, absence)
     else:
         yield _unregistered(check, facts, absence)
 
@@ -63,14 +63,15 @@ def _lost_registration(check: Check, facts: MetadataFacts, absence: Absence) -> 
         message += f"; its data was on a server ({absence.was or 'which is not known'}) and was not looked at"
     else:
         message += f", though its data is still there: {lying or facts.twin.file}"
-    remedy = _of_copy(facts) if facts.registered else _restored(facts, absence)
+    remedy = _of_copy(facts, absence) if facts.registered else _restored(facts, absence)
     return check.finding("lost-registration", FAIL, message, remedy, location=Location(facts.usual_yaml))
 
 
-def _only_a_copy(check: Check, facts: MetadataFacts) -> Finding:
+def _only_a_copy(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:
     works = "MDM's Python API still finds it" if facts.in_force else "MDM's Python API does not find it either"
+    works += f": the JSON copy {facts.twin.problem}" if facts.twin.problem else ""
     message = f"{facts.name!r} has a {facts.twin.file} and no YAML file: `mdm dataset list` does not show it; {works}"
-    return check.finding("unregistered", FAIL, message, _of_copy(facts), location=Location(facts.twin.file))
+    return check.finding("unregistered", FAIL, message, _of_copy(facts, absence), location=Location(facts.twin.file))
 
 
 def _unregistered(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:
@@ -95,11 +96,11 @@ def _not_done(check: Check, facts: MetadataFacts) -> Finding:
     return check.finding("not-done", FAIL, message, Remedy(text, (command,)))
 
 
-def _of_copy(facts: MetadataFacts) -> Remedy:
+def _of_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     if facts.twin.barrier is not None:
         return allowed(facts.twin.barrier)
     if facts.in_force is None:
-        return Remedy(f"Restore {facts.usual_yaml} from a backup.")
+        return _restored(facts, absence)
     commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file, there=False)
     return Remedy(
         "Make the YAML file from its JSON copy (what `mdm dataset update` changed is not in there).", commands
@@ -119,5 +120,5 @@ def _restored(facts: MetadataFacts, absence: Absence) -> Remedy:
     if data_missing:
         what = "its data and its registration" if not commands else "the rest"
         return Remedy(f"{lacks}Restore {what} from a backup, or register its sources again.", commands)
-    text = f"Restore {facts.usual_yaml} from a backup. Otherwise move the data aside, without which MDM refuses the "
-    return Remedy(f"{lacks}{text}name, and register the sources again; or leave it aside if nobody needs it.", commands)
+    text = f"Restore {facts.usual_yaml} from a backup. Otherwise move the data aside, because MDM refuses the name "
+    return Remedy(f"{lacks}{text}while it is there, and register the sources again if somebody needs them.", commands)

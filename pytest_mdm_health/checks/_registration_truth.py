@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Collection, Iterable, Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
@@ -28,7 +29,10 @@ _NOT_THERE = {FileKind.MISSING: "does not exist", FileKind.UNREACHABLE: "cannot 
 def of_backend(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     """The registered backend against those that there are, the data's engine and the default."""
     data, place = facts.data, _place_of_backend(facts)
-    if data.backend is not None and data.backend not in ENGINES:
+    if data.backend is None and facts.in_force == "yaml" and not _lacks(facts, "backend"):
+        message = f"what is registered as the backend is no name of one: MDM has {', '.join(ENGINES)}"
+        yield check.finding("unknown-backend", FAIL, message, _set_backend(facts, ""), location=place)
+    elif data.backend is not None and data.backend not in ENGINES:
         near = difflib.get_close_matches(data.backend, ENGINES, n=1, cutoff=0.5)
         meant = data.real_engine or (near[0] if near else "")
         message = f"MDM has no backend {data.backend!r}, only {', '.join(ENGINES)}"
@@ -49,6 +53,9 @@ def of_place(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
     data, place = facts.data, facts.data.place
     if place is not None and data.backend != "postgresql":
         yield from _placed(check, facts, place)
+    elif place is None and data.backend in FILE_ENGINES and facts.in_force == "yaml" and not _lacks(facts, "path"):
+        message, remedy = "what is registered as the path of the data is no path", _path_remedy(facts, None)
+        yield check.finding("missing-data", FAIL, message, remedy, location=_place_of_path(facts))
     if data.server is not None:
         yield from _on_server(check, facts, data.server)
     if data.shared_with and (place is None or _is_there(facts, place)):
@@ -169,7 +176,9 @@ def _elsewhere(check: Check, facts: MetadataFacts, place: Place, *, there: bool)
         message = f"the data lies at {place.path}, outside this home; a copy of the home does not hold it"
         remedy = Remedy("Mind it in backups, or move it into the dataset's folder and correct `path`.")
         return check.finding("path-elsewhere", WARN, message, remedy, location=_place_of_path(facts))
-    nothing = "where nothing is" if facts.data.barrier is None else "which cannot be reached"
+    nothing = "where nothing is" if place.kind == FileKind.MISSING.value else f"which is a {place.kind}"
+    if facts.data.barrier is not None or place.kind == FileKind.UNREACHABLE.value:
+        nothing = "which cannot be reached"
     state = "where MDM goes on reading and writing" if there else nothing
     own = f"this home's own copy is {place.instead}" if place.instead else "this home has no copy of its own"
     message = f"the registration points out of this home, to {place.path}, {state}; {own}"
@@ -199,8 +208,14 @@ def _default_remedy(facts: MetadataFacts) -> Remedy:
     return Remedy(text, (f"export MDM_DATABASE_DEFAULT_BACKEND={data.backend}",))
 
 
-def _path_remedy(facts: MetadataFacts, place: Place) -> Remedy:
-    if not place.instead:
+def _lacks(facts: MetadataFacts, field: str) -> bool:
+    return bool({field, f"database.{field}"} & set(facts.yaml.missing))
+
+
+def _path_remedy(facts: MetadataFacts, place: Place | None) -> Remedy:
+    if place is None and facts.data.files:
+        return Remedy(f"Let `path` name the file of the data, in quotes, such as {json.dumps(facts.data.files[0])}.")
+    if place is None or not place.instead:
         return Remedy(f"Restore {facts.name!r} from a backup into this home, and let `path` name the restored file.")
     return Remedy("Let `path` name this home's own file.", _set_path(facts, place.written, place.instead))
 

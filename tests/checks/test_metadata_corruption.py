@@ -157,6 +157,18 @@ CASES = (
         label="data-left",
     ),
     fail("metadata-corruption.unknown-backend", in_both(r"sqlite(\"?,?)$(?!\.)", r"sqlite3\1")),
+    fail(
+        "metadata-corruption.unknown-backend",
+        in_both(r"(backend\"?: )\"?sqlite\"?", r"\1[sqlite]"),
+        in_both(r"(backend\"?: )\[sqlite\]", r'\1"sqlite"'),
+        label="list",
+    ),
+    fail(
+        "metadata-corruption.missing-data",
+        in_yaml(r"^(  path: )(.*)", r"\g<1>7 # \2"),
+        in_yaml(r"^(  path: )7 # (.*)", r"\1\2"),
+        label="number",
+    ),
     fail("metadata-corruption.wrong-engine", in_both(r"(backend\"?: \"?)sqlite", r"\1duckdb")),
     fail(
         "metadata-corruption.other-default",
@@ -466,6 +478,24 @@ def test_a_server_that_is_away_blocks_what_is_on_it_and_nothing_else(
         assert examine(CHECK, home, name).status is status
     blocked = examine(CHECK, home, "remote")
     assert blocked.blocked_by == f"mdm-health::postgres-slowdown[{HOST}:{own_postgres.port}]"
+
+
+def test_a_connection_that_cannot_be_meant_is_not_laid_at_the_door_of_another_server(
+    examine: Examine, own_postgres: Server, make_postgres_home: MakePostgresHome
+) -> None:
+    own_postgres.start()
+    own_postgres.stop()
+    home = make_postgres_home(own_postgres, other={})
+    address = {"backend": "postgresql", "connection_string": "mysql://db/shop"}
+    for file in (yaml_file(home), twin_file(home)):
+        file.write_text(json.dumps({**on_server(own_postgres), "database": address}))
+    assert examine(CHECK, home, "other").status is Status.BLOCKED
+    assert "no address of PostgreSQL" in the("bad-connection", examine(CHECK, home, "shop")).message
+
+
+def test_a_device_in_place_of_the_data_is_called_one(home: Path, examine: Examine) -> None:
+    in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", r"\1/dev/zero")(home)
+    assert "to /dev/zero, which is a device" in the("path-elsewhere", examine(CHECK, home, "shop")).message
 
 
 def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(home: Path, examine: Examine) -> None:

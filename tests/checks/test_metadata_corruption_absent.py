@@ -112,6 +112,17 @@ def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home
     assert examine(CHECK, home, "shop").status is Status.PASS
 
 
+def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Path, examine: Examine) -> None:
+    backups = pack(home)
+    lose_yaml(home)
+    (folder(home) / "dataset_info.json").write_text("{")
+    finding = only(examine(CHECK, home, "shop", backup=backups), "metadata-corruption.unregistered")
+    assert "the JSON copy is not JSON" in finding.message
+    apply(finding)
+    assert only(examine(CHECK, home, "shop"), "metadata-corruption.damaged-twin").severity is Severity.WARN
+    assert (folder(home) / "dataset_info.json").read_text() == "{"
+
+
 @pytest.mark.parametrize("lose", [lose_yaml, lose_registration])
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
 def test_a_registration_that_the_baseline_knows_is_lost_and_brought_back(
