@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from pytest_mdm_health.expected import ExpectedDataset
 from pytest_mdm_health.mdm.feature_log import LoggedError
-from pytest_mdm_health.model import Facts
+from pytest_mdm_health.model import BASELINE_ONLY, Facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class FeatureTable:
         base: the table that it was made from; empty if that is not known.
         present: whether the database has it.
         columns: by name, the types of its columns.
+        copied: those of its columns that the base table has too.
         rows: how many rows it has; None if they were not counted.
         base_rows: how many the base table has.
         looked_at: rows whose values were looked at.
@@ -33,6 +36,7 @@ class FeatureTable:
     base: str = ""
     present: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    copied: tuple[str, ...] = ()
     rows: int | None = None
     base_rows: int | None = None
     looked_at: int | None = None
@@ -40,6 +44,17 @@ class FeatureTable:
     infinite: Mapping[str, int] = field(default_factory=dict)
     constant: tuple[str, ...] = ()
     failed: str = ""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns that were made."""
+        copied = set(self.copied)
+        return tuple(name for name in self.columns if name not in copied)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is registered, and there to be read."""
+        return bool(self.role) and self.present and not self.failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +95,24 @@ class GeneratorTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValuesSince:
+    """How the values of a feature table differ from those in the baseline, in the columns that both have.
+
+    Attributes:
+        rows: how many rows it had and has, if that is not the same; then nothing else is known.
+        altered: columns with other values.
+        copied: columns that have other values because the base table has, of which they were taken.
+        rearranged: whether each column has the same values, and not in the same rows.
+    """
+
+    table: str
+    rows: tuple[int, int] | None = None
+    altered: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
+    rearranged: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeatureFacts(Facts):
     """What was seen.
 
@@ -95,6 +128,14 @@ class FeatureFacts(Facts):
         failure_at: file and line of the log where that generation begins.
         errors: what went wrong in it without stopping it.
         trial: how the installed generator fares; None if it was not tried.
+        engine: the backend.
+        version: of the installed MDM; empty if it is not known.
+        refactored: whether an MDM after the refactoring has worked in this home: the others keep no metrics.
+        registered_at: when the dataset was registered, which makes its features; empty if that is not known.
+        settings: those for features, in force.
+        plan: what is meant to change; None if nobody said.
+        digests: by table, what is in it.
+        values: what became of the values since the baseline, of each table that was compared.
     """
 
     name: str
@@ -108,3 +149,11 @@ class FeatureFacts(Facts):
     failure_at: tuple[str, int] | None = None
     errors: tuple[LoggedError, ...] = ()
     trial: GeneratorTrial | None = None
+    engine: str = ""
+    version: str = ""
+    refactored: bool = False
+    registered_at: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict, metadata=BASELINE_ONLY)
+    plan: ExpectedDataset | None = field(default=None, metadata=BASELINE_ONLY)
+    digests: Mapping[str, Any] = field(default_factory=dict, metadata=BASELINE_ONLY)
+    values: tuple[ValuesSince, ...] = ()

@@ -18,18 +18,18 @@ def of_table(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterator
     subject = f"table {table.name}"
     if not table.present or table.failed:
         what = f"cannot be read: {table.failed}" if table.present else "is registered and not there"
-        yield check.finding("missing-table", FAIL, f"{table.name} {what}", _anew(facts), subject=subject)
+        yield check.finding("missing-table", FAIL, f"{table.name} {what}", anew(facts), subject=subject)
     elif not table.role:
         message = (
             f"{table.name} is there and not registered, as when generating features breaks off; MDM does not use it"
         )
-        yield check.finding("left-behind", WARN, message, _anew(facts), subject=subject)
+        yield check.finding("left-behind", WARN, message, anew(facts), subject=subject)
     else:
         if table.rows is not None and table.base_rows is not None and table.rows != table.base_rows:
             message = (
                 f"{table.name} has {table.rows} rows, and {table.base}, of which it was made, has {table.base_rows}"
             )
-            yield check.finding("row-count", FAIL, message, _anew(facts), subject=subject)
+            yield check.finding("row-count", FAIL, message, anew(facts), subject=subject)
         yield from _of_values(check, facts, table)
 
 
@@ -37,16 +37,16 @@ def _of_values(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterat
     """Features that have no value, infinite ones, or one and the same."""
     subject, rows = f"table {table.name}", table.looked_at
     if table.empty:
-        message = f"{table.name} has no value at all in {_listed(table.empty)}, in {rows} rows"
+        message = f"{table.name} has no value at all in {listed(table.empty)}, in {rows} rows"
         evidence: dict[str, JSON] = {"columns": [*table.empty], "rows": rows}
-        yield check.finding("empty-feature", FAIL, message, _anew(facts), evidence=evidence, subject=subject)
+        yield check.finding("empty-feature", FAIL, message, anew(facts), evidence=evidence, subject=subject)
     if table.infinite:
-        message = f"{table.name} has infinite numbers in {_listed(tuple(table.infinite))}"
+        message = f"{table.name} has infinite numbers in {listed(tuple(table.infinite))}"
         evidence = {"columns": {**table.infinite}, "rows": rows}
-        remedy = Remedy("Look for what is divided by zero; models take no infinite numbers.", _anew(facts).commands)
+        remedy = Remedy("Look for what is divided by zero; models take no infinite numbers.", anew(facts).commands)
         yield check.finding("infinite-feature", WARN, message, remedy, evidence=evidence, subject=subject)
     if table.constant:
-        message = f"{table.name} has one and the same value in all {rows} rows of {_listed(table.constant)}"
+        message = f"{table.name} has one and the same value in all {rows} rows of {listed(table.constant)}"
         remedy = Remedy("A constant feature tells a model nothing; it can be left out.")
         evidence = {"columns": [*table.constant], "rows": rows}
         yield check.finding("constant-feature", NOTE, message, remedy, evidence=evidence, subject=subject)
@@ -57,23 +57,21 @@ def of_difference(check: Check, facts: FeatureFacts, difference: Difference) -> 
     has, lacks = difference.has, difference.lacks
     subject = f"table {lacks}"
     if difference.missed:
-        message = f"{lacks} lacks {len(difference.missed)} features that {has} has: {_listed(difference.missed)}"
+        message = f"{lacks} lacks {len(difference.missed)} features that {has} has: {listed(difference.missed)}"
         text = "A model trained on one cannot be used on the other. See whether the column they are made of has values "
         remedy = Remedy(
-            f"{text}there that a transformation does not take, such as negative ones.", _anew(facts).commands
+            f"{text}there that a transformation does not take, such as negative ones.", anew(facts).commands
         )
         evidence: dict[str, JSON] = {"columns": [*difference.missed]}
         yield check.finding("tables-differ", WARN, message, remedy, evidence=evidence, subject=subject)
     if difference.retyped:
-        message = f"{_listed(difference.retyped)} are numbers in {has} and none in {lacks}"
+        message = f"{listed(difference.retyped)} are numbers in {has} and none in {lacks}"
         evidence = {"columns": [*difference.retyped]}
-        yield check.finding(
-            "tables-differ", WARN, message, _anew(facts), evidence=evidence, subject=f"types in {lacks}"
-        )
+        yield check.finding("tables-differ", WARN, message, anew(facts), evidence=evidence, subject=f"types in {lacks}")
     if difference.explained:
         message = (
             f"{lacks} lacks {len(difference.explained)} features that {has} has and that may tell too little there: "
-            f"{_listed(difference.explained)}"
+            f"{listed(difference.explained)}"
         )
         remedy = Remedy("Use only features that both tables have.")
         evidence = {"columns": [*difference.explained]}
@@ -87,7 +85,7 @@ def of_log(check: Check, facts: FeatureFacts) -> Iterator[Finding]:
         message = f"the last time that features were generated, it failed: {facts.failure}"
         after = "; MDM registered the dataset without any" if not facts.registered else "; the tables are older"
         severity = WARN if facts.registered else FAIL
-        yield check.finding("logged-failure", severity, message + after, _anew(facts), location=location)
+        yield check.finding("logged-failure", severity, message + after, anew(facts), location=location)
     for error in facts.errors:
         times = f" ({error.count} times)" if error.count > 1 else ""
         text = "MDM went on without these features. Correct the column or its type in the source if they are missed."
@@ -111,7 +109,7 @@ def of_trial(check: Check, trial: GeneratorTrial) -> Iterator[Finding]:
         yield check.finding("generator-errors", WARN, message, Remedy(text), evidence=evidence, subject=trial.table)
 
 
-def _anew(facts: FeatureFacts) -> Remedy:
+def anew(facts: FeatureFacts) -> Remedy:
     """Make the features again."""
     home = f"MDM_HOME_DIR={shlex.quote(facts.home)}"
     if facts.regenerates:
@@ -122,6 +120,7 @@ def _anew(facts: FeatureFacts) -> Remedy:
     return Remedy(text, (f"{home} mdm {words}",) if facts.source else ())
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -12,6 +12,7 @@ from pytest_mdm_health.checks._feature_rows import first_base_table
 from pytest_mdm_health.checks._feature_trial import try_generator
 from pytest_mdm_health.integrity.feature_profile import FeatureColumn, feature_profile
 from pytest_mdm_health.mdm.feature_log import last_runs
+from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset
@@ -26,9 +27,15 @@ _SHARE_OF_TIME = 0.4
 
 
 def gather(
-    dataset: Dataset, backend: Backend | None, home: Home, options: Options, installation: Installation | None
+    dataset: Dataset,
+    backend: Backend | None,
+    home: Home,
+    options: Options,
+    installation: Installation | None,
+    *,
+    had_some: bool = False,
 ) -> FeatureFacts:
-    """Look at a dataset's features, as closely as the depth says."""
+    """Look at a dataset's features, as closely as the depth says; `had_some` in the baseline, that is."""
     if backend is None:
         raise NotApplicable("there is no database whose feature tables could be looked at")
     source = source_of(dataset.registration) if dataset.registration is not None else None
@@ -38,6 +45,7 @@ def gather(
         name=dataset.name,
         home=str(home.root),
         source=str(source.path) if source is not None and source.path is not None else "",
+        refactored=kind_of(home.metrics) is FileKind.FILE,
         regenerates=installation is not None and installation.offers("features regenerate"),
         registered=len(_registered(dataset)),
         failure=run.failure if run is not None else "",
@@ -46,7 +54,8 @@ def gather(
     )
     try:
         with backend.open() as database:
-            return _Looking(dataset, database, Depth(options.depth)).gather(facts, home, options, installation)
+            looking = _Looking(dataset, database, Depth(options.depth), had_some=had_some)
+            return looking.gather(facts, home, options, installation)
     except CannotOpen as error:
         raise NotApplicable(f"{backend.path} {error}") from error
 
@@ -58,10 +67,11 @@ def _registered(dataset: Dataset) -> dict[str, str]:
 class _Looking:
     """One open database."""
 
-    def __init__(self, dataset: Dataset, database: Database, depth: Depth) -> None:
+    def __init__(self, dataset: Dataset, database: Database, depth: Depth, *, had_some: bool) -> None:
         self._dataset = dataset
         self._database = database
         self._depth = depth
+        self._had_some = had_some
         self._gaps: list[str] = []
 
     def gather(
@@ -73,7 +83,7 @@ class _Looking:
         except QueryFailed as error:
             raise NotApplicable(f"its tables cannot be listed: {error}") from error
         tables = tuple(self._looked_at(each) for each in self._tables(there))
-        if not tables and not facts.failure:
+        if not (tables or facts.failure or self._had_some):
             raise NotApplicable("no feature tables are registered")
         facts = replace(facts, examined=len(tables) or 1, tables=tables)
         if self._depth is Depth.QUICK:
@@ -100,7 +110,8 @@ class _Looking:
             return table
         try:
             columns = {column.name: column.type for column in self._database.columns(table.name)}
-            table = replace(table, columns=columns)
+            base = {column.name for column in self._database.columns(table.base)} if table.base else set()
+            table = replace(table, columns=columns, copied=tuple(name for name in columns if name in base))
             return table if self._depth is Depth.QUICK else self._values(table)
         except QueryFailed as error:
             return replace(table, failed=str(error))
@@ -115,7 +126,6 @@ class _Looking:
         empty = {each.name for each in found.columns if each.empty} if found.rows else set()
         infinite = {each.name: each.infinite for each in found.columns if each.infinite}
         base = self._base(table, {*empty, *infinite})
-        own = {column.name for column in self._database.columns(table.base)} if table.base else set()
         return replace(
             table,
             rows=rows,
@@ -123,7 +133,7 @@ class _Looking:
             looked_at=found.rows,
             empty=tuple(sorted(empty - {each.name for each in base if each.empty})),
             infinite={name: count for name, count in infinite.items() if name not in _infinite_in(base)},
-            constant=tuple(each.name for each in found.columns if each.constant and each.name not in own),
+            constant=tuple(each.name for each in found.columns if each.constant and each.name not in table.copied),
         )
 
     def _base(self, table: FeatureTable, doubtful: set[str]) -> Sequence[FeatureColumn]:

@@ -18,6 +18,12 @@ Compare each registered feature table with the table that it was made of: whethe
 has values. Compare the tables for training and testing. Read in the log what went wrong the last time. Run the
 installed generator on 100 rows, in MDM's own interpreter, with a home of its own.
 
+With a baseline, compare the feature tables, their columns and types, and all their values, whatever the backend (in
+tables of up to 20 million values; in all with `--mdm-depth=full`). Features are made of the data and can be made again,
+so a change in them is no failure by itself. It is a note where something explains it: a plan (`--mdm-expect`), other
+data, or that the dataset was registered again, for other features by another MDM, on another backend or under other
+settings. Otherwise it is a warning, and so is the loss of a feature that MDM does not make by itself.
+
 Solutions
 ---------
 Correct the column that is named and make the features again: `mdm features regenerate <dataset> --force` where the
@@ -40,6 +46,9 @@ Findings
 * `logged-error` (note): MDM logged an error and went on without the feature.
 * `generator-fails` (fail): the installed generator fails on this dataset's rows.
 * `generator-errors` (warn): the installed generator logs errors on this dataset's rows.
+* `lost-features` (warn/note): a feature table or features of the baseline are gone; a note if that is explained.
+* `new-features` (note): a feature table or features are there that the baseline has not.
+* `altered-features` (warn/note): features have other values or types than in the baseline; a note if that is explained.
 """
 
 from __future__ import annotations
@@ -48,11 +57,15 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _feature_findings as findings
+from pytest_mdm_health.checks._feature_change_findings import of_changes
 from pytest_mdm_health.checks._feature_facts import FeatureFacts
 from pytest_mdm_health.checks._feature_look import gather
+from pytest_mdm_health.checks._feature_since import with_circumstances, with_values
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import Check, Finding, Kind
 from pytest_mdm_health.options import Options
 
@@ -70,15 +83,21 @@ def observe(
     mdm_dataset: Dataset,
     mdm_backend: Backend | None,
     mdm_home: Home,
+    mdm_config: Settings,
     mdm_options: Options,
     mdm_installation: Installation | None,
+    mdm_expected: Expected,
+    before: FeatureFacts | None,
 ) -> FeatureFacts:
-    """Look at the feature tables, the log, and what the installed generator does."""
-    return gather(mdm_dataset, mdm_backend, mdm_home, mdm_options, mdm_installation)
+    """Look at the feature tables, the log, what the installed generator does, and what is not as it was."""
+    had_some = before is not None and any(table.usable for table in before.tables)
+    facts = gather(mdm_dataset, mdm_backend, mdm_home, mdm_options, mdm_installation, had_some=had_some)
+    facts = with_circumstances(facts, mdm_dataset, mdm_config, mdm_installation, mdm_expected)
+    return with_values(facts, mdm_backend, mdm_options, before)
 
 
-def judge(facts: FeatureFacts, before: FeatureFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
-    """Table by table, then against each other, then what was logged and what would happen now."""
+def judge(facts: FeatureFacts, before: FeatureFacts | None) -> Iterator[Finding]:
+    """Table by table, then against each other, what was logged, what would happen now, and what was not so before."""
     for table in facts.tables:
         yield from findings.of_table(CHECK, facts, table)
     for difference in facts.differences:
@@ -86,3 +105,5 @@ def judge(facts: FeatureFacts, before: FeatureFacts | None) -> Iterator[Finding]
     yield from findings.of_log(CHECK, facts)
     if facts.trial is not None:
         yield from findings.of_trial(CHECK, facts.trial)
+    if before is not None:
+        yield from of_changes(CHECK, facts, before)

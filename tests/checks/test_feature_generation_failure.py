@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+import json
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import duckdb
 import pytest
 import yaml
 
+from pytest_mdm_health.checks._feature_since import CELLS
+from pytest_mdm_health.expected import Expected, ExpectedDataset
 from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.conftest import HOMES
 from tests.made_up_features import FEATURES
 from tests.postgres import USER, MakePostgresHome, Server
 
@@ -375,3 +384,288 @@ def test_a_feature_table_that_cannot_be_read_is_found(home: Path, examine: Exami
     run_sql(home, "DROP TABLE test_features", "CREATE VIEW test_features AS SELECT * FROM nowhere")
     finding = the(examine(CHECK, home, "shop"), "feature-generation-failure.missing-table")
     assert "cannot be read: no such table" in finding.message
+
+
+CHANGES = {f"{CHECK}.lost-features", f"{CHECK}.new-features", f"{CHECK}.altered-features"}
+
+
+@pytest.fixture
+def recorded(examine: Examine, tmp_path: Path) -> Callable[..., Result]:
+    """A dataset's features as a baseline has them."""
+
+    def record(home: Path, dataset: str = "shop", **options: object) -> Result:
+        return examine(CHECK, home, dataset, save_baseline=tmp_path / "kept.json", **options)
+
+    return record
+
+
+def since(result: Result) -> dict[tuple[str, str], Severity]:
+    return {
+        (each.code.partition(".")[2], each.subject): each.severity for each in result.findings if each.code in CHANGES
+    }
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.permutations(HOMES, 2)))
+@pytest.mark.parametrize("dataset", ["breast_cancer", "shop", "wine"])
+def test_between_real_homes_features_come_and_go_as_notes(
+    make_home: MakeHome, examine: Examine, recorded: Callable[..., Result], earlier: str, later: str, dataset: str
+) -> None:
+    before = recorded(make_home(earlier, "before"), dataset)
+    result = examine(CHECK, make_home(later, "after"), dataset, before=before)
+    assert result.status is Status.PASS
+    was, now = (features(each) for each in (before, result))
+    told: dict[tuple[str, str], set[str]] = {}
+    for finding in result.findings:
+        if finding.code in CHANGES:
+            told[finding.code.partition(".")[2], finding.subject.removeprefix("table ")] = columns(finding)
+    lost = {("lost-features", table): was[table] - now[table] for table in was if was[table] - now[table]}
+    new = {("new-features", table): now[table] - was[table] for table in was if now[table] - was[table]}
+    assert told == lost | new, "and no value is another one"
+
+
+def features(result: Result) -> dict[str, set[str]]:
+    tables = cast("list[dict[str, Any]]", result.facts["tables"])
+    return {each["name"]: set(each["columns"]) - set(each["copied"]) for each in tables}
+
+
+def columns(finding: Finding) -> set[str]:
+    return set(cast("list[str]", finding.evidence["columns"]))
+
+
+def test_it_is_said_why_features_went_in_the_refactoring(
+    make_home: MakeHome, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(make_home("mdm-0.1.0-sqlite", "before"))
+    result = examine(CHECK, make_home("mdm-1.0.6-duckdb", "after"), "shop", before=before)
+    (finding,) = (each for each in result.findings if each.subject == "table train_features" and "lost" in each.code)
+    assert finding.message == (
+        "train_features has lost 5 features (signup_day, signup_hour, signup_hour_sin, signup_hour_cos, "
+        "signup_days_since_start); they were made after the refactoring, and had been made before it, and "
+        "the data is on duckdb and was on sqlite; MDM logged an error about signup"
+    )
+
+
+DROP = "ALTER TABLE {} DROP COLUMN {}"
+LATER: dict[str, tuple[tuple[str, ...], dict[tuple[str, str], Severity]]] = {
+    "a feature of MDM's own": (
+        (DROP.format("train_features", "qty_log"), DROP.format("test_features", "qty_log")),
+        {("lost-features", "table train_features"): WARN, ("lost-features", "table test_features"): WARN},
+    ),
+    "a feature more": (
+        ("ALTER TABLE train_features ADD COLUMN extra INTEGER", "UPDATE train_features SET extra = id"),
+        {("new-features", "table train_features"): NOTE},
+    ),
+    "one other value": (
+        ("UPDATE test_features SET amount_log = amount_log * 1.0000001 WHERE id = 7 OR id = 2007",),
+        {("altered-features", "values in test_features"): WARN},
+    ),
+    "one other value in what was taken from the data": (
+        ("UPDATE train_features SET qty = qty + 1 WHERE id = 7",),
+        {("altered-features", "values in train_features"): WARN},
+    ),
+    "values in other rows": (
+        (
+            "UPDATE train_features SET note_length = note_length + 1 WHERE id = 7",
+            "UPDATE train_features SET note_length = note_length - 1 WHERE id = 7",
+        ),
+        {},
+    ),
+    "other data and other features": (
+        ("UPDATE train SET qty = qty + 1 WHERE id = 7", "UPDATE train_features SET qty = qty + 1 WHERE id = 7"),
+        {("altered-features", "values in train_features"): NOTE},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", LATER)
+def test_features_that_are_not_as_they_were_are_found_and_repaired_ones_are_not(
+    each_engine: Path, examine: Examine, recorded: Callable[..., Result], tmp_path: Path, change: str
+) -> None:
+    statements, expected = LATER[change]
+    before, good = recorded(each_engine), tmp_path / "good"
+    shutil.copy2(data(each_engine), good)
+    run_sql(each_engine, *statements)
+    result = examine(CHECK, each_engine, "shop", before=before)
+    assert since(result) == expected
+    shutil.copy2(good, data(each_engine))
+    assert since(examine(CHECK, each_engine, "shop", before=before)) == {}, "repaired"
+
+
+def test_values_that_changed_rows_are_found(
+    each_engine: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(each_engine)
+    run_sql(
+        each_engine,
+        "CREATE TABLE swapped AS SELECT id, 1999 - id AS other, amount_percentile AS value FROM train_features",
+        "UPDATE train_features SET amount_percentile = "
+        "(SELECT value FROM swapped WHERE swapped.other = train_features.id)",
+        "DROP TABLE swapped",
+    )
+    finding = the(examine(CHECK, each_engine, "shop", before=before), f"{CHECK}.altered-features")
+    assert finding.severity is WARN
+    assert finding.message.startswith("train_features has the same values in each column, and not in the same rows")
+
+
+def test_a_number_that_became_text_since_is_found(
+    each_engine: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(each_engine)
+    for table in ("train_features", "test_features"):
+        run_sql(
+            each_engine,
+            f"ALTER TABLE {table} ADD COLUMN kept TEXT",
+            f"UPDATE {table} SET kept = CAST(qty_log AS TEXT)",
+            DROP.format(table, "qty_log"),
+            f"ALTER TABLE {table} RENAME COLUMN kept TO qty_log",
+        )
+    found = since(examine(CHECK, each_engine, "shop", before=before))
+    assert found["altered-features", "types in train_features"] is WARN
+
+
+def test_a_feature_of_a_persons_own_is_missed_after_any_migration(
+    make_home: MakeHome, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    old = make_home("mdm-0.1.0-sqlite", "before")
+    for table in ("train_features", "test_features"):
+        run_sql(old, f"ALTER TABLE {table} ADD COLUMN per_piece FLOAT", f"UPDATE {table} SET per_piece = id * 1.5")
+    result = examine(CHECK, make_home("mdm-1.0.6-sqlite", "after"), "shop", before=recorded(old))
+    lost = {subject: severity for (code, subject), severity in since(result).items() if code == "lost-features"}
+    assert lost == {
+        "table train_features": NOTE,
+        "table test_features": NOTE,
+        "custom features of train_features": WARN,
+        "custom features of test_features": WARN,
+    }
+
+
+@pytest.mark.parametrize("forgotten", [{}, {"train_features": "train_features"}])
+def test_feature_tables_that_are_gone_altogether_are_found_and_repaired(
+    each_engine: Path, examine: Examine, recorded: Callable[..., Result], tmp_path: Path, forgotten: dict[str, str]
+) -> None:
+    shutil.copytree(each_engine, tmp_path / "good")
+    before = recorded(each_engine)
+    gone = [name for name in ("train_features", "test_features") if name not in forgotten]
+    run_sql(each_engine, *(f"DROP TABLE {name}" for name in gone))
+    register(each_engine, feature_tables=forgotten, tables={"train": "train", "test": "test", **forgotten})
+    result = examine(CHECK, each_engine, "shop", before=before)
+    assert since(result) == {("lost-features", f"table {name}"): WARN for name in gone}
+    assert result.status is Status.WARN
+    shutil.rmtree(each_engine)
+    (tmp_path / "good").rename(each_engine)
+    assert since(examine(CHECK, each_engine, "shop", before=before)) == {}, "feature-generation-failure.lost-features"
+
+
+def test_a_table_that_is_registered_and_gone_is_told_once(
+    home: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(home)
+    run_sql(home, "DROP TABLE train_features")
+    result = examine(CHECK, home, "shop", before=before)
+    assert findings(result) == [("feature-generation-failure.missing-table", FAIL)]
+
+
+def test_features_that_came_are_a_note(make_home: MakeHome, examine: Examine, recorded: Callable[..., Result]) -> None:
+    without = make_home(folder="before")
+    run_sql(without, "DROP TABLE test_features")
+    register(without, feature_tables={"train_features": "train_features"}, tables={"train": "train", "test": "test"})
+    result = examine(CHECK, make_home(folder="after"), "shop", before=recorded(without))
+    assert since(result) == {("new-features", "table test_features"): NOTE}, "feature-generation-failure.new-features"
+
+
+def test_what_was_registered_again_may_have_other_values(
+    home: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(home)
+    run_sql(home, "UPDATE train_features SET amount_log = amount_log + 1")
+    register(home, registered_at="2026-11-23T08:00:00")
+    finding = the(examine(CHECK, home, "shop", before=before), "feature-generation-failure.altered-features")
+    assert finding.severity is NOTE
+    assert finding.message == (
+        "train_features has other values in 1 feature (amount_log); the dataset was registered again"
+    )
+
+
+def test_other_settings_explain_other_features(home: Path, examine: Examine, recorded: Callable[..., Result]) -> None:
+    before = recorded(home)
+    run_sql(home, *(DROP.format(table, "qty_log") for table in ("train_features", "test_features")))
+    register(home, registered_at="2026-11-23T08:00:00")
+    assert set(since(examine(CHECK, home, "shop", before=before)).values()) == {WARN}, "nothing explains it"
+    with (home / "mdm.yaml").open("a", encoding="utf-8") as file:
+        file.write("feature_engineering: {generic: {statistical: {include_log: false}}}\n")
+    result = examine(CHECK, home, "shop", before=before)
+    assert set(since(result).values()) == {NOTE}
+    assert "feature_engineering.generic.statistical.include_log is set otherwise" in repr(result.findings)
+
+
+def test_what_is_planned_to_go_is_a_note(home: Path, examine: Examine, recorded: Callable[..., Result]) -> None:
+    before = recorded(home)
+    run_sql(home, DROP.format("train_features", "qty_log"), "DROP TABLE test_features")
+    register(home, feature_tables={"train_features": "train_features"}, tables={"train": "train", "test": "test"})
+    planned = ExpectedDataset(dropped={"train_features": ("qty_log",)}, dropped_tables=("test_features",))
+    expected = Expected(given=True, datasets={"shop": planned})
+    result = examine(CHECK, home, "shop", before=before, expected=expected)
+    assert since(result) == {
+        ("lost-features", "planned for train_features"): NOTE,
+        ("lost-features", "table test_features"): NOTE,
+    }
+
+
+def test_values_are_only_digested_for_a_baseline(home: Path, examine: Examine, recorded: Callable[..., Result]) -> None:
+    assert examine(CHECK, home, "shop").kept["digests"] == {}
+    assert recorded(home, depth="quick").kept["digests"] == {}
+    kept = recorded(home)
+    assert set(cast("dict[str, object]", kept.kept["digests"])) == {"train_features", "test_features"}
+    assert len(json.dumps(kept.kept)) < 60_000
+    quick = examine(CHECK, home, "shop", before=kept, depth="quick")
+    assert since(quick) == {}
+
+
+def test_digests_that_say_nothing_about_each_other_are_a_gap(
+    home: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    before = recorded(home)
+    digests = copy.deepcopy(cast("dict[str, Any]", before.kept["digests"]))
+    digests["train_features"]["vector"] = "another"
+    digests["test_features"]["rows"] = -1
+    result = examine(CHECK, home, "shop", before=replace(before, kept={**before.kept, "digests": digests}))
+    assert result.status is Status.PASS
+    assert "the values of train_features are not compared: the digests were made with different" in result.reason
+    assert "the values of test_features are not compared: the digest does not count" in result.reason
+
+
+def test_a_large_feature_table_is_left_to_full_depth(home: Path, recorded: Callable[..., Result]) -> None:
+    rows = CELLS // 50
+    run_sql(
+        home,
+        "DELETE FROM test_features",
+        f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= {rows}) "
+        "INSERT INTO test_features (id, amount_log) SELECT i, i * 0.5 FROM n",
+    )
+    before = recorded(home)
+    assert "(--mdm-depth=full compares all)" in before.reason
+    assert set(cast("dict[str, object]", before.kept["digests"])) == {"train_features"}
+
+
+def test_recording_and_comparing_change_nothing(
+    each_home: Path, examine: Examine, recorded: Callable[..., Result], tree: Tree
+) -> None:
+    seen = tree(each_home)
+    examine(CHECK, each_home, "shop", before=recorded(each_home), depth="full")
+    assert tree(each_home) == seen
+
+
+def test_values_on_postgresql_are_compared(
+    postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    create = "CREATE TABLE train AS SELECT i AS id, i * 1.5 AS amount FROM generate_series(1, 300) AS i"
+    features = "CREATE TABLE train_features AS SELECT *, ln(amount) AS amount_log FROM train"
+    postgres.add_database("mdm_shop", create, features, owner=USER)
+    home = make_postgres_home(postgres)
+    register(home, tables={"train": "train", "train_features": "train_features"})
+    before = recorded(home)
+    assert before.status is Status.PASS
+    assert since(examine(CHECK, home, "shop", before=before)) == {}
+    postgres.run("UPDATE train_features SET amount_log = 1 WHERE id = 7", database="mdm_shop", user=USER)
+    finding = the(examine(CHECK, home, "shop", before=before), f"{CHECK}.altered-features")
+    assert (finding.severity, columns(finding)) == (WARN, {"amount_log"})
