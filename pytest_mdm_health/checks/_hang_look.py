@@ -66,8 +66,13 @@ def is_half_registered(dataset: Dataset, home: Home) -> bool:
     ours = dataset.folder.parent == home.datasets and not dataset.folder.name.startswith(".")
     if dataset.registration is not None or not dataset.files or not ours:
         return False
+    return not was_completed(dataset.folder.name, home)
+
+
+def was_completed(dataset: str, home: Home) -> bool:
+    """Whether the log tells that the last registration of a dataset came to its end."""
     runs = {run.dataset: run for run in read_history(home.log_file).runs}
-    return not _was_completed(runs.get(dataset.folder.name.lower()))
+    return _was_completed(runs.get(dataset.lower()))
 
 
 def _was_completed(run: RegistrationRun | None) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_mdm_health.checks._hang_look import is_half_registered, registering
+from pytest_mdm_health.checks._hang_look import is_half_registered, registering, was_completed
 from pytest_mdm_health.checks._registration_facts import Absence, MetadataFacts
 from pytest_mdm_health.checks._saved_repairs import Saved
 from pytest_mdm_health.mdm.backup_search import SavedData, search_backups
@@ -38,6 +38,7 @@ def absence_of(dataset: Dataset, inventory: Inventory, options: Options, before:
     lies = isinstance(was, Path) and kind_of(was) is FileKind.FILE
     parts: list[Saved] = []
     sought: tuple[str, ...] = ()
+    on_server = isinstance(was, str) or (dataset.remembered and dataset.backend in _ON_SERVERS)
     lost = dataset.registration is None or dataset.registration.in_force is None
     if lost and Depth(options.depth) is not Depth.QUICK:
         for path, earlier in _wanted(dataset, home, before, was if dataset.remembered and not lies else None):
@@ -47,7 +48,10 @@ def absence_of(dataset: Dataset, inventory: Inventory, options: Options, before:
         remembered=dataset.remembered,
         was=str(was or ""),
         lies=lies,
-        on_server=isinstance(was, str) or (dataset.remembered and dataset.backend in _ON_SERVERS),
+        on_server=on_server,
+        was_registered=before.registered
+        if before is not None
+        else (on_server or was_completed(dataset.name, home)) or None,
         known_as=_known_as(dataset, inventory, was),
         saved=tuple(parts),
         sought=sought,

@@ -150,6 +150,7 @@ class Absence:
         was: for such a one, where its data was: a file as seen from where the home is now, or an address on a server.
         lies: whether that file is still there.
         on_server: whether the data of such a one was on a server, where nobody looked.
+        was_registered: whether such a one was registered when the baseline was recorded; None if that is not known.
         known_as: another dataset that is registered with that data now.
         saved: what a backup holds of what is missing.
         sought: the folders in which backups were looked for.
@@ -159,6 +160,7 @@ class Absence:
     was: str
     lies: bool
     on_server: bool
+    was_registered: bool | None
     known_as: str
     saved: tuple[Saved, ...]
     sought: tuple[str, ...]

@@ -22,7 +22,7 @@ def of_absence(check: Check, facts: MetadataFacts, before: MetadataFacts | None)
     elif absence is None:
         return
     elif gone:
-        yield _vanished(check, facts, absence, before)
+        yield _vanished(check, facts, absence)
     elif absence.remembered or _lost(facts, before):
         yield _lost_registration(check, facts, absence)
     elif facts.registered:
@@ -36,18 +36,20 @@ def _lost(facts: MetadataFacts, before: MetadataFacts | None) -> bool:
     return before is not None and (before.yaml.there or (before.registered and not facts.registered))
 
 
-def _vanished(check: Check, facts: MetadataFacts, absence: Absence, before: MetadataFacts | None) -> Finding:
+def _vanished(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:
     where = f" (it was {absence.was})" if absence.was else ""
     if facts.removal_planned:
         message = f"{facts.name!r} was removed, as planned"
         return check.finding("vanished", NOTE, message, Remedy("Nothing is to be done."))
-    if before is not None and not before.registered:
+    if absence.was_registered is False:
         message = f"data that nothing registered, {facts.name!r}, was there and is gone{where}"
         return check.finding("vanished", NOTE, message, Remedy("Restore it from a backup if somebody needs it."))
-    message = (
-        f"{facts.name!r} was there when the baseline was recorded; neither its registration nor its data{where} is"
-    )
-    return check.finding("vanished", FAIL, f"{message} now", _restored(facts, absence))
+    then = f"{facts.name!r} was there when the baseline was recorded"
+    message = f"{then}; neither its registration nor its data{where} is now"
+    if absence.was_registered is None:
+        message = f"{then} and is gone{where}; whether anything registered it is not known"
+    severity = FAIL if absence.was_registered else WARN
+    return check.finding("vanished", severity, message, _restored(facts, absence))
 
 
 def _lost_registration(check: Check, facts: MetadataFacts, absence: Absence) -> Finding:

@@ -48,8 +48,8 @@ Findings
   was one. What a registration is at work on, or left behind when it broke off, is told by `registration-hang`.
 * `lost-registration` (fail/warn): the YAML registration that the baseline knows is gone, and the data is still there;
   a warning if the data is registered under another name.
-* `vanished` (fail/note): the baseline knows a dataset that is neither registered nor on disk any more; a note if its
-  removal was planned, or if nothing registered it.
+* `vanished` (fail/warn/note): the baseline knows a dataset that is neither registered nor on disk any more; a warning
+  if nobody can say whether it was registered, a note if its removal was planned, or if nothing registered it.
 * `not-done` (fail): the dataset is planned to be removed and still there.
 * `unknown-backend` (fail): MDM has no backend of that name.
 * `wrong-engine` (fail): the data is not of the engine that is registered.

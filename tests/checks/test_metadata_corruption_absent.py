@@ -251,6 +251,19 @@ def test_unregistered_data_that_is_gone_is_a_note(home: Path, examine: Examine) 
     assert result.status is Status.PASS
 
 
+@pytest.mark.parametrize("logged", [True, False])
+def test_what_was_not_examined_then_is_a_failure_only_if_it_was_registered(
+    home: Path, examine: Examine, logged: bool
+) -> None:
+    skipped = replace(examine(CHECK, home, "shop"), status=Status.SKIP)
+    lose_all(home)
+    if not logged:
+        (home / "logs/mdm.log").write_text("")
+    finding = only(examine(CHECK, home, "shop", before=skipped), "metadata-corruption.vanished")
+    assert finding.severity is (Severity.FAIL if logged else Severity.WARN)
+    assert ("is not known" in finding.message) is not logged
+
+
 def test_a_planned_removal_is_a_note_when_it_was_done_and_a_failure_until_then(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     finding = only(examine(CHECK, home, "shop", before=before, expected=REMOVED), "metadata-corruption.not-done")
