@@ -6,7 +6,9 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,6 +138,28 @@ def refusal(connection: Connection) -> CannotOpen:
     assert PASSWORD not in shown
     assert str(refused.value.__cause__) == "None"
     return refused.value
+
+
+def test_what_somebody_locks_or_what_cannot_be_computed_is_not_damaged(shop: Server) -> None:
+    shop.run('CREATE VIEW odd AS SELECT 1 / (id - id) AS x FROM "tr%in?"', database="mdm_shop", user=USER)
+    with server_backend(to(shop)).open() as database:
+        assert database.integrity(complete=True) == ()
+    with contextlib.closing(shop.connect("mdm_shop")) as other, other.transaction():
+        other.execute('LOCK TABLE "tr%in?"')
+        with server_backend(to(shop)).open() as database:
+            assert database.integrity(complete=True) == ()
+
+
+def test_a_server_that_is_stopped_while_everything_is_read_does_not_make_it_damaged(own_postgres: Server) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", "CREATE VIEW slow AS SELECT 1 AS x FROM pg_sleep(60)", owner=USER)
+    with server_backend(to(own_postgres)).open() as database, ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(database.integrity, complete=True)
+        while own_postgres.run("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == []:
+            time.sleep(0.02)
+        own_postgres.stop()
+        with pytest.raises(ConnectionLost):
+            reading.result()
 
 
 def test_a_wrong_password_is_a_refusal_that_shows_no_password(shop: Server) -> None:
