@@ -32,7 +32,7 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
 """
 
 IDLE = """
-SELECT pid, coalesce(application_name, ''), coalesce(usename, ''), coalesce(client_addr::text, ''), state,
+SELECT pid, coalesce(application_name, ''), coalesce(usename, ''), coalesce(host(client_addr), ''), state,
   extract(epoch FROM clock_timestamp() - state_change)::float8, coalesce(query, ''), datname
 FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND state LIKE 'idle%' AND backend_type = 'client backend'

@@ -33,7 +33,8 @@ Findings
 * `probe-failed` (warn): a pool of the configured size could not be filled.
 * `logged-exhaustion` (warn/note): the log tells of connections that ran out; a note if it went well afterwards or is
   long ago.
-* `server-full` (fail): the server has no connection left for this home.
+* `server-full` (fail/warn): the server has no connection left for this home; a warning where it lets nobody in at all,
+  which postgres-slowdown tells as the failure that it is.
 * `server-nearly-full` (warn): more than four fifths of the server's connections are taken.
 * `exceeds-server` (warn): MDM's processes may want more connections than the server has.
 * `leaked-transaction` (warn): a session of MDM left a transaction open for longer than others wait for a connection.
