@@ -131,17 +131,15 @@ class OneTable:
     def _with_columns(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
         """Which columns are concerned, each taken by itself, and what the figures of these were and are."""
         from pytest_mdm_health.integrity.compare import compare_digests
-        from pytest_mdm_health.integrity.table_profile import figures_of, with_sums
+        from pytest_mdm_health.integrity.table_profile import profiled
 
         if before.sums is None or before.rows != after.rows or self.all.until.left < _TIMES * took:
             return change
-        with self.all.until.workbench(self._source) as workbench:
-            if after.sums is None:
-                after = with_sums(workbench, self._source, after)
-            altered = compare_digests(before, after).altered_columns
-            found = figures_of(workbench, self._source, after, show_values=self.all.options.show_values)
-        old = {self.change.renamed.get(each.name, each.name): each for each in self.before.columns}
         show = self.all.options.show_values
+        with self.all.until.workbench(self._source) as workbench:
+            after, found = profiled(workbench, self._source, after, show_values=show)
+        altered = compare_digests(before, after).altered_columns
+        old = {self.change.renamed.get(each.name, each.name): each for each in self.before.columns}
         figures = {
             name: {"before": _figures(old[name], show), "after": _figures(found[name], show)}
             for name in altered or ()

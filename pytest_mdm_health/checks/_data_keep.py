@@ -104,18 +104,17 @@ def with_digests(
     from pytest_mdm_health.integrity.sources import TableIn
 
     for table in tables:
-        source = TableIn(backend, table.name)
         try:
-            yield _with_digest(table, source, options, until), ""
+            kept = _with_digest(table, TableIn(backend, table.name), options, until)
         except Failures as error:
-            why = f"the table {table.name} is not kept for a comparison: {error}"
-            yield replace(table, why_not=str(error)), why
+            kept = replace(table, why_not=str(error))
+        yield kept, kept.why_not and f"the table {table.name} is not kept whole for a comparison: {kept.why_not}"
 
 
 def _with_digest(table: TableRecord, source: Source, options: Options, until: Until) -> TableRecord:
     from pytest_mdm_health.integrity.digest import digested
     from pytest_mdm_health.integrity.sample import STANDARD_ROWS, sample_table
-    from pytest_mdm_health.integrity.table_profile import figures_of, with_sums
+    from pytest_mdm_health.integrity.table_profile import profiled
 
     if (table.rows or 0) > STANDARD_ROWS:
         if table.key and until.left > 0:
@@ -127,9 +126,10 @@ def _with_digest(table: TableRecord, source: Source, options: Options, until: Un
         started = time.monotonic()
         with digested(workbench, source) as (digest, _):
             took = time.monotonic() - started
-        digest = _if_time(until, took, lambda: with_sums(workbench, source, digest)) or digest
-        figures = _if_time(until, took, lambda: figures_of(workbench, source, digest, show_values=options.show_values))
-    columns = (replace(each, **vars(found[each.name])) if (found := figures or {}) else each for each in table.columns)
+        show_values = options.show_values
+        more = _if_time(until, took, lambda: profiled(workbench, source, digest, show_values=show_values))
+    digest, figures = more or (digest, {})
+    columns = (replace(each, **vars(figures[each.name])) if figures else each for each in table.columns)
     return replace(table, rows=digest.rows, columns=tuple(columns), digest=digest.to_plain())
 
 

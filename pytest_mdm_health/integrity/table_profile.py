@@ -7,10 +7,11 @@ their digests.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form, Parts
 from pytest_mdm_health.integrity.digest import TableDigest, plan_for
 from pytest_mdm_health.integrity.hashing import Plan, cells, column_sums
@@ -46,15 +47,15 @@ class ColumnFigures:
     greatest: str | None
 
 
-def figures_of(
-    workbench: Workbench, source: Source, like: TableDigest, *, show_values: bool = False
-) -> dict[str, ColumnFigures]:
-    """The figures of each column that a digest has, by name.
+def profiled(
+    workbench: Workbench, source: Source, digest: TableDigest, *, show_values: bool = False
+) -> tuple[TableDigest, dict[str, ColumnFigures]]:
+    """A table's digest with what tells each column by itself, and the figures of each column by name.
 
     Args:
         workbench: one that may read the source.
         source: where the table is.
-        like: the digest of the table, which says as what its columns are read.
+        digest: the digest of the table, which says as what its columns are read.
         show_values: keep the least and the greatest text, rather than lengths.
 
     Raises:
@@ -63,32 +64,78 @@ def figures_of(
         Unreadable: the file cannot be read, or is no table.
     """
     with opened(source, workbench) as reader:
-        plan = plan_for(workbench, reader, like)
-        counts = [_Counts(plan.forms[name], show_values) for name in plan.names]
-        rows = sum(_counted(workbench, reader, plan, batch, counts) for batch in reader.batches(plan.names))
-    return {name: each.figures(workbench, rows) for name, each in zip(plan.names, counts, strict=True)}
+        plan = plan_for(workbench, reader, digest)
+        levels = _LEVELS if digest.rows > _BITS else _LEVELS[:1]
+        counts = [_Counts(plan.forms[name], levels, show_values=show_values) for name in plan.names]
+        passing = _Passing(reader, lambda batch: _count(workbench, reader, plan, batch, counts))
+        sums = column_sums(workbench, passing, plan)
+        if reader.how == "copy":  # what a server sends can be read once
+            for batch in reader.batches(plan.names):
+                _count(workbench, reader, plan, batch, counts)
+    figures = {name: each.figures(workbench, digest.rows) for name, each in zip(plan.names, counts, strict=True)}
+    return replace(digest, sums=sums), figures
 
 
-def _counted(workbench: Workbench, reader: Reader, plan: Plan, batch: Batch, counts: Sequence[_Counts]) -> int:
-    """Add the figures of one batch; how many rows it has."""
+@dataclass(frozen=True)
+class _Passing:
+    """A reader whose batches are looked at as they pass by; a `sources.Reader`."""
+
+    reader: Reader
+    look: Callable[[Batch], None]
+
+    @property
+    def engine(self) -> str:
+        """As `Reader.engine`."""
+        return self.reader.engine
+
+    @property
+    def how(self) -> str:
+        """As `Reader.how`."""
+        return self.reader.how
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """As `Reader.columns`."""
+        return self.reader.columns
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """As `Reader.forms`."""
+        return self.reader.forms
+
+    @property
+    def single(self) -> frozenset[str]:
+        """As `Reader.single`."""
+        return self.reader.single
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`."""
+        for batch in self.reader.batches(names, places):
+            if self.reader.how != "copy":
+                self.look(batch)
+            yield batch
+
+
+def _count(workbench: Workbench, reader: Reader, plan: Plan, batch: Batch, counts: Sequence[_Counts]) -> None:
+    """Add the figures of one batch."""
+    if not counts:
+        return
     parts = cells(plan, reader, batch)
     inner = ", ".join(each.columns(index, part) for index, (each, part) in enumerate(zip(counts, parts, strict=True)))
     outer = ", ".join(expression for index, each in enumerate(counts) for expression in each.wanted(index))
-    sql = f"SELECT count(*){outer and ', '}{outer} FROM (SELECT {inner or 'NULL'} FROM {batch.relation})"  # noqa: S608 - made here
-    ((rows, *found),) = workbench.run(sql)
-    width = len(counts[0].wanted(0)) if counts else 0
+    found = workbench.run(f"SELECT {outer} FROM (SELECT {inner} FROM {batch.relation})")[0]  # noqa: S608 - made here
+    width = len(found) // len(counts)
     for index, each in enumerate(counts):
         each.add(found[index * width : (index + 1) * width])
-    return int(rows)
 
 
 class _Counts:
     """What was found in one column so far."""
 
-    def __init__(self, form: Form, show_values: bool) -> None:
-        self._form, self._show_values = form, show_values
+    def __init__(self, form: Form, levels: Sequence[int], *, show_values: bool) -> None:
+        self._form, self._levels, self._show_values = form, levels, show_values
         self._values, self._least, self._greatest = 0, None, None
-        self._seen = [0] * len(_LEVELS)
+        self._seen = [0] * len(levels)
 
     def columns(self, index: int, part: Parts) -> str:
         """The columns that are counted: the hash of each value, NULL for none, and what is least and greatest."""
@@ -102,7 +149,7 @@ class _Counts:
         h = f"h{index}"
         levels = (
             f"bitstring_agg(({h} // {level} % {_BITS})::INTEGER, 0, {_BITS - 1}) FILTER ({h} % {level} = 0)::VARCHAR"
-            for level in _LEVELS
+            for level in self._levels
         )
         return [f"count({h})", f"min(m{index})", f"max(m{index})", *levels]
 
@@ -145,13 +192,3 @@ def _estimate(seen: Sequence[int]) -> int:
     level = next((index for index, count in enumerate(full) if count < _BITS * _FULL), len(full) - 1)
     free = max(_BITS - full[level], 1)
     return round(_LEVELS[level] * _BITS * math.log(_BITS / free))
-
-
-def with_sums(workbench: Workbench, source: Source, digest: TableDigest) -> TableDigest:
-    """A table's digest with what tells each column by itself, which costs another reading.
-
-    Raises:
-        CannotOpen, QueryFailed, Unreadable: as `figures_of`.
-    """
-    with opened(source, workbench) as reader:
-        return replace(digest, sums=column_sums(workbench, reader, plan_for(workbench, reader, digest)))
