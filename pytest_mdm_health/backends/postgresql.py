@@ -97,10 +97,12 @@ class PostgresDatabase(HandedBack):
     """An open database on a server; a `base.Database`.
 
     Attributes:
+        application: what sessions of ours are called, those of other workers too.
         connect_s: how long it took to connect, in seconds.
     """
 
     engine = "postgresql"
+    application = APPLICATION
     how: How = "connected"
     surplus = 0
 

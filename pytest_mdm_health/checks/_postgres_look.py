@@ -184,7 +184,8 @@ def _names_of_ours(databases: Iterable[DatabaseState]) -> list[str]:
 
 
 def _blocked(database: PostgresDatabase, look: Look) -> Iterator[Blocked]:
-    rows = [row for row in look.ask(database, sql.BLOCKED, "sessions that wait") if row[1]]
+    waiting = look.ask(database, sql.BLOCKED, "sessions that wait", (database.application,))
+    rows = [row for row in waiting if row[1]]
     culprits = sorted({pid for _, by, _, _ in rows for pid in by})
     others = look.ask(database, sql.BLOCKING, "sessions that others wait for", (culprits,)) if culprits else []
     seen = {pid: rest for pid, *rest in others}

@@ -43,7 +43,8 @@ BLOCKED = """
 SELECT DISTINCT ON (l.pid) l.pid, pg_blocking_pids(l.pid),
   extract(epoch FROM clock_timestamp() - coalesce((to_jsonb(l) ->> 'waitstart')::timestamptz, a.state_change))::float8,
   coalesce(a.query, '')
-FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted ORDER BY l.pid LIMIT 100
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE NOT l.granted AND coalesce(a.application_name, '') <> ? ORDER BY l.pid LIMIT 100
 """
 
 BLOCKING = """

@@ -308,25 +308,37 @@ def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server,
     assert codes(look(own_postgres)) == {"slow-statement"}
 
 
-@pytest.fixture
-def waiting(postgres: Server) -> Iterator[psycopg.Connection]:
-    """A transaction that holds what another one has waited for for more than a second."""
-    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
-    with contextlib.closing(postgres.connect("mdm_shop", USER, application="mdm")) as holder:
+@contextlib.contextmanager
+def blocked(server: Server, application: str = "") -> Iterator[psycopg.Connection]:
+    """A transaction that holds what a session of that name has waited for for more than a second."""
+    server.add_database("mdm_shop", *TRAIN, owner=USER)
+    with contextlib.closing(server.connect("mdm_shop", USER, application="mdm")) as holder:
         holder.execute("BEGIN")
         holder.execute("UPDATE train SET target = 4711 WHERE id = 1")
-        patient = postgres.connect("mdm_shop", USER)
+        patient = server.connect("mdm_shop", USER, application=application)
         update = "UPDATE train SET target = 1234 WHERE id = 1"
         waiter = threading.Thread(target=lambda: patient.execute(update))
         waiter.start()
         seconds = "SELECT extract(epoch FROM clock_timestamp() - min(waitstart)) FROM pg_locks WHERE NOT granted"
-        while (postgres.run(seconds)[0][0] or 0) < 1:
+        while (server.run(seconds)[0][0] or 0) < 1:
             time.sleep(0.05)
         yield holder
         with contextlib.suppress(psycopg.OperationalError):
             holder.execute("ROLLBACK")
         waiter.join(30)
         patient.close()
+
+
+@pytest.fixture
+def waiting(postgres: Server) -> Iterator[psycopg.Connection]:
+    """A transaction that holds what another one has waited for for more than a second."""
+    with blocked(postgres) as holder:
+        yield holder
+
+
+def test_a_session_of_ours_that_waits_in_another_worker_is_nobodys_trouble(postgres: Server, look: Look) -> None:
+    with blocked(postgres, "mdm-health"):
+        assert codes(look(postgres)) == set()
 
 
 def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repaired(
