@@ -29,6 +29,7 @@ class Changed:
         target: the target's name.
         subject: what in the target; empty when it is the target as such.
         message: one sentence.
+        severity: of the finding: `fail`, `warn` or `note`; empty where it is none.
     """
 
     change: Change
@@ -37,6 +38,7 @@ class Changed:
     target: str
     subject: str
     message: str
+    severity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

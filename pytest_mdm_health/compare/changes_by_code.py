@@ -7,7 +7,27 @@ from collections.abc import Mapping
 from pytest_mdm_health.changes import Change
 
 CHANGES: Mapping[str, tuple[str, Change]] = {
-    "metadata-corruption.vanished": ("dataset", Change.REMOVED),
+    "config-not-loading.changed-default": ("setting", Change.NEW),
+    "config-not-loading.changed-setting": ("setting", Change.NEW),
+    "config-not-loading.reverted": ("setting", Change.WORSE),
+    "config-not-loading.unplanned-setting": ("setting", Change.WORSE),
+    "data-corruption.added-columns": ("column", Change.ADDED),
+    "data-corruption.added-rows": ("table", Change.WORSE),
+    "data-corruption.added-table": ("table", Change.ADDED),
+    "data-corruption.altered-rows": ("table", Change.WORSE),
+    "data-corruption.backend-changed": ("dataset", Change.NEW),
+    "data-corruption.dropped-columns": ("column", Change.REMOVED),
+    "data-corruption.duplicated-rows": ("table", Change.WORSE),
+    "data-corruption.lossy-backend": ("table", Change.NEW),
+    "data-corruption.lost-table": ("table", Change.REMOVED),
+    "data-corruption.missing-rows": ("table", Change.WORSE),
+    "data-corruption.retyped": ("column", Change.NEW),
+    "feature-generation-failure.altered-features": ("feature", Change.NEW),
+    "feature-generation-failure.lost-features": ("feature", Change.REMOVED),
+    "feature-generation-failure.new-features": ("feature", Change.ADDED),
     "metadata-corruption.lost-registration": ("dataset", Change.REMOVED),
+    "metadata-corruption.vanished": ("dataset", Change.REMOVED),
+    "postgres-slowdown.slower-statements": ("statement", Change.WORSE),
+    "slow-registration.slower-than-before": ("duration", Change.WORSE),
 }
 """By finding code: the kind of thing, and what became of it."""

@@ -156,4 +156,5 @@ def _no_longer_found(pair: Pair, before: Result) -> Iterator[Changed]:
 
 
 def _of_finding(change: Change, what: str, finding: Finding, result: Result) -> Changed:
-    return Changed(change, what, finding.code, result.target.name, finding.subject, finding.message)
+    severity = finding.severity.value
+    return Changed(change, what, finding.code, result.target.name, finding.subject, finding.message, severity)

@@ -163,6 +163,7 @@ class ChangedPart(TypedDict):
         target: the target's name.
         subject: what in the target; empty when it is the target as such.
         message: one sentence.
+        severity: that of the finding; empty where it is none.
     """
 
     change: ChangeWord
@@ -171,6 +172,7 @@ class ChangedPart(TypedDict):
     target: str
     subject: str
     message: str
+    severity: Literal["fail", "warn", "note", ""]
 
 
 @with_config(_CLOSED)

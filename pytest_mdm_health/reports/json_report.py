@@ -129,6 +129,7 @@ def _comparison(comparison: Comparison | None) -> BaselinePart | None:
                 "target": each.target,
                 "subject": each.subject,
                 "message": each.message,
+                "severity": each.severity,
             }
             for each in comparison.changes
         ],

@@ -8,13 +8,18 @@ import pytest
 
 from pytest_mdm_health.changes import Change
 from pytest_mdm_health.compare.baseline import Baseline
+from pytest_mdm_health.compare.changes_by_code import CHANGES
 from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
 from pytest_mdm_health.model import Check, Finding, Kind, Remedy, Result, Severity, Status, Target, status_of
+from pytest_mdm_health.registry import load
 
 CHECK = Check(id="sqlite-locking", issue="3.2", title="locked", per=Kind.DATASET)
 SHOP = Target(Kind.DATASET, "shop")
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+
+NO_CHANGES = {"data-corruption.incomparable"}
+"""About the baseline as such."""
 
 
 def finding(severity: Severity, code: str = "held", subject: str = "", message: str = "held") -> Finding:
@@ -106,3 +111,19 @@ def test_what_could_be_examined_only_before_is_no_regression_and_not_well_either
     lost = replace(SKIP, baseline="lost")
     assert exit_code([GOOD, lost], fail_on="regression") is ExitCode.INCONCLUSIVE
     assert exit_code([GOOD, lost]) is ExitCode.HEALTHY
+
+
+def test_every_code_of_a_change_is_one_that_a_check_can_find() -> None:
+    known = {f"{id_}.{code}" for id_, each in load().items() for code in each.documentation.findings}
+    assert set(CHANGES) <= known
+
+
+def test_every_code_that_needs_a_baseline_is_told_as_a_change() -> None:
+    """Its documentation says that it is about the baseline; what was planned is told by the plan."""
+    about = {
+        f"{id_}.{code}"
+        for id_, each in load().items()
+        for code, text in each.documentation.findings.items()
+        if "baseline" in text
+    }
+    assert about - set(CHANGES) <= NO_CHANGES

@@ -92,8 +92,10 @@ COMPARISON = Comparison(
     same_checks=False,
     counts={"new": 1, "unchanged": 1, "worse": 1, "lost": 1},
     changes=(
-        Changed(Change.WORSE, "finding", LOCKED.code, "shop", "shop.sqlite", LOCKED.message),
-        Changed(Change.REMOVED, "dataset", "metadata-corruption.vanished", "old", "", "old is not there any more"),
+        Changed(Change.WORSE, "finding", LOCKED.code, "shop", "shop.sqlite", LOCKED.message, "fail"),
+        Changed(
+            Change.REMOVED, "dataset", "metadata-corruption.vanished", "old", "", "old is not there any more", "fail"
+        ),
     ),
     regressions=2,
     lost=1,
