@@ -25,7 +25,6 @@ from pytest_mdm_health.reports.debug_info import configuration
 from pytest_mdm_health.reports.redaction import redactor_for
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.mdm.inventory import Inventory
     from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.reports.model import Report
 
@@ -89,7 +88,7 @@ def read(path: Path) -> Baseline:
     Raises:
         UnusableFile: it is missing, damaged, or no baseline; says which.
     """
-    data = _parsed(path)
+    data = parsed(path, _OPTION)
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
         what = f"of the schema {found!r}"[:80] if found else "no baseline"
@@ -103,16 +102,28 @@ def read(path: Path) -> Baseline:
         raise UnusableFile(f"{_OPTION}: {path} cannot be used: {error}") from None
 
 
-def refuse_foreign(baseline: Baseline, inventory: Inventory) -> None:
-    """Refuse a baseline of another home.
+def from_report(report: Report, file: Path) -> Baseline:
+    """An earlier run as its results tell it: without what only a baseline keeps, and without what it looked for."""
+    return Baseline(
+        results=report.results,
+        datasets=tuple(Known(name) for name in report.datasets),
+        file=str(file),
+        created_at=report.started_at.isoformat(timespec="seconds"),
+        home=report.home,
+        version=report.version,
+    )
+
+
+def refuse_foreign(baseline: Baseline, datasets: Iterable[str], named_by: str = _OPTION) -> None:
+    """Refuse a baseline of another home, given the names of this one's datasets and what names the file.
 
     Raises:
         UnusableFile: both have datasets, and not one in common.
     """
-    then, now = {each.name for each in baseline.datasets}, {each.name for each in inventory.datasets}
+    then, now = {each.name for each in baseline.datasets}, set(datasets)
     if then and now and not then & now:
         raise UnusableFile(
-            f"{_OPTION}: {baseline.file} is of another home, {baseline.home}: not one of its datasets "
+            f"{named_by}: {baseline.file} is of another home, {baseline.home}: not one of its datasets "
             f"({_some(then)}) is among those of this one ({_some(now)})"
         )
 
@@ -123,33 +134,34 @@ def check_set() -> str:
     return hashlib.sha256("\n".join(known).encode()).hexdigest()[:16]
 
 
-def _parsed(path: Path) -> Any:  # noqa: ANN401 - any JSON
+def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
+    """The JSON in a file that an option or a command names.
+
+    Raises:
+        UnusableFile: there is no such file, or it holds no JSON.
+    """
     try:
         with open_regular(path) as file:
             text = file.read(LARGEST_BYTES)
     except Unreadable as error:
-        raise UnusableFile(f"{_OPTION}: {error}") from None
+        raise UnusableFile(f"{named_by}: {error}") from None
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         why = "it is empty" if not text.strip() else f"it is no JSON ({error})"
-        raise UnusableFile(f"{_OPTION}: {path} is damaged or no baseline: {why}") from None
+        raise UnusableFile(f"{named_by}: {path} is damaged, or not what is needed: {why}") from None
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> Baseline:
-    report = json_load.load(content["run"])
+    run = from_report(json_load.load(content["run"]), path)
     kept = content["kept"]
-    results = tuple(replace(result, kept=more) for result, more in zip(report.results, kept, strict=True))
-    return Baseline(
-        results=results,
+    return replace(
+        run,
+        results=tuple(replace(result, kept=more) for result, more in zip(run.results, kept, strict=True)),
         datasets=tuple(
             Known(each["name"], each["backend"], Path(each["database"]) if each["database"] else None)
             for each in content["datasets"]
         ),
-        file=str(path),
-        created_at=report.started_at.isoformat(timespec="seconds"),
-        home=report.home,
-        version=report.version,
         check_set=str(content["check_set"]),
     )
 
