@@ -128,6 +128,7 @@ class FileJudge:
             remedy = Remedy("Correct the line, or restore the file.")
             return self._finding("syntax", FAIL, f"is no Python: {how}", remedy, location=location)
         if loading.ends:
+            how = loading.error or f"it {loading.how}"
             when = {"construct": "is made an instance of", "operations": "is run"}.get(loading.stage, "is loaded")
             text = (
                 "MDM ends with it, in the middle of a registration. Raise an ordinary exception in place of an exit, "

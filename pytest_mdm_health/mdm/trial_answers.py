@@ -51,7 +51,8 @@ class Raised:
 
     def text(self, known: Collection[str] | None = None) -> str:
         """As Python prints it, without passwords; without values of data too, if the known names are given."""
-        return f"{self.error}: {redact(self.message) if known is None else without_values(self.message, known)}"
+        message = redact(self.message) if known is None else without_values(self.message, known)
+        return f"{self.error}: {message}" if message else self.error
 
 
 @dataclass(frozen=True)

@@ -185,13 +185,13 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "custom-features-not-loading.ends-process",
         FAIL,
         "import os\nos._exit(4)\n",
-        "ends its process when it is loaded: its process ended with exit code 4",
+        "ends its process when it is loaded: it ended with exit code 4",
     ),
     "a hard exit that looks like success": (
         "custom-features-not-loading.ends-process",
         FAIL,
         "import os\nos._exit(0)\n",
-        "ends its process when it is loaded: its process ended with exit code 0",
+        "ends its process when it is loaded: it ended with exit code 0",
     ),
     "an exit while it registers": (
         "custom-features-not-loading.ends-process",
@@ -203,7 +203,7 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "custom-features-not-loading.ends-process",
         FAIL,
         "import ctypes\nctypes.string_at(0)\n",
-        "ends its process when it is loaded: its process was killed by SIGSEGV",
+        "ends its process when it is loaded: it was killed by SIGSEGV",
     ),
     "a question": (
         "custom-features-not-loading.fails-to-load",

@@ -191,6 +191,8 @@ def test_what_was_raised_is_told_whatever_the_code_does_to_python(
     result = load(source)
     assert result.raised is not None
     assert (result.how, result.raised.error, result.raised.ends) == ("", error, ends)
+    assert result.raised.text().removeprefix(error)[:2] in {"", ": "}
+    assert not result.raised.text().endswith(": ")
 
 
 def test_two_processes_of_one_task_are_one_answer(load: Load) -> None:
