@@ -25,6 +25,11 @@ def of_absence(check: Check, facts: MetadataFacts, before: MetadataFacts | None)
         yield _vanished(check, facts, absence)
     elif absence.remembered or _lost(facts, before):
         yield _lost_registration(check, facts, absence)
+    elif facts.twin.barrier is not None:
+        message = f"{facts.twin.file} cannot be reached for want of a permission, and there is no YAML file, so nobody "
+        message += f"can say what {facts.name!r} is"
+        remedy, location = allowed(facts.twin.barrier), Location(facts.twin.file)
+        yield check.finding("out-of-reach", WARN, message, remedy, location=location, subject="copy")
     elif facts.registered:
         yield _only_a_copy(check, facts, absence)
     else:

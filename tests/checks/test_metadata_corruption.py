@@ -538,6 +538,18 @@ def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_g
     assert {name: info[2:] for name, info in tree(home).items()} == before
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+def test_a_folder_without_a_registration_that_lets_nobody_in_is_not_said_to_hold_anything(
+    home: Path, tmp_path: Path
+) -> None:
+    yaml_file(home).unlink()
+    (home / "datasets/shop").chmod(0o000)
+    (finding,) = as_a_user(home, tmp_path / "report.json")
+    assert (finding["code"], finding["severity"]) == ("metadata-corruption.out-of-reach", "warn")
+    assert "nobody can say what 'shop' is" in finding["message"]
+    assert finding["remediation"]["commands"] == [f"chmod u+rX -- {home / 'datasets/shop'}"]
+
+
 def test_what_belongs_to_somebody_else_is_asked_for() -> None:
     remedy = allowed(Barrier("/srv/it's", own=False))
     assert remedy.commands[0] == "sudo chown -- \"$(id -u)\" '/srv/it'\"'\"'s'"
