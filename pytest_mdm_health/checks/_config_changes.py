@@ -9,6 +9,7 @@ from pathlib import PurePath
 from pytest_mdm_health.checks._config_facts import ConfigFacts
 from pytest_mdm_health.checks._config_meaning import PATHS, meaning, place
 from pytest_mdm_health.checks._config_plan import shown_value
+from pytest_mdm_health.mdm.secrets import HIDDEN
 from pytest_mdm_health.mdm.settings_schema import BY_NAME
 
 
@@ -35,7 +36,10 @@ class Changed:
 
 
 def changes(before: ConfigFacts, facts: ConfigFacts) -> Iterator[Changed]:
-    """Every setting that is not what it was; none if MDM does not start with the settings then or now."""
+    """Every setting that is not what it was; none if MDM does not start with the settings then or now.
+
+    A baseline has no secrets, so what one was taken out of cannot be compared.
+    """
     if not (_loads(before) and _loads(facts)):
         return
     before, facts = _alike(before, facts)
@@ -43,7 +47,8 @@ def changes(before: ConfigFacts, facts: ConfigFacts) -> Iterator[Changed]:
         if key not in before.in_force:
             continue
         was, now = _value(before, key), _value(facts, key)
-        if meaning(before.home, key, was) == meaning(facts.home, key, now) or _points_back(before, facts, key):
+        same = meaning(before.home, key, was) == meaning(facts.home, key, now) or HIDDEN in str(was)
+        if same or _points_back(before, facts, key):
             continue
         then_set, now_set = _is_set(before, key), _is_set(facts, key)
         yield Changed(
@@ -95,6 +100,8 @@ def _value(facts: ConfigFacts, key: str) -> object:
 
 def _is_set(facts: ConfigFacts, key: str) -> bool:
     """Whether somebody set it and MDM takes it so."""
-    defaults = (BY_NAME[key].default, BY_NAME[key].older)
-    given = key in facts.origins
-    return given and not (key in facts.effective and meaning("", key, facts.effective[key]) in defaults)
+    if key not in facts.effective:
+        return key in facts.origins
+    defaults = [BY_NAME[key].default, *([BY_NAME[key].older] if BY_NAME[key].older is not None else [])]
+    meant = meaning(facts.home, key, facts.effective[key])
+    return key in facts.origins and meant not in [meaning(facts.home, key, each) for each in defaults]

@@ -522,6 +522,13 @@ def test_of_a_password_only_that_it_is_set_is_known(home: Path, examine: Examine
         assert SECRET not in json.dumps([result.facts, result.kept])
 
 
+def test_what_a_baseline_keeps_hidden_is_not_said_to_have_changed(home: Path, examine: Examine) -> None:
+    written(home, database={"postgresql": {"password": SECRET}, "duckdb": {"temp_directory": f"/tmp/{SECRET}"}})
+    before = examine(CHECK, home)
+    assert SECRET not in json.dumps(before.facts)
+    assert examine(CHECK, home, before=before).findings == ()
+
+
 def test_settings_that_do_not_load_are_not_said_to_have_changed(home: Path, examine: Examine) -> None:
     good = examine(CHECK, home)
     says("database: [\n")(home)
