@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -31,6 +31,7 @@ from pytest_mdm_health.backends.base import (
     one_line,
     quote,
 )
+from pytest_mdm_health.backends.hanging_up import hanging_up_after
 from pytest_mdm_health.mdm.secrets import redact
 from pytest_mdm_health.mdm.servers import Connection
 
@@ -40,6 +41,9 @@ APPLICATION = "mdm-health"
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 20_000
 LOCK_TIMEOUT_MS = 2_000
+GRACE_S = 5.0
+"""So much longer than the server may take we wait for its answer."""
+
 _OPTIONS = {
     "statement_timeout": STATEMENT_TIMEOUT_MS,
     "lock_timeout": LOCK_TIMEOUT_MS,
@@ -171,19 +175,24 @@ class PostgresDatabase(HandedBack):
         """
         own = {} if within_s is None else {"statement_timeout": max(1, int(within_s * 1000))}
         local = _OPTIONS | own if self._pooled else own
+        patience_s = (STATEMENT_TIMEOUT_MS / 1000 if within_s is None else within_s) + GRACE_S
         try:
-            if not local:
-                return _rows(self._connection, sql, parameters)
-            with self._connection.transaction():
-                settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in local.items())
-                self._connection.execute(settings.encode())
-                return _rows(self._connection, sql, parameters)
+            with hanging_up_after(self._connection, patience_s):
+                return self._asked(sql, parameters, local)
         except psycopg.Error as error:
             raise self._failed(error, within_s) from None
 
     def close(self) -> None:
         """As `Database.close`."""
         self._connection.close()
+
+    def _asked(self, sql: str, parameters: Sequence[object], local: Mapping[str, object]) -> list[Row]:
+        if not local:
+            return _rows(self._connection, sql, parameters)
+        with self._connection.transaction():
+            settings = "; ".join(f"SET LOCAL {name} = {value}" for name, value in local.items())
+            self._connection.execute(settings.encode())
+            return _rows(self._connection, sql, parameters)
 
     def _known_failures(self) -> Sequence[str]:
         rows = self.query("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._pool_facts import Idle, PoolFacts, ServerUse
+from pytest_mdm_health.checks._postgres_next import next_step
 from pytest_mdm_health.mdm.amounts import counted, duration, times
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
@@ -129,11 +130,11 @@ def _room(facts: PoolFacts, use: ServerUse) -> Remedy:
     smaller += f"add up to {fitting} at most" if use.usable else "add up to less"
     if facts.fixed:
         smaller = "run fewer MDM processes at once"
+    if use.problem:
+        step = next_step(use, use.problem, use.reason, None)
+        return Remedy(f"{step.text} Then {smaller}.", step.commands)
     text = f"End sessions that nobody needs; {smaller}; raise max_connections; or put pgbouncer between."
-    statement = (
-        "SELECT application_name, usename, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
-    )
-    return Remedy(text, (repairs.psql(use, statement, admin=use.problem == "full"),))
+    return Remedy(text, (repairs.psql(use, repairs.SESSIONS),))
 
 
 def _size_key(facts: PoolFacts) -> str:

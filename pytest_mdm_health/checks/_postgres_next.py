@@ -15,7 +15,6 @@ from pytest_mdm_health.checks._postgres_refusals import REFUSALS, Case, Step, St
 from pytest_mdm_health.checks._postgres_repairs import Address
 from pytest_mdm_health.model import Remedy
 
-_HELD_BY = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
 _UNKNOWN_WAY = Way(user="", database="postgres", sslmode="")
 
 
@@ -65,8 +64,8 @@ def _no_way_there(case: Case) -> Remedy:
 def _behind_the_pooler(case: Case) -> Remedy:
     host = f"{case.server.host}:{case.server.port}"
     return Remedy(
-        f"The pooler at {host} answers, and the server behind it does not let it in: see the pooler's log, and "
-        "start or correct the server that its section [databases] names."
+        f"If a pooler stands at {host}, see its log, and start or correct the server behind it, which its section "
+        "[databases] names; else look into the server's own log."
     )
 
 
@@ -85,18 +84,18 @@ def _full(case: Case) -> Remedy:
         "End sessions that nobody needs, or raise max_connections and restart the server. An administrator gets in "
         "even now and sees who holds the connections."
     )
-    return Remedy(text, (case.ask(_HELD_BY),))
+    return Remedy(text, (case.ask(repairs.SESSIONS),))
 
 
 def _full_role(case: Case) -> Remedy:
     text = f"The role {case.user} has a limit of its own: end its sessions, or let an administrator lift the limit."
-    return Remedy(text, (case.ask(_HELD_BY), case.ask(f"ALTER ROLE {quote(case.user)} CONNECTION LIMIT -1")))
+    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(f"ALTER ROLE {quote(case.user)} CONNECTION LIMIT -1")))
 
 
 def _full_database(case: Case) -> Remedy:
     text = "The database has a limit of its own: end its sessions, or let an administrator lift the limit."
     statement = f"ALTER DATABASE {quote(case.way.database)} CONNECTION LIMIT -1"
-    return Remedy(text, (case.ask(_HELD_BY), case.ask(statement)))
+    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(statement)))
 
 
 def _full_pooler(case: Case) -> Remedy:
@@ -113,6 +112,7 @@ _STEPS: Mapping[str, Steps] = {
         (("server login",), _behind_the_pooler),
         (("timeout expired", "timed out", "no route", "unreachable"), _no_way_there),
     ),
+    "dropped": ((("server login", "query_wait_timeout", "pooler"), _behind_the_pooler),),
     "full": (
         (("for role",), _full_role),
         (("for database",), _full_database),

@@ -11,6 +11,9 @@ from pytest_mdm_health.mdm.servers import MAINTENANCE
 ADMINISTRATOR = "postgres"
 """The usual name of the role that may do everything."""
 
+SESSIONS = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
+"""Who holds a server's connections."""
+
 _USUAL_SSLMODE = "prefer"
 """What the client library does by itself."""
 

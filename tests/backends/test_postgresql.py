@@ -22,6 +22,7 @@ from pytest_mdm_health.backends import (
     QueryFailed,
     Unfinished,
     close_all,
+    postgresql,
     server_backend,
 )
 from pytest_mdm_health.backends.postgresql import APPLICATION, why
@@ -263,6 +264,37 @@ def test_a_pooler_whose_server_is_away_is_away(own_postgres: Server, pgbouncer: 
     port = pgbouncer(own_postgres)
     own_postgres.stop()
     assert refusal(replace(to(own_postgres), port=port)).code == "away"
+
+
+def test_a_pooler_that_lets_us_wait_for_a_server_that_is_away_is_waited_for_a_little_only(
+    own_postgres: Server, pgbouncer: Callable[[Server], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "GRACE_S", 1.0)
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", owner=USER)
+    port = pgbouncer(own_postgres)
+    with server_backend(replace(to(own_postgres), port=port)).open() as database:
+        assert database.query("SELECT 1") == [(1,)]
+        own_postgres.stop()
+        with pytest.raises(ConnectionLost):
+            database.query("SELECT pg_sleep(0)", (), 1)  # type: ignore[call-arg] # what only servers take
+    with pytest.raises((ConnectionLost, CannotOpen)):
+        server_backend(replace(to(own_postgres), port=port)).open().query("SELECT 1")
+
+
+def test_an_answer_that_does_not_come_is_waited_for_a_little_only(
+    own_postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "GRACE_S", 0.5)
+    own_postgres.start()
+    with server_backend(to(own_postgres, "postgres")).open() as database:
+        ((pid,),) = database.query("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(ConnectionLost, match=r"gave no answer for 1\.5 s"):
+                database.query("SELECT 1", (), 1)  # type: ignore[call-arg] # what only servers take
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_session_that_was_ended_is_replaced(shop: Server) -> None:

@@ -96,9 +96,10 @@ def test_other_refusals_get_the_answer_that_fits_them(problem: str, said: str, a
     assert remedy.commands[0].startswith(f"{command} -h s -p 1")
 
 
-def test_a_pooler_whose_server_is_away_is_not_asked_whether_it_is_ready() -> None:
+@pytest.mark.parametrize("problem", ["away", "dropped"])
+def test_a_pooler_whose_server_is_away_is_not_asked_whether_it_is_ready(problem: str) -> None:
     facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml")
-    remedy = next_step(facts, "away", "server login has been failing, cached error: connect failed", None)
+    remedy = next_step(facts, problem, "server login has been failing, cached error: connect failed", None)
     assert "the server behind it" in remedy.text
     assert remedy.commands == ()
 
