@@ -14,6 +14,8 @@ import pytest
 
 from pytest_mdm_health import SUITE
 from pytest_mdm_health.model import Result, Status, Target, node_id
+from pytest_mdm_health.reports.junit import properties
+from pytest_mdm_health.reports.others import clean
 from pytest_mdm_health.reports.terminal import describe, one_line
 from pytest_mdm_health.session import carry
 
@@ -66,9 +68,7 @@ class HealthCheck(pytest.Item):
         suite = self.parent
         assert isinstance(suite, HealthSuite)
         self.result = result = suite.run.result(self.each, self.target)
-        check = result.check
-        properties = {"check": check.id, "issue": check.issue, "target": self.target.id, "status": result.status.value}
-        self.user_properties += [(f"mdm_{name}", value) for name, value in properties.items()]
+        self.user_properties += properties(result)
         if result.status in {Status.FAIL, Status.ERROR}:
             raise CheckFailed
         if result.status in {Status.SKIP, Status.BLOCKED}:
@@ -105,10 +105,18 @@ class HealthCollector:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send the result along with pytest's report of it."""
+        """Send the result along with pytest's report of it; of the user's own tests too, pytest shows no secret."""
         report = yield
+        clean(report, self._run.redactor)
         if isinstance(item, HealthCheck) and report.when == "call" and item.result is not None:
             carry(report, item.result)
             if report.skipped:
                 report.longrepr = (SUITE, 0, one_line(item.result.reason))
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Show no secret in an error of collecting the user's own tests either."""
+        report = yield
+        clean(report, self._run.redactor)
         return report

@@ -91,8 +91,8 @@ class Run:
         return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
 
     def result(self, each: CheckModule, target: Target) -> Result:
-        """The result of a check on a target, without secrets; what is waived is marked, and blocks as if it were not."""
-        result = self._redactor.everywhere(self._runner.result(each, target, self._handles))
+        """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""
+        result = self.redactor.everywhere(self._runner.result(each, target, self._handles))
         return self.against.waive((result,), self.plan.options.phase).results[0]
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
@@ -105,7 +105,7 @@ class Run:
         return sorted(ids, key=lambda id_: order[id_])
 
     def for_worker(self) -> bytes:
-        """The plan and what it is held against, for a worker; what must be asked only once in a run is asked by then."""
+        """The plan and what it is held against, for a worker; what must be asked only once is asked by then."""
         if any("mdm_installation" in each.parameters for each in self.checks):
             _ = self.plan.installation
         return pickle.dumps((self.plan, self.against))
@@ -123,7 +123,8 @@ class Run:
         return {node_id(each.check, target): (each, target) for each, target in self.items()}
 
     @cached_property
-    def _redactor(self) -> Redactor:
+    def redactor(self) -> Redactor:
+        """What takes the secrets of this home out of texts, and finds them in files."""
         return redactor_for(self.plan.inventory, self.plan.environ)
 
     @cached_property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import pickle
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,13 @@ from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.compare.waivers_draft import draft
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
 from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json_report import environment
+from pytest_mdm_health.reports.junit import Failure, tell_suite
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+from pytest_mdm_health.reports.others import delete_leaking, files_of_others
+from pytest_mdm_health.reports.pytest_html import PytestHtml
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
 
 if TYPE_CHECKING:
@@ -58,6 +62,9 @@ class HealthSession:
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
         self._troubles: list[str] = []
+        self._files_of_others = files_of_others(config)
+        if "--html" in self._files_of_others and not hasattr(config, "workerinput"):
+            config.pluginmanager.register(PytestHtml(config, _carried, lambda: self._report), "mdm-health-html")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to be run, so that nothing that was not run can vanish."""
@@ -79,12 +86,15 @@ class HealthSession:
         option = self._config.option
         self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect a result; a check whose worker died has one too."""
+        """Collect a result, and give others one line of a failure; a check whose worker died has a result too."""
         if not report.nodeid.startswith(_OURS):
             self._foreign_failures += report.failed
         elif (carried := _carried(report)) is not None:
             self._results[report.nodeid] = carried
+            if report.failed:
+                report.longrepr = Failure(report.longreprtext, carried)  # type: ignore[assignment] # as pytest uses it
         elif report.outcome != "passed" and report.nodeid not in self._results:
             status = Status.ERROR if report.failed else Status.SKIP
             self._results[report.nodeid] = self._without_result(report.nodeid, status, _last_line(report))
@@ -96,40 +106,59 @@ class HealthSession:
 
     def pytest_report_header(self) -> list[str]:
         """What is examined, before anything is."""
-        return header(self._run)
+        return [self._run.redactor.text(line) for line in header(self._run)]
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Turn the results into the exit status, then write the reports."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+        """Turn the results into the exit status and write the reports; search what others then wrote."""
         self._run.close()
-        if not self._meant_to_run or hasattr(self._config, "workerinput"):
-            return
+        is_ours = self._meant_to_run and not hasattr(self._config, "workerinput")
+        if is_ours:
+            self._finish(session, exitstatus)
+        try:
+            return (yield)
+        finally:
+            if is_ours:
+                leaks = self._run.redactor.leaks
+                self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         missing = sorted(self._planned - self._results.keys())
         for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
         self._hold_against(self._run.against)
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
-        self._troubles = self._write(self._report, stopped=bool(missing))
-        if self._troubles and session.exitstatus in {ExitCode.HEALTHY, ExitCode.WARNINGS}:
+        self._tell(session, self._write(self._report, stopped=bool(missing)))
+        tell_suite(self._config, self._report)
+
+    def _tell(self, session: pytest.Session, troubles: Sequence[str]) -> None:
+        """Keep what went wrong with a report; it makes a good run inconclusive, and a secret in one any run."""
+        self._troubles += [self._run.redactor.text(trouble) for trouble in troubles]
+        leaked = any(reports.LEAKED in trouble for trouble in troubles)
+        milder = {ExitCode.HEALTHY, ExitCode.WARNINGS, *([ExitCode.UNHEALTHY] if leaked else [])}
+        if troubles and self._report is not None and session.exitstatus in milder:
             session.exitstatus = ExitCode.INCONCLUSIVE
             self._report = replace(self._report, exit_code=ExitCode.INCONCLUSIVE)
-            reports.write(self._report, self._run.plan)  # those that can be written say it too
+            reports.write(
+                self._report, self._run.plan, self._run.redactor.leaks
+            )  # those that can be written say it too
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
-            for line in publish(self._report):
+            leaks = self._run.redactor.leaks
+            for line in publish(self._report) if leaks.in_content(markdown.render(self._report)) is None else ():
                 terminalreporter.write_line(line)
 
     def _write(self, report: Report, *, stopped: bool) -> list[str]:
         """Write what was asked for; of a run that was stopped no baseline, because half of it would not be in there."""
         plan = self._run.plan
         if not stopped or plan.options.save_baseline is None:
-            return reports.write(report, plan, FORMATS)
+            return reports.write(report, plan, self._run.redactor.leaks, FORMATS)
         trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
-        return [*reports.write(report, plan), trouble]
+        return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
     def _hold_against(self, against: HeldAgainst) -> None:
         """Tell what became of each result since the baseline, and what the waivers did."""
@@ -153,7 +182,7 @@ class HealthSession:
 
     def _make_report(self, status: int) -> Report:
         plan, (started_at, started) = self._run.plan, self._started
-        return Report(
+        report = Report(
             results=tuple(self._results[id_] for id_ in self._run.sorted_ids(self._results)),
             started_at=started_at,
             duration_s=round(time.perf_counter() - started, 3),
@@ -167,6 +196,7 @@ class HealthSession:
             comparison=self._comparison,
             waivers=self._waiver_use,
         )
+        return self._run.redactor.everywhere(report)
 
     def _without_result(self, id_: str, status: Status, reason: str) -> Result:
         each, target = self._run.named(id_)

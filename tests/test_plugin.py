@@ -172,6 +172,7 @@ def test_junit_names_check_and_status(home: Path, health: Health, tmp_path: Path
         "mdm_issue": "7.2",
         "mdm_target": "shop",
         "mdm_status": "fail",
+        "mdm_codes": "metadata-corruption.syntax",
     }
     assert "next:" in (failed.findtext("failure") or "")
 

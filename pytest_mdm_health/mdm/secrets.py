@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date
+from urllib.parse import parse_qsl, unquote
 
 HIDDEN = "***"
 NAMES = r"passwd|password|passphrase|pwd|secret|token|api_?key|access_?key|private_?key|credentials?"
@@ -11,7 +13,9 @@ NAMES = r"passwd|password|passphrase|pwd|secret|token|api_?key|access_?key|priva
 
 _NAME = re.compile(NAMES, re.IGNORECASE)
 # Every repetition is bounded or starts at a word boundary: a log line of megabytes must not take minutes.
-_USER_INFO = re.compile(r"(?P<front>\b[a-z][a-z0-9+.\-]{0,30}://[^\s/@:'\"]{0,100}):[^\s'\"]{0,200}@", re.IGNORECASE)
+_USER_INFO = re.compile(
+    r"(?P<front>\b[a-z][a-z0-9+.\-]{0,30}://[^\s/@:'\"]{0,100}):(?:[^\s'\"]{0,200}|\S{0,200}?)@", re.IGNORECASE
+)
 _ASSIGNED = re.compile(
     rf"""(?P<name>(?<![\w-])(?=[\w-]*?(?:{NAMES}))[\w-]+['"]?\s{{0,9}}[=:]\s{{0,9}})"""
     r"""(?P<value>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[^\s,;&)}\]'"]+)""",
@@ -22,13 +26,17 @@ _BEARER = re.compile(r"\b(?P<name>(?:bearer|basic)\s{1,9})[A-Za-z0-9._~+/=\-]{8,
 _OPTION = re.compile(rf"(?P<name>--?(?:{_WORD}|pass)\s{{1,9}})[^\s'\"]{{1,200}}", re.IGNORECASE)
 _SIGNED = re.compile(r"(?P<name>[?&](?:sig|signature|x-amz-\w{1,20}|key)=)[^&\s'\"]{1,500}", re.IGNORECASE)
 _NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
-_PASSWORD = re.compile(r"://[^/\s:@]*:([^\s@]+)@")
+_ADDRESS = re.compile(r"://[^/\s:@]*:(?P<rest>\S+)")
+_WHOLE_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.\-]*://[^/\s:@]*:(?P<rest>[\s\S]+)", re.IGNORECASE)
+_PAIR = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
+_PASSWORD = re.compile(r"passw|pwd|passphrase|secret", re.IGNORECASE)
 
 LEFT_OUT = "…"
 """What stands in the place of a value of data."""
 
 _PLACES = ("database", "connection_string")
 _DEEPEST = 20
+_MOST_PARTS = 5
 _VALUES = re.compile(
     r"""(?P<parameters>\[parameters:(?:[^\n]*\]|[^\n]*))"""
     r"""|(?P<sql>\[SQL:[\s\S]*?(?:\](?=\s{0,9}(?:$|\[parameters:|\(Background))|\Z))"""
@@ -60,6 +68,11 @@ def is_secret(name: str) -> bool:
     return _NAME.search(name) is not None
 
 
+def is_password(name: str) -> bool:
+    """Whether even a number of this name is a secret."""
+    return _PASSWORD.search(name) is not None
+
+
 def redact(text: str) -> str:
     """The text without the passwords in it: in connection URLs, and as the value of anything named like a secret."""
     text = _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
@@ -68,25 +81,60 @@ def redact(text: str) -> str:
     return text
 
 
-def secrets_in(document: object) -> Iterator[str]:
+def secrets_in(document: object, *, of_settings: bool = False) -> Iterator[str]:
     """The secrets that the settings or a registration hold.
 
     What is named like a secret is one only where a connection is described: elsewhere names are those of tables,
-    columns and limits. A password in an address is one wherever it stands.
+    columns and limits. In the settings that is everywhere. A password in an address is one wherever it stands.
     """
-    for place, name, value in _scalars(document):
-        if isinstance(value, bool):
-            continue
+    yield from dict.fromkeys(_every_secret_in(document, of_settings=of_settings))
+
+
+def _every_secret_in(document: object, *, of_settings: bool) -> Iterator[str]:
+    flat = _is_flat(document)
+    for names, value in _scalars(document):
+        connects = of_settings or (bool(names) and names[0] in _PLACES) or (flat and len(names) == 1)
+        text = _as_text(value, names)
         if isinstance(value, str):
-            yield from _PASSWORD.findall(value)
-        connects = place in _PLACES or (place == name and _is_flat(document))
-        if connects and isinstance(value, str) and value:
-            if is_secret(name):
-                yield value
-            found = (match["value"].strip("'\"") for match in _ASSIGNED.finditer(value))
-            yield from (each for each in found if each and each not in _NOT_A_VALUE)
-        elif connects and isinstance(value, int) and is_secret(name):
-            yield str(value)
+            yield from passwords_in(value)
+        if connects and text and text not in _NOT_A_VALUE:
+            if any(is_secret(name) for name in names):
+                yield text
+            yield from assigned_in(text)
+
+
+def passwords_in(text: str) -> Iterator[str]:
+    """The passwords of the addresses in a text, as written and as meant; all that it may be where an `@` is in it."""
+    whole = _WHOLE_ADDRESS.fullmatch(text)
+    for match in (*_ADDRESS.finditer(text), *([whole] if whole else [])):
+        *parts, last = match["rest"].split("@")
+        for count in range(1, min(len(parts), _MOST_PARTS) + 1):
+            yield from _as_meant("@".join(parts[:count]))
+        yield from (value for name, value in parse_qsl(last.partition("?")[2]) if is_secret(name))
+
+
+def assigned_in(text: str) -> Iterator[str]:
+    """The values in a text of parameters that are named like a secret."""
+    for match in _ASSIGNED.finditer(text):
+        found = match["value"].strip("'\"")
+        if found and found not in _NOT_A_VALUE:
+            yield from _as_meant(found)
+    for match in _PAIR.finditer(text):
+        if is_secret(match["name"]):
+            plain = match["plain"]
+            yield from (re.sub(r"\\([\s\S])", r"\1", each) for each in (match["quoted"], plain) if each)
+
+
+def _as_meant(password: str) -> Iterator[str]:
+    yield from (each for each in dict.fromkeys((password, unquote(password))) if each)
+
+
+def _as_text(value: object, names: Sequence[str]) -> str:
+    """A single value as a person wrote it, if it can be a secret: a limit is none, and neither is a switch."""
+    if isinstance(value, (bytes, str)):
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    is_number = isinstance(value, (int, float, date)) and not isinstance(value, bool)
+    return str(value) if is_number and any(map(is_password, names)) else ""
 
 
 def without_values(message: str, known: Collection[str] | None = None) -> str:
@@ -123,18 +171,18 @@ def _is_flat(document: object) -> bool:
     return isinstance(document, Mapping) and not isinstance(document.get("database"), Mapping)
 
 
-def _scalars(value: object, place: str = "", name: str = "", depth: int = 0) -> Iterator[tuple[str, str, object]]:
-    """Every single value with the name at the top that it stands below, and the nearest name."""
-    if depth > _DEEPEST:
+def _scalars(value: object, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every single value with the names that lead to it."""
+    if len(names) > _DEEPEST:
         return
     if isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _scalars(each, place or str(key), str(key), depth + 1)
+            yield from _scalars(each, (*names, str(key)))
     elif isinstance(value, (list, tuple)):
         for each in value:
-            yield from _scalars(each, place, name, depth + 1)
+            yield from _scalars(each, names)
     else:
-        yield place, name, value
+        yield names, value
 
 
 def _hide(match: re.Match[str]) -> str:

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.reports import bundle, html, json_report, markdown
+from pytest_mdm_health.reports.leaks import Leaks
 from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.terminal import one_line
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.mdm.secret_places import Secret
     from pytest_mdm_health.plan import Plan
+
+LEAKED = "it would have shown a secret, the one in"
+"""What the message about a report that was held back says."""
 
 Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
@@ -24,20 +30,29 @@ FORMATS: Mapping[str, Render] = {
 """How to render each kind of report, by the name of its option."""
 
 
-def write(report: Report, plan: Plan, formats: Mapping[str, Render] = FORMATS) -> list[str]:
-    """Write every report that was asked for; return what went wrong, one line each."""
+def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render] = FORMATS) -> list[str]:
+    """Write every report that was asked for, unless it shows a secret; return what went wrong, one line each."""
     troubles = []
     for name, render in formats.items():
         path = getattr(plan.options, name.replace("-", "_"))
         if path is None:
             continue
         try:
-            write_whole(path, render(report, plan))
+            content = render(report, plan)
+            if (secret := leaks.in_content(content)) is not None:
+                troubles.append(f"--mdm-{name}: {path} was not written: {shows(secret)}")
+            else:
+                write_whole(path, content)
         except OSError as error:
             troubles.append(f"--mdm-{name}: {path} could not be written: {error.strerror}")
         except Exception as error:  # noqa: BLE001 - one report that cannot be made must not cost the others
             troubles.append(f"--mdm-{name}: {path} could not be made: {type(error).__name__}: {error}")
     return troubles
+
+
+def shows(secret: Secret) -> str:
+    """What is wrong with a file that has a secret in it, without a full stop."""
+    return f"{LEAKED} {one_line(secret.place)}"
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

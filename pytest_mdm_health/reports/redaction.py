@@ -1,41 +1,76 @@
-"""Secrets are taken out of a result before anything shows it."""
+"""Secrets are taken out of a result before anything shows it: by value, by key name, and by what looks like one."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, unquote
 
-from pytest_mdm_health.mdm.engines import ENGINES
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact, secrets_in
-from pytest_mdm_health.mdm.servers import connection_of
+from pytest_mdm_health.mdm.secret_places import Secret, secrets_in_environment, secrets_of
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
 from pytest_mdm_health.model import Check, Finding, Remedy, Result, Target
+from pytest_mdm_health.reports.leaks import Leaks
+from pytest_mdm_health.reports.secret_forms import as_word, forms, is_word, pattern
+from pytest_mdm_health.reports.vocabulary import Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Inventory
-    from pytest_mdm_health.mdm.registrations import Registration
 
 T = TypeVar("T")
 _IDENTITY = {(Finding, "code"), (Result, "blocked_by")}
-_SHORT = 4
-"""Characters of a secret below which it is taken for one only as a word of its own."""
+_CONNECTING = {"host", "port"}
+"""Keys beside which a key that is named like a secret is one, and not the name of a column."""
+
+_REMEMBERED = 50_000
+"""Texts whose clean form is kept, because most stand in more than one result."""
+
+_LONGEST_REMEMBERED = 2_000
 
 
 class Redactor:
-    """Takes known secrets, and what looks like one, out of texts."""
+    """Takes known secrets, and what looks like one, out of texts.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        variants = {
-            variant for secret in secrets if secret for variant in (secret, quote(secret, safe=""), unquote(secret))
-        }
-        alternatives = "|".join(_pattern(variant) for variant in sorted(variants, key=len, reverse=True))
-        self._known = re.compile(alternatives) if alternatives else None
+    Attributes:
+        leaks: finds the same secrets in what was made of such texts all the same.
+    """
+
+    def __init__(
+        self, secrets: Iterable[Secret | str], told: Callable[[str], bool] = lambda _: False, *, foreign: bool = False
+    ) -> None:
+        """Know these secrets.
+
+        Args:
+            secrets: those to take out.
+            told: whether a text is told whatever a secret is.
+            foreign: whether the texts are somebody else's, in which such a text may be a secret where it stands alone.
+        """
+        known = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
+        every = {each: {form for form in forms(each.value) if form} for each in known if each.value}
+        shown = {each: {form for form in found if not told(form)} for each, found in every.items()}
+        as_words = {form for found in shown.values() for form in found if is_word(form)}
+        if foreign:
+            as_words |= {each.value for each in known if each.value.strip("* ") and told(each.value)}
+        anywhere = {form for found in shown.values() for form in found} - as_words
+        parts = [pattern(anywhere), *(as_word(text) for text in sorted(as_words, key=len, reverse=True))]
+        parts = [part for part in parts if part]
+        self._known = re.compile("|".join(parts)) if parts else None
+        self._remembered: dict[str, str] = {}
+        self.leaks = Leaks({each: frozenset(found) for each, found in shown.items()})
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        return redact(text if self._known is None else self._known.sub(HIDDEN, text))
+        clean = self._remembered.get(text)
+        if clean is None:
+            clean = redact(self.known(text))
+            if len(self._remembered) < _REMEMBERED and len(text) < _LONGEST_REMEMBERED:
+                self._remembered[text] = clean
+        return clean
+
+    def known(self, text: str) -> str:
+        """The text without the secrets that are known; what only looks like one stays."""
+        return text if self._known is None else self._known.sub(HIDDEN, text)
 
     def everywhere(self, value: T) -> T:
         """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes.
@@ -52,45 +87,23 @@ class Redactor:
         return Remedy(self.text(remedy.text) + left_out, commands)
 
 
-def redactor_for(inventory: Inventory, environ: Mapping[str, str]) -> Redactor:
-    """The redactor that knows every secret of a home: settings, registrations, variables."""
-    secrets = {*_secrets(inventory), *(value for name, value in environ.items() if is_secret(name))}
-    return Redactor(secrets - set(_public(inventory)))
+def redactor_for(
+    inventory: Inventory, environ: Mapping[str, str], outer: Mapping[str, str] = os.environ, *, foreign: bool = False
+) -> Redactor:
+    """The redactor that knows every secret of a home: settings, registrations, variables.
+
+    Args:
+        inventory: what the home holds.
+        environ: the variables that MDM reads.
+        outer: the environment of this process.
+        foreign: whether it is for texts that others wrote, such as a log.
+    """
+    return Redactor(secrets_of(inventory, environ, outer), vocabulary_of(inventory).__contains__, foreign=foreign)
 
 
-def _secrets(inventory: Inventory) -> Iterable[str]:
-    for value in inventory.settings.values.values():
-        if is_secret(value.key) and isinstance(value.value, str):
-            yield value.value
-    for dataset in inventory.datasets:
-        if dataset.registration is not None:
-            yield from _secrets_of(dataset.registration)
-        connection = connection_of(dataset, inventory.settings)
-        if connection is not None and connection.password:
-            yield connection.password
-
-
-def _public(inventory: Inventory) -> Iterable[str]:
-    """Names that have to be told, even where somebody took one of them for a password."""
-    settings = inventory.settings
-    yield from ("mdm", "pytest", *ENGINES, *(part.strip(".") for part in inventory.home.root.parts))
-    yield from (dataset.name for dataset in inventory.datasets)
-    yield from (str(settings[f"database.postgresql.{key}"]) for key in ("user", "host"))
-    for dataset in inventory.datasets:
-        connection = connection_of(dataset, settings)
-        if connection is not None:
-            yield from (connection.user or "", connection.host, connection.database)
-
-
-def _secrets_of(registration: Registration) -> Iterable[str]:
-    """Those of all copies, whichever is in force."""
-    documents = (registration.document, registration.pointed, registration.twin)
-    for data in (registration.data, *(document.data for document in documents if document is not None)):
-        yield from secrets_in(data)
-
-
-def _pattern(secret: str) -> str:
-    return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+def redactor_without_home(outer: Mapping[str, str] = os.environ) -> Redactor:
+    """The redactor for what is said before it is known what the home holds."""
+    return Redactor(secrets_in_environment(outer), Vocabulary((), ()).__contains__)
 
 
 def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain data
@@ -99,7 +112,8 @@ def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain dat
     if isinstance(value, Remedy):
         return clean.remedy(value)
     if isinstance(value, Mapping):
-        return {name: _mapped(each, clean) for name, each in value.items()}
+        hidden = {name for name in value if is_secret(str(name))} if value.keys() >= _CONNECTING else ()
+        return {_mapped(name, clean): _hidden(each, clean, name in hidden) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_mapped(each, clean) for each in value)
     if is_dataclass(value) and not isinstance(value, (type, Check, Target)):
@@ -107,10 +121,14 @@ def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain dat
     return value
 
 
+def _hidden(value: Any, clean: Redactor, is_hidden: bool) -> Any:  # noqa: ANN401 - any plain data
+    return HIDDEN if is_hidden and isinstance(value, str) and value else _mapped(value, clean)
+
+
 def _mapped_fields(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any dataclass of plain data
     changed = {}
     for field in fields(value):
-        if (type(value), field.name) not in _IDENTITY:
+        if field.init and (type(value), field.name) not in _IDENTITY:
             old = getattr(value, field.name)
             new = _mapped(old, clean)
             if new != old:
