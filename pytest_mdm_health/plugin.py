@@ -53,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _activate(config: pytest.Config, wanted: list[str]) -> None:
     from pytest_mdm_health import fixtures
     from pytest_mdm_health.collector import HealthCollector
+    from pytest_mdm_health.progress import progress_of
     from pytest_mdm_health.session import HealthSession
 
     run = _start(config)
@@ -61,6 +62,8 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
     config.pluginmanager.register(HealthSession(config, run), "mdm-health-session")
+    if (progress := progress_of(config)) is not None:
+        config.pluginmanager.register(progress, "mdm-health-progress")
     _keep_cache_out_of(run.plan.options.home, config)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import Finding, Result, Status
+from pytest_mdm_health.options import OUTPUTS
 
 if TYPE_CHECKING:
     import pytest
@@ -27,6 +32,20 @@ SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
 """pytest's category, letter and word for each status."""
 TOP = 5
 NEXT_AFTER_ERROR = "run this check alone with more time; if it ends the same way, look at what it was examining"
+_HANGING = 5
+"""Spaces before what goes on from the line above."""
+
+_LABELS = {
+    "FAIL": "red",
+    "WORSE": "red",
+    "NEW": "red",
+    "REMOVED": "red",
+    "error:": "red",
+    "WARN": "yellow",
+    "LOST": "yellow",
+}
+"""The colours of words that begin a line."""
+
 _COLOUR = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "inconclusive": "yellow"}
 
 
@@ -63,19 +82,75 @@ def run_again(result: Result, home: str = "") -> str:
 
 
 def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
-    """The verdict, the counts, what to do first, and where the reports are."""
+    """The verdict, the counts, what changed, what to do first, where the reports are; with `-q` the verdict only."""
     colour = {_COLOUR[report.verdict]: True}
     terminal.ensure_newline()
     terminal.section(f"MDM health: {report.verdict}", sep="=", bold=True, **colour)
-    quiet = terminal.verbosity < 0
-    for line in () if quiet else _lines(report):
-        terminal.write_line(line)
-    for name in ("html", "json", "bundle"):
-        if getattr(options, name) and not quiet:
-            terminal.write_line(f"{name}: {getattr(options, name)}")
+    width = shutil.get_terminal_size().columns if terminal.isatty else None
+    for line in () if terminal.verbosity < 0 else (*lines(report), *_written(options, troubles)):
+        _write(terminal, line, width)
     for trouble in troubles:
         terminal.write_line(f"ERROR {trouble}", red=True)
     terminal.write_line(f"exit code {report.exit_code}: {report.meaning}", **colour)
+
+
+def lines(report: Report) -> Iterator[str]:
+    """What a person can act on, one line each: counts, changes, findings with a command, and what was left out."""
+    yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
+    yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
+    if report.comparison is not None:
+        below = {(thing.finding.code, thing.result.target.name) for thing in report.first_things[:TOP]}
+        yield from change_lines(report.comparison, below)
+    yield from _first_things(report)
+    yield from _waived(report)
+    yield from _not_examined(report)
+    if notes := report.notes:
+        yield f"{counted(len(notes), 'note')} of advice: in the JSON and HTML reports"
+
+
+def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()) -> Iterator[str]:
+    """What became of things since the baseline, the worst first, but for findings (code, target) that follow below."""
+    counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items()) or "nothing in common"
+    since = f"{one_line(comparison.file)} of {one_line(comparison.created_at)}"
+    yield f"since the baseline {since}: {counted(comparison.regressions, 'regression')} ({counts})"
+    if comparison.moved:
+        yield f"     it examined another place: {one_line(comparison.home)}"
+    if not comparison.same_checks:
+        yield "     it may have looked for other things, so that what is new may have been there then"
+    told = [each for each in comparison.changes if (each.code, each.target) not in below]
+    for each in told[:TOP]:
+        yield f"{each.change.value.upper():<8}{each.code} [{one_line(each.target)}]: {one_line(each.message)}"
+    if len(told) > TOP:
+        yield f"     and {counted(len(told) - TOP, 'more change')}: in the reports"
+
+
+def wrapped(line: str, width: int | None) -> list[str]:
+    """The line in lines of a width, where it has one, broken at spaces and hanging; commands are left to be copied."""
+    if width is None or len(line) <= width or line.lstrip().startswith("$ "):
+        return [line]
+    start = len(line) - len(line.lstrip())
+    first, later = " " * start, " " * max(start, _HANGING)
+    wrap = textwrap.TextWrapper(
+        width - 1, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+    return wrap.wrap(line.lstrip())
+
+
+def _write(terminal: pytest.TerminalReporter, line: str, width: int | None) -> None:
+    first, *more = wrapped(line, width) or [""]
+    label, space, rest = first.partition(" ")
+    terminal.write(label, **({_LABELS[label]: True} if label in _LABELS else {}))
+    terminal.write_line(space + rest)
+    for each in more:
+        terminal.write_line(each)
+
+
+def _written(options: Options, troubles: Sequence[str]) -> Iterator[str]:
+    """Where the reports are."""
+    for name in OUTPUTS:
+        path = getattr(options, name.replace("-", "_"))
+        if path and not any(trouble.startswith(f"--mdm-{name}:") for trouble in troubles):
+            yield f"{name}: {path}"
 
 
 def _described(finding: Finding) -> Iterator[str]:
@@ -87,25 +162,32 @@ def _described(finding: Finding) -> Iterator[str]:
     yield from (f"         $ {one_line(command)}" for command in finding.remedy.commands)
 
 
-def _lines(report: Report) -> Iterator[str]:
-    yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
-    yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
-    yield from _first_things(report)
-    yield from _not_examined(report)
-    if notes := report.notes:
-        yield f"{len(notes)} note{'' if len(notes) == 1 else 's'} of advice: in the JSON and HTML reports"
-
-
 def _first_things(report: Report) -> Iterator[str]:
+    changes = report.comparison.changes if report.comparison else ()
+    since = {(each.code, each.target): f" ({each.change.value})" for each in changes}
     for thing in report.first_things[:TOP]:
-        finding, target = thing.finding, thing.result.target.id
-        yield f"{finding.severity.value.upper():<5}{finding.code} [{target}]: {one_line(finding.message)}"
+        finding, target = thing.finding, thing.result.target
+        headline = f"{finding.severity.value.upper():<5}{finding.code} [{target.id}]"
+        yield f"{headline}{since.get((finding.code, target.name), '')}: {one_line(finding.message)}"
         if thing.more:
             yield f"     {one_line(thing.more)}"
         commands = finding.remedy.commands
         yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(finding.remedy.text)}"
     if (more_things := len(report.first_things) - TOP) > 0:
         yield f"     and {more_things} more kinds of findings"
+
+
+def _waived(report: Report) -> Iterator[str]:
+    told = [
+        f"waived: {finding.code} [{result.target.id}]: {one_line(result.waived[finding.fingerprint(result.target)])}"
+        for result, finding in report.waived
+    ]
+    if report.waivers is not None:
+        told += [f"waiver expired, and so not counted: {one_line(entry)}" for entry in report.waivers.expired]
+        told += [f"waiver met nothing: {one_line(entry)}" for entry in report.waivers.unused]
+    yield from told[:TOP]
+    if len(told) > TOP:
+        yield f"     and {len(told) - TOP} more about waivers: in the reports"
 
 
 def _not_examined(report: Report) -> Iterator[str]:
