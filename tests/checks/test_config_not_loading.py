@@ -487,8 +487,8 @@ def test_another_value_is_a_note(home: Path, examine: Examine) -> None:
 
 def test_paths_are_compared_as_seen_from_the_home(make_home: MakeHome, examine: Examine) -> None:
     old, new = make_home(folder="old"), make_home(folder="new")
-    written(old, paths={"datasets_path": str(old / "datasets"), "logs_path": "./logs"})
-    written(new, paths={"datasets_path": "datasets", "logs_path": str(new / "logs")})
+    written(old, paths={"datasets_path": str(old / "datasets"), "logs_path": "./logs"}, logging={"file": "./mdm.log"})
+    written(new, paths={"datasets_path": "datasets", "logs_path": str(new / "logs")}, logging={"file": "mdm.log"})
     assert examine(CHECK, new, before=examine(CHECK, old)).findings == ()
 
 
