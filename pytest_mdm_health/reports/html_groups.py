@@ -21,6 +21,7 @@ CHANGES: dict[Change, str] = {
 }
 """The headings of what changed, the worst first; what is as it was is only counted."""
 _PLAIN = {"check", "finding"}
+_WORST_FIRST = ("fail", "warn", "", "note")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ChangeLine:
     """One thing that changed on one target, with the codes that say so."""
 
     target: str
+    severity: str
     what: str
     message: str
     codes: tuple[str, ...]
@@ -59,11 +61,11 @@ class ChangesPart:
 
     @property
     def lines(self) -> tuple[ChangeLine, ...]:
-        """The same with what is said of one target in the same words taken together."""
-        lines: dict[tuple[str, str, str], list[str]] = {}
-        for each in self.entries:
+        """The same, the most harmful first, with what is said of one target in the same words taken together."""
+        lines: dict[tuple[str, str, str, str], list[str]] = {}
+        for each in sorted(self.entries, key=lambda each: _WORST_FIRST.index(each.severity)):
             what = "" if each.what in _PLAIN else each.what
-            lines.setdefault((each.target, what, each.message), []).append(each.code)
+            lines.setdefault((each.target, each.severity, what, each.message), []).append(each.code)
         return tuple(ChangeLine(*key, tuple(codes)) for key, codes in lines.items())
 
 
@@ -76,9 +78,10 @@ class ToDo:
         target: on what.
         message: what is wrong.
         text: what to do, where there is no command.
-        command: what to type; empty if there is nothing.
+        command: what to type first; empty if there is nothing.
         more: how many further findings or results are of this kind, in words; empty if there are none.
-        link: where in the page all of it stands; empty if nowhere.
+        link: where in the page all of it stands.
+        further: what to type after that.
     """
 
     tone: str
@@ -88,6 +91,7 @@ class ToDo:
     command: str
     more: str
     link: str
+    further: tuple[str, ...] = ()
 
 
 def alike(report: Report, *statuses: Status) -> tuple[Alike, ...]:
@@ -121,6 +125,7 @@ def to_do(report: Report) -> tuple[ToDo, ...]:
             command=next(iter(thing.finding.remedy.commands), ""),
             more=thing.more,
             link=anchor(thing.finding.code, thing.finding.severity),
+            further=thing.finding.remedy.commands[1:],
         )
         for thing in report.first_things
     ]

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from pytest_mdm_health.reports.terminal import one_line
 
-NAME, SENTENCE, COMMAND = 120, 1200, 6000
+NAME, SENTENCE, COMMAND = 90, 1200, 6000
 """Characters that are shown of a name, of a sentence and of a command."""
 _LAYOUT = re.compile(r"([\n\t])")
 _CODE = re.compile(r"`([^`\n]+)`")
