@@ -10,11 +10,12 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.changes import Changed, Comparison
 from pytest_mdm_health.model import JSON, Finding, Result, Status
 from pytest_mdm_health.reports.document import (
     SCHEMA,
     BaselinePart,
+    ChangedPart,
     Document,
     FindingPart,
     MdmPart,
@@ -121,21 +122,25 @@ def _comparison(comparison: Comparison | None) -> BaselinePart | None:
         "recorded_by": comparison.recorded_by,
         "same_checks": comparison.same_checks,
         "counts": dict(comparison.counts),
-        "changes": [
-            {
-                "change": each.change.value,
-                "what": each.what,
-                "code": each.code,
-                "target": each.target,
-                "subject": each.subject,
-                "message": each.message,
-                "severity": each.severity,
-            }
-            for each in comparison.changes
-        ],
+        "changes": [_changed(each) for each in comparison.changes],
         "regressions": comparison.regressions,
         "lost": comparison.lost,
     }
+
+
+def _changed(each: Changed) -> ChangedPart:
+    return cast(
+        "ChangedPart",
+        {
+            "change": each.change.value,
+            "what": each.what,
+            "code": each.code,
+            "target": each.target,
+            "subject": each.subject,
+            "message": each.message,
+            "severity": each.severity,
+        },
+    )
 
 
 def _waivers(use: WaiverUse | None) -> WaiversPart | None:
