@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mdm_health.checks._data_change_facts import Rows, TableChange, TableRecord
 from pytest_mdm_health.checks._data_copies import copies
-from pytest_mdm_health.checks._data_keep import Failures
+from pytest_mdm_health.checks._data_keep import Failures, from_kept
 from pytest_mdm_health.model import Depth
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ class OneTable:
 
     def _by_digest(self, plain: Mapping[str, Any]) -> TableChange:
         from pytest_mdm_health.integrity.compare import compare_digests
-        from pytest_mdm_health.integrity.digest import BadDigest, TableDigest
+        from pytest_mdm_health.integrity.digest import BadDigest
 
         try:
-            before = TableDigest.from_plain(plain)
+            before = from_kept(plain)
         except BadDigest as error:
             return replace(self.change, verdict="incomparable", reason=str(error))
         like = _renamed(before, self.change.renamed)

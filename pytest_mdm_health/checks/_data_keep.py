@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
 from pytest_mdm_health.backends.interrupting import interrupting
@@ -20,6 +21,7 @@ from pytest_mdm_health.model import Depth
 from pytest_mdm_health.options import Options
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.integrity.digest import TableDigest
     from pytest_mdm_health.integrity.sources import Source
     from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -130,7 +132,28 @@ def _with_digest(table: TableRecord, source: Source, options: Options, until: Un
         more = _if_time(until, took, lambda: profiled(workbench, source, digest, show_values=show_values))
     digest, figures = more or (digest, {})
     columns = (replace(each, **vars(figures[each.name])) if figures else each for each in table.columns)
-    return replace(table, rows=digest.rows, columns=tuple(columns), digest=digest.to_plain())
+    return replace(table, rows=digest.rows, columns=tuple(columns), digest=as_kept(digest))
+
+
+def as_kept(digest: TableDigest) -> dict[str, Any]:
+    """A digest as plain data in which nothing can be taken for a password and masked, as base64 might be."""
+    plain = digest.to_plain()
+    return {**plain, "buckets": base64.b64decode(plain["buckets"]).hex()}
+
+
+def from_kept(kept: Mapping[str, Any]) -> TableDigest:
+    """The digest that `as_kept` made this of.
+
+    Raises:
+        BadDigest: it is none.
+    """
+    from pytest_mdm_health.integrity.digest import BadDigest, TableDigest
+
+    try:
+        buckets = base64.b64encode(bytes.fromhex(kept["buckets"])).decode()
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDigest("its buckets are not readable") from error
+    return TableDigest.from_plain({**kept, "buckets": buckets})
 
 
 def _if_time(until: Until, took: float, make: Callable[[], T]) -> T | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks._data_change_facts import Place, TableRecord
@@ -18,8 +18,8 @@ from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import Depth
 from pytest_mdm_health.options import Options
 
-_SHARE_OF_TIME = 0.6
-"""How much of a check's time reading whole tables may take; half of it may be gone already for verifying the file."""
+_SHARE_OF_TIME = 0.85
+"""How much of a check's time may be gone when tables are still read; what is left is for what cannot be broken off."""
 
 _UNDONE = {"incomparable", "failed"}
 _DONE = {"equal", "differs", "lost"}
@@ -27,7 +27,7 @@ _DONE = {"equal", "differs", "lost"}
 
 @dataclass(frozen=True)
 class Since:
-    """What a dataset's tables are kept for and held against."""
+    """What a dataset's tables are kept for and held against; `started` is when the looking began."""
 
     dataset: Dataset
     backend: Backend | None
@@ -36,6 +36,7 @@ class Since:
     options: Options
     expected: Expected
     before: DataFacts | None
+    started: float = field(default_factory=time.monotonic)
 
     def tables(self, facts: DataFacts, backend: Backend, now: tuple[TableRecord, ...], until: Until) -> Tables | None:
         """What there is to compare, if there is."""
@@ -64,7 +65,7 @@ def with_tables(facts: DataFacts, since: Since) -> DataFacts:
     if since.backend is None or not facts.readable:
         return facts
     seconds = since.options.timeout * _SHARE_OF_TIME
-    until = Until(time.monotonic() + seconds, seconds)
+    until = Until(since.started + seconds, seconds)
     try:
         facts = replace(facts, known=records(since.dataset, since.backend, facts))
     except Failures as error:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pytest_mdm_health.expected import Expected, ExpectedDataset, RowsExpected
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.options import Options
+from pytest_mdm_health.reports.redaction import Redactor
 from tests.conftest import ARCHIVES, HOMES
 from tests.postgres import USER, MakePostgresHome, Server
 
@@ -519,6 +521,57 @@ def test_a_backend_that_is_planned_is_as_planned_and_one_that_is_not_fails(
     assert (as_planned.status, codes(as_planned)) == (Status.PASS, set())
 
 
+RETYPE = (
+    "CREATE TABLE old AS SELECT * FROM train",
+    "DROP TABLE train",
+    "CREATE TABLE train (id DOUBLE, name TEXT, amount DOUBLE, born TIMESTAMP)",
+    "INSERT INTO train SELECT * FROM old",
+    "DROP TABLE old",
+)
+
+
+@pytest.mark.parametrize(
+    ("expected", "code", "severity"),
+    [
+        (None, "retyped", Severity.NOTE),
+        (planned(ExpectedDataset(types={"*": {"id": "double"}})), "as-planned", Severity.NOTE),
+        (planned(), "unplanned-change", Severity.FAIL),
+    ],
+)
+def test_another_type_with_the_same_values_is_told_by_what_is_planned(
+    store: Callable[..., Store], look: Look, expected: Expected | None, code: str, severity: Severity
+) -> None:
+    home = store("duckdb")
+    before = look(home.home, save=True)
+    home.run(*RETYPE)
+    found = finding(look(home.home, before=before, expected=expected), code)
+    assert found.severity is severity
+    assert "id was BIGINT and is DOUBLE; the values are as they were" in found.message
+
+
+def test_a_digest_that_was_tampered_with_is_an_error_and_not_equal(store: Callable[..., Store], look: Look) -> None:
+    home = store("sqlite").home
+    before = look(home, save=True)
+    kept = json.loads(json.dumps(dict(before.kept)))
+    kept["known"][0]["digest"]["buckets"] = "00ff"
+    result = look(home, before=replace(before, kept=kept))
+    assert (result.status, codes(result)) == (Status.ERROR, {"incomparable"})
+
+
+def test_a_baseline_that_could_not_read_the_data_has_nothing_to_compare(
+    store: Callable[..., Store], look: Look, tmp_path: Path
+) -> None:
+    home = store("sqlite").home
+    file = file_of(home, "sqlite")
+    whole = shutil.copy2(file, tmp_path / "whole")
+    file.write_bytes(b"no database" * 1000)
+    before = look(home, save=True)
+    shutil.copy2(whole, file)
+    result = look(home, before=before)
+    assert result.status is Status.PASS
+    assert "the baseline has nothing of its tables: the file" in result.reason
+
+
 def test_a_table_that_was_to_go_is_not_missed(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite", *TABLE, "CREATE TABLE test (a INTEGER)", "INSERT INTO test VALUES (1)", tables={
         "train": "train", "test": "test"
@@ -610,3 +663,9 @@ def test_recording_and_comparing_change_nothing_in_the_home(home: Path, look: Lo
     result = look(home, before=before, backup=untouched, depth="full")
     assert change(result, "test")["copy"] == str(untouched / "shop.sqlite")
     assert (tree(home), tree(untouched)) == trees
+
+
+def test_no_password_however_short_spoils_a_digest_that_is_kept(store: Callable[..., Store], look: Look) -> None:
+    digest = _known(look(store("sqlite").home, save=True))[0]["digest"]
+    every = [f"{number:02x}" for number in range(256)]
+    assert Redactor(every).everywhere(digest["buckets"]) == digest["buckets"]
