@@ -16,6 +16,8 @@ import psycopg
 import pytest
 
 from pytest_mdm_health.backends import close_all
+from pytest_mdm_health.checks import postgres_slowdown
+from pytest_mdm_health.checks._postgres_facts import Blocked, PostgresFacts, RecordedStatement
 from pytest_mdm_health.checks._postgres_look import gather
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of
@@ -268,6 +270,35 @@ def test_statements_that_are_hardly_slower_are_healthy(
     assert codes(look(postgres, before=before)) == set()
 
 
+@pytest.mark.parametrize(
+    ("before_ms", "after_ms", "text", "expected"),
+    [
+        (100.0, 199.0, "SELECT 1", set()),
+        (100.0, 201.0, "SELECT 1", {"slower-statements"}),
+        (100.0, 900.0, "VACUUM train", set()),
+        (100.0, 900.0, "SELECT 1 FROM elsewhere", set()),
+    ],
+    ids=["less than twice", "twice", "long by its nature", "another statement"],
+)
+def test_a_statement_is_slower_from_twice_its_time_on(
+    before_ms: float, after_ms: float, text: str, expected: set[str]
+) -> None:
+    known = "SELECT 1" if text == "SELECT 1 FROM elsewhere" else text
+    facts = [
+        PostgresFacts(
+            examined=1,
+            server="s:1",
+            host="s",
+            port=1,
+            login="ml",
+            recorded=(RecordedStatement(database="mdm_shop", query_id=id_, text=said, calls=10, total_ms=10 * mean),),
+        )
+        for id_, said, mean in (("1", known, before_ms), ("2", text, after_ms))
+    ]
+    found = {each.code.partition(".")[2] for each in postgres_slowdown.judge(facts[1], facts[0])}
+    assert found == expected
+
+
 def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(postgres: Server, look: Look) -> None:
     report_takes(postgres, 0.01)
     read_reports(postgres, 10)
@@ -355,9 +386,6 @@ def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repair
 
 
 def test_a_session_that_hangs_for_a_minute_is_a_failure() -> None:
-    from pytest_mdm_health.checks import postgres_slowdown
-    from pytest_mdm_health.checks._postgres_facts import Blocked, PostgresFacts
-
     blocked = Blocked(pid=1, waits_s=61, statement="", by=(2,), by_what="", by_state="", by_application="")
     facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml", blocked=(blocked,))
     (finding,) = postgres_slowdown.judge(facts, None)

@@ -363,7 +363,9 @@ def test_a_registration_that_takes_longer_than_in_the_baseline_is_one_warning(ex
 
 
 @pytest.mark.parametrize(
-    ("rows", "seconds"), [(25_000, 4.9), (250_000, 9), (25_000, 1)], ids=["too little", "as expected", "quicker"]
+    ("rows", "seconds"),
+    [(25_000, 4.9), (250_000, 9), (2_500_000, 80), (25_000, 0.3)],
+    ids=["too little", "as expected", "less than twice", "quicker"],
 )
 def test_a_registration_that_is_hardly_slower_than_in_the_baseline_is_healthy(
     examine: Examine, home: Path, rows: int, seconds: float
@@ -411,6 +413,16 @@ def test_queries_that_take_longer_than_in_the_baseline_are_one_warning_for_each_
         measure(1, start=LATER + timedelta(minutes=1))
         measure(1, operation="count_shop", start=LATER + timedelta(minutes=1))
     assert codes(examine(CHECK, home, before=before)) == set()  # repaired
+
+
+@pytest.mark.parametrize(("then", "now"), [(0.4, 1.3), (10, 19)], ids=["too little", "less than twice"])
+def test_queries_that_are_hardly_slower_than_in_the_baseline_are_healthy(
+    examine: Examine, home: Path, measure: Measure, then: float, now: float
+) -> None:
+    measure(then)
+    before = examine(CHECK, home)
+    measure(now, start=LATER)
+    assert codes(examine(CHECK, home, before=before)) == set()
 
 
 def test_queries_for_more_rows_may_take_longer(examine: Examine, home: Path, measure: Measure) -> None:
