@@ -85,7 +85,7 @@ def _care(report: Report) -> str:
     if lost := _lost(report):
         return f"{counted(lost, 'result')} that the baseline has could not be had this time: look at why first."
     warned = counted(report.counts.get(Status.WARN, 0), "check")
-    return f"{warned} found what works today and is at risk: read what they found, then decide."
+    return f"{warned} found what works today and is at risk: read the findings, then decide."
 
 
 def _lost(report: Report) -> int:

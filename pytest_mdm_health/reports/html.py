@@ -148,5 +148,6 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"evidence": html_findings.about, "as_json": html_findings.as_json, "duration": duration}
     environment.filters |= {"brief": html_text.brief, "moment": html_text.moment}
     environment.tests |= {"copyable": html_text.is_copyable, "table": html_findings.is_table}
+    environment.tests |= {"listing": html_findings.is_listing}
     environment.globals |= {"shares": pictures.shares, "length": pictures.length}
     return environment

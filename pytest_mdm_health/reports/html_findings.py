@@ -122,6 +122,11 @@ def is_table(value: object) -> bool:
     return flat and len({tuple(each) for each in value}) == 1 and len(value[0]) <= 6  # noqa: PLR2004 - fits a phone, with a scroll box
 
 
+def is_listing(value: object) -> bool:
+    """Whether a piece of evidence is a list of texts and numbers."""
+    return isinstance(value, list) and not any(isinstance(each, (dict, list)) for each in value)
+
+
 def as_json(value: object) -> str:
     """A piece of evidence that is neither a text nor a number."""
     return json.dumps(value, ensure_ascii=False, indent=None if _is_flat(value) else 1)
