@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_play
 AXE = "axe-core@4.14.1"
 AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 CACHE = Path(__file__).parent.parent / ".cache" / AXE
-SIZES = {"phone": (360, 740), "laptop": (1366, 768)}
+SIZES = {"phone": (360, 740), "laptop": (1366, 768), "paper": (688, 1000)}
 
 
 @dataclass

@@ -25,8 +25,8 @@ WAYS: tuple[tuple[str, Scheme, Media], ...] = (
     ("phone", "dark", "screen"),
     ("laptop", "light", "screen"),
     ("laptop", "dark", "screen"),
-    ("laptop", "light", "print"),
-    ("laptop", "dark", "print"),
+    ("paper", "light", "print"),
+    ("paper", "dark", "print"),
 )
 
 
