@@ -18,7 +18,6 @@ from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-_SHOWN = 3
 _LOSSY = {"boolean-as-number", "time-as-text"}
 
 
@@ -183,7 +182,8 @@ class _Telling:
         meant = "If it was meant, say so in a file of expectations (--mdm-expect)."
         if change is not None and change.copy:
             return Remedy(f"{change.copy} holds the rows as they were: put them back from there. {meant}")
-        return repairs.compared(self.facts, meant)
+        remedy = repairs.compared(self.facts)
+        return Remedy(f"{remedy.text} {meant}", remedy.commands)
 
 
 def _record_again() -> Remedy:

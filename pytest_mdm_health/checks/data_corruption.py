@@ -122,15 +122,15 @@ def observe(
 
 
 def judge(facts: DataFacts, before: DataFacts | None) -> Iterator[Finding]:
-    """From the file as such to its rows, and what became of them."""
-    yield from unexcused(_as_it_is(facts), facts)
-    if before is not None:
-        yield from of_changes(CHECK, facts, before)
-
-
-def _as_it_is(facts: DataFacts) -> Iterator[Finding]:
+    """From the file as such to its rows: what became of them, which is exact, then what was recorded of them."""
     yield from findings.of_file(CHECK, facts)
     yield from findings.of_left_over(CHECK, facts)
+    if before is not None:
+        yield from of_changes(CHECK, facts, before)
+    yield from unexcused(_as_registered(facts), facts)
+
+
+def _as_registered(facts: DataFacts) -> Iterator[Finding]:
     yield from findings.of_registration(CHECK, facts)
     yield from findings.of_tables(CHECK, facts)
     yield from findings.of_features(CHECK, facts)
