@@ -121,6 +121,14 @@ def test_a_registration_that_is_written_meanwhile_is_a_change(home: Path, file: 
     assert result_of(home, lambda: another_process(code)).reason == f"{home / file} changed while it was read; {AGAIN}"
 
 
+def test_a_copy_of_the_registration_that_comes_meanwhile_is_a_change(home: Path) -> None:
+    file = home / "datasets/shop/dataset_info.json"
+    text = file.read_text(encoding="utf-8")
+    file.unlink()
+    result = result_of(home, lambda: file.write_text(text, encoding="utf-8"))
+    assert result.reason == f"{file} came into being while it was read; {AGAIN}"
+
+
 def test_settings_that_come_or_go_meanwhile_are_a_change(home: Path) -> None:
     file = home / "mdm.yaml"
     gone = result_of(home, file.unlink, target=HOME)
@@ -145,7 +153,7 @@ def test_what_does_not_concern_a_check_is_no_change(home: Path) -> None:
     def others() -> None:
         another_process(writing(home / "datasets/wine/wine.sqlite", "CREATE TABLE later (a)"))
         (home / "logs/mdm.log").write_text("later\n")
-        (home / "datasets/shop/more").mkdir()
+        (home / "more").mkdir()
 
     assert result_of(home, others).status is Status.PASS
 
