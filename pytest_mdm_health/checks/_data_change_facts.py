@@ -105,6 +105,7 @@ class TableChange:
         figures: of these columns, what the figures were and are.
         dropped, added: columns; those that were renamed as planned are in neither.
         renamed: old to new names of columns that were renamed as planned.
+        alike: dropped to added columns with the same values, each taken by itself: they may have been renamed.
         patterns: what the difference looks like.
         losses: what the backend cannot keep, in words; no damage.
         copy: where the rows of before were read.
@@ -126,6 +127,7 @@ class TableChange:
     dropped: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     retyped: tuple[Retyped, ...] = ()
     patterns: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

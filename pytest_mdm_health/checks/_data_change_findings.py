@@ -96,7 +96,7 @@ class _Telling:
                 if some:
                     columns = counted(len(some), "column")
                     message = f"{of} {word} {columns} since the baseline: {listed(some)}"
-                    message += rest if code == "dropped-columns" else ""
+                    message += f"{_alike(change)}{rest}" if code == "dropped-columns" else ""
                     evidence: dict[str, JSON] = {"columns": list(some)}
                     yield self._told(code, severity, message, subject, planned=planned, evidence=evidence)
         if change.renamed:
@@ -184,6 +184,12 @@ class _Telling:
             return Remedy(f"{change.copy} holds the rows as they were: put them back from there. {meant}")
         remedy = repairs.compared(self.facts)
         return Remedy(f"{remedy.text} {meant}", remedy.commands)
+
+
+def _alike(change: TableChange) -> str:
+    """The columns that look as if they had only been renamed."""
+    pairs = [f"{new} has the values that {old} had" for old, new in change.alike.items()]
+    return f"; {listed(pairs)}, so it may have been renamed" if pairs else ""
 
 
 def _record_again() -> Remedy:

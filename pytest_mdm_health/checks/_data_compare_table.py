@@ -85,6 +85,7 @@ class OneTable:
         took = time.monotonic() - started
         found = compare_digests(like, after)
         change = replace(self.change, rows_after=after.rows, losses=tuple(_losses(found)), patterns=found.patterns)
+        change = replace(change, alike=self._alike(before, took))
         if found.verdict == "incomparable":
             return replace(change, verdict="incomparable", reason=found.reason)
         if found.verdict == "equal":
@@ -95,6 +96,15 @@ class OneTable:
             reason = "columns are gone, and the baseline has nothing of each column by itself"
             return replace(change, reason=reason)
         return self._opened(replace(change, verdict="differs", by="digest"), like, after, took)
+
+    def _alike(self, before: TableDigest, took: float) -> dict[str, str]:
+        """The columns that went, with those that came and have the same values, each taken by itself."""
+        gone, come = self.change.dropped, self.change.added
+        if not (gone and come and before.sums and self.all.until.left > _TIMES * took):
+            return {}
+        now = self._digest(self._source, None, sums=True).sums or {}
+        pairs = ((old, new) for old in gone for new in come if before.sums[old] == now[new] and now[new][1])
+        return dict(pairs)
 
     def _opened(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
         """With the rows themselves if those of before can be read, else with the columns that are concerned."""
@@ -157,7 +167,7 @@ class OneTable:
 
         return TableIn(self.all.backend, self.now.name)
 
-    def _digest(self, source: Source, like: TableDigest, *, sums: bool = False) -> TableDigest:
+    def _digest(self, source: Source, like: TableDigest | None, *, sums: bool = False) -> TableDigest:
         from pytest_mdm_health.integrity.digest import digested
 
         with self.all.until.workbench(source) as workbench, digested(workbench, source, like, by_column=sums) as found:

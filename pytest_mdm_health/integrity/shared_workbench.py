@@ -60,7 +60,8 @@ class _Shared:
 
 
 def _neighbours(file: Path) -> Iterator[Path]:
-    found = file.parent.parent.glob(f"*/*{file.suffix}") if file.suffix else ()
+    """What lies as MDM puts it, each in a folder of its own name; elsewhere nobody knows what a folder holds."""
+    found = file.parent.parent.glob(f"*/*{file.suffix}") if file.suffix and file.stem == file.parent.name else ()
     with suppress(OSError):  # a folder that was there a moment ago
         for _, each in zip(range(_NEIGHBOURS), found, strict=False):
             with suppress(UnicodeEncodeError):

@@ -359,6 +359,19 @@ def test_odd_names_doubled_rows_no_key_and_no_rows_are_equal_on_another_backend(
     assert finding(result, "altered-rows").subject == "table select"
 
 
+def test_odd_names_on_a_server_are_equal_in_a_file(
+    postgres: Server, make_postgres_home: MakePostgresHome, store: Callable[..., Store], look: Look
+) -> None:
+    postgres.add_database("mdm_shop", *ODD, owner=USER)
+    home = make_postgres_home(postgres)
+    for file in (home / "config/datasets/shop.yaml", home / "datasets/shop/dataset_info.json"):
+        registered = {**yaml.safe_load(file.read_text()), **REGISTERED}
+        file.write_text(json.dumps(registered) if file.suffix == ".json" else yaml.safe_dump(registered))
+    before = look(home, save=True)
+    result = look(store("duckdb", *ODD, folder="new", **REGISTERED).home, before=before)
+    assert [change(result, name)["verdict"] for name in ("select", "leer")] == ["equal", "equal"]
+
+
 @pytest.mark.parametrize("value", ["'NaN'::DOUBLE", "'-0.0'::DOUBLE"])
 def test_what_sqlite_cannot_keep_is_a_loss_on_sqlite_and_damage_elsewhere(
     store: Callable[..., Store], look: Look, value: str
@@ -444,6 +457,16 @@ def test_what_remains_of_planned_columns_is_still_compared(
     each_store.run(damage)
     assert "altered-rows" in codes(look(each_store.home, before=before, expected=expected))
     assert "not-done" not in codes(look(each_store.home, before=before, expected=expected))
+
+
+def test_a_column_that_seems_to_have_been_renamed_is_named(each_store: Store, look: Look) -> None:
+    before = look(each_store.home, save=True)
+    each_store.run(RENAME, "ALTER TABLE train ADD COLUMN other BIGINT")
+    result = look(each_store.home, before=before)
+    assert "price has the values that amount had, so it may have been renamed" in (
+        finding(result, "dropped-columns").message
+    )
+    assert "other" not in finding(result, "dropped-columns").message.partition("; each of the others")[0]
 
 
 @pytest.mark.parametrize(
