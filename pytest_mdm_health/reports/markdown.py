@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from pytest_mdm_health.changes import Comparison
+from pytest_mdm_health.changes import Changed, Comparison
 from pytest_mdm_health.mdm.amounts import counted, duration
 from pytest_mdm_health.model import Finding, Kind, Location, Result, Severity, Status
 from pytest_mdm_health.registry import SECTIONS, load
@@ -75,8 +75,15 @@ def _since(comparison: Comparison) -> Iterator[str]:
     if comparison.moved:
         yield f"It examined another place, {code(comparison.home)}."
     for part in changes(comparison.changes):
-        lines = [f"{code(each.code)} on {code(each.target)}: {plain(each.message)}" for each in part.entries]
-        yield f"{part.heading}:\n\n{_list(_few(lines, CHANGES))}"
+        yield f"{part.heading}:\n\n{_list(_few(_changed(part.entries), CHANGES))}"
+
+
+def _changed(entries: Sequence[Changed]) -> list[str]:
+    """One line each; what became of several checks on one target for one reason is one."""
+    codes: dict[tuple[str, str], list[str]] = {}
+    for each in entries:
+        codes.setdefault((each.target, each.message), []).append(each.code)
+    return [f"{_names(names)} on {code(target)}: {plain(why)}" for (target, why), names in codes.items()]
 
 
 def _first(report: Report) -> Iterator[str]:
@@ -157,12 +164,22 @@ def _accepted(result: Result, finding: Finding) -> str:
 def _without_answer(report: Report) -> Iterator[str]:
     lines = [
         f"{status.value}: {code(each.check.id)} on {_names(each.targets)}: {plain(each.reason)}"
-        for status in (Status.ERROR, Status.BLOCKED, Status.SKIP)
+        for status in (Status.ERROR, Status.SKIP)
         for each in alike(report, status)
     ]
+    lines += _blocked(report)
     if lines:
         yield "### Not examined"
         yield _list(_few(lines, ROWS))
+
+
+def _blocked(report: Report) -> Iterator[str]:
+    """By what is in the way, so that one cause is one line."""
+    waiting: dict[str, list[str]] = {}
+    for each in report.results:
+        if each.status is Status.BLOCKED:
+            waiting.setdefault(each.reason, []).append(f"{each.check.id}[{each.target.id}]")
+    yield from (f"blocked: {_names(names)}: {plain(why)}" for why, names in waiting.items())
 
 
 def _environment(report: Report) -> Iterator[str]:

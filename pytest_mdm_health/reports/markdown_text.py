@@ -10,7 +10,7 @@ from pytest_mdm_health.reports.terminal import one_line
 LONGEST = 1200
 """Characters that are shown of one text."""
 _NOTHING = "&#8203;"
-_MARKUP = re.compile(r"[\\`*\[\]|]|(?<!\w)_|_(?!\w)")
+_MARKUP = re.compile(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])")
 _REFERENCE = re.compile(r"([@#!%^]|GH-|\b\w+:(?=//)|\bwww(?=\.))(?=\S)", re.IGNORECASE)
 """What the hosts of code turn into a mention, an issue, a merge request, a label or a link."""
 _ENTITIES = {"&": f"&amp;{_NOTHING}", "<": "&lt;", ">": "&gt;", "$": f"&#36;{_NOTHING}", "~": f"\\~{_NOTHING}"}

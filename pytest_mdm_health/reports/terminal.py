@@ -100,7 +100,8 @@ def lines(report: Report) -> Iterator[str]:
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
     if report.comparison is not None:
         below = {(thing.finding.code, thing.result.target.name) for thing in report.first_things[:TOP]}
-        yield from change_lines(report.comparison, below)
+        blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
+        yield from change_lines(report.comparison, below | blocked)
     yield from _first_things(report)
     yield from _waived(report)
     yield from _not_examined(report)
@@ -109,7 +110,7 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()) -> Iterator[str]:
-    """What became of things since the baseline, the worst first, but for findings (code, target) that follow below."""
+    """What became of things since the baseline, the worst first, but for those (code, target) that are told below."""
     counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items()) or "nothing in common"
     since = f"{one_line(comparison.file)} of {one_line(comparison.created_at)}"
     yield f"since the baseline {since}: {counted(comparison.regressions, 'regression')} ({counts})"

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from pytest_mdm_health.changes import Change, Changed
 from pytest_mdm_health.model import Check, Finding, Kind, Remedy, Result, Severity, Status, Target
 from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.markdown_text import LONGEST, cell, code, fence, plain
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.terminal import one_line
-from tests.reports.full_report import REPORT, RESULTS, SHOP
+from tests.reports.full_report import COMPARISON, LOCKING, REPORT, RESULTS, SHOP
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 NOTHING = "\N{ZERO WIDTH SPACE}"
@@ -36,8 +37,9 @@ def text_in(source: str) -> str:
     return "".join(token.content for token in tokens if token.type.startswith("text"))
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text(st.sampled_from("_*~`<>[]()!#@&;|\\$ a0.-+:/\"'=\n"), max_size=40))
 @example(HOSTILE)
+@example("__0__ a_b a__b")
 @example("*a* a_b_ _c_ ~~d~~ ![e](f) <g@h.i> &lt; \\* $1$ `")
 def test_any_text_is_shown_as_it_is_and_is_no_markup(text: str) -> None:
     assert text_in(f"Next: {plain(text)}.").replace(NOTHING, "") == f"Next: {one_line(text)}."
@@ -114,6 +116,15 @@ def test_findings_come_with_place_next_step_and_commands() -> None:
     assert "| `shop` | ❌ no-go | 1 fail, 1 blocked |" in text
     assert "expired, and so not counted: line 4: a.b on shop" in text
     assert "skip: `system-check` on `odd.yaml`: none here" in text
+
+
+def test_what_waits_for_one_cause_is_one_line() -> None:
+    waiting = [replace(RESULTS[4], check=check) for check in (RESULTS[4].check, LOCKING)]
+    lost = [Changed(Change.LOST, "check", each.check.id, "shop", "", each.reason) for each in waiting]
+    text = markdown.render(replace(REPORT, results=tuple(waiting), comparison=replace(COMPARISON, changes=tuple(lost))))
+    names = "`feature-generation-failure[shop]`, `sqlite-locking[shop]`"
+    assert f"- blocked: {names}: sqlite-locking failed\n" in text
+    assert "- `feature-generation-failure`, `sqlite-locking` on `shop`: sqlite-locking failed\n" in text
 
 
 def many(count: int, name: str = "d{}") -> Report:

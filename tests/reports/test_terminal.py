@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mdm_health.changes import Change, Changed
 from pytest_mdm_health.model import Check, Kind, Result, Status, Target
 from pytest_mdm_health.reports.terminal import describe, lines, wrapped
 from tests.reports.full_report import COMPARISON, REPORT
@@ -50,6 +51,13 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "skip: system-check: none here",
         "1 note of advice: in the JSON and HTML reports",
     ]
+
+
+def test_what_waits_for_a_failure_is_counted_and_not_listed() -> None:
+    lost = Changed(Change.LOST, "check", "feature-generation-failure", "shop", "", "sqlite-locking failed")
+    said = list(lines(replace(REPORT, comparison=replace(COMPARISON, changes=(lost,)))))
+    assert not [line for line in said if line.startswith("LOST")]
+    assert not [line for line in said if "more change" in line]
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
