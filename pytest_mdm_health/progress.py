@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -71,7 +72,8 @@ class Progress:
             for name in [name for name, since in self._running.items() if now - since >= self._patience_s]:
                 took = duration(now - self._running.pop(name))
                 line = f"\n{name.removeprefix(_OURS)} is still running after {took}\n"
-                os.write(self._descriptor, line.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+                with contextlib.suppress(OSError):  # whoever read it has gone; the run goes on
+                    os.write(self._descriptor, line.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 
 def progress_of(config: pytest.Config) -> Progress | None:
