@@ -45,6 +45,7 @@ class TableRecord:
         key: columns that identify a row, as registered.
         digest: `TableDigest` as plain data; None if none was made.
         sample: `Sample` as plain data, of a large table.
+        hashed_by: the release of DuckDB that hashed it.
         why_not: why there is no digest.
     """
 
@@ -54,6 +55,7 @@ class TableRecord:
     key: tuple[str, ...] = ()
     digest: Mapping[str, Any] | None = None
     sample: Mapping[str, Any] | None = None
+    hashed_by: str = ""
     why_not: str = ""
 
 

@@ -66,10 +66,16 @@ class OneTable:
         found = compare_samples(before, sample_table(self._source, (), like=before))
         if not found.comparable:
             reason = "the samples were made with different hash functions, so they say nothing about each other"
-            return replace(self.change, verdict="incomparable", reason=reason)
+            return self._incomparable(self.change, reason)
         rows = Rows(missing=found.missing, added=found.added, altered=found.altered, of=found.rows)
         same = rows.none and self.before.rows == self.now.rows
         return replace(self.change, verdict="equal" if same else "differs", by="sample", rows=rows)
+
+    def _incomparable(self, change: TableChange, reason: str) -> TableChange:
+        import duckdb
+
+        releases = f"DuckDB {self.before.hashed_by or 'of an unknown release'} then, {duckdb.__version__} now"
+        return replace(change, verdict="incomparable", reason=f"{reason} ({releases})")
 
     def _by_digest(self, plain: Mapping[str, Any]) -> TableChange:
         from pytest_mdm_health.integrity.compare import compare_digests
@@ -87,7 +93,7 @@ class OneTable:
         change = replace(self.change, rows_after=after.rows, losses=tuple(_losses(found)), patterns=found.patterns)
         change = replace(change, alike=self._alike(before, took))
         if found.verdict == "incomparable":
-            return replace(change, verdict="incomparable", reason=found.reason)
+            return self._incomparable(change, found.reason)
         if found.verdict == "equal":
             return replace(change, verdict="equal", by="digest")
         if found.altered_columns == () and before.rows == after.rows:

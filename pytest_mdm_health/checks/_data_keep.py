@@ -114,10 +114,13 @@ def with_digests(
 
 
 def _with_digest(table: TableRecord, source: Source, options: Options, until: Until) -> TableRecord:
+    import duckdb
+
     from pytest_mdm_health.integrity.digest import digested
     from pytest_mdm_health.integrity.sample import STANDARD_ROWS, sample_table
     from pytest_mdm_health.integrity.table_profile import profiled
 
+    table = replace(table, hashed_by=duckdb.__version__)
     if (table.rows or 0) > STANDARD_ROWS:
         if table.key and until.left > 0:
             table = replace(table, sample=sample_table(source, table.key, table.rows or 0).to_plain())

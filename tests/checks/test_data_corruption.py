@@ -695,11 +695,12 @@ def test_a_baseline_of_another_hash_function_is_an_error_and_not_equal(kept_befo
     home = Path(str(kept_before.facts["home"]))
     kept = json.loads(json.dumps(kept_before.kept))
     for table in kept["known"]:
-        table["digest"]["vector"] = "1-0000000000000000"
+        table["digest"]["vector"], table["hashed_by"] = "1-0000000000000000", "0.9.0"
     result = look(home, before=replace(kept_before, kept=kept))
     assert (result.status, result.examined) == (Status.ERROR, 0)
     assert {finding.code for finding in result.findings if finding.severity is WARN} == {"data-corruption.incomparable"}
     assert "different hash functions" in result.reason
+    assert f"(DuckDB 0.9.0 then, {duckdb.__version__} now)" in result.reason
 
 
 def test_a_table_that_cannot_be_read_for_the_comparison_is_not_passed_over(

@@ -626,6 +626,9 @@ def test_a_large_table_is_sampled_at_standard_and_compared_whole_at_full(
     assert change(result, "train")["by"] == "sample"
     assert (result.status, "of 1000001 rows of the table train a sample of" in result.reason) == (Status.PASS, True)
     whole = look(home.home, save=True, depth="full")
+    kept = json.loads(json.dumps(dict(before.kept)))
+    kept["known"][0]["sample"]["vector"] = "1-0000000000000000"
+    assert codes(look(home.home, before=replace(before, kept=kept))) == {"incomparable"}
     home.run("UPDATE train SET amount = amount + 1 WHERE id = 77")
     assert codes(look(home.home, before=whole, depth="full")) == {"altered-rows"}
     home.run("UPDATE train SET amount = amount + 1")
