@@ -84,7 +84,9 @@ def _all(inventory: Inventory, environ: Mapping[str, str], outer: Mapping[str, s
 def _of_settings(settings: Settings) -> Iterator[Secret]:
     for each in settings.values.values():
         if is_secret(each.key) and each.value is not None and not isinstance(each.value, bool):
-            yield Secret(str(each.value), f"{each.key} of the settings")
+            origin = each.origin
+            place = f"the variable {origin.name}" if origin.kind == "environment" else origin.name
+            yield Secret(str(each.value), place)
     yield from _of_document(settings.document, of_settings=True)
 
 

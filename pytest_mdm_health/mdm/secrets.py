@@ -108,7 +108,7 @@ def passwords_in(text: str) -> Iterator[str]:
     whole = _WHOLE_ADDRESS.fullmatch(text)
     for match in (*_ADDRESS.finditer(text), *([whole] if whole else [])):
         *parts, last = match["rest"].split("@")
-        for count in range(1, min(len(parts), _MOST_PARTS) + 1):
+        for count in {*range(1, min(len(parts), _MOST_PARTS) + 1), *([len(parts)] if parts else [])}:
             yield from _as_meant("@".join(parts[:count]))
         yield from (value for name, value in parse_qsl(last.partition("?")[2]) if is_secret(name))
 

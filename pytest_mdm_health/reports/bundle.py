@@ -3,49 +3,101 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import io
-import json
-import shlex
 import zipfile
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.reports import html, json_report
-from pytest_mdm_health.reports.debug_info import debug_info
-from pytest_mdm_health.reports.redaction import redactor_for
+import yaml
+
+from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret
+from pytest_mdm_health.model import JSON
+from pytest_mdm_health.reports import html, json_report, markdown
+from pytest_mdm_health.reports.debug_info import debug_info, variables
+from pytest_mdm_health.reports.home_files import home_files
+from pytest_mdm_health.reports.redaction import Redactor, redactor_for
+from pytest_mdm_health.reports.reproduction import command
+from pytest_mdm_health.reports.terminal import one_line
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.mdm.settings import Settings
     from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.reports.model import Report
 
-NEXT = """\
+FOLDER = "mdm-health"
+WHEN = (1980, 1, 1, 0, 0, 0)
+"""The time of every member, so that the same content is the same zip."""
+
+README = """\
 What this is: the result of `pytest --mdm-health` on an MDM home, for a ticket. It holds no datasets, and known secrets
-are masked. Read the end of the log in mdm_debug_info.json before you pass it on: MDM itself wrote it.
+are masked. Read log.txt before you pass it on: MDM itself wrote it.
 
 report.html           open it first
+report.md             the same for a chat or a pull request
 results.json          the same for programs
-mdm_debug_info.json   system, environment, settings, datasets, disk, processes and the end of the log
+log.txt               the end of MDM's log
+settings.yaml         MDM's settings file
+files.json            what lies in the home: names, sizes, modes and times
+environment.json      the packages that are installed beside pytest, and MDM's variables
+mdm_debug_info.json   system, settings in force, datasets, disk and processes
 MANIFEST.json         SHA-256 of each file
 
 Add to the ticket: what you did before it went wrong, step by step, and the message you saw.
-Run it again: pytest --mdm-health --mdm-home {home} --mdm-phase {phase} --mdm-depth {depth}
+Run it again: {command}
 """
 
 
 def render(report: Report, plan: Plan) -> bytes:
     """The zip."""
-    options = plan.options
-    info = redactor_for(plan.inventory, plan.environ).everywhere(debug_info(plan))
+    clean = redactor_for(plan.inventory, plan.environ)
+    info = debug_info(plan, redactor_for(plan.inventory, plan.environ, foreign=True))
     texts = {
-        "README.txt": NEXT.format(home=shlex.quote(str(options.home)), phase=options.phase, depth=options.depth),
+        "README.txt": README.format(command=clean.text(one_line(command(plan.options)))),
         "report.html": html.render(report),
+        "report.md": markdown.render(report),
         "results.json": json_report.render(report),
-        "mdm_debug_info.json": json.dumps(info, indent=1, ensure_ascii=False),
+        "log.txt": "\n".join(map(one_line, info.recent_logs)) + "\n",
+        "settings.yaml": settings_text(plan.inventory.settings, clean),
+        "files.json": _json(clean.everywhere(home_files(plan.inventory.home.root))),
+        "environment.json": _json(clean.everywhere(_environment(plan.environ))),
+        "mdm_debug_info.json": _json({**clean.everywhere(info.fields), "recent_logs": [*info.recent_logs]}),
     }
-    files = {name: text.encode("utf-8", "backslashreplace") for name, text in texts.items()}
+    files = {name: text.encode("utf-8", "backslashreplace") for name, text in sorted(texts.items())}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    files["MANIFEST.json"] = json.dumps(sums, indent=1).encode()
+    return _zipped({**files, "MANIFEST.json": _json(sums).encode()})
+
+
+def settings_text(settings: Settings, clean: Redactor) -> str:
+    """The settings file without secrets and without comments, which may hold one; nothing of it if it is no mapping."""
+    if settings.state != "present" or settings.document is None:
+        return f"# {one_line(str(settings.file))} is {settings.state}\n"
+    return yaml.safe_dump(clean.everywhere(_masked(settings.document.data)), sort_keys=False, allow_unicode=True)
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: HIDDEN if each and is_secret(str(name)) else _masked(each) for name, each in value.items()}
+    return [_masked(each) for each in value] if isinstance(value, list) else value
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, JSON]:
+    found = {
+        each.metadata["Name"]: each.version for each in importlib.metadata.distributions() if each.metadata["Name"]
+    }
+    packages: dict[str, JSON] = {name: found[name] for name in sorted(found, key=str.lower)}
+    return {"packages": packages, "variables": variables(environ)}
+
+
+def _json(value: object) -> str:
+    return json_report.as_text(value, indent=1)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(f"mdm-health/{name}", content)
+            member = zipfile.ZipInfo(f"{FOLDER}/{name}", WHEN)
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
     return stream.getvalue()

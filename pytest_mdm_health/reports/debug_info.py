@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.mdm.inventory import Dataset
     from pytest_mdm_health.mdm.settings import Settings
     from pytest_mdm_health.plan import Plan
+    from pytest_mdm_health.reports.redaction import Redactor
 
 LINES = 100
 """Lines of the log's end that a ticket carries."""
@@ -27,10 +29,28 @@ LINES = 100
 _TAIL_BYTES = 256 * 1024
 
 
-def debug_info(plan: Plan) -> dict[str, JSON]:
-    """The guide's fields, and the stage of the migration; texts still have to be cleaned of known secrets."""
+@dataclass(frozen=True)
+class DebugInfo:
+    """The guide's fields.
+
+    Attributes:
+        fields: all but the log, whose texts still have to be cleaned of known secrets.
+        recent_logs: the last lines of the log, clean.
+    """
+
+    fields: Mapping[str, JSON]
+    recent_logs: tuple[str, ...]
+
+
+def debug_info(plan: Plan, foreign: Redactor) -> DebugInfo:
+    """The guide's fields, and the stage of the migration.
+
+    Args:
+        plan: of the run.
+        foreign: takes secrets out of texts that others wrote.
+    """
     installation = plan.known_installation
-    return {
+    found: dict[str, JSON] = {
         "migration_stage": plan.options.phase,
         "system": {
             "platform": platform.platform(),
@@ -38,13 +58,18 @@ def debug_info(plan: Plan) -> dict[str, JSON]:
             "mdm_version": installation.version if installation else None,
             "mdm_python": str(installation.python) if installation else None,
         },
-        "environment": {name: HIDDEN if is_secret(name) else value for name, value in sorted(plan.environ.items())},
+        "environment": variables(plan.environ),
         "configuration": configuration(plan.inventory.settings),
         "datasets": [_dataset(dataset) for dataset in plan.inventory.datasets],
         "disk_usage": {str(place): _usage(place) for place in _places(plan)},
         "process_info": [_process(each.pid, each.command, each.since) for each in mdm_processes()],
-        "recent_logs": [*last_lines(plan.inventory.home.log_file)],
     }
+    return DebugInfo(found, tuple(last_lines(plan.inventory.home.log_file, foreign)))
+
+
+def variables(environ: Mapping[str, str]) -> dict[str, JSON]:
+    """MDM's variables, the values of secrets masked."""
+    return {name: HIDDEN if is_secret(name) else value for name, value in sorted(environ.items())}
 
 
 def configuration(settings: Settings) -> dict[str, JSON]:
@@ -56,15 +81,17 @@ def configuration(settings: Settings) -> dict[str, JSON]:
     return shown
 
 
-def last_lines(file: Path, count: int = LINES) -> list[str]:
-    """The last lines of a log, read from its end, without values of data; a sentence when it cannot be read."""
+def last_lines(file: Path, foreign: Redactor, count: int = LINES) -> list[str]:
+    """The last lines of a log, read from its end, without secrets and values of data; or why there are none."""
     try:
         with open_regular(file) as log:
             log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            lines = log.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()[-count:]
-    except Unreadable as error:
-        return [f"({error})"]
-    return [line for in_json, group in groupby(lines, _is_json) for line in _without_values(group, in_json=in_json)]
+            text = log.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except (Unreadable, OSError) as error:
+        return [foreign.text(f"({error})")]
+    lines = foreign.known(text).splitlines()[-count:]  # before it is split, for a secret may go over lines
+    clean = (line for in_json, group in groupby(lines, _is_json) for line in _without_values(group, in_json=in_json))
+    return [foreign.text(line) for line in clean]
 
 
 def _is_json(line: str) -> bool:

@@ -134,6 +134,8 @@ class Report:
             )
         if self.exit_code == ExitCode.UNHEALTHY and self.verdict != "unhealthy":
             return "something is worse than in the baseline, or could not be examined under --mdm-strict"
+        if self.exit_code == ExitCode.INCONCLUSIVE and self.verdict == "unhealthy":
+            return "not everything could be examined, or a report was held back because it would have shown a secret"
         return MEANING[ExitCode(self.exit_code)] if self.exit_code in set(ExitCode) else "pytest ended the run itself"
 
     @property

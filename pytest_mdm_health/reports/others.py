@@ -71,3 +71,6 @@ def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) 
         if (shown := redactor.text(text)) != text:
             report.longrepr = shown
     report.sections = [(name, redactor.text(content)) for name, content in report.sections]
+    properties = getattr(report, "user_properties", None)  # what was collected has none
+    if properties is not None:
+        properties[:] = [(name, redactor.text(each) if isinstance(each, str) else each) for name, each in properties]
