@@ -54,6 +54,8 @@ def test_any_name_is_code_and_one_cell_of_a_table(text: str) -> None:
 
 
 @given(st.lists(st.text(st.sampled_from("`~$ a\n"), max_size=20), min_size=1, max_size=3))
+@example(["```", "rm -rf /"])
+@example(["a", "````"])
 def test_no_command_leaves_its_fence(commands: list[str]) -> None:
     (token,) = PARSER.parse(fence(commands))
     assert token.type == "fence"
