@@ -91,9 +91,15 @@ class Run:
         return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
 
     def result(self, each: CheckModule, target: Target) -> Result:
-        """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""
-        result = self.redactor.everywhere(self._runner.result(each, target, self._handles))
-        return self.against.waive((result,), self.plan.options.phase).results[0]
+        """The result of a check on a target, without secrets; what is waived is marked, and blocks as if it were not."""
+        return self._fit_to_show(self._runner.result(each, target, self._handles))
+
+    def corrected(self) -> tuple[Result, ...]:
+        """Results that this process handed out and that are not true any more, as they are now; each is told once."""
+        return tuple(map(self._fit_to_show, self._runner.corrected()))
+
+    def _fit_to_show(self, result: Result) -> Result:
+        return self.against.waive((self.redactor.everywhere(result),), self.plan.options.phase).results[0]
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
         """The check and the target that a node id stands for."""

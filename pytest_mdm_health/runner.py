@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,6 +13,7 @@ from pytest_mdm_health.model import (
     Check,
     Facts,
     Finding,
+    Kind,
     NotApplicable,
     Result,
     Severity,
@@ -34,6 +35,9 @@ FOREIGN_FACTS = (
 )
 NOTHING_SEEN: Seen = {}
 WHILE_LOOKING = "while it was read"
+ASK_AGAIN_AFTER_S = 2.0
+"""A server is asked again for every check that broke off, and this often for those that found nothing to examine."""
+
 _WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
 
 
@@ -62,6 +66,8 @@ class Runner:
         self._before_of = before_of
         self._seen_of = seen_of
         self._known: dict[tuple[str, Target], Result] = {}
+        self._asked_again: dict[Target, float] = {}
+        self._corrected: list[Result] = []
 
     def result(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
         """The result of a check on a target; `handles` gives what a check's parameters are on a target."""
@@ -70,9 +76,44 @@ class Runner:
             self._known[key] = (
                 self._inapplicable(each, target)
                 or self._blocked(each, target, handles)
-                or self._examined(each, target, handles(each, target))
+                or self._on_a_server_that_is_there(each, target, handles)
             )
         return self._known[key]
+
+    def corrected(self) -> tuple[Result, ...]:
+        """Results that were handed out and are not true any more, as they are now; each is told once."""
+        told, self._corrected = tuple(self._corrected), []
+        return told
+
+    def _on_a_server_that_is_there(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
+        """The result; blocked where nothing could be examined because the server went away meanwhile."""
+        result = self._examined(each, target, handles(each, target))
+        if result.status not in {Status.ERROR, Status.SKIP}:
+            return result
+        for server, on, finding in self._servers(each, target):
+            asked_s = time.monotonic() - self._asked_again.get(on, -ASK_AGAIN_AFTER_S)
+            if result.status is Status.ERROR or asked_s >= ASK_AGAIN_AFTER_S:
+                self._ask_again(server, on, handles)
+            if _blocks(self._known[server.check.id, on], finding, each.check.despite):
+                return _blocked_by(each.check, target, node_id(server.check, on))
+        return result
+
+    def _servers(self, each: CheckModule, target: Target) -> Iterator[tuple[CheckModule, Target, str]]:
+        """The checks of servers that it requires, also by way of others, with the finding that matters."""
+        for id_, finding in each.check.prerequisites:
+            required = self._modules.get(id_)
+            on = self._target_of(required.check, target) if required is not None else None
+            if required is not None and on is not None and on != target and on.kind is Kind.SERVER:
+                yield required, on, finding
+            elif required is not None and on == target:
+                yield from self._servers(required, on)
+
+    def _ask_again(self, server: CheckModule, on: Target, handles: HandlesOf) -> None:
+        before, now = self.result(server, on, handles), self._examined(server, on, handles(server, on))
+        self._asked_again[on] = time.monotonic()
+        if now.status is Status.FAIL and before.status is not Status.FAIL:
+            self._known[server.check.id, on] = now
+            self._corrected.append(now)
 
     def _inapplicable(self, each: CheckModule, target: Target) -> Result | None:
         reason = self._why_not(each.check, target)
@@ -88,9 +129,7 @@ class Runner:
                 continue
             result = self.result(required, on, handles)
             if _blocks(result, finding, each.check.despite):
-                culprit = result.blocked_by or node_id(required.check, on)
-                reason = f"{culprit} failed; repair that first"
-                return Result(check=each.check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
+                return _blocked_by(each.check, target, result.blocked_by or node_id(required.check, on))
         return None
 
     def _examined(self, each: CheckModule, target: Target, handles: Handles) -> Result:
@@ -108,6 +147,11 @@ class Runner:
         except SandboxError as error:
             result = Result(check=each.check, target=target, status=Status.ERROR, reason=str(error))
         return replace(result, duration_s=round(time.perf_counter() - started, 6))
+
+
+def _blocked_by(check: Check, target: Target, culprit: str) -> Result:
+    reason = f"{culprit} failed; repair that first"
+    return Result(check=check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
 
 
 def _blocks(result: Result, finding: str, despite: tuple[str, ...]) -> bool:

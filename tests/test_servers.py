@@ -115,3 +115,45 @@ def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
     result = health(make_postgres_home(shop), "--mdm-select=postgres-slowdown", pytester.path)
     result.assert_outcomes(passed=5)
     result.stdout.no_fnmatch_line("*s3cr*")
+
+
+STOPPER = """
+import os, pathlib, signal, time
+
+def pytest_runtest_logreport(report):
+    data = pathlib.Path({data!r})
+    if report.when == "call" and report.nodeid.endswith("::data-corruption[apples]") and (data / "postmaster.pid").exists():
+        os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+        while (data / "postmaster.pid").exists():
+            time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_server_that_stops_midway_is_one_failure_and_blocks_what_comes_after(
+    own_postgres: Server,
+    make_postgres_home: MakePostgresHome,
+    health: Health,
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    workers: tuple[str, ...],
+) -> None:
+    own_postgres.start()
+    names = ("apples", "pears", "plums", "shop")
+    for name in names:
+        own_postgres.add_database(f"mdm_{name}", "CREATE TABLE train AS SELECT 1 AS id", "ANALYZE train", owner=USER)
+    home = make_postgres_home(own_postgres, None, **{name: {} for name in names[:3]})
+    pytester.makepyfile(stopper=STOPPER.format(data=str(own_postgres.data)))
+    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
+    out = tmp_path / "out.json"
+    result = health(home, f"--mdm-json={out}", "-p", "stopper", *workers)
+    results = results_in(out)
+    failed = {name for name, each in results.items() if each["status"] == "fail"}
+    assert failed == {f"postgres-slowdown[{own_postgres.name}]"}
+    assert results["data-corruption[apples]"]["status"] == "pass"
+    assert results["data-corruption[shop]"]["status"] == "blocked"
+    assert results["data-corruption[shop]"]["blocked_by"].startswith("mdm-health::postgres-slowdown[")
+    assert not [name for name, each in results.items() if each["status"] == "error"]
+    assert result.ret == 1
+    assert PASSWORD not in result.stdout.str()

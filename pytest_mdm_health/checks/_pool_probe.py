@@ -74,6 +74,8 @@ def _filled(pool: QueuePool, taken: list[PoolProxiedConnection], wanted: int, us
             use(taken[-1])
             opened += 1
     except (sqlite3.Error, OSError, CannotOpen) as error:
+        if isinstance(error, CannotOpen) and error.code != "full":
+            raise  # a server that went away is no matter of how many connections it gives
         reason = str(error).partition("\n")[0]
     seconds = time.perf_counter() - started
     held = not reason and _holds(pool, taken)
