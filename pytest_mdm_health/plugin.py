@@ -35,7 +35,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
         print(documentation.listing() if listing else documentation.explain(check))  # noqa: T201 - what was asked for
     except (options.UsageError, LookupError) as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(_shown(error)) from None
     return 0
 
 
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if (wanted or options.value_of(config, "mdm-health")) and not config.option.help:
             _activate(config, wanted)
     except options.UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(_shown(error)) from None
 
 
 def _activate(config: pytest.Config, wanted: list[str]) -> None:
@@ -96,10 +96,17 @@ def _start(config: pytest.Config) -> Run:
     except (UnknownCheck, UnknownSymptom, NothingSelected) as error:
         raise options.UsageError(str(error)) from None
     except UnusableFile as error:
-        pytest.exit(str(error), returncode=12)
+        pytest.exit(_shown(error), returncode=12)
     except SandboxError as error:
-        pytest.exit(f"the home could not be taken stock of: {error}", returncode=11)
+        pytest.exit(f"the home could not be taken stock of: {_shown(error)}", returncode=11)
     return run
+
+
+def _shown(error: Exception) -> str:
+    """What went wrong, without the secrets that can be known before it is known what the home holds."""
+    from pytest_mdm_health.reports.redaction import redactor_without_home
+
+    return redactor_without_home().text(str(error))
 
 
 def _arguments(config: pytest.Config) -> list[str]:

@@ -21,6 +21,9 @@ LIBPQ = "PGPASSWORD"
 LONG = 8
 """Characters of another program's variable from which it is taken for a secret of ours to keep."""
 
+_FOLDERS = re.compile(r"(?:OLD)?PWD|.*_(?:FILE|PATH|DIR)")
+"""Variables that only sound like secrets."""
+
 _LINE = re.compile(
     rf"^[\s{{,-]*['\"]?[\w.-]*(?:{NAMES})[\w.-]*['\"]?\s*[:=]\s*(?P<value>\S.*?)[\s,}}]*$", re.IGNORECASE | re.MULTILINE
 )
@@ -64,7 +67,7 @@ def secrets_in_environment(outer: Mapping[str, str]) -> Iterator[Secret]:
         place = f"the variable {name}"
         if name.startswith("MDM_"):
             yield from (Secret(value, place) for value in _of_variable(name, text))
-        elif name == LIBPQ or (is_secret(name) and len(text) >= LONG):
+        elif name == LIBPQ or (is_secret(name) and len(text) >= LONG and not _FOLDERS.fullmatch(name)):
             yield Secret(text, place)
         else:
             yield from (Secret(value, place) for value in passwords_in(text))

@@ -197,6 +197,19 @@ def test_what_is_rendered_of_a_clean_report_has_no_secret(secret: str) -> None:
             assert redactor.leaks.in_content(after) is None
 
 
+@pytest.mark.parametrize(
+    "option", ["--mdm-dataset", "--mdm-select", "--mdm-baseline", "--mdm-explain", "--mdm-symptom"]
+)
+def test_what_is_refused_before_the_run_shows_no_secret(
+    health: Health, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "xq1zzyk2")
+    result = health(f"{option}=/no/xq1zzyk2/password=xq2zzyk3")
+    assert result.ret in {4, 12}
+    assert leaked_in(result.stdout.str() + result.stderr.str(), ["xq1zzyk2", "xq2zzyk3"]) == []
+    assert "***" in result.stdout.str() + result.stderr.str()
+
+
 ORDINARY = ["table", "postgres", "5432", "2026", "1.0.6", "a", "***", "healthy", "status", "html", "0", "100", "shop"]
 
 
@@ -230,6 +243,8 @@ def test_an_everyday_word_is_masked_in_what_others_wrote_and_where_its_name_tell
         ({"DEPLOY_TOKEN": "xq1zz"}, "say xq1zz", "say xq1zz"),
         ({"DATABASE_URL": "mysql://a:xq1zz@b/c"}, "say xq1zz", "say ***"),
         ({"EDITOR": "xq1zzyk2"}, "say xq1zzyk2", "say xq1zzyk2"),
+        ({"PWD": "/srv/xq1zz"}, "in /srv/xq1zz", "in /srv/xq1zz"),
+        ({"POSTGRES_PASSWORD_FILE": "/run/xq1zz"}, "in /run/xq1zz", "in /run/xq1zz"),
     ],
 )
 def test_other_programs_variables_are_known_too(home: Path, variables: dict[str, str], text: str, clean: str) -> None:
