@@ -25,7 +25,8 @@ _FOLDERS = re.compile(r"(?:OLD)?PWD|.*_(?:FILE|PATH|DIR)")
 """Variables that only sound like secrets."""
 
 _LINE = re.compile(
-    rf"^[\s{{,-]*['\"]?[\w.-]*(?:{NAMES})[\w.-]*['\"]?\s*[:=]\s*(?P<value>\S.*?)[\s,}}]*$", re.IGNORECASE | re.MULTILINE
+    rf"^[\s{{,-]*['\"]?[\w.-]*(?:{NAMES})[\w.-]*['\"]?\s*[:=]\s*(?:[!&]\S*\s+)?(?P<value>\S.*?)[\s,}}]*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -109,7 +110,8 @@ def _of_document(document: YamlDocument | None, *, of_settings: bool = False) ->
     if document is None:
         return
     values = [*secrets_in(document.data, of_settings=of_settings)]
-    values += (raw for key, raw in document.raw.items() if is_password(key) and (of_settings or _CONNECTS.match(key)))
+    written = ((key, raw) for key, raw in document.raw.items() if of_settings or _CONNECTS.match(key))
+    values += (raw for key, raw in written if is_password(key) and raw[:1].isdigit())  # such as 0123, which is 83
     yield from (Secret(value, str(document.path)) for value in values)
     yield from _of_text([] if document.usable else [document.path])
 

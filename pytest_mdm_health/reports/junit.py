@@ -24,6 +24,9 @@ class Headline:
 
     message: str
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class Failure:
     """How a check ended, as pytest keeps it: all of it, and one line of it.
