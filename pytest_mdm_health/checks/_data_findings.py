@@ -106,7 +106,7 @@ def of_features(check: Check, facts: DataFacts) -> Iterator[Finding]:
     for table in facts.tables:
         expected = rows.get(table.base)
         if table.kind == "feature" and table.rows is not None and expected and table.rows != expected:
-            message = f"the feature table {table.name} has {table.rows} rows, {table.base} has {expected}"
+            message = f"the feature table {table.name} has {counted(table.rows, 'row')}, {table.base} has {expected}"
             evidence: dict[str, JSON] = {"rows": table.rows, "expected": expected}
             remedy = repairs.registered_again(facts, "One of the two lost rows or has some twice.")
             where = _where(facts)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.checks._feature_facts import Difference, FeatureFacts, FeatureTable, GeneratorTrial
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -57,7 +58,8 @@ def of_difference(check: Check, facts: FeatureFacts, difference: Difference) -> 
     has, lacks = difference.has, difference.lacks
     subject = f"table {lacks}"
     if difference.missed:
-        message = f"{lacks} lacks {len(difference.missed)} features that {has} has: {listed(difference.missed)}"
+        missed = counted(len(difference.missed), "feature")
+        message = f"{lacks} lacks {missed} that {has} has: {listed(difference.missed)}"
         text = "A model trained on one cannot be used on the other. See whether the column they are made of has values "
         remedy = Remedy(
             f"{text}there that a transformation does not take, such as negative ones.", anew(facts).commands
@@ -70,7 +72,8 @@ def of_difference(check: Check, facts: FeatureFacts, difference: Difference) -> 
         yield check.finding("tables-differ", WARN, message, anew(facts), evidence=evidence, subject=f"types in {lacks}")
     if difference.explained:
         message = (
-            f"{lacks} lacks {len(difference.explained)} features that {has} has and that may tell too little there: "
+            f"{lacks} lacks {counted(len(difference.explained), 'feature')} "
+            f"that {has} has and that may tell too little there: "
             f"{listed(difference.explained)}"
         )
         remedy = Remedy("Use only features that both tables have.")
@@ -97,13 +100,13 @@ def of_log(check: Check, facts: FeatureFacts) -> Iterator[Finding]:
 
 def of_trial(check: Check, trial: GeneratorTrial) -> Iterator[Finding]:
     """What the installed generator made of some rows."""
-    on = f"on the first {trial.rows} rows of {trial.table}"
+    on = f"on the first {counted(trial.rows, 'row')} of {trial.table}"
     if trial.raised:
         message = f"the installed generator fails {on}: {trial.raised}"
         text = "Registering the dataset again would leave it without features. Correct the data or the installation."
         yield check.finding("generator-fails", FAIL, message, Remedy(text), subject=trial.table)
     elif trial.errors:
-        message = f"the installed generator logs {len(trial.errors)} errors {on}: {trial.errors[0]}"
+        message = f"the installed generator logs {counted(len(trial.errors), 'error')} {on}: {trial.errors[0]}"
         text = "Registering the dataset again would leave out these features. Correct the column or its type."
         evidence: dict[str, JSON] = {"errors": [*trial.errors], "features": trial.features}
         yield check.finding("generator-errors", WARN, message, Remedy(text), evidence=evidence, subject=trial.table)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
 from pytest_mdm_health.checks._lock_facts import LockFacts
-from pytest_mdm_health.mdm.amounts import size
+from pytest_mdm_health.mdm.amounts import size, times
 from pytest_mdm_health.mdm.processes import Holder
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
@@ -110,7 +110,7 @@ def _lock_errors(check: Check, facts: LockFacts) -> Finding:
     when = f", last at {errors.last}" if errors.last else ""
     since = "; the file was written since" if errors.later_written else ""
     message = (
-        f'"database is locked" stands {_times(errors.count)} in the log{when}, though the file is in WAL mode{since}'
+        f'"database is locked" stands {times(errors.count)} in the log{when}, though the file is in WAL mode{since}'
     )
     text = (
         "Two processes wrote at the same time, and one waited for less than the other took. Let connections wait "
@@ -125,14 +125,10 @@ def _lock_errors(check: Check, facts: LockFacts) -> Finding:
 def _trouble(facts: LockFacts) -> str:
     """The evidence that somebody was kept waiting for too long."""
     if facts.errors.count:
-        return f'"database is locked" stands {_times(facts.errors.count)} in the log'
+        return f'"database is locked" stands {times(facts.errors.count)} in the log'
     if facts.locked:
         return "it is locked right now"
     return "readers got no answer" if facts.readers.refused else ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _to_wal(facts: LockFacts) -> Remedy:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks._memory_facts import DuckDB, Measured, MemoryFacts
-from pytest_mdm_health.mdm.amounts import size
+from pytest_mdm_health.mdm.amounts import counted, size
+from pytest_mdm_health.mdm.amounts import times as often
 from pytest_mdm_health.mdm.environment import variable_for
 from pytest_mdm_health.mdm.memory_limit import UNLIMITED
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
@@ -56,12 +57,14 @@ def of_kills(check: Check, facts: MemoryFacts) -> Iterator[Finding]:
         message += "; a registration has succeeded since" if room.succeeded_since else ""
         yield check.finding("oom-kills", NOTE if room.succeeded_since else WARN, message, remedy)
     elif room.group_kills:
-        message = f"in this control group, limited to {size(room.most)}, the kernel killed {room.group_kills} processes"
+        killed = counted(room.group_kills, "process", "processes")
+        message = f"in this control group, limited to {size(room.most)}, the kernel killed {killed}"
         yield check.finding("oom-kills", WARN, f"{message} for want of memory", remedy)
     elif room.kills:
         named = f": {', '.join(room.killed)}" if room.killed else ""
         message = (
-            f"since it started, this machine killed {room.kills} processes for want of memory, none called mdm{named}"
+            f"since it started, this machine killed "
+            f"{counted(room.kills, 'process', 'processes')} for want of memory, none called mdm{named}"
         )
         yield check.finding("oom-kills", NOTE, message, remedy)
 
@@ -168,7 +171,7 @@ def of_log(check: Check, facts: MemoryFacts) -> Iterator[Finding]:
     last = facts.ran_out[-1]
     over = f" while {last.dataset!r} was registered" if last.dataset else ""
     since = "; it has succeeded since" if last.succeeded_since else ""
-    times = f"{facts.ran_out_count} times, last at {last.time or 'an unknown time'}"
+    times = f"{often(facts.ran_out_count)}, last at {last.time or 'an unknown time'}"
     message = f"memory ran out {times}{over}{since}: {last.message}"
     severity = NOTE if all(each.succeeded_since for each in facts.ran_out) else WARN
     variable = variable_for("performance.batch_size")

@@ -47,6 +47,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_mdm_health.checks._logged_facts import Kind, LogFacts, gather
+from pytest_mdm_health.mdm.amounts import times
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 from pytest_mdm_health.model import Kind as Of
@@ -121,11 +122,10 @@ def _severity(kind: Kind) -> Severity:
 
 
 def _message(kind: Kind) -> str:
-    times = "once" if kind.count == 1 else f"{kind.count} times"
     when = f"on {kind.last}" if kind.first == kind.last else f"from {kind.first} to {kind.last}"
     since = "; it went well afterwards" if not kind.open else ""
     what = kind.known or kind.example.partition("\n")[0] or kind.error or "a traceback"
-    return f"The log has {what!r} {times}{f', {when}' if kind.last else ''}{since}."
+    return f"The log has {what!r} {times(kind.count)}{f', {when}' if kind.last else ''}{since}."
 
 
 def _remedy(kind: Kind) -> Remedy:

@@ -171,7 +171,7 @@ def _reason(
     if verdict == "equal":
         return "every row is there as often as before, with the same values"
     if before.rows != after.rows:
-        return f"there were {before.rows} rows and are {after.rows}"
+        return f"the number of rows was {before.rows} and is {after.rows}"
     return "there are as many rows as before, and not the same ones"
 
 
