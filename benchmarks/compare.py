@@ -1,35 +1,63 @@
 """A table of 12 columns compared with its backup: this product beside other ways, each in a process of its own.
 
-usage: python benchmarks/compare.py [ROWS [WAY …]]
+usage: python benchmarks/compare.py [--rows N …] [--rounds N] [WAY …]
 
 The table has 4 columns of integers, 3 of floating point numbers, 3 of texts, a boolean and a timestamp, is shuffled and
 has no key. The damage is on 6 ids: an integer plus 1, a float by one unit in the last place, a text with one character
 more, 2 rows lost, 1 doubled.
 
-Printed for each way: wall and CPU seconds, peak megabytes, and how many of the 6 it finds.
-Figures of one run belong together; compare ratios.
+Printed for each way: wall and CPU seconds, peak megabytes, how many of the 6 it finds, and its time as a multiple of
+the limit: what it takes to read both sides once and compare nothing. The ways take turns, so that whatever else the
+machine does meets all of them; told are the medians of all rounds, and of the multiples the least as well. With
+PostgreSQL, the server's CPU counts. What is not at hand (a server, a C compiler) is said to be not measured.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
+import shutil
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-ROWS = 1_000_000
+ROWS = (1_000_000, 10_000_000)
 PANDAS_ROWS = 1_000_000
 COLUMNS = ("id", "a", "b", "c", "x", "y", "z", "name", "city", "code", "flag", "ts")
 MEMORY = "256MB"
 HURT = 6
+PARENT = Path(__file__).parent.parent
+READ_SQLITE = """
+#include <sqlite3.h>
+int main(int count, char **names) {
+    sqlite3 *file; sqlite3_stmt *rows; volatile double sum = 0;
+    if (sqlite3_open_v2(names[1], &file, SQLITE_OPEN_READONLY, 0)) return 1;
+    if (sqlite3_prepare_v2(file, "SELECT * FROM t", -1, &rows, 0)) return 1;
+    int columns = sqlite3_column_count(rows);
+    while (sqlite3_step(rows) == SQLITE_ROW)
+        for (int i = 0; i < columns; i++)
+            switch (sqlite3_column_type(rows, i)) {
+                case SQLITE_INTEGER: sum += sqlite3_column_int64(rows, i); break;
+                case SQLITE_FLOAT: sum += sqlite3_column_double(rows, i); break;
+                case SQLITE_TEXT: sum += sqlite3_column_text(rows, i)[0] + sqlite3_column_bytes(rows, i);
+            }
+    return 0;
+}
+"""
+POSTGRES_TYPES = {"x": "double precision", "y": "double precision", "z": "double precision", "flag": "boolean"}
+POSTGRES_TYPES |= {"name": "text", "city": "text", "code": "text", "ts": "timestamp", "c": "integer"}
 
 
 def make(folder: Path, rows: int) -> None:
@@ -77,6 +105,51 @@ def make_sqlite(folder: Path) -> None:
                 lite.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(COLUMNS))})", some)
         lite.commit()
         lite.close()
+    source = folder / "read_sqlite.c"
+    source.write_text(READ_SQLITE)
+    if compiler := shutil.which("cc"):
+        command = [compiler, "-O2", str(source), "-o", str(source.with_suffix("")), "-lsqlite3"]
+        subprocess.run(command, check=False, capture_output=True)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Any]:
+    """A PostgreSQL server of our own with the same tables; None where Debian's programs are not installed."""
+    sys.path.insert(0, str(PARENT))
+    try:
+        from tests import postgres as servers
+    except ImportError:
+        yield None
+        return
+    if "debian" not in servers.PROGRAMS:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as data:
+        servers._give_away(Path(data))  # noqa: SLF001 - ours
+        server = servers.Server(servers.PROGRAMS["debian"], Path(data))
+        server.initialise()
+        server.start(shared_buffers="128MB", autovacuum="off", max_wal_size="8GB")
+        try:
+            for state in ("clean", "damaged"):
+                _make_postgres(folder, state, server)
+            (folder / "port").write_text(str(server.port))
+            yield server
+        finally:
+            server.stop()
+
+
+def _make_postgres(folder: Path, state: str, server: Any) -> None:  # noqa: ANN401 - of the tests
+    columns = ", ".join(f"{name} {POSTGRES_TYPES.get(name, 'bigint')}" for name in COLUMNS)
+    text = folder / "table.csv"
+    with duckdb.connect(str(folder / f"{state}.duckdb"), read_only=True) as source:
+        source.execute(f"COPY t TO '{text}' (HEADER false)")
+    with server.connect() as connection:
+        connection.execute(f"CREATE TABLE {state} ({columns})")
+        with text.open("rb") as lines, connection.cursor().copy(f"COPY {state} FROM STDIN (FORMAT csv)") as copy:
+            while block := lines.read(1024 * 1024):
+                copy.write(block)
+        connection.execute(f"VACUUM FREEZE ANALYZE {state}")
+    text.unlink()
 
 
 def _connected(folder: Path, state: str) -> duckdb.DuckDBPyConnection:
@@ -87,12 +160,16 @@ def _connected(folder: Path, state: str) -> duckdb.DuckDBPyConnection:
 
 
 def scan(folder: Path, state: str) -> int:
-    """The limit: both sides read once, every value touched, nothing compared."""
+    """The limit for DuckDB: both sides read once, every value touched, nothing compared."""
     connection = _connected(folder, state)
-    touched = ", ".join(f"bit_xor(hash({name}))" for name in COLUMNS)
     for side in ("now.t", "backup"):
-        connection.execute(f"SELECT {touched} FROM {side}").fetchall()
+        _touch(connection, side)
     return 0
+
+
+def _touch(connection: duckdb.DuckDBPyConnection, side: str) -> None:
+    touched = ", ".join(f"bit_xor(hash({name}))" for name in COLUMNS)
+    connection.execute(f"SELECT {touched} FROM {side}").fetchall()
 
 
 def decode(folder: Path, state: str) -> int:
@@ -105,23 +182,90 @@ def decode(folder: Path, state: str) -> int:
     return 0
 
 
+def scan_sqlite(folder: Path, state: str) -> int:
+    """The limit for SQLite: every value through its C interface, and the backup read once."""
+    program = folder / "read_sqlite"
+    if not program.exists():
+        raise NotMeasuredError("no C compiler with SQLite's header")
+    subprocess.run([program, folder / f"{state}.sqlite"], check=True)
+    _touch(_connected(folder, state), "backup")
+    return 0
+
+
+def scan_postgres(folder: Path, state: str) -> int:
+    """The limit for PostgreSQL: what the server sends in its binary form thrown away, and the backup read once."""
+    import psycopg
+
+    sent = f"COPY {state} TO STDOUT (FORMAT binary)".encode()
+    with (
+        psycopg.connect(host="127.0.0.1", port=_address(folder).port, dbname="postgres", user="postgres") as connection,
+        connection.cursor().copy(sent) as copy,
+    ):
+        for _ in copy:
+            pass
+    _touch(_connected(folder, state), "backup")
+    return 0
+
+
+class NotMeasuredError(Exception):
+    """A way that this machine cannot go, and why."""
+
+
+def _address(folder: Path) -> Any:  # noqa: ANN401 - one of the product's, which is imported only where it is measured
+    from pytest_mdm_health.mdm.servers import Connection
+
+    if not (folder / "port").exists():
+        raise NotMeasuredError("no PostgreSQL")
+    return Connection("127.0.0.1", int((folder / "port").read_text()), "postgres", "postgres", None)
+
+
 def ours(folder: Path, state: str) -> int:
     """This product, from DuckDB."""
     return _ours(folder, "duckdb", state)
 
 
+def digests(folder: Path, state: str) -> int:
+    """This product when nothing differs: the digests alone, as they are compared with those of a baseline."""
+    from pytest_mdm_health.integrity.compare import compare_digests
+    from pytest_mdm_health.integrity.digest import digest_table
+    from pytest_mdm_health.integrity.sources import TableFile
+
+    before = digest_table(TableFile(folder / "backup.parquet"))
+    return len(compare_digests(before, digest_table(_table(folder, "duckdb", state), like=before)).differing)
+
+
 def ours_sqlite(folder: Path, state: str) -> int:
-    """This product, from SQLite."""
+    """This product, from SQLite, by the reader that is at hand."""
     return _ours(folder, "sqlite", state)
 
 
-def _ours(folder: Path, engine: str, state: str) -> int:
-    from pytest_mdm_health.backends import Backend
-    from pytest_mdm_health.integrity.drilldown import compare_tables
-    from pytest_mdm_health.integrity.sources import TableFile, TableIn
+def ours_sqlite_slow(folder: Path, state: str) -> int:
+    """This product, from SQLite, by the reader that is always at hand."""
+    from pytest_mdm_health.integrity.workbench import Workbench
 
-    table = TableIn(Backend(engine, folder / f"{state}.{engine}"), "t")
-    result = compare_tables(TableFile(folder / "backup.parquet"), table)
+    Workbench._load_scanner = lambda _: False  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    return _ours(folder, "sqlite", state)
+
+
+def ours_postgres(folder: Path, state: str) -> int:
+    """This product, from PostgreSQL."""
+    return _ours(folder, "postgresql", state)
+
+
+def _table(folder: Path, engine: str, state: str) -> Any:  # noqa: ANN401 - as above
+    from pytest_mdm_health.backends import Backend, server_backend
+    from pytest_mdm_health.integrity.sources import TableIn
+
+    if engine == "postgresql":
+        return TableIn(server_backend(_address(folder)), state)
+    return TableIn(Backend(engine, folder / f"{state}.{engine}"), "t")
+
+
+def _ours(folder: Path, engine: str, state: str) -> int:
+    from pytest_mdm_health.integrity.drilldown import compare_tables
+    from pytest_mdm_health.integrity.sources import TableFile
+
+    result = compare_tables(TableFile(folder / "backup.parquet"), _table(folder, engine, state))
     print(result.after.how, file=sys.stderr)
     detail = result.detail
     return detail.missing + detail.added + detail.duplicated + detail.altered if detail else 0
@@ -157,57 +301,127 @@ def pandas_merge(folder: Path, state: str) -> int:
 
 WAYS: dict[str, Callable[[Path, str], int]] = {
     each.__name__.replace("_", "-"): each
-    for each in (decode, scan, ours, ours_sqlite, except_all, full_join, pandas_merge)
+    for each in (
+        *(scan, decode, digests, ours, except_all, full_join, pandas_merge),
+        *(scan_sqlite, ours_sqlite, ours_sqlite_slow, scan_postgres, ours_postgres),
+    )
 }
+SLOW = ("except-all", "full-join", "pandas-merge", "ours-sqlite-slow")
+"""Ways that are gone once only."""
 
 
-def measured(way: str, folder: Path, state: str) -> tuple[float, float, float, int, str]:
-    """Wall seconds, CPU seconds and peak megabytes of a process that goes one way; what it finds, and how."""
-    started = time.perf_counter()
+def limit_of(way: str) -> str:
+    """The way that another is measured by."""
+    return next((f"scan-{engine}" for engine in ("sqlite", "postgres") if engine in way), "scan")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a process took that went one way."""
+
+    wall: float
+    cpu: float
+    peak: float
+    found: int
+    note: str
+
+
+def measured(way: str, folder: Path, state: str, server: Any = None) -> Measured:  # noqa: ANN401 - of the tests
+    """Go one way in a process of its own.
+
+    Raises:
+        NotMeasuredError: it cannot be gone here.
+    """
+    started, spent = time.perf_counter(), _server_cpu(server)
     command = [sys.executable, __file__, "--one", way, str(folder), state]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wall = time.perf_counter() - started
     if done.returncode:
-        return wall, 0, 0, -1, done.stderr.strip().rpartition("\n")[2][:60]
+        raise NotMeasuredError(done.stderr.strip().rpartition("\n")[2].rpartition("Error: ")[2][:60])
     answer = json.loads(done.stdout)
-    return wall, answer["cpu"], answer["peak"], answer["found"], done.stderr.strip()
+    cpu = answer["cpu"] + _server_cpu(server) - spent
+    return Measured(wall, cpu, answer["peak"], answer["found"], done.stderr.strip())
+
+
+def _server_cpu(server: Any) -> float:  # noqa: ANN401 - of the tests
+    """CPU seconds of a server's processes, those that have ended and those that have not."""
+    if server is None:
+        return 0
+    import psutil
+
+    main = psutil.Process(server.process.pid)
+    while any("idle" in each.cmdline()[0] for each in main.children() if each.cmdline()):
+        time.sleep(0.01)  # a session that is about to end
+    times = [main.cpu_times(), *(each.cpu_times() for each in main.children())]
+    return sum(each.user + each.system for each in times) + times[0].children_user + times[0].children_system
 
 
 def one(way: str, folder: Path, state: str) -> None:
     """Go one way, in this process."""
     found = WAYS[way](folder, state)
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     status = Path("/proc/self/status").read_text(encoding="ascii")  # getrusage tells the parent's peak if that is more
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    print(json.dumps({"found": found, "cpu": usage.ru_utime + usage.ru_stime, "peak": peak}))
+    print(json.dumps({"found": found, "cpu": sum(each.ru_utime + each.ru_stime for each in used), "peak": peak}))
 
 
-def main(rows: int, ways: list[str]) -> None:
+def compare(folder: Path, state: str, ways: list[str], rounds: int, server: Any) -> None:  # noqa: ANN401 - of the tests
+    """Go all ways in turn, and print what they took."""
+    taken: dict[str, list[Measured]] = {way: [] for way in ways}
+    failed: dict[str, str] = {}
+    for number in range(rounds):
+        for way in ways:
+            if way not in failed and (not number or way not in SLOW):
+                try:
+                    taken[way].append(measured(way, folder, state, server if "postgres" in way else None))
+                except NotMeasuredError as error:
+                    failed[way] = str(error)
+    for way in ways:
+        if way in failed:
+            print(f"{way:18}{state:9}not measured: {failed[way]}", flush=True)
+        else:
+            print(_line(way, state, taken[way], taken.get(limit_of(way), [])), flush=True)
+
+
+def _line(way: str, state: str, own: list[Measured], limit: list[Measured]) -> str:
+    figures = [statistics.median(values) for values in zip(*((each.wall, each.cpu) for each in own), strict=True)]
+    pairs = list(zip(own, limit, strict=False))
+    times = [sorted(one.wall / other.wall for one, other in pairs), sorted(one.cpu / other.cpu for one, other in pairs)]
+    told = "".join(f"{statistics.median(each):7.2f} ({each[0]:.2f})" if each else " " * 14 for each in times)
+    finds = f"{own[0].found} of {HURT if state == 'damaged' else 0}"
+    peak = max(each.peak for each in own)
+    return f"{way:18}{state:9}{figures[0]:8.2f}{figures[1]:8.2f}{peak:9.0f}{told}  {finds} {own[0].note}"
+
+
+def main(rows: int, ways: list[str], rounds: int) -> None:
     """Print the table."""
-    print(f"{rows} rows, DuckDB {duckdb.__version__}, {os.cpu_count()} processors")
+    print(f"\n{rows} rows, DuckDB {duckdb.__version__}, {os.cpu_count()} processors, {rounds} rounds")
+    print(f"{'way':18}{'state':9}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'wall x limit':>14}{'CPU x limit':>14}  finds")
+    ways = [way for way in ways if way != "pandas-merge" or rows <= PANDAS_ROWS]
+    naming = [way for way in ways if way != "digests"]  # they tell that something differs, and not what
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "data")
         folder.mkdir()
         make(folder, rows)
-        if "ours-sqlite" in ways:
+        if any("sqlite" in way for way in ways):
             make_sqlite(folder)
-        limit: dict[str, tuple[float, float]] = {}
-        print(f"{'way':14}{'state':9}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}{'x scan':>8}{'CPU x':>7}  finds")
-        for state in ("clean", "damaged"):
-            for way in ways:
-                wall, cpu, peak, found, note = measured(way, folder, state)
-                limit[state] = (wall, cpu) if way == "scan" else limit.get(state, (0, 0))
-                times = [f"{a / b:.2f}" if b else "" for a, b in zip((wall, cpu), limit[state], strict=True)]
-                finds = f"{found} of {HURT if state == 'damaged' else 0}"
-                print(
-                    f"{way:14}{state:9}{wall:8.2f}{cpu:8.2f}{peak:9.0f}{times[0]:>8}{times[1]:>7}  {finds} {note}",
-                    flush=True,
-                )
+        if any("postgres" in way for way in ways):
+            with serving(folder) as server:
+                for state, some in (("clean", ways), ("damaged", naming)):
+                    compare(folder, state, some, rounds, server)
+        else:
+            for state, some in (("clean", ways), ("damaged", naming)):
+                compare(folder, state, some, rounds, None)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         one(sys.argv[2], Path(sys.argv[3]), sys.argv[4])
     else:
-        count = int(sys.argv[1]) if sys.argv[1:] else ROWS
-        main(count, sys.argv[2:] or [way for way in WAYS if way != "pandas-merge" or count <= PANDAS_ROWS])
+        parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+        parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+        parser.add_argument("--rounds", type=int, default=3)
+        parser.add_argument("ways", nargs="*", metavar="WAY", help=", ".join(WAYS))
+        chosen = parser.parse_args()
+        for count in chosen.rows:
+            main(count, chosen.ways or list(WAYS), chosen.rounds)

@@ -51,6 +51,9 @@ TEXTS = (
     *("", "NULL", "null", "a", "A", "a ", " a", "é", "e\u0301", "Łódź", "東京"),
     *("x\ny", "1", "1.0", "2024-01-01", "q\"u,o'te", "ß"),
 )
+ZEROS = (0.0, -0.0) if int(duckdb.__version__.partition(".")[0]) > 1 else (0.0,)
+"""DuckDB 1 itself gives zeros beside each other one sign when it writes a file."""
+
 Row = list[Any]
 
 
@@ -58,7 +61,7 @@ def a_value(rng: random.Random, type_: str) -> Any:  # noqa: ANN401 - whatever t
     """A random value of a type; some are awkward on purpose."""
     choices: dict[str, Callable[[], Any]] = {
         "BIGINT": lambda: rng.choice((0, 1, -1, 2**53, 2**53 + 1, -(2**62) - 1, rng.randrange(1000))),
-        "DOUBLE": lambda: rng.choice((0.0, -0.0, 0.1, 1e300, 5e-324, math.nan, math.inf, rng.gauss(0, 1e3), 3.0)),
+        "DOUBLE": lambda: rng.choice((*ZEROS, 0.1, 1e300, 5e-324, math.nan, math.inf, rng.gauss(0, 1e3), 3.0)),
         "BOOLEAN": lambda: rng.random() < 0.5,  # noqa: PLR2004 - heads or tails
         "TIMESTAMP": lambda: datetime(1950, 1, 1) + timedelta(microseconds=rng.randrange(3 * 10**15)),  # noqa: DTZ001
         "DATE": lambda: date(1960, 1, 1) + timedelta(days=rng.randrange(30000)),
@@ -104,7 +107,7 @@ def kept(engine: str, value: Any) -> Any:  # noqa: ANN401 - whatever it holds
     if isinstance(value, float):
         if engine == "sqlite" and math.isnan(value):
             return kept(engine, None)
-        if engine == "sqlite" and value == 0:
+        if value == 0 and (engine == "sqlite" or len(ZEROS) == 1):
             return "0.0"
         return repr(value)
     return (type(value).__name__, value)

@@ -1,10 +1,11 @@
 """The canonical form of a value: what it is, whichever engine keeps it.
 
-A value becomes up to three things. *Canonical* is what every engine can keep: a number as DOUBLE, a date or time as
-TIMESTAMP, text, bytes, NULL. *Odd* is a text beside it for what that cannot say and no engine may lose: an integer
-beyond 2^53 that is no floating point number, text in a column of numbers. *Fine* is what some backends cannot keep:
-NaN (`n`), the sign of -0.0 (`z`), digits of a decimal that a floating point number does not have (`d` and the number).
-NaN is NULL in the canonical form and -0.0 is 0.0, so that only *fine* tells them apart.
+A value becomes up to three things. *Canonical* is what every engine can keep: a number as DOUBLE, or as BIGINT in a
+column of whole numbers, a date or time as TIMESTAMP, text, bytes, NULL. *Odd* is a text beside it for what that cannot
+say and no engine may lose: an integer beyond 2^53 that is no floating point number, a fraction in a column of whole
+numbers, text in a column of numbers. *Fine* is what some backends cannot keep: NaN (`n`), the sign of -0.0 (`z`),
+digits of a decimal that a floating point number does not have (`d` and the number). NaN is NULL in the canonical form
+and -0.0 is 0.0, so that only *fine* tells them apart.
 
 All of it is SQL for DuckDB; no value passes through Python.
 """
@@ -37,13 +38,16 @@ class Form(str, Enum):
 
     @property
     def domain(self) -> str:
-        """Forms of one domain have the same canonical values: `number`, `time`, `text` or `bytes`."""
+        """Forms of one domain have the same canonical values: `whole`, `number`, `time`, `text` or `bytes`."""
+        if self in _WHOLES:
+            return "whole"
         if self in _NUMBERS:
             return "number"
         return "time" if self is Form.INSTANT else self.value
 
 
-_NUMBERS = (Form.INTEGER, Form.FLOAT, Form.FLOAT32, Form.DECIMAL, Form.BOOLEAN)
+_WHOLES = (Form.INTEGER, Form.BOOLEAN)
+_NUMBERS = (Form.FLOAT, Form.FLOAT32, Form.DECIMAL)
 
 _FORMS: tuple[tuple[str, Form], ...] = (
     (r"\[|\(.*\[|^(STRUCT|MAP|UNION|LIST|ENUM|INTERVAL|JSON|UUID|BIT|TIME(\(\d\))?$|TIME WITH)", Form.TEXT),
@@ -113,8 +117,11 @@ def parts(column: str, arrives: str, wanted: Form, *, single: bool = False, writ
         written: how dates are written where they are wanted as text; see `WRITTEN`.
     """
     base = arrives.upper().partition("(")[0]
+    if wanted.domain == "whole":
+        return _whole(column, arrives.upper(), base, wanted)
     if wanted.domain == "number":
-        return _number(column, arrives.upper(), base, wanted, single=single or wanted is Form.FLOAT32)
+        single = single or wanted is Form.FLOAT32
+        return _number(column, arrives.upper(), base, single=single, decimal=wanted is Form.DECIMAL)
     if wanted.domain == "time":
         return _moment(column, base)
     if wanted is Form.BYTES:
@@ -128,19 +135,45 @@ def _stray(column: str, base: str, nothing: str) -> Parts:
     return Parts(nothing, tagged, f"{column} IS NOT NULL")
 
 
-def _number(c: str, arrives: str, base: str, wanted: Form, *, single: bool) -> Parts:
+def _whole(c: str, arrives: str, base: str, wanted: Form) -> Parts:
+    """A whole number, which every engine keeps to the last digit; what is none, or too large, stands beside it."""
+    if base == "BIGINT":
+        return Parts(c)
+    if base in _SMALL or base == "BOOLEAN":
+        return Parts(f"{c}::BIGINT")  # numbers below zero have other hashes in other types
+    if base in {"UBIGINT", "HUGEINT"}:
+        value = f"TRY_CAST({c} AS BIGINT)"
+        too_large = f"({c} IS NOT NULL AND {value} IS NULL)"
+        return Parts(value, f"CASE WHEN {too_large} THEN 'i'||{c}::VARCHAR END", too_large)
+    if base == "VARCHAR":
+        return _whole_from_text(c, wanted)
+    if base not in {"FLOAT", "DOUBLE", "DECIMAL"}:
+        return _stray(c, base, "NULL::BIGINT")
+    number = _number(c, arrives, base, single=False, decimal=True)
+    exact = f"trunc({c})" if base == "DECIMAL" else number.value
+    is_whole = f"{c} = trunc({c})"
+    value = f"(CASE WHEN {is_whole} THEN TRY_CAST({exact} AS BIGINT) END)"
+    large = f"TRY_CAST({exact} AS HUGEINT)"
+    odd = (
+        f"CASE WHEN {value} IS NULL THEN coalesce(CASE WHEN {is_whole} THEN 'i'||{large}::VARCHAR END, "
+        f"'f'||({number.value})::VARCHAR) END"
+    )
+    return Parts(value, odd, f"({c} IS NOT NULL AND {value} IS NULL)", number.fine, number.fine_if)
+
+
+def _number(c: str, arrives: str, base: str, *, single: bool, decimal: bool) -> Parts:
     if base in _SMALL or base == "BOOLEAN":
         return Parts(f"{c}::DOUBLE")
     if base in _LARGE:
         return Parts(f"{c}::DOUBLE", _unrepresented(f"{c}::HUGEINT"), f"({c} > {EXACT} OR {c} < -{EXACT})")
     if base in {"FLOAT", "DOUBLE"}:
         fine = f"CASE WHEN isnan({c}) THEN 'n' WHEN {c} = 0 AND signbit({c}) THEN 'z' END"
-        cheap = f"(isnan({c}) OR ({c} = 0 AND signbit({c})))"
+        cheap = f"(sign({c}) = 0 AND (isnan({c}) OR signbit({c})))"  # the sign of NaN is 0
         return Parts(f"nullif({c}, 'nan')::DOUBLE", fine=fine, fine_if=cheap)
     if base == "DECIMAL":
         return _decimal(c, arrives)
     if base == "VARCHAR":
-        return _number_from_text(c, wanted, single=single)
+        return _number_from_text(c, single=single, decimal=decimal)
     return _stray(c, base, "NULL::DOUBLE")
 
 
@@ -172,26 +205,47 @@ def _lost_digits(text: str) -> str:
     return f"CASE WHEN {digits} > {_SURE_DIGITS} AND {plain} <> {shown} THEN 'd'||{plain} END"
 
 
-def _number_from_text(c: str, wanted: Form, *, single: bool) -> Parts:
+def _number_from_text(c: str, *, single: bool, decimal: bool) -> Parts:
     number = f"regexp_full_match({c}, '{_NUMBER}')"
     double = f"TRY_CAST({c} AS FLOAT)::DOUBLE" if single else f"TRY_CAST({c} AS DOUBLE)"
-    truth, known = "", number
-    if wanted is Form.BOOLEAN:
-        truth = f" WHEN lower({c}) IN ('t', 'true') THEN 1.0 WHEN lower({c}) IN ('f', 'false') THEN 0.0"
-        known = f"({number} OR lower({c}) IN ('t', 'true', 'f', 'false'))"
-    value = f"(CASE WHEN {number} THEN nullif({double}, 'nan'::DOUBLE){truth} END)::DOUBLE"
+    value = f"(CASE WHEN {number} THEN nullif({double}, 'nan'::DOUBLE) END)::DOUBLE"
     whole = f"TRY_CAST(split_part({c}, '.', 1) AS HUGEINT)"
     odd = (
-        f"CASE WHEN NOT {known} THEN 't'||{c} WHEN length({c}) > {_SURE_DIGITS} AND regexp_full_match({c}, '{_WHOLE}') "
+        f"CASE WHEN NOT {number} THEN 't'||{c} "
+        f"WHEN length({c}) > {_SURE_DIGITS} AND regexp_full_match({c}, '{_WHOLE}') "
         f"THEN CASE WHEN {whole} IS NULL THEN 'i'||{c} ELSE {_unrepresented(whole)} END END"
     )
-    lost = f"WHEN length({c}) > {_SURE_DIGITS} AND NOT regexp_full_match({c}, '{_WHOLE}') THEN {_lost_digits(c)} "
-    fine = (
-        f"CASE WHEN NOT {number} THEN NULL WHEN isnan({double}) THEN 'n' "
-        f"WHEN {double} = 0 AND {c} LIKE '-%' THEN 'z' {lost if wanted is Form.DECIMAL else ''}END"
-    )
     unsure = f"({c} IS NOT NULL AND (length({c}) > {_SURE_DIGITS} OR NOT {number}))"
-    return Parts(value, odd, unsure, fine, f"{c} IS NOT NULL")
+    return Parts(value, odd, unsure, _lost_by_text(c, number, double, decimal=decimal), f"{c} IS NOT NULL")
+
+
+def _lost_by_text(c: str, number: str, double: str, *, decimal: bool) -> str:
+    lost = f"WHEN length({c}) > {_SURE_DIGITS} AND NOT regexp_full_match({c}, '{_WHOLE}') THEN {_lost_digits(c)} "
+    return (
+        f"CASE WHEN NOT {number} THEN NULL WHEN isnan({double}) THEN 'n' "
+        f"WHEN {double} = 0 AND {c} LIKE '-%' THEN 'z' {lost if decimal else ''}END"
+    )
+
+
+def _whole_from_text(c: str, wanted: Form) -> Parts:
+    number = f"regexp_full_match({c}, '{_NUMBER}')"
+    double, known, truth = f"TRY_CAST({c} AS DOUBLE)", number, ""
+    if wanted is Form.BOOLEAN:
+        truth = f"WHEN lower({c}) IN ('t', 'true') THEN 1 WHEN lower({c}) IN ('f', 'false') THEN 0 "
+        known = f"({number} OR lower({c}) IN ('t', 'true', 'f', 'false'))"
+    digits, literal = f"split_part({c}, '.', 1)", f"regexp_full_match({c}, '{_WHOLE}')"
+    value = (
+        f"(CASE WHEN {literal} THEN TRY_CAST({digits} AS BIGINT) WHEN NOT {known} THEN NULL {truth}"
+        f"WHEN {double} = trunc({double}) THEN TRY_CAST({double} AS BIGINT) END)"
+    )
+    odd = (
+        f"CASE WHEN {value} IS NOT NULL OR isnan({double}) THEN NULL WHEN NOT {known} THEN 't'||{c} "
+        f"WHEN {literal} THEN 'i'||coalesce(TRY_CAST({digits} AS HUGEINT)::VARCHAR, {c}) "
+        f"WHEN {double} = trunc({double}) AND TRY_CAST({double} AS HUGEINT) IS NOT NULL "
+        f"THEN 'i'||TRY_CAST({double} AS HUGEINT)::VARCHAR ELSE 'f'||{double}::VARCHAR END"
+    )
+    unsure = f"({c} IS NOT NULL AND {value} IS NULL)"
+    return Parts(value, odd, unsure, _lost_by_text(c, number, double, decimal=True), f"{c} IS NOT NULL")
 
 
 def _moment(c: str, base: str) -> Parts:
@@ -208,7 +262,7 @@ def _moment(c: str, base: str) -> Parts:
         )
     if base != "VARCHAR":
         return _stray(c, base, "NULL::TIMESTAMP")
-    plain = f"replace({c}, ' BC', ' (BC)')"
+    plain = f"(CASE WHEN {c} LIKE '% BC' THEN regexp_replace({c}, '^([^ ]+)( .*)? BC$', '\\1 (BC)\\2') ELSE {c} END)"
     zoned = f"make_timestamp(epoch_us(TRY_CAST({plain} AS TIMESTAMPTZ)))"
     value = (
         f"(CASE WHEN NOT regexp_full_match({c}, '{_MOMENT}') THEN NULL WHEN regexp_full_match({c}, '{_ZONED}') "

@@ -1,17 +1,23 @@
-"""The rows that are not on both sides equally often, and where they are."""
+"""The rows that are not on both sides equally often, and where they are.
+
+They are looked for in one part of the buckets after the other, so that memory stays the same when every row differs.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pytest_mdm_health.integrity.hashing import BUCKETS
+from pytest_mdm_health.integrity.hashing import BUCKETS, Hashes
 from pytest_mdm_health.integrity.patterns import FEWEST
 from pytest_mdm_health.integrity.workbench import Workbench
 
 EXAMINED = 1000
 """Places that are told of each side at most: the first."""
+
+_ROWS_AT_ONCE = 1_000_000
+_FEW_BUCKETS = 64
 
 
 @dataclass(frozen=True)
@@ -63,84 +69,117 @@ class DifferingRows:
             yield "repeated-block"
 
 
-@contextmanager
+@dataclass
+class _Surplus:
+    """What one side has more of, as far as it was looked at.
+
+    Attributes:
+        doubled: how many of the rows are on the other side as well.
+        places: the first of them, and whether the row is on the other side as well.
+    """
+
+    rows: int = 0
+    doubled: int = 0
+    first: int = 0
+    last: int = -1
+    places: tuple[tuple[int, bool], ...] = ()
+
+    def add(self, workbench: Workbench, places: str) -> None:
+        """What a table of places has."""
+        ((rows, doubled, first, last),) = workbench.run(
+            f"SELECT count(*), count(*) FILTER (doubled), min(place), max(place) FROM {places}"  # noqa: S608 - made here
+        )
+        if not rows:
+            return
+        self.first = min(self.first, first) if self.rows else first
+        self.last = max(self.last, last) if self.rows else last
+        self.rows, self.doubled = self.rows + rows, self.doubled + doubled
+        found = workbench.run(f"SELECT place, doubled FROM {places} ORDER BY place LIMIT {EXAMINED}")  # noqa: S608 - made here
+        self.places = tuple(heapq.nsmallest(EXAMINED, (*self.places, *((one, bool(other)) for one, other in found))))
+
+    def span(self, workbench: Workbench, rows: str) -> Span:
+        """Where these rows are in their table."""
+        ((between, last_of_table),) = workbench.run(
+            f"SELECT count(*) FILTER (place BETWEEN {self.first} AND {self.last}), coalesce(max(place), 0) FROM {rows}"  # noqa: S608 - made here
+        )
+        return Span(self.rows, self.first, self.last, int(between), int(last_of_table))
+
+
 def differing_rows(
-    workbench: Workbench, before: str, after: str, buckets: Sequence[int], *, fine: bool
-) -> Iterator[DifferingRows]:
+    workbench: Workbench, before: Hashes, after: Hashes, buckets: Sequence[int], rows: int, *, fine: bool
+) -> DifferingRows:
     """Compare two tables of hashes row by row, in these buckets.
 
     Args:
         workbench: where they are.
-        before: the name of one.
-        after: the name of the other.
+        before: the hashes of one.
+        after: the hashes of the other.
         buckets: those that differ.
+        rows: how many both have.
         fine: whether what some backends cannot keep counts.
     """
-    some = "" if len(buckets) > BUCKETS // 2 else f" WHERE h % {BUCKETS} IN ({', '.join(map(str, buckets))})"
-    more = "coalesce(f, 0)" if fine else "0::UBIGINT"
-    sides = " UNION ALL ".join(
-        f"SELECT h, {more} AS f, {one} AS b, {other} AS a FROM {name}{some}"  # noqa: S608 - made here
-        for name, one, other in ((before, 1, 0), (after, 0, 1))
+    gone, come = _Surplus(), _Surplus()
+    at_once = max(_ROWS_AT_ONCE * BUCKETS // max(rows, 1), 1)
+    for start in range(0, len(buckets), at_once):
+        _compare(workbench, (before, after), buckets[start : start + at_once], (gone, come), fine=fine)
+    return DifferingRows(
+        gone.rows,
+        come.rows,
+        come.doubled,
+        tuple(place for place, _ in gone.places),
+        tuple(place for place, _ in come.places),
+        frozenset(place for place, doubled in come.places if doubled),
+        gone.span(workbench, before.rows),
+        come.span(workbench, after.rows),
     )
-    counted = f"SELECT h, f, sum(b) AS b, sum(a) AS a FROM ({sides}) GROUP BY h, f HAVING sum(b) <> sum(a)"  # noqa: S608 - made here
-    with (
-        workbench.table("counted", "h UBIGINT, f UBIGINT, b BIGINT, a BIGINT") as found,
-        workbench.table("gone", "place BIGINT, doubled BOOLEAN") as gone,
-        workbench.table("come", "place BIGINT, doubled BOOLEAN") as come,
-    ):
-        workbench.run(f"INSERT INTO {found} {counted}")
-        _place(workbench, gone, before, some, found, more, ("b", "a"))
-        _place(workbench, come, after, some, found, more, ("a", "b"))
-        yield _told(workbench, found, (before, gone), (after, come))
 
 
-def _place(
-    workbench: Workbench, into: str, rows: str, some: str, found: str, more: str, sides: tuple[str, str]
+def _compare(
+    workbench: Workbench,
+    sides: tuple[Hashes, Hashes],
+    buckets: Sequence[int],
+    surplus: tuple[_Surplus, _Surplus],
+    *,
+    fine: bool,
 ) -> None:
-    """Where the surplus of one side is; of rows that are there more than once, the last ones."""
-    mine, theirs = sides
-    workbench.run(
-        f"INSERT INTO {into} SELECT r.place, c.{theirs} > 0 FROM "  # noqa: S608 - made here
-        f"(SELECT h, {more} AS f, place FROM {rows}{some}) r JOIN {found} c ON r.h = c.h AND r.f = c.f "
-        f"WHERE c.{theirs} = 0"
+    """Add what is found in some buckets."""
+    with (
+        workbench.table("some", "side BOOLEAN, h UBIGINT, f UBIGINT, place BIGINT") as some,
+        workbench.table("counted", "h UBIGINT, f UBIGINT, b BIGINT, a BIGINT") as found,
+    ):
+        for side, hashes in enumerate(sides):
+            workbench.run(f"INSERT INTO {some} {_rows(hashes, buckets, side, fine=fine)}")
+        workbench.run(
+            f"INSERT INTO {found} SELECT h, f, count(*) FILTER (NOT side) AS b, count(*) FILTER (side) AS a "  # noqa: S608 - made here
+            f"FROM {some} GROUP BY h, f HAVING b <> a"
+        )
+        for side, (mine, theirs) in enumerate((("b", "a"), ("a", "b"))):
+            with workbench.table("places", "place BIGINT, doubled BOOLEAN") as places:
+                _place(workbench, places, (some, side), found, mine, theirs)
+                surplus[side].add(workbench, places)
+
+
+def _rows(hashes: Hashes, buckets: Sequence[int], side: int, *, fine: bool) -> str:
+    """The statement for the rows in some buckets, or in a range of buckets that has all of them."""
+    bucket = f"(r.h & {BUCKETS - 1})"
+    chosen = f"{bucket} BETWEEN {buckets[0]} AND {buckets[-1]}"
+    if len(buckets) <= _FEW_BUCKETS:
+        chosen = f"{bucket} IN ({', '.join(map(str, buckets))})"
+    if not fine:
+        return f"SELECT {side}::BOOLEAN, h, 0, place FROM {hashes.rows} r WHERE {chosen}"  # noqa: S608 - made here
+    return (
+        f"SELECT {side}::BOOLEAN, r.h, coalesce(x.f, 0), r.place FROM {hashes.rows} r "  # noqa: S608 - made here
+        f"LEFT JOIN {hashes.fine} x ON r.fine AND r.place = x.place WHERE {chosen}"
     )
+
+
+def _place(workbench: Workbench, into: str, rows: tuple[str, int], found: str, mine: str, theirs: str) -> None:
+    """Where the surplus of one side is; of rows that are there more than once, the last ones."""
+    some, side = rows
+    matched = f"{some} r JOIN {found} c ON r.h = c.h AND r.f = c.f WHERE r.side = {side}::BOOLEAN"
+    workbench.run(f"INSERT INTO {into} SELECT r.place, FALSE FROM {matched} AND c.{theirs} = 0")  # noqa: S608 - made here
     workbench.run(
         f"INSERT INTO {into} SELECT place, TRUE FROM (SELECT r.place AS place, c.{mine} - c.{theirs} AS surplus, "  # noqa: S608 - made here
-        f"row_number() OVER (PARTITION BY r.h, r.f ORDER BY r.place DESC) AS nth FROM "
-        f"(SELECT h, {more} AS f, place FROM {rows}{some}) r JOIN "
-        f"(SELECT * FROM {found} WHERE {theirs} > 0 AND {mine} > {theirs}) c ON r.h = c.h AND r.f = c.f) "
-        f"WHERE nth <= surplus"
+        f"row_number() OVER (PARTITION BY r.h, r.f ORDER BY r.place DESC) AS nth FROM {matched} "
+        f"AND c.{theirs} > 0 AND c.{mine} > c.{theirs}) WHERE nth <= surplus"
     )
-
-
-def _told(workbench: Workbench, found: str, before: tuple[str, str], after: tuple[str, str]) -> DifferingRows:
-    ((missing, added, duplicated),) = workbench.run(
-        "SELECT coalesce(sum(greatest(b - a, 0)), 0), coalesce(sum(greatest(a - b, 0)), 0), "  # noqa: S608 - made here
-        f"coalesce(sum(CASE WHEN b > 0 THEN greatest(a - b, 0) END), 0) FROM {found}"
-    )
-    gone, come = (_first(workbench, places) for _, places in (before, after))
-    return DifferingRows(
-        int(missing),
-        int(added),
-        int(duplicated),
-        tuple(place for place, _ in gone),
-        tuple(place for place, _ in come),
-        frozenset(place for place, doubled in come if doubled),
-        _span(workbench, *before),
-        _span(workbench, *after),
-    )
-
-
-def _first(workbench: Workbench, places: str) -> list[tuple[int, bool]]:
-    rows = workbench.run(f"SELECT place, doubled FROM {places} ORDER BY place LIMIT {EXAMINED}")  # noqa: S608 - made here
-    return [(int(place), bool(doubled)) for place, doubled in rows]
-
-
-def _span(workbench: Workbench, rows: str, places: str) -> Span:
-    ((count, first, last),) = workbench.run(
-        f"SELECT count(*), coalesce(min(place), 0), coalesce(max(place), -1) FROM {places}"  # noqa: S608 - made here
-    )
-    ((between, last_of_table),) = workbench.run(
-        f"SELECT count(*) FILTER (place BETWEEN {first} AND {last}), coalesce(max(place), 0) FROM {rows}"  # noqa: S608 - made here
-    )
-    return Span(int(count), int(first), int(last), int(between), int(last_of_table))

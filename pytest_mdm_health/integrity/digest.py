@@ -11,17 +11,17 @@ import binascii
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pytest_mdm_health.backends import Column, QueryFailed
+from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form, written_like
-from pytest_mdm_health.integrity.hashing import BUCKETS, ROWS, Plan, column_sums, fill, fine_counts
+from pytest_mdm_health.integrity.hashing import BUCKETS, FINE, ROWS, SUMS, Hashes, Plan, column_sums, fill, fine_counts
 from pytest_mdm_health.integrity.sources import Reader, Source, opened
 from pytest_mdm_health.integrity.workbench import Workbench
 
-CANONICAL_VERSION = 1
+CANONICAL_VERSION = 2
 """Changes with whatever changes the canonical form of any value."""
 
 _ROWS_PER_BUCKET = 32
@@ -29,7 +29,7 @@ _SAMPLED = 100
 _VECTOR = (
     "SELECT hash(1::DOUBLE), hash(-2.5::DOUBLE, NULL::DOUBLE), hash(''), hash('a'), hash(NULL::VARCHAR), "
     "hash('Zürich, eine lange Zeile Text'), hash(TIMESTAMP '1969-07-20 20:17:40.5'), hash(from_hex('00ff')), "
-    "hash('x', 3::DOUBLE, NULL::TIMESTAMP, 'yy'), hash(hash(7::DOUBLE), 'a=n')"
+    "hash('x', 3::DOUBLE, NULL::TIMESTAMP, 'yy'), hash(hash(7::DOUBLE), 'a=n'), hash((-8)::BIGINT)"
 )
 
 
@@ -191,30 +191,33 @@ def digest_table(source: Source, *, like: TableDigest | None = None, by_column: 
 
 @contextmanager
 def digested(
-    workbench: Workbench, source: Source, like: TableDigest | None = None, *, by_column: bool = False
-) -> Iterator[tuple[TableDigest, str]]:
-    """The digest, and the table of the rows' hashes it was made from, which stays as long as the `with`.
+    workbench: Workbench,
+    source: Source,
+    like: TableDigest | None = None,
+    *,
+    by_column: bool = False,
+    keep: bool = False,
+) -> Iterator[tuple[TableDigest, Hashes]]:
+    """The digest, and the hashes that it was made from, which stay as long as the `with`; of all rows if `keep`.
 
     Raises:
         CannotOpen, QueryFailed, Unreadable: as `digest_table`.
     """
-    with workbench.table("rows", ROWS) as rows:
-        try:
-            digest = _read(workbench, source, like, rows, by_column=by_column)
-        except QueryFailed:
-            if source.engine != "sqlite" or not workbench.reads_sqlite:
-                raise
-            workbench.reads_sqlite = False  # the extension stumbles over texts that are no UTF-8
-            workbench.run(f"DELETE FROM {rows}")  # noqa: S608 - made here
-            digest = _read(workbench, source, like, rows, by_column=by_column)
-        yield digest, rows
+    with ExitStack() as stack:
+        yield workbench.carefully(lambda: _digested(stack, workbench, source, like, by_column=by_column, keep=keep))
 
 
-def _read(workbench: Workbench, source: Source, like: TableDigest | None, rows: str, *, by_column: bool) -> TableDigest:
-    with opened(source, workbench) as reader:
+def _digested(
+    stack: ExitStack, workbench: Workbench, source: Source, like: TableDigest | None, *, by_column: bool, keep: bool
+) -> tuple[TableDigest, Hashes]:
+    place = "BIGINT" if workbench.careful or source.engine == "sqlite" else "UINTEGER"
+    rows = stack.enter_context(workbench.table("rows", f"{ROWS} {place}")) if keep else ""
+    hashes = Hashes(rows, stack.enter_context(workbench.table("fine", FINE)))
+    with opened(source, workbench) as reader, workbench.table("sums", SUMS) as sums:
         plan = plan_for(workbench, reader, like)
-        fill(workbench, reader, plan, rows)
-        return _summed(workbench, reader, plan, rows, by_column=by_column)
+        fill(workbench, reader, plan, hashes, sums)
+        buckets = _buckets(workbench, sums, hashes.fine)
+        return _summed(workbench, reader, plan, buckets, by_column=by_column), hashes
 
 
 class Columns(Protocol):
@@ -249,8 +252,7 @@ def _written(workbench: Workbench, reader: Reader) -> dict[str, str]:
     return {}
 
 
-def _summed(workbench: Workbench, reader: Reader, plan: Plan, rows: str, *, by_column: bool) -> TableDigest:
-    buckets = _buckets(workbench, rows)
+def _summed(workbench: Workbench, reader: Reader, plan: Plan, buckets: Buckets, *, by_column: bool) -> TableDigest:
     return TableDigest(
         vector=vector_of(workbench),
         engine=reader.engine,
@@ -268,9 +270,10 @@ def _form(column: Column, plan: Plan) -> ColumnForm:
     return ColumnForm(column.name, column.type, plan.forms[column.name], plan.written.get(column.name, ""))
 
 
-def _buckets(workbench: Workbench, rows: str) -> Buckets:
-    counts, sums, fine = [0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS
-    sql = f"SELECT (h % {BUCKETS})::INTEGER, count(*), sum(h), sum(f) FROM {rows} GROUP BY 1"  # noqa: S608 - made here
-    for bucket, count, total, more in workbench.run(sql):
-        counts[bucket], sums[bucket], fine[bucket] = count, total % 2**64, (more or 0) % 2**64
-    return Buckets(tuple(counts), tuple(sums), tuple(fine))
+def _buckets(workbench: Workbench, sums: str, fine: str) -> Buckets:
+    counts, totals, fines = [0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS
+    for bucket, count, total in workbench.run(f"SELECT bucket, sum(rows), sum(total) FROM {sums} GROUP BY 1"):  # noqa: S608 - made here
+        counts[bucket], totals[bucket] = int(count), int(total) % 2**64
+    for bucket, total in workbench.run(f"SELECT h & {BUCKETS - 1}, sum(f) FROM {fine} GROUP BY 1"):  # noqa: S608 - made here
+        fines[bucket] = int(total) % 2**64
+    return Buckets(tuple(counts), tuple(totals), tuple(fines))

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pytest_mdm_health.integrity import patterns
-from pytest_mdm_health.integrity.canonical import EXACT, Form
+from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.compare import Comparison, compare_digests
 from pytest_mdm_health.integrity.differing_rows import DifferingRows, differing_rows
 from pytest_mdm_health.integrity.digest import TableDigest, digest_table, digested, plan_for
-from pytest_mdm_health.integrity.hashing import Plan, cells
+from pytest_mdm_health.integrity.hashing import Hashes, Plan, cells
 from pytest_mdm_health.integrity.row_pairs import Cells, Pairs, paired
 from pytest_mdm_health.integrity.sources import Reader, Source, opened
 from pytest_mdm_health.integrity.workbench import Workbench
@@ -110,10 +110,9 @@ def compare_tables(
             comparison = compare_digests(old, new)
         detail = None
         if comparison.differing:
-            workbench.reads_sqlite = False  # a few rows are found at once without it
-            differing = stack.enter_context(
-                differing_rows(workbench, old_rows, new_rows, comparison.differing, fine=comparison.fine)
-            )
+            workbench.careful = True  # a few rows are found at once without short cuts
+            rows = old.rows + new.rows
+            differing = differing_rows(workbench, old_rows, new_rows, comparison.differing, rows, fine=comparison.fine)
             detail = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values).detail(differing)
         return Difference(comparison, old, new, detail)
 
@@ -125,8 +124,10 @@ def _typed_like(before: Source, after: Source) -> TableDigest | None:
     return None
 
 
-def _kept(stack: ExitStack, workbench: Workbench, source: Source, like: TableDigest | None) -> tuple[TableDigest, str]:
-    return stack.enter_context(digested(workbench, source, like))
+def _kept(
+    stack: ExitStack, workbench: Workbench, source: Source, like: TableDigest | None
+) -> tuple[TableDigest, Hashes]:
+    return stack.enter_context(digested(workbench, source, like, keep=True))
 
 
 def _without_missing(comparison: Comparison, old: TableDigest, new: TableDigest) -> Comparison:
@@ -224,15 +225,12 @@ class _Look:
         if cell is None:
             return None
         if self.show_values:
-            return cell[1:] if cell[0] in "vitd" else {"n": "NaN", "z": "-0.0"}.get(cell, cell)
+            return cell[1:] if cell[0] in "vitdf" else {"n": "NaN", "z": "-0.0"}.get(cell, cell)
         return f"#{hashlib.blake2b(cell.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
 
 
 def _plain(value: str, plan: Plan, index: int) -> str:
     form = plan.forms[plan.names[index]]
-    if form in {Form.INTEGER, Form.BOOLEAN}:
-        whole = f"({value}) = trunc({value}) AND abs({value}) < {EXACT}"
-        return f"CASE WHEN {whole} THEN ({value})::BIGINT::VARCHAR ELSE ({value})::VARCHAR END"
     if form.domain == "number":
         return f"CASE WHEN ({value}) = 0 THEN '0.0' ELSE ({value})::VARCHAR END"
     return f"hex({value})" if form is Form.BYTES else value

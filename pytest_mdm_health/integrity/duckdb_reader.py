@@ -19,7 +19,6 @@ class DirectReader:
     Attributes:
         relation: what stands for the table in SQL.
         place: the expression for where a row is.
-        selective: whether rows at given places are found without reading all.
     """
 
     engine: str
@@ -36,7 +35,8 @@ class DirectReader:
         chosen = "".join(f"{quote(name)} AS c{index}, " for index, name in enumerate(names))
         relation = f"(SELECT {chosen}{self.place} AS place FROM {self.relation})"  # noqa: S608 - quoted
         if places is not None:
-            relation = f"(SELECT * FROM {relation} WHERE place IN ({', '.join(map(str, places))}))"  # noqa: S608 - numbers
+            wanted = f"SELECT unnest([{', '.join(map(str, places))}]::BIGINT[])"  # faster than a list after IN
+            relation = f"(SELECT * FROM {relation} WHERE place IN ({wanted}))"  # noqa: S608 - numbers
         yield Batch(relation, tuple(types[name] for name in names), {})
 
 

@@ -35,7 +35,8 @@ def reading(path: Path, engine: str, workbench: Workbench) -> Iterator[DirectRea
             delimiter, names = _header(path, file)
     if engine == "csv":
         columns = tuple(Column(name, "VARCHAR") for name in names)
-        yield TextReader("csv", columns, csv_relation(path.absolute(), len(names), delimiter, header=True))
+        relation = csv_relation(path.absolute(), ["VARCHAR"] * len(names), delimiter, header=True)
+        yield TextReader("csv", columns, relation)
         return
     relation = f"read_parquet({text(path.absolute())}, file_row_number = true)"
     try:
@@ -65,23 +66,23 @@ class TextReader:
         """As `Reader.batches`; the file is read to its end, whatever places are given."""
         order = {column.name: index for index, column in enumerate(self.columns)}
         chosen = [f"t{order[name]}" for name in names]
-        yield numbered(self.relation, chosen, places)
+        yield numbered(self.relation, chosen, places, ["VARCHAR"] * len(chosen))
 
 
-def numbered(relation: str, columns: Sequence[str], places: Sequence[int] | None) -> Batch:
-    """Columns of text under the names that are wanted, with the number of the row as its place."""
+def numbered(relation: str, columns: Sequence[str], places: Sequence[int] | None, types: Sequence[str]) -> Batch:
+    """Columns under the names that are wanted, with the number of the row as its place."""
     chosen = "".join(f"{column} AS c{index}, " for index, column in enumerate(columns))
     rows = f"(SELECT {chosen}row_number() OVER () - 1 AS place FROM {relation})"  # noqa: S608 - made here
     if places is not None:
         rows = f"(SELECT * FROM {rows} WHERE place IN ({', '.join(map(str, places))}))"  # noqa: S608 - numbers
-    return Batch(rows, ("VARCHAR",) * len(columns), {})
+    return Batch(rows, tuple(types), {})
 
 
-def csv_relation(path: Path, columns: int, delimiter: str = ",", *, header: bool = False) -> str:
-    """Comma separated text, all columns as text `t0`, `t1`, …; a field is NULL if it is empty and has no quotes."""
-    types = ", ".join(f"'t{index}': 'VARCHAR'" for index in range(columns))
+def csv_relation(path: Path, types: Sequence[str], delimiter: str = ",", *, header: bool = False) -> str:
+    """Comma separated text, with columns `t0`, `t1`, …; a field is NULL if it is empty and has no quotes."""
+    columns = ", ".join(f"'t{index}': '{type_}'" for index, type_ in enumerate(types))
     return (
-        f"read_csv({text(path)}, auto_detect = false, columns = {{{types}}}, header = {str(header).lower()}, "
+        f"read_csv({text(path)}, auto_detect = false, columns = {{{columns}}}, header = {str(header).lower()}, "
         f"delim = {text(delimiter)}, quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, "
         f"parallel = false, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )

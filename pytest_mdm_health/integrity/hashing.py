@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.integrity.canonical import Form, Parts, parts
 from pytest_mdm_health.integrity.sources import Batch, Reader
@@ -52,48 +52,107 @@ def _with_strays(part: Parts, stray: str | None) -> Parts:
         return part
     either = f"coalesce({stray}, {part.odd})" if part.odd else stray
     either_if = f"({stray} IS NOT NULL OR {part.odd_if})" if part.odd else f"{stray} IS NOT NULL"
-    return Parts(part.value, either, either_if, part.fine, part.fine_if)
+    return replace(part, odd=either, odd_if=either_if)
 
 
-def row_hashes(plan: Plan, reader: Reader, batch: Batch, key: Sequence[str] = ()) -> str:
-    """The statement for `h`, `f` and `place` of the rows of a batch; `f` is NULL for most.
+def row_hashes(plan: Plan, reader: Reader, batch: Batch) -> str:
+    """The statement for `h`, `fine` and `place` of the rows of a batch.
+
+    `fine` is true of the rows with something that some backends cannot keep, else NULL; `whole_hashes` tells what.
+    """
+    columns = cells(plan, reader, batch)
+    hashed = _hash([column.value for column in columns])
+    some = " OR ".join(column.fine_if for column in columns if column.fine)
+    fine = f"CASE WHEN {some} THEN TRUE END" if some else "NULL::BOOLEAN"  # faster than the condition by itself
+    odd = _texts(plan, [(column.odd, column.odd_if) for column in columns])
+    if not odd:
+        return f"SELECT {hashed} AS h, {fine} AS fine, place FROM {batch.relation}"  # noqa: S608 - made here
+    return (
+        "SELECT CASE WHEN o <> '' THEN hash(h, o) ELSE h END AS h, fine, place "  # noqa: S608 - made here
+        f"FROM (SELECT {hashed} AS h, {odd} AS o, {fine} AS fine, place FROM {batch.relation})"
+    )
+
+
+def whole_hashes(plan: Plan, reader: Reader, batch: Batch, key: Sequence[str] = ()) -> str:
+    """The statement for `h`, `f` and `place`; `f` is a hash of the row and what some backends cannot keep, mostly NULL.
 
     With a key also `k`, the hash of its values.
     """
     columns = cells(plan, reader, batch)
-    values = ", ".join(column.value for column in columns) or "0"
-    odd = _texts(plan, [(column.odd, column.odd_if) for column in columns])
-    fine = _texts(plan, [(column.fine, column.fine_if) for column in columns])
-    keyed = ", ".join(column.value for name, column in zip(plan.names, columns, strict=True) if name in key)
+    hashed = _hash([column.value for column in columns])
+    odd = _texts(plan, [(column.odd, column.odd_if) for column in columns]) or "NULL::VARCHAR"
+    fine = _texts(plan, [(column.fine, column.fine_if) for column in columns]) or "NULL::VARCHAR"
+    keyed = [column.value for name, column in zip(plan.names, columns, strict=True) if name in key]
+    more = f", {_hash(keyed)} AS k" if keyed else ""
     return (
-        "SELECT CASE WHEN o IS NULL OR o = '' THEN h ELSE hash(h, o) END AS h, "  # noqa: S608 - made here
+        "SELECT CASE WHEN o <> '' THEN hash(h, o) ELSE h END AS h, "  # noqa: S608 - made here
         f"CASE WHEN f <> '' THEN hash(h, f) END AS f, place{', k' if keyed else ''} "
-        f"FROM (SELECT hash({values}) AS h, {odd} AS o, {fine} AS f, place{f', hash({keyed}) AS k' if keyed else ''} "
-        f"FROM {batch.relation})"
+        f"FROM (SELECT {hashed} AS h, {odd} AS o, {fine} AS f, place{more} FROM {batch.relation})"
     )
 
 
+def _hash(values: Sequence[str]) -> str:
+    return f"hash({', '.join(values) or '0'})"
+
+
 def _texts(plan: Plan, columns: Sequence[tuple[str | None, str]]) -> str:
-    """The texts of a row beside its values, each with the name of its column."""
+    """The texts of a row beside its values, each with the name of its column; empty if no row can have any."""
     some = [(name, each, cheap) for name, (each, cheap) in zip(plan.names, columns, strict=True) if each is not None]
     if not some:
-        return "NULL::VARCHAR"
+        return ""
     named = ", ".join(f"{text(f'{name}=')}||({each})" for name, each, _ in some)
     return f"CASE WHEN {' OR '.join(cheap for *_, cheap in some)} THEN concat_ws({_SEPARATOR}, {named}) END"
 
 
-ROWS = "h UBIGINT, f UBIGINT, place BIGINT"
-"""The columns of a table of hashes."""
+@dataclass(frozen=True)
+class Hashes:
+    """Tables of hashes of rows.
+
+    Attributes:
+        rows: of all rows; empty if they were not kept.
+        fine: `h`, `f` and `place` of those with something that some backends cannot keep.
+    """
+
+    rows: str
+    fine: str
 
 
-def fill(workbench: Workbench, reader: Reader, plan: Plan, rows: str) -> None:
-    """Put the hashes of all rows into a table.
+ROWS = "h UBIGINT, fine BOOLEAN, place"
+"""The columns of `Hashes.rows`, the type of a place left to say."""
+
+FINE = "h UBIGINT, f UBIGINT, place BIGINT"
+"""The columns of `Hashes.fine`."""
+
+SUMS = "bucket USMALLINT, rows BIGINT, total HUGEINT, fine BIGINT"
+"""The columns of a table of sums by bucket; a bucket may be in it more than once."""
+
+
+def fill(workbench: Workbench, reader: Reader, plan: Plan, hashes: Hashes, sums: str) -> None:
+    """Put the sums of all rows' hashes into a table, and the hashes themselves into those that there are.
 
     Raises:
         QueryFailed: the rows cannot be read.
     """
     for batch in reader.batches(plan.names):
-        workbench.run(f"INSERT INTO {rows} {row_hashes(plan, reader, batch)}")
+        hashed = row_hashes(plan, reader, batch)
+        if hashes.rows:
+            workbench.run(f"INSERT INTO {hashes.rows} {hashed}")
+        else:
+            workbench.run(f"INSERT INTO {sums} {_summed(f'({hashed})')}")
+    if hashes.rows:
+        workbench.run(f"INSERT INTO {sums} {_summed(hashes.rows)}")
+    if workbench.run(f"SELECT 1 FROM {sums} WHERE fine > 0 LIMIT 1"):  # noqa: S608 - made here
+        for batch in reader.batches(plan.names):
+            whole = whole_hashes(plan, reader, batch)
+            workbench.run(f"INSERT INTO {hashes.fine} SELECT h, f, place FROM ({whole}) WHERE f IS NOT NULL")  # noqa: S608 - made here
+
+
+def _summed(rows: str) -> str:
+    """The sums by bucket; as small numbers these need no hash table."""
+    return (
+        f"SELECT (h & {BUCKETS - 1})::USMALLINT, count(*), sum(h), count(fine) "  # noqa: S608 - made here
+        f"FROM {rows} GROUP BY 1"
+    )
 
 
 def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, tuple[int, int]]:

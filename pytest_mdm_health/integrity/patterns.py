@@ -38,7 +38,7 @@ _NOTHING = {"", "null", "none", "nan", "na", "n/a", "nil"}
 def of_cells(changes: Sequence[tuple[int, Cell, Cell]]) -> Iterator[str]:
     """The patterns in altered cells: column, before, after. Texts begin with the letter of what they are.
 
-    A value begins with `v`, what stands beside it as `canonical` has it.
+    A value begins with `v`, a fraction among whole numbers with `f`, what else stands beside one as `canonical` has it.
     """
     columns = {column for column, *_ in changes}
     if len(changes) < FEWEST:
@@ -59,7 +59,7 @@ def _of_column(changes: Sequence[Change]) -> set[str]:
 
 
 def _value(cell: Cell) -> str | None:
-    return cell[1:] if cell is not None and cell[0] == "v" else None
+    return cell[1:] if cell is not None and cell[0] in "vf" else None
 
 
 def _both(test: Callable[[str, str], bool]) -> Callable[[Cell, Cell], bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_mdm_health.backends import QueryFailed
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.digest import BadDigest, ColumnForm, plan_for, vector_of
-from pytest_mdm_health.integrity.hashing import Plan, row_hashes
+from pytest_mdm_health.integrity.hashing import Plan, whole_hashes
 from pytest_mdm_health.integrity.sources import Reader, Source, opened
 from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -101,9 +101,14 @@ def sample_table(source: Source, key: Sequence[str], rows: int = 0, *, like: Sam
         Unreadable: the file cannot be read, or is no table.
     """
     limit = like.limit if like else min(_ALL - 1, _ALL * SAMPLED // max(rows, 1))
-    with Workbench(source.files) as workbench, opened(source, workbench) as reader:
+    with Workbench(source.files) as workbench:
+        return workbench.carefully(lambda: _sampled(workbench, source, tuple(key), limit, like))
+
+
+def _sampled(workbench: Workbench, source: Source, key: tuple[str, ...], limit: int, like: Sample | None) -> Sample:
+    with opened(source, workbench) as reader:
         plan = plan_for(workbench, reader, like)
-        wanted = like.key if like else tuple(key)
+        wanted = like.key if like else key
         lacking = [each for each in wanted if each not in plan.names]
         if lacking or not wanted:
             raise QueryFailed(f"no such column: {', '.join(lacking)}" if lacking else "there is no key")
@@ -122,7 +127,7 @@ def _chosen(
     workbench: Workbench, reader: Reader, plan: Plan, key: Sequence[str], limit: int
 ) -> Iterator[tuple[int, int]]:
     for batch in reader.batches(plan.names):
-        hashed = row_hashes(plan, reader, batch, key)
+        hashed = whole_hashes(plan, reader, batch, key)
         sql = f"SELECT k, hash(h, coalesce(f, 0)) FROM ({hashed}) WHERE k < {limit}"  # noqa: S608 - made here
         yield from ((int(one), int(other)) for one, other in workbench.run(sql))
 

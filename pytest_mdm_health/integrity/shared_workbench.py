@@ -38,7 +38,6 @@ class _Shared:
     def __init__(self) -> None:
         self._workbench: Workbench | None = None
         self._files: frozenset[Path] = frozenset()
-        self._fast = False
 
     def to_read(self, files: tuple[Path, ...]) -> Workbench:
         """It, or a new one, which may also read what lies like these files in the folders beside."""
@@ -48,8 +47,7 @@ class _Shared:
             self.discard()
             self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
             self._workbench = Workbench(sorted(self._files))
-            self._fast = self._workbench.reads_sqlite
-        self._workbench.reads_sqlite = self._fast  # a table that its reader stumbled over says nothing of the next
+        self._workbench.careful = False  # a table that a reader stumbled over says nothing of the next
         return self._workbench
 
     def discard(self) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from pytest_mdm_health.integrity.canonical import EXACT
 
 _MEMBERS: dict[str, frozenset[type]] = {
+    "whole": frozenset({int, float}),
     "number": frozenset({int, float}),
     "text": frozenset({str}),
     "bytes": frozenset({bytes}),

@@ -1,7 +1,8 @@
 """A table of a SQLite file: by DuckDB's extension where it loads and reads what is there, else in batches of rows.
 
-The extension knows types only as columns declare them and looks away from some of what SQLite really holds, so it is
-taken for tables whose values are all as declared. In batches every value is seen as it is stored.
+The extension knows types only as columns declare them. It refuses a table with a number or text of another type than
+declared, which then comes in batches, where every value is seen as it is stored. What it looks away from is asked here:
+dates, of which it takes more than we do, and the last row, which it forgets where row ids fill its groups.
 """
 
 from __future__ import annotations
@@ -12,10 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, quote
 from pytest_mdm_health.backends.base import one_line
@@ -23,8 +21,10 @@ from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite_header import read_header
 from pytest_mdm_health.integrity.canonical import Form, form_of
 from pytest_mdm_health.integrity.sources import Batch, Reader
-from pytest_mdm_health.integrity.sqlite_arrays import array_of
 from pytest_mdm_health.integrity.workbench import Workbench, text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _CELLS = 200_000
 """Values of one batch."""
@@ -38,9 +38,10 @@ _SCANNED = {
     Form.BOOLEAN: "BIGINT",
     Form.TIME: "TIMESTAMP",
 }
-_WHOLE = "'integer', 'null'"
-_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-_CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?"
+_GROUP = 2048
+"""The extension reads row ids in groups of a multiple of this, and a last one of one row not at all."""
+
 _Failure = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
 
 
@@ -54,16 +55,15 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
     """
     with backend.open() as database:
         slow = _in_batches(database, table, workbench)
-        file = (
-            _for_scanner(database, backend.path, workbench) if workbench.reads_sqlite and _as_declared(slow) else None
-        )
+        fast = workbench.reads_sqlite and not workbench.careful and _is_plain(slow)
+        file = _for_scanner(database, backend.path, workbench) if fast else None
         if file is None:
             yield slow
             return
         alias = workbench.name("source")
         workbench.run(f"ATTACH {text(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
         try:
-            yield ScannerReader(slow, f"{alias}.{quote(table)}")
+            yield ScannerReader(slow, f"{alias}.{quote(table)}") if _are_dates(slow, alias) else slow
         finally:
             workbench.run(f"DETACH {alias}")
             if file != backend.path.absolute():
@@ -109,31 +109,26 @@ def _form_by_values(database: Database, table: str, column: str) -> Form:
     return Form.FLOAT if found and found <= {"integer", "real"} else Form.TEXT
 
 
-def _as_declared(reader: BatchReader) -> bool:
-    """Whether the extension reads every value as we do."""
-    if not reader.place or not all(
-        form_of(each.type, "sqlite") in _SCANNED and "DEC" not in each.type.upper() for each in reader.columns
-    ):
+def _is_plain(reader: BatchReader) -> bool:
+    """Whether the extension reads the columns as we do, and all rows."""
+    forms = [form_of(each.type, "sqlite") for each in reader.columns if "DEC" not in each.type.upper()]
+    if not reader.place or len(forms) < len(reader.columns) or not all(form in _SCANNED for form in forms):
         return False
-    wrong = " OR ".join(_is_strange(quote(each.name), reader.forms[each.name]) for each in reader.columns)
-    return not reader.database.query(f"SELECT 1 FROM main.{quote(reader.table)} WHERE {wrong} LIMIT 1")  # noqa: S608 - quoted
+    sql = f"SELECT min({reader.place}), max({reader.place}) FROM main.{quote(reader.table)}"  # noqa: S608 - quoted
+    ((first, last),) = reader.database.query(sql)
+    return first is None or (last - max(first - 1, 0)) % _GROUP != 0
 
 
-def _is_strange(c: str, form: Form) -> str:
-    """Whether a value is not as its column declares."""
-    if form is Form.TIME:
-        return f"NOT ({_is_moment(c)})"
-    usual = {Form.FLOAT: "'real', 'integer', 'null'", Form.TEXT: "'text', 'null'"}
-    return f"typeof({c}) NOT IN ({usual.get(form, _WHOLE)})"
-
-
-def _is_moment(c: str) -> str:
-    """Whether a value is NULL or a date that every reader understands alike."""
-    return (
-        f"{c} IS NULL OR (typeof({c}) = 'text' AND (({c} GLOB '{_DAY}' AND length({c}) = 10) "
-        f"OR ({c} GLOB '{_DAY} {_CLOCK}' AND length({c}) = 19) "
-        f"OR ({c} GLOB '{_DAY} {_CLOCK}.[0-9]*' AND length({c}) <= 26 AND substr({c}, 20) NOT GLOB '*[^.0-9]*')))"
-    )
+def _are_dates(reader: BatchReader, alias: str) -> bool:
+    """Whether every value that is meant as a date is NULL, or a text that every reader understands alike."""
+    names = [each.name for each in reader.columns if reader.forms[each.name] is Form.TIME]
+    if not names:
+        return True
+    chosen = ", ".join(f"{quote(name)} AS c{index}" for index, name in enumerate(names))
+    texts = text(f"SELECT {chosen} FROM {quote(reader.table)}")  # noqa: S608 - quoted
+    strange = " OR ".join(f"NOT regexp_full_match(c{index}, '{_MOMENT}')" for index in range(len(names)))
+    found = f"SELECT 1 FROM sqlite_query({text(alias)}, {texts}) WHERE {strange} LIMIT 1"  # noqa: S608 - made here
+    return not reader.workbench.run(found)
 
 
 @dataclass(frozen=True)
@@ -254,6 +249,11 @@ def _decoded(raw: bytes) -> str:
 def _batch(
     name: str, rows: list[tuple[Any, ...]], affinities: Sequence[str], start: int | None
 ) -> tuple[Batch, pd.DataFrame]:
+    import numpy as np
+    import pandas as pd
+
+    from pytest_mdm_health.integrity.sqlite_arrays import array_of
+
     places, *columns = zip(*rows, strict=True)
     series: dict[str, Any] = {"place": np.array(places) if start is None else np.arange(start, start + len(rows))}
     chosen, arrives, strays = ["place"], [], {}

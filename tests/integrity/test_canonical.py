@@ -28,6 +28,28 @@ def canonical(value: str, type_: str, form: Form, *, single: bool = False, writt
         ),
         (
             Form.INTEGER,
+            [("-3", "BIGINT"), ("-3", "TINYINT"), ("-3", "HUGEINT"), ("-3", "DOUBLE"), ("-3", "DECIMAL(38,0)")],
+        ),
+        (
+            Form.INTEGER,
+            [("-3.5", "DOUBLE"), ("-3.5", "DECIMAL(9,1)"), ("-3.50", "DECIMAL(30,2)"), ("'-3.5'", "VARCHAR")],
+        ),
+        (
+            Form.INTEGER,
+            [
+                ("10000000000000000000", "UBIGINT"),
+                ("10000000000000000000", "HUGEINT"),
+                ("1e19", "DOUBLE"),
+                ("10000000000000000000", "DECIMAL(38,0)"),
+                ("'10000000000000000000'", "VARCHAR"),
+                ("'1e19'", "VARCHAR"),
+            ],
+        ),
+        (Form.INTEGER, [("'NaN'", "DOUBLE"), ("'nan'", "VARCHAR")]),
+        (Form.INTEGER, [("'inf'", "DOUBLE"), ("'inf'", "VARCHAR")]),
+        (Form.BOOLEAN, [("false", "BOOLEAN"), ("0", "TINYINT"), ("'false'", "VARCHAR"), ("0", "DECIMAL(9,2)")]),
+        (
+            Form.INTEGER,
             [("9007199254740993", "BIGINT"), ("9007199254740993", "HUGEINT"), ("'9007199254740993'", "VARCHAR")],
         ),
         (
@@ -69,6 +91,9 @@ def test_one_value_is_the_same_in_every_type(form: Form, ways: list[tuple[str, s
     [
         (Form.INTEGER, "BIGINT", ["9007199254740992", "9007199254740993", "9007199254740994", "NULL", "0"]),
         (Form.INTEGER, "BIGINT", ["9223372036854775807", "9223372036854775806", "-9223372036854775808"]),
+        (Form.INTEGER, "DOUBLE", ["1", "1.5", "-1.5", "1e30", "'inf'", "'-inf'", "'nan'", "NULL", "'-0.0'", "0"]),
+        (Form.INTEGER, "VARCHAR", ["'1'", "'1.5'", "'x'", "''", "NULL", "'9223372036854775808'", "'1e300'", "'nan'"]),
+        (Form.INTEGER, "DECIMAL(38,20)", ["1.1", "1.10000000000000000001", "1", "NULL"]),
         (Form.FLOAT, "DOUBLE", ["0.1", "nextafter(0.1::DOUBLE, 1)", "'-0.0'", "0", "'nan'", "NULL", "'inf'", "5e-324"]),
         (Form.TEXT, "VARCHAR", ["''", "NULL", "'NULL'", "' '", "'a'", "'a '", "'A'", "'é'", "'e\u0301'", "'\ufeffa'"]),
         (Form.DECIMAL, "DECIMAL(38,20)", ["1.1", "1.10000000000000000001", "1.10000000000000000002", "1"]),

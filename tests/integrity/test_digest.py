@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
+from pytest_mdm_health.integrity import sqlite_reader
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.digest import BadDigest, TableDigest, digest_table
 from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
@@ -173,6 +175,63 @@ def test_types_that_only_a_server_has_are_compared_as_well(postgres: Server, fol
     assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
 
 
+def test_one_column_of_texts_on_a_server_keeps_nothing_and_empty_apart(postgres: Server, folder: Path) -> None:
+    texts: list[str | None] = [None, "", "x", '"', "\\.", " ", None, "a,b", "c\nd", "\\N"]
+    postgres.add_database("mdm_o", "CREATE TABLE t (s text)", owner=USER)
+    path = folder / "o.duckdb"
+    with duckdb.connect(str(path)) as connection, postgres.connect("mdm_o") as server:
+        connection.execute("CREATE TABLE t (s VARCHAR)")
+        for each in texts:
+            connection.execute("INSERT INTO t VALUES (?)", (each,))
+            server.execute("INSERT INTO t VALUES (%s)", (each,))
+    before = digest_table(TableIn(Backend("duckdb", path), "t"))
+    source = TableIn(server_backend(Connection(HOST, postgres.port, "mdm_o", USER, PASSWORD)), "t")
+    assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
+
+
+@pytest.mark.parametrize(
+    ("day", "moment"),
+    [
+        ("0044-03-15 BC", "2024-01-01 00:00:00"),
+        ("1900-01-01", "0001-02-03 04:05:06.7 BC"),
+        ("12024-01-01", "-infinity"),
+    ],
+)
+def test_values_that_only_a_server_writes_so_are_read_as_well(
+    postgres: Server, folder: Path, day: str, moment: str
+) -> None:
+    created = "CREATE TABLE t (i bigint, d date, ts timestamp)"
+    filled = f"INSERT INTO t VALUES (1, '{day}', '{moment}'), (-2, 'infinity', '2024-01-01')"
+    postgres.add_database("mdm_w", created, filled, owner=USER)
+    path = folder / "w.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE t (i BIGINT, d DATE, ts TIMESTAMP)")
+        day, moment = day.replace("BC", "(BC)"), moment.replace(" 04:05:06.7 BC", " (BC) 04:05:06.7")
+        connection.execute(f"INSERT INTO t VALUES (1, '{day}', '{moment}'), (-2, 'infinity', '2024-01-01')")
+    source = TableIn(server_backend(Connection(HOST, postgres.port, "mdm_w", USER, PASSWORD)), "t")
+    before = digest_table(TableIn(Backend("duckdb", path), "t"))
+    assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
+    postgres.run("UPDATE t SET d = d + 1 WHERE i = 1", database="mdm_w", user=USER)
+    assert compare_digests(before, digest_table(source, like=before)).verdict == "differs"
+
+
+def test_what_is_broken_off_is_not_tried_again() -> None:
+    tried = []
+
+    def read(workbench: Workbench) -> None:
+        tried.append(workbench.careful)
+        threading.Timer(0.2, workbench.connection.interrupt).start()
+        workbench.run("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+
+    with Workbench(()) as workbench:
+        with pytest.raises(QueryFailed):
+            workbench.carefully(lambda: read(workbench))
+        assert tried == [False]
+        with pytest.raises(QueryFailed):
+            workbench.carefully(lambda: tried.append(workbench.careful) or workbench.run("SELECT gone"))  # type: ignore[func-returns-value] # made to
+        assert tried == [False, False, True]
+
+
 def test_a_missing_table_on_a_server_is_told(postgres: Server) -> None:
     postgres.add_database("mdm_v", "CREATE TABLE t (i bigint)", owner=USER)
     source = TableIn(server_backend(Connection(HOST, postgres.port, "mdm_v", USER, PASSWORD)), "gone")
@@ -326,3 +385,14 @@ def test_both_readers_of_sqlite_say_the_same(folder: Path, monkeypatch: pytest.M
     assert slow.how == "batches"
     assert fast.how in {"batches", "scanner"}
     assert fast.buckets == slow.buckets
+
+
+@pytest.mark.parametrize(("rows", "plain"), [(0, True), (2047, True), (2048, False), (2049, True), (4096, False)])
+def test_tables_of_which_the_extension_forgets_the_last_row_are_not_left_to_it(
+    folder: Path, rows: int, plain: bool
+) -> None:
+    source = in_sqlite(folder, [(number, None, "a") for number in range(rows)])
+    assert isinstance(source, TableIn)
+    with Workbench(source.files) as workbench, source.backend.open() as database:
+        assert sqlite_reader._is_plain(sqlite_reader._in_batches(database, "t", workbench)) is plain
+    assert digest_table(source).rows == rows

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, close_all
+from pytest_mdm_health.integrity import differing_rows
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.differing_rows import EXAMINED
 from pytest_mdm_health.integrity.digest import digest_table
@@ -149,6 +150,22 @@ def test_more_differences_than_are_looked_at_are_counted_and_said_to_be_more(mad
     assert not detail.complete
     assert 0 < detail.altered <= EXAMINED
     assert detail.missing + detail.altered == detail.added + detail.altered == rows
+
+
+def test_rows_that_differ_are_the_same_however_few_are_looked_at_at_once(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage = (
+        "UPDATE t SET price = '-0.0'::DOUBLE WHERE id % 20 = 7",
+        "DELETE FROM t WHERE id % 10 = 1",
+        "INSERT INTO t SELECT * FROM t WHERE id % 10 = 2",
+        "INSERT INTO t SELECT id + 500, city, price, ok FROM t WHERE id % 50 = 3",
+    )
+    before, after = made(SHOP), made(SHOP, *damage)
+    at_once = detail_of(compare_tables(before, after, show_values=True))
+    monkeypatch.setattr(differing_rows, "_ROWS_AT_ONCE", 10)
+    assert detail_of(compare_tables(before, after, show_values=True)) == at_once
+    assert (at_once.missing, at_once.added, at_once.duplicated, at_once.altered) == (20, 4, 20, 10)
 
 
 def test_columns_that_are_gone_leave_the_others_to_be_compared(made: Make) -> None:
