@@ -102,11 +102,11 @@ class WaiverOutcome:
     unused: tuple[Waiver, ...] = ()
 
     def use(self, waivers: Waivers) -> WaiverUse:
-        """What reports say of it beside the results."""
+        """What reports say of it beside the results: the entries by name."""
         return WaiverUse(
             file=str(waivers.file),
-            expired=tuple(f"{each.name}: expired on {each.expires}" for each in self.expired),
-            unused=tuple(f"{each.name}: met nothing; take it out" for each in self.unused),
+            expired=tuple(f"{each.name}, on {each.expires}" for each in self.expired),
+            unused=tuple(each.name for each in self.unused),
         )
 
 

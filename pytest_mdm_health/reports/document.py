@@ -210,8 +210,8 @@ class WaiversPart(TypedDict):
 
     Attributes:
         file: its path.
-        expired: entries that are out of date and did not count, one sentence each.
-        unused: entries that met nothing, one sentence each.
+        expired: entries that are out of date and did not count, each by its line, code and target.
+        unused: entries that met nothing, likewise.
     """
 
     file: str

@@ -21,9 +21,9 @@ from pytest_mdm_health.model import Check, Kind, Result, Status
 from pytest_mdm_health.registry import SECTIONS, load
 from pytest_mdm_health.reports import html_findings, html_groups, html_text, pictures
 from pytest_mdm_health.reports.answer import answer
+from pytest_mdm_health.reports.compared_tables import ComparedTable, compared_tables
 from pytest_mdm_health.reports.coverage import unproven
 from pytest_mdm_health.reports.html_matrix import go, matrix
-from pytest_mdm_health.reports.row_counts import RowCount, row_counts
 
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
@@ -92,15 +92,16 @@ def _of_results(report: Report) -> dict[str, Any]:
 
 
 def _of_changes(report: Report) -> dict[str, Any]:
-    rows = row_counts(report) if report.comparison else ()
+    tables = compared_tables(report) if report.comparison else ()
+    rows = [each for group in tables for each in group.tables]
     most = max((max(each.before or 0, each.after or 0) for each in rows), default=0)
 
-    def before_and_after(each: RowCount) -> Markup:
+    def before_and_after(each: ComparedTable) -> Markup:
         tone = "fail" if each.difference < 0 else "warn" if each.difference else "pass"
         return pictures.before_and_after(each.before or 0, each.after or 0, most, tone)
 
     entries = report.comparison.changes if report.comparison else ()
-    return {"changes": html_groups.changes(entries), "rows": rows, "before_and_after": before_and_after}
+    return {"changes": html_groups.changes(entries), "tables": tables, "before_and_after": before_and_after}
 
 
 def _by_section(report: Report) -> list[tuple[str, str, Mapping[str, int]]]:

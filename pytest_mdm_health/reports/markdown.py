@@ -10,6 +10,7 @@ from pytest_mdm_health.mdm.amounts import counted, duration
 from pytest_mdm_health.model import Finding, Kind, Location, Result, Severity, Status
 from pytest_mdm_health.registry import SECTIONS, load
 from pytest_mdm_health.reports.answer import answer
+from pytest_mdm_health.reports.compared_tables import compared_tables
 from pytest_mdm_health.reports.coverage import unproven
 from pytest_mdm_health.reports.html_groups import alike, changes, to_do
 from pytest_mdm_health.reports.html_matrix import matrix
@@ -38,7 +39,7 @@ def blocks(report: Report) -> Iterator[str]:
     """The report in pieces that each are whole: after any of them it can be cut."""
     yield from _verdict(report)
     if report.comparison is not None:
-        yield from _since(report.comparison)
+        yield from _since(report, report.comparison)
     yield from _first(report)
     yield from _datasets(report)
     yield from _findings(report)
@@ -64,7 +65,7 @@ def _verdict(report: Report) -> Iterator[str]:
         yield _list(f"not listed: {plain(gap)}" for gap in _few(report.gaps, NAMES))
 
 
-def _since(comparison: Comparison) -> Iterator[str]:
+def _since(report: Report, comparison: Comparison) -> Iterator[str]:
     yield "### Since the baseline"
     counts = ", ".join(f"{count} {plain(word)}" for word, count in comparison.counts.items()) or "nothing in common"
     lost = f", {comparison.lost} not examined any more" if comparison.lost else ""
@@ -74,6 +75,8 @@ def _since(comparison: Comparison) -> Iterator[str]:
     )
     if comparison.moved:
         yield f"It examined another place, {code(comparison.home)}."
+    if tables := compared_tables(report):
+        yield _list(plain(group.sentence) for group in tables)
     for part in changes(comparison.changes):
         yield f"{part.heading}:\n\n{_list(_few(_changed(part.entries), CHANGES))}"
 

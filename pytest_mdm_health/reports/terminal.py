@@ -12,6 +12,7 @@ from pytest_mdm_health.changes import Comparison
 from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import Finding, Result, Status
 from pytest_mdm_health.options import OUTPUTS
+from pytest_mdm_health.reports.compared_tables import compared_tables
 
 if TYPE_CHECKING:
     import pytest
@@ -102,6 +103,7 @@ def lines(report: Report) -> Iterator[str]:
         below = {(thing.finding.code, thing.result.target.name) for thing in report.first_things[:TOP]}
         blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
         yield from change_lines(report.comparison, below | blocked)
+        yield from (f"     {group.sentence}" for group in compared_tables(report))
     yield from _first_things(report)
     yield from _waived(report)
     yield from _not_examined(report)
@@ -119,10 +121,14 @@ def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()
     if not comparison.same_checks:
         yield "     it may have looked for other things, so that what is new may have been there then"
     told = [each for each in comparison.changes if (each.code, each.target) not in below]
-    for each in told[:TOP]:
-        yield f"{each.change.value.upper():<8}{each.code} [{one_line(each.target)}]: {one_line(each.message)}"
-    if len(told) > TOP:
-        yield f"     and {counted(len(told) - TOP, 'more change')}: in the reports"
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for each in told:
+        alike.setdefault((each.change.value.upper(), each.code, each.message), []).append(one_line(each.target))
+    for (word, code, message), targets in list(alike.items())[:TOP]:
+        more = f" and {len(targets) - TOP} more" if len(targets) > TOP else ""
+        yield f"{word:<8}{code} [{', '.join(targets[:TOP])}{more}]: {one_line(message)}"
+    if len(alike) > TOP:
+        yield f"     and {counted(len(alike) - TOP, 'more change')}: in the reports"
 
 
 def wrapped(line: str, width: int | None) -> list[str]:

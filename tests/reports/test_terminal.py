@@ -61,7 +61,8 @@ def test_what_waits_for_a_failure_is_counted_and_not_listed() -> None:
 
 
 def test_long_lists_are_cut_and_say_so() -> None:
-    many = replace(COMPARISON, changes=COMPARISON.changes[1:] * 9)
+    one = COMPARISON.changes[1]
+    many = replace(COMPARISON, changes=tuple(replace(one, code=f"a.c{number}") for number in range(9)))
     waivers = replace(REPORT.waivers, unused=("line 1: x",) * 9) if REPORT.waivers else None
     said = list(lines(replace(REPORT, comparison=many, waivers=waivers)))
     assert "     and 4 more changes: in the reports" in said
