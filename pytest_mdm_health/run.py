@@ -91,7 +91,7 @@ class Run:
         return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
 
     def result(self, each: CheckModule, target: Target) -> Result:
-        """The result of a check on a target, without secrets; what is waived is marked, and blocks as if it were not."""
+        """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""
         return self._fit_to_show(self._runner.result(each, target, self._handles))
 
     def corrected(self) -> tuple[Result, ...]:

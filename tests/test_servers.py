@@ -122,7 +122,8 @@ import os, pathlib, signal, time
 
 def pytest_runtest_logreport(report):
     data = pathlib.Path({data!r})
-    if report.when == "call" and report.nodeid.endswith("::data-corruption[apples]") and (data / "postmaster.pid").exists():
+    ours = report.when == "call" and report.nodeid.endswith("::data-corruption[apples]")
+    if ours and (data / "postmaster.pid").exists():
         os.kill(int((data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
         while (data / "postmaster.pid").exists():
             time.sleep(0.02)
