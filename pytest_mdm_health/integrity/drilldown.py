@@ -110,10 +110,11 @@ def compare_tables(
             comparison = compare_digests(old, new)
         detail = None
         if comparison.differing:
-            workbench.careful = True  # a few rows are found at once without short cuts
+            workbench.reads_sqlite = False  # a few rows are found at once without it
             rows = old.rows + new.rows
             differing = differing_rows(workbench, old_rows, new_rows, comparison.differing, rows, fine=comparison.fine)
-            detail = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values).detail(differing)
+            look = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values)
+            detail = workbench.carefully(lambda: look.detail(differing))
         return Difference(comparison, old, new, detail)
 
 
