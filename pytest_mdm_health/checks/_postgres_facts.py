@@ -196,6 +196,7 @@ class PostgresFacts(Facts):
         problem: one word for why the server could not be examined; empty if it could.
         reason: the same for a person.
         way: how it was tried in vain to get in; None if that was not the trouble.
+        assumed: the place that makes PostgreSQL the default backend, if that is all that leads to this server.
         state: None if it could not be examined.
         recorded: the statements that took most time, to be compared with later ones.
         recorded_since: the moment from which on they were counted, as the server tells it; empty if it does not.
@@ -208,6 +209,7 @@ class PostgresFacts(Facts):
     problem: str = ""
     reason: str = ""
     way: Way | None = None
+    assumed: str = ""
     refused: tuple[RefusedLogin, ...] = ()
     state: ServerState | None = None
     databases: tuple[DatabaseState, ...] = ()

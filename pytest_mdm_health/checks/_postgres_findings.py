@@ -29,6 +29,14 @@ OLD, AT_ITS_END = 1_000_000_000, 1_900_000_000
 
 def of_entry(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
     """Whether the server can be reached, and as whom."""
+    if facts.problem and facts.assumed:
+        message = (
+            f"{facts.server} {facts.reason}; no dataset is there: new ones would be, since PostgreSQL is the default "
+            f"backend ({facts.assumed}) and no server is set, so that MDM's own default counts"
+        )
+        remedy = Remedy("Set `database.postgresql` in mdm.yaml to the server for new datasets, or another backend.")
+        yield check.finding("unreachable", WARN, message, remedy, evidence={"why": facts.problem})
+        return
     if facts.problem:
         message = f"{facts.server} {facts.reason}"
         remedy = next_step(facts, facts.problem, facts.reason, facts.way)

@@ -54,6 +54,7 @@ def gather(server: Server, inventory: Inventory, within_s: float) -> PostgresFac
     look, first = Look(server, inventory), server.logins[0]
     login = first.user or "postgres"
     facts = PostgresFacts(examined=1, server=server.name, host=first.host, port=first.port, login=login)
+    facts = replace(facts, assumed=server.assumed)
     try:
         entered, refused = look.enter()
         facts = replace(facts, login=entered.user or login, refused=refused)

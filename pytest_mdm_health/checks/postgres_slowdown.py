@@ -31,8 +31,8 @@ Solutions
 
 Findings
 --------
-* `unreachable` (fail): the server does not answer, is starting up, is full, lets nobody of this home in, or broke the
-  connection off.
+* `unreachable` (fail/warn): the server does not answer, is starting up, is full, lets nobody of this home in, or broke
+  the connection off; a warning where no dataset is there and nobody named it, so that it is MDM's default for new ones.
 * `login-refused` (fail): the server lets one of the home's users in and refuses another.
 * `slow-connection` (warn): connecting takes more than a second.
 * `blocked-session` (fail/warn): a session waits for another one's lock; a failure after a minute.

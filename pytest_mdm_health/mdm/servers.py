@@ -92,12 +92,15 @@ class Server:
             this server; that of the settings first.
         databases: the connection of each dataset that is registered here, by the dataset's name.
         prefix: with what the names of MDM's databases begin.
+        assumed: the place that makes PostgreSQL the default backend, if nothing else leads to this server and nobody
+            says which one it is, so that it is MDM's own default; else empty.
     """
 
     name: str
     logins: tuple[Connection, ...]
     databases: Mapping[str, Connection]
     prefix: str = "mdm_"
+    assumed: str = ""
 
     @property
     def local(self) -> bool:
@@ -125,7 +128,7 @@ def is_left_to_defaults(dataset: Dataset, settings: Settings) -> bool:
     connection = connection_of(dataset, settings)
     if connection is None or connection.origin != "settings":
         return False
-    return all(settings.values[f"{_SETTINGS}{key}"].origin.kind == "default" for key in ("host", "port", "user"))
+    return _names_no_server(settings)
 
 
 def servers_of(inventory: Inventory) -> tuple[Server, ...]:
@@ -140,7 +143,8 @@ def servers_of(inventory: Inventory) -> tuple[Server, ...]:
         if connection is not None and not connection.problem:
             found.setdefault(server_key(connection), []).append((dataset.name, connection))
     prefix = str(settings[f"{_SETTINGS}database_prefix"])
-    servers = (_server(members, prefix) for members in found.values())
+    assumed = settings.values["database.default_backend"].origin.place if _names_no_server(settings) else ""
+    servers = (_server(members, prefix, assumed) for members in found.values())
     return tuple(sorted(servers, key=lambda server: server.name))
 
 
@@ -150,14 +154,18 @@ def server_key(connection: Connection) -> str:
     return f"{host}:{connection.port}"
 
 
-def _server(members: Iterable[tuple[str, Connection]], prefix: str) -> Server:
+def _names_no_server(settings: Settings) -> bool:
+    return all(settings.values[f"{_SETTINGS}{key}"].origin.kind == "default" for key in ("host", "port", "user"))
+
+
+def _server(members: Iterable[tuple[str, Connection]], prefix: str, assumed: str) -> Server:
     members = list(members)
     logins: dict[tuple[object, ...], Connection] = {}
     named = [connection for _, connection in members if connection.user]
     for connection in named or [connection for _, connection in members]:  # without a user it is anybody's guess
         logins.setdefault(connection.login, connection.to(MAINTENANCE))
     databases = {name: connection for name, connection in members if name}
-    return Server(members[0][1].server, tuple(logins.values()), databases, prefix)
+    return Server(members[0][1].server, tuple(logins.values()), databases, prefix, "" if databases else assumed)
 
 
 def _given(registration: Registration) -> Mapping[str, object]:

@@ -112,6 +112,25 @@ def test_a_wrong_password_is_unreachable_without_being_shown(
     assert look(postgres, make_postgres_home(postgres)).status is Status.PASS
 
 
+def test_a_server_that_nobody_named_and_no_dataset_is_on_is_a_risk_and_says_where_it_comes_from(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("localhost", 5432)) == 0:
+            pytest.skip("somebody listens at MDM's own default, localhost:5432")
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    settings: dict[str, object] = {"postgresql": {"sslmode": "prefer"}}
+    home = make_postgres_home(postgres, settings)
+    assert look(postgres, home).status is Status.PASS
+    result = examine("postgres-slowdown", home, server="localhost:5432")
+    finding = found(result, "postgres-slowdown.unreachable")
+    assert result.status is Status.WARN
+    assert f"PostgreSQL is the default backend ({home / 'mdm.yaml'}, line 2) and no server is set" in finding.message
+    assert make_postgres_home(postgres, {**settings, "default_backend": "sqlite"}) == home
+    (only,) = servers_of(take_inventory(home, {}))
+    assert only.name == postgres.name
+
+
 def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: Look) -> None:
     (own_postgres.data / "standby.signal").touch()
     own_postgres.launch(restore_command="sleep 60; false")
