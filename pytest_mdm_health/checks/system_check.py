@@ -34,6 +34,7 @@ Findings
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,11 @@ COMMANDS = {
     "benchmark": ("--quick", "--format", "json"),
 }
 """The guide's commands with their options."""
+_NOT_COMPARED = (
+    "`mdm dataset list` gave no list that could be read whole, so it was not compared with the registrations"
+)
+_LIST = re.compile(r"^\[(?=\s*[{\]])", re.MULTILINE)
+_DECODER = json.JSONDecoder(strict=False)  # MDM's console may have broken a very long line within a text
 SHARE_OF_TIME = 0.8
 LINES = 5
 
@@ -105,13 +111,17 @@ def observe(
     except (Outside, CannotRun) as reason:
         raise NotApplicable(str(reason)) from None
     missing = [f"`mdm {command}`" for command in COMMANDS if command not in offered]
+    names = None if listing is None else listed(listing)
+    gaps = [f"the installed MDM has no {', '.join(missing)}"] if missing else []
+    if "dataset list" in offered and names is None:
+        gaps.append(_NOT_COMPARED)
     return SystemFacts(
         examined=len(runs),
-        gaps=(f"the installed MDM has no {', '.join(missing)}",) if missing else (),
+        gaps=tuple(gaps),
         runs=tuple(runs),
         registered=tuple(each.name for each in mdm_inventory.datasets if each.registration),
         on_disk=tuple(each.name for each in mdm_inventory.datasets),
-        listed=listed(listing),
+        listed=names,
     )
 
 
@@ -138,15 +148,22 @@ def judge(facts: SystemFacts, before: SystemFacts | None) -> Iterator[Finding]: 
         yield CHECK.finding("listed-only", Severity.WARN, message, remedy, subject=name)
 
 
-def listed(output: str) -> tuple[str, ...] | None:
-    """The names in what `mdm dataset list --format json` printed; None when no list can be read from it."""
-    start = output.find("[")
-    try:
-        found, _ = json.JSONDecoder().raw_decode(output[start:])
-    except ValueError:
-        return None
-    names = [each.get("name") for each in found if isinstance(each, dict)]
-    return tuple(str(name) for name in names if name)
+def listed(answer: str) -> tuple[str, ...] | None:
+    """The names in what `mdm dataset list --format json` answered; None when no list can be read from it whole.
+
+    MDM's own messages may stand around the list, which begins a line of its own. Of several it is the last that has
+    names.
+    """
+    found: tuple[str, ...] | None = None
+    for start in _LIST.finditer(answer):
+        try:
+            values, _ = _DECODER.raw_decode(answer, start.start())
+        except (ValueError, RecursionError):
+            return None
+        if not all(isinstance(each, dict) and each.get("name") for each in values):
+            return None
+        found = tuple(str(each["name"]) for each in values) or found or ()
+    return found
 
 
 def _run_all(
@@ -155,8 +172,8 @@ def _run_all(
     inventory: Inventory,
     environ: Mapping[str, str],
     timeout_s: float,
-) -> tuple[list[CommandRun], str]:
-    runs, listing = [], ""
+) -> tuple[list[CommandRun], str | None]:
+    runs, listing = [], None
     given = f"MDM_HOME_DIR={shlex.quote(str(inventory.home.root))}"
     with private_home(inventory) as root:
         for command in offered:
@@ -164,7 +181,7 @@ def _run_all(
             outcome = run_mdm(installation.python, words, root, environ, timeout_s)
             said = outcome.output.replace(str(root), str(inventory.home.root))
             if command == "dataset list" and outcome.code == 0:
-                listing = outcome.output
+                listing = outcome.answer
             last = " / ".join(line.strip() for line in said.strip().splitlines()[-LINES:])
             typed = f"{given} {shlex.join(command_for(installation.python, words))}"
             runs.append(CommandRun(typed, outcome.code, outcome.how, redact(last)))

@@ -24,7 +24,7 @@ _WIDE = {"COLUMNS": "10000", "NO_COLOR": "1", "TERM": "dumb", "PYTHONDONTWRITEBY
 
 
 def run_mdm(python: Path, words: Sequence[str], root: Path, environ: Mapping[str, str], timeout_s: float) -> Outcome:
-    """Run `mdm <words>` with `root` as its home.
+    """Run `mdm <words>` with `root` as its home, and keep its answer apart from its warnings.
 
     Raises:
         CannotRun: the interpreter could not be started.
@@ -36,6 +36,7 @@ def run_mdm(python: Path, words: Sequence[str], root: Path, environ: Mapping[str
         cwd=root.parent,
         environ={**surroundings, **environ, **private},
         timeout_s=timeout_s,
+        apart=True,
     )
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 OUTPUT_LIMIT = 64 * 1024
 """Bytes of a program's output that are kept: the last ones."""
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""Bytes of a program's standard output that are kept as an answer: all of them, or there is none."""
 
 
 class CannotRun(Exception):
@@ -26,10 +28,12 @@ class Outcome:
     Attributes:
         code: its exit code, negative for the signal that killed it, None when it was stopped at the time-out.
         output: the end of what it wrote, both streams together.
+        answer: the whole of its standard output, if it was to be kept apart; None if it was not, or is too long.
     """
 
     code: int | None
     output: str
+    answer: str | None = None
 
     @property
     def how(self) -> str:
@@ -39,15 +43,19 @@ class Outcome:
         return f"was killed by {_signal_name(-self.code)}" if self.code < 0 else f"ended with exit code {self.code}"
 
 
-def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeout_s: float) -> Outcome:
+def run(
+    command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeout_s: float, apart: bool = False
+) -> Outcome:
     """Run a program to its end or to the time-out, when it and all it started are killed.
 
-    It reads from nowhere, so it cannot wait for an answer from the user.
+    It reads from nowhere, so it cannot wait for an answer from the user. With `apart` its standard output is kept whole
+    as its answer, without the warnings that it wrote to the other stream.
 
     Raises:
         CannotRun: it could not be started.
     """
-    with tempfile.TemporaryFile() as output:  # a pipe could be held open by what the program leaves behind
+    # not pipes: these could be held open by what the program leaves behind
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
                 command,
@@ -55,7 +63,7 @@ def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeou
                 env=dict(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=errors if apart else subprocess.STDOUT,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -66,7 +74,10 @@ def run(command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], timeou
             code = None
         finally:
             _kill(process)
-        return Outcome(code, _end_of(output.fileno()))
+        if not apart:
+            return Outcome(code, _end_of(output.fileno()))
+        both = _end_of(output.fileno()) + _end_of(errors.fileno())
+        return Outcome(code, both[-OUTPUT_LIMIT:], _whole(output.fileno()))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -81,6 +92,14 @@ def _end_of(descriptor: int) -> str:
     size = os.fstat(descriptor).st_size
     os.lseek(descriptor, max(0, size - OUTPUT_LIMIT), os.SEEK_SET)
     return os.read(descriptor, OUTPUT_LIMIT).decode("utf-8", "replace")
+
+
+def _whole(descriptor: int) -> str | None:
+    if os.fstat(descriptor).st_size > ANSWER_LIMIT:
+        return None
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read().decode("utf-8", "replace")
 
 
 def _signal_name(number: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from pytest_mdm_health.checks.system_check import listed
 from pytest_mdm_health.model import Result, Status
 
@@ -152,7 +154,41 @@ def test_a_home_whose_data_lies_outside_is_not_given_to_mdm(
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_list_of_hundreds_of_datasets_is_read_whole(examine: Examine, home: Path, make_python: MakePython) -> None:
+    wordy = "[{'name': 'extra%d' % n, 'tags': [], 'description': 'x' * 700} for n in range(400)]"
+    python = an_mdm(make_python, dataset_list=LIST.replace("list_datasets()", f"list_datasets() + {wordy}"))
+    registration = home / "config" / "datasets" / "shop.yaml"
+    for n in range(400):
+        (registration.parent / f"extra{n}.yaml").write_text(registration.read_text())
+    assert codes(examine("system-check", home, python=str(python))) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "listed_anew"),
+    [
+        ("print('expected [] in x.yaml')", True),
+        ("print('[deprecated] call', file=sys.stderr)", True),
+        ("print('[]', file=sys.stderr)", True),
+        ("print('x' * (16 << 20))", False),
+        ("list_datasets = lambda: [{'name': 'shop'}, 'wine']", False),
+    ],
+)
+def test_what_mdm_says_beside_its_list_makes_no_dataset_missing(
+    examine: Examine, home: Path, make_python: MakePython, told: str, listed_anew: bool
+) -> None:
+    result = examine("system-check", home, python=str(an_mdm(make_python, dataset_list=f"{told}; {LIST}")))
+    assert (result.status, codes(result)) == (Status.PASS, [])
+    assert ("gave no list that could be read whole" not in result.reason) is listed_anew
+    assert (result.facts["listed"] is not None) is listed_anew
+
+
 def test_a_list_is_read_whatever_was_printed_around_it() -> None:
     assert listed('Loading\n[{"name": "a"}, {"name": "b", "x": [1]}]\nbye') == ("a", "b")
+    assert listed('[]\n[{"name": "a"}]\n[deprecated]\n[]') == ("a",)
     assert listed("[]") == ()
     assert listed("nothing registered") is None
+
+
+def test_a_list_that_breaks_off_is_none() -> None:
+    assert listed('[]\n[\n  {"name": "a", "tags": []},\n  {"name": "b"') is None
+    assert listed('ags": []},\n  {"name": "b"}\n]') is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_mdm_health.mdm.commands import OUTPUT_LIMIT, CannotRun, Outcome, run
+from pytest_mdm_health.mdm.commands import ANSWER_LIMIT, OUTPUT_LIMIT, CannotRun, Outcome, run
 
 
 def run_python(code: str, cwd: Path, timeout_s: float = 20) -> Outcome:
@@ -79,6 +79,24 @@ def test_only_the_end_of_a_flood_of_output_is_kept(tmp_path: Path) -> None:
 
     assert len(outcome.output) == OUTPUT_LIMIT
     assert outcome.output.endswith("99999\n")
+
+
+def run_apart(code: str, cwd: Path) -> Outcome:
+    command = [sys.executable, "-I", "-S", "-c", code]
+    return run(command, cwd=cwd, environ=os.environ, timeout_s=60, apart=True)
+
+
+def test_an_answer_is_kept_whole_and_apart_from_warnings(tmp_path: Path) -> None:
+    outcome = run_apart("import sys; print('err', file=sys.stderr); print('x' * 200000)", tmp_path)
+
+    assert outcome.answer == "x" * 200000 + "\n"
+    assert outcome.output.endswith("x\nerr\n")
+    assert len(outcome.output) == OUTPUT_LIMIT
+
+
+def test_an_answer_that_is_too_long_is_none(tmp_path: Path) -> None:
+    assert run_apart(f"import sys; sys.stdout.write('x' * {ANSWER_LIMIT})", tmp_path).answer == "x" * ANSWER_LIMIT
+    assert run_apart(f"import sys; sys.stdout.write('x' * {ANSWER_LIMIT + 1})", tmp_path).answer is None
 
 
 def test_a_program_that_waits_for_input_gets_none(tmp_path: Path) -> None:
