@@ -127,7 +127,7 @@ class Finding:
         severity: what it does to the result's status.
         message: one sentence, what is wrong, with names and numbers.
         remedy: what to do about it.
-        evidence: what was seen, small and JSON-able.
+        evidence: what was seen, small and JSON-able; `datasets`, if a server's failure is that of these only.
         location: the place in a file, where there is one.
         subject: what in the target it is about (a table, a key, a file below the home); two findings of one
             code on one target differ in it.

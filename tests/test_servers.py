@@ -117,6 +117,29 @@ def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
     result.stdout.no_fnmatch_line("*s3cr*")
 
 
+OF_A_DATASET = ("metadata-corruption", "data-corruption", "type-mismatch", "feature-generation-failure")
+
+
+@pytest.mark.parametrize("refused", [["shop"], ["other", "shop"]], ids=["one of two", "both"])
+def test_a_login_that_is_refused_is_one_failure_and_blocks_the_datasets_that_have_it(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, refused: list[str]
+) -> None:
+    shop.add_database("mdm_other", "CREATE TABLE train AS SELECT 1 AS id", "ANALYZE train", owner=USER)
+    wrong = {"password": "not-the-password"}
+    home = make_postgres_home(shop, None, **{name: wrong if name in refused else {} for name in ("other", "shop")})
+    result = health(home, f"--mdm-json={tmp_path / 'report.json'}")
+    results = results_in(tmp_path / "report.json")
+    server = f"postgres-slowdown[{shop.name}]"
+    assert result.ret == 1
+    assert [name for name, each in results.items() if each["status"] in {"fail", "error"}] == [server]
+    (finding,) = (each for each in results[server]["findings"] if each["severity"] == "fail")
+    assert f"so {', '.join(refused)} cannot be used" in finding["message"]
+    of_datasets = {name: each for name, each in results.items() if name.partition("[")[0] in OF_A_DATASET}
+    blocked = {name for name, each in of_datasets.items() if each["status"] == "blocked"}
+    assert blocked == {f"{check}[{name}]" for check in OF_A_DATASET for name in refused}
+    assert {of_datasets[name]["blocked_by"] for name in blocked} == {f"mdm-health::{server}"}
+
+
 STOPPER = """
 import os, pathlib, signal, time
 

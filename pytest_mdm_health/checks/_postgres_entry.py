@@ -56,7 +56,7 @@ class Look:
         last, way = CannotOpen("away", "cannot be opened: nothing says how"), None
         for connection in (*self.server.logins, *self.server.databases.values()):
             known = refused.get(connection.login)
-            if known is not None and not any(words in known.reason for words in _ABOUT_THE_DATABASE):
+            if known is not None and not _is_about_the_database(known.reason):
                 continue
             answer = attempt(connection)
             if answer is None:
@@ -71,10 +71,11 @@ class Look:
 
     def refusal(self, connection: Connection, error: CannotOpen) -> RefusedLogin:
         """What a refused login means for whom."""
-        datasets = sorted(name for name, each in self.server.databases.items() if each.login == connection.login)
+        servers = self.server.databases.items()
+        alike = [name for name, each in servers if is_refused_too(each, connection, error)]
         return RefusedLogin(
             user=connection.user or "",
-            datasets=tuple(datasets),
+            datasets=tuple(sorted(alike)),
             reason=error.reason,
             way=way_of(connection, self.inventory),
         )
@@ -94,6 +95,17 @@ class Look:
         except (QueryFailed, Unfinished) as error:
             self.gaps.append(f"{what} could not be looked at: {error}")
             return []
+
+
+def is_refused_too(other: Connection, connection: Connection, error: CannotOpen) -> bool:
+    """Whether the server refuses the one like the other, which it refused with this error."""
+    return other.login == connection.login and (
+        other.database == connection.database or not _is_about_the_database(error.reason)
+    )
+
+
+def _is_about_the_database(reason: str) -> bool:
+    return any(words in reason for words in _ABOUT_THE_DATABASE)
 
 
 def opened(connection: Connection) -> PostgresDatabase:

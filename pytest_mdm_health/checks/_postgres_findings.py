@@ -46,7 +46,9 @@ def of_entry(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
         whose = f", so {_listed(each.datasets)} cannot be used" if each.datasets else " of the settings"
         message = f"the server refuses the login {each.user or 'without a user'}{whose}: {each.reason}"
         remedy = next_step(facts, "refused", each.reason, each.way)
-        yield check.finding("login-refused", FAIL, message, remedy, subject=each.user)
+        evidence: dict[str, JSON] = {"datasets": list(each.datasets)}
+        subject = " ".join((each.user, *each.datasets))
+        yield check.finding("login-refused", FAIL, message, remedy, evidence=evidence, subject=subject)
 
 
 def of_server(check: Check, facts: PostgresFacts) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost, Row, close_all
 from pytest_mdm_health.backends.statements import shown
 from pytest_mdm_health.checks import _postgres_sql as sql
-from pytest_mdm_health.checks._postgres_entry import FINAL, Look, NoWayIn, attempt, opened
+from pytest_mdm_health.checks._postgres_entry import FINAL, Look, NoWayIn, attempt, is_refused_too, opened
 from pytest_mdm_health.checks._postgres_facts import (
     Blocked,
     DatabaseState,
@@ -104,6 +104,7 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
             raise NoWayIn(answer, way_of(connection, look.inventory))
         elif answer.code == "refused":
             refused.append(look.refusal(connection, answer))
+            waiting = [each for each in waiting if not is_refused_too(each, connection, answer)]
         else:
             look.gaps.append(f"the database {connection.database} {answer}")
     if waiting:

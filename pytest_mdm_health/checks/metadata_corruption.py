@@ -92,7 +92,7 @@ CHECK = Check(
     issue="7.2",
     title="Damaged or contradictory dataset registration",
     per=Kind.DATASET,
-    requires=("postgres-slowdown.unreachable",),
+    requires=("postgres-slowdown.unreachable", "postgres-slowdown.login-refused"),
     tags=("registration", "metadata"),
 )
 
