@@ -62,7 +62,7 @@ def registering(dataset: str, home: Home) -> Registering | None:
 
 
 def is_half_registered(dataset: Dataset, home: Home) -> bool:
-    """Whether a registration that broke off is taken to have left this data behind."""
+    """Whether nothing registers this data, and the log does not tell that a registration of it ever came to its end."""
     ours = dataset.folder.parent == home.datasets and not dataset.folder.name.startswith(".")
     if dataset.registration is not None or not dataset.files or not ours:
         return False

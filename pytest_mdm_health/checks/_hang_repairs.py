@@ -37,19 +37,27 @@ def of_running(code: str, each: Running) -> Remedy:
 
 
 def of_leftover(each: Leftover, home: str) -> Remedy:
-    """Move it out of the way, under a name that says what it was."""
+    """Move it out of the way, under a name that says what it was. It may be all that is left of the data."""
     aside = Path(home) / ASIDE
-    sources = f" from {', '.join(each.trace.sources)}" if each.trace and each.trace.sources else ""
-    text = (
-        f"Move it aside, then register it again{sources}. Delete what was moved when the new registration is complete."
-    )
+    text = "Move it aside. " + _again(each)
     if each.holder:
         text = f"Wait until {each.holder} is done: it may be the registration itself. Otherwise: {text}"
-    commands = (
-        f"mkdir -p -- {shlex.quote(str(aside))}",
-        f"mv -n -- {shlex.quote(each.folder)} {shlex.quote(str(aside / f'{each.dataset}.{each.changed}'))}",
+    make = f"mkdir -p -- {shlex.quote(str(aside))}"
+    move = f"mv -n -- {shlex.quote(each.folder)} {shlex.quote(str(aside / f'{each.dataset}.{each.changed}'))}"
+    return Remedy(text, (f"{make} && {move}",))
+
+
+def _again(each: Leftover) -> str:
+    if not each.holds:
+        return "Then MDM takes the name again."
+    sources = ", ".join(each.trace.sources) if each.trace is not None else ""
+    source = (
+        f"If what it was loaded from is still there ({sources})" if sources else "If you have what it was made from"
     )
-    return Remedy(text, commands)
+    return (
+        f"{source}, register that again, and delete what was moved once that is complete. Otherwise keep what was "
+        "moved: it may be the only copy."
+    )
 
 
 def of_unfinished() -> Remedy:

@@ -75,7 +75,7 @@ def _leave_to_others(dataset: Dataset, home: Home, before: MetadataFacts | None)
     if running is not None:
         raise NotApplicable(f"a registration is at work on it (PID {running.pid}); see registration-hang")
     if is_half_registered(dataset, home) and not (before is not None and before.registered):
-        raise NotApplicable("it is half registered, as a registration leaves it that broke off; see registration-hang")
+        raise NotApplicable("nothing registers it, and the log does not tell that it ever was; see registration-hang")
     barred = barrier(dataset.folder) if dataset.remembered else None
     if barred is not None:
         raise NotApplicable(f"{barred.path} lets nobody through, so nobody knows whether the dataset is still there")

@@ -22,8 +22,8 @@ logged with `MDM_LOGGING_LEVEL=DEBUG`, elsewhere with `MDM_LOGGING_FILE`.
 
 Solutions
 ---------
-End what holds the lock, or let the stopped process go on. Otherwise end the registration, move what it left aside, and
-start again with a time-out (the guide: 300 s for each step) and smaller batches: `MDM_PERFORMANCE_BATCH_SIZE=1000`.
+End what holds the lock, or let the stopped process go on. Otherwise end the registration, move what it left aside, see
+that its source is still there, and start again with a time-out (the guide: 300 s for each step) and smaller batches: `MDM_PERFORMANCE_BATCH_SIZE=1000`.
 The guide's `MDM_PERFORMANCE_MAX_WORKERS=2` is for 0.2.0; other versions load with one worker.
 
 Findings
@@ -117,14 +117,15 @@ def _verdict(each: Running) -> tuple[str, Severity, str]:
 
 def _of_leftover(each: Leftover, facts: HangFacts) -> Finding:
     holds = f"holds {', '.join(each.holds)} ({size(each.size)})" if each.holds else "is empty"
-    history = "the log does not tell of its registration"
+    state = "is half registered" if each.trace is not None or not each.size else "is not registered"
+    history = "the log does not tell whether a registration broke off or its registration was lost"
     location = Location(each.folder)
     if each.trace is not None:
         ended = f"failed: {each.trace.error}" if each.trace.error else f"broke off while {each.trace.step}"
         history = f"its registration of {each.trace.began or 'an unknown time'} {ended}"
         location = Location(each.trace.file, each.trace.line)
     message = (
-        f"{each.dataset!r} is half registered: {each.folder} {holds} and nothing registers it; {history}; "
+        f"{each.dataset!r} {state}: {each.folder} {holds} and nothing registers it; {history}; "
         "MDM does not list it, and refuses to register the name while the folder is there"
     )
     if each.holder:

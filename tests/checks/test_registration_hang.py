@@ -279,8 +279,8 @@ def test_a_half_registered_dataset_is_repaired_by_moving_it_aside(examine: Exami
     folder = unregister(home)
     content = (folder / "shop.sqlite").read_bytes()
     finding = only(examine("registration-hang", home), "registration-hang.half-registered")
-    for command in finding.remedy.commands:
-        subprocess.run(command, shell=True, check=True)  # noqa: S602 - as a user would paste it
+    (command,) = finding.remedy.commands  # the summary shows no more than one
+    subprocess.run(command, shell=True, check=True)  # noqa: S602 - as a user would paste it
     assert codes(examine("registration-hang", home)) == set()
     (aside,) = (home / "set-aside").iterdir()
     assert (aside / "shop.sqlite").read_bytes() == content
@@ -293,14 +293,26 @@ def test_the_half_that_duckdb_leaves_without_a_word_in_the_log_is_found(
     (home / "datasets/sales").mkdir()
     shutil.copy(home / "datasets/wine/wine.duckdb", home / "datasets/sales/sales.duckdb")
     finding = only(examine("registration-hang", home), "registration-hang.half-registered")
-    assert "'sales'" in finding.message
-    assert "the log does not tell" in finding.message
+    assert "'sales' is not registered" in finding.message
+    assert "the log does not tell whether a registration broke off" in finding.message
+
+
+def test_what_may_be_the_only_copy_of_the_data_is_not_to_be_deleted(examine: Examine, home: Path) -> None:
+    unregister(home)
+    (home / "datasets/a b'c").mkdir()
+    shutil.copy(home / "datasets/wine/wine.sqlite", home / "datasets/a b'c/x.sqlite")
+    texts = {each.subject: each.remedy.text for each in examine("registration-hang", home).findings}
+    assert "If you have what it was made from, register that again" in texts["a b'c"]
+    assert "If what it was loaded from is still there (raw/shop/train.csv)" in texts["shop"]
+    assert all("Otherwise keep what was moved: it may be the only copy." in texts[name] for name in ("a b'c", "shop"))
 
 
 def test_an_empty_folder_is_enough_for_mdm_to_refuse_the_name(examine: Examine, home: Path) -> None:
     (home / "datasets/sales").mkdir()
     finding = only(examine("registration-hang", home), "registration-hang.half-registered")
+    assert "'sales' is half registered" in finding.message
     assert "is empty" in finding.message
+    assert finding.remedy.text == "Move it aside. Then MDM takes the name again."
 
 
 def test_a_folder_of_something_else_is_nobodys_registration(examine: Examine, home: Path) -> None:
