@@ -33,6 +33,27 @@ AREAS = {
 }
 """The guide's quick diagnosis: from the kind of trouble to the section."""
 
+TITLES = {
+    "1.1": "backup failure",
+    "1.2": "incompatible dependencies",
+    "2.1": "configuration not loading",
+    "2.2": "legacy configuration active",
+    "3.1": "connection pool exhaustion",
+    "3.2": "SQLite locking",
+    "3.3": "PostgreSQL slow",
+    "4.1": "slow registration",
+    "4.2": "memory exhaustion",
+    "5.1": "data corruption",
+    "5.2": "type mismatch",
+    "6.1": "feature generation failure",
+    "6.2": "custom features not loading",
+    "7.1": "registration hangs",
+    "7.2": "metadata corruption",
+    "8.1": "system check",
+    "8.3": "errors in the log",
+}
+"""What the guide's issues are about, in a few words."""
+
 SYMPTOMS = (
     Symptom("backup script returns non-zero exit", "1.1", ("backup-failure.script-fails",)),
     Symptom(

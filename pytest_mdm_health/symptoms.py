@@ -3,113 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_mdm_health.guide import AREAS, SYMPTOMS
-
-
-@dataclass(frozen=True)
-class KnownError:
-    """An error message of the guide's table (8.3) or one that means the same.
-
-    Attributes:
-        name: the message as the guide's table has it.
-        pattern: a regular expression that finds it in a text, ignoring case.
-        cause: what is likely behind it.
-        fix: what to do first.
-        issue: the guide's issue that explains it.
-        finding: the finding of `logged-errors` that reports it.
-    """
-
-    name: str
-    pattern: str
-    cause: str
-    fix: str
-    issue: str
-    finding: str
-
-    def is_in(self, text: str) -> bool:
-        """Whether the text has this message."""
-        return re.search(self.pattern, text, re.IGNORECASE) is not None
-
-
-KNOWN_ERRORS = (
-    KnownError(
-        "QueuePool limit exceeded",
-        r"QueuePool limit|too many (?:connections|clients)|remaining connection slots",
-        "the connection pool, or the server's connections, are used up",
-        "a larger pool: `database.sqlalchemy.pool_size`",
-        "3.1",
-        "pool-limit",
-    ),
-    KnownError(
-        "database is locked",
-        r"database (?:table )?is locked",
-        "several processes or threads write to one SQLite file",
-        "switch the file to WAL: PRAGMA journal_mode=WAL",
-        "3.2",
-        "database-locked",
-    ),
-    KnownError(
-        "OperationalError: no such table",
-        r"no such table|relation \S+ does not exist|Table with name \S+ does not exist",
-        "the migration of this dataset is not complete",
-        "run the migration of the dataset again",
-        "5.1",
-        "no-such-table",
-    ),
-    KnownError(
-        "KeyError: 'backend'",
-        r"KeyError: ['\"](?:backend|path|name|created_at|version|database|tables)['\"]",
-        "the registration of a dataset is damaged",
-        "rebuild the registration",
-        "7.2",
-        "metadata-key",
-    ),
-    KnownError(
-        "MemoryError",
-        r"\bMemoryError\b|Out of Memory Error|out of memory|Cannot allocate memory",
-        "the batches are too large for the memory there is",
-        "a smaller `performance.batch_size`",
-        "4.2",
-        "out-of-memory",
-    ),
-    KnownError(
-        "TimeoutError: Operation timed out",
-        r"TimeoutError(?!: QueuePool)|operation timed out|statement timeout|connection timed out",
-        "slow queries, or the network",
-        "look for slow statements and missing indexes, then at the network",
-        "3.3",
-        "timed-out",
-    ),
-    KnownError(
-        "PermissionError: [Errno 13]",
-        r"PermissionError|\bpermission denied\b",
-        "files in the home belong to another user or may not be read",
-        "give the home back to whom runs MDM: chown",
-        "1.1",
-        "permission-denied",
-    ),
-    KnownError(
-        "ModuleNotFoundError: mdm.*",
-        r"ModuleNotFoundError|No module named|ImportError",
-        "MDM or something it needs is not installed, or not in this version",
-        "install MDM again with its requirements",
-        "1.2",
-        "module-missing",
-    ),
-)
-"""The guide's table of messages, with their quick fixes; a line belongs to the first that is in it."""
-
-
-def known_error(text: str) -> KnownError | None:
-    """The known error that a text shows, if any."""
-    return next(_errors_in(text), None)
-
-
-def _errors_in(text: str) -> Iterator[KnownError]:
-    return (error for error in KNOWN_ERRORS if error.is_in(text))
+from pytest_mdm_health.guide import AREAS, SYMPTOMS, TITLES, Symptom
+from pytest_mdm_health.messages import messages_in
 
 
 @dataclass(frozen=True)
@@ -131,38 +29,67 @@ _EMPTY_WORDS = re.compile(
     r"(?:an?|the|of|or|and|in|on|to|is|are|was|be|by|with|for|from|at|as|its?|not?|do|does|than|after|before|my|i|we|our"
     r"|this|that|there|very|all|any|have|has|had|when|while|but|problem|error)"
 )
+_GENERIC_WORDS = (
+    "data database dataset file table column value row query connection system server feature registration mdm"
+    " failure failed found processing"
+)
+"""Words that messages of any kind have; they alone lead to no issue."""
 
 
 def explanations(text: str) -> tuple[Explanation, ...]:
-    """The issues that explain an error message or a few words, the likeliest first.
+    """The issues that explain an error message or a few words, the likeliest first; each once.
 
     Raises:
         UnknownSymptom: nothing does.
     """
-    errors = [Explanation(error.issue, f"the message {error.name!r}: {error.cause}") for error in _errors_in(text)]
-    if errors:
-        return tuple(errors)
-    scores = sorted(((_likeness(text, symptom.text), symptom) for symptom in SYMPTOMS), key=lambda pair: -pair[0])
-    seen = [Explanation(each.issue, f"the guide's symptom {each.text!r}") for score, each in scores if score >= ENOUGH]
-    areas = [
+    found = _by_message(text) or _by_words(text)
+    if not found:
+        nearest = "; ".join(f"{each.text!r} ({each.issue})" for each in sorted(SYMPTOMS, key=_distance_to(text))[:3])
+        raise UnknownSymptom(f"--mdm-symptom: nothing explains {text!r}; the nearest symptoms are {nearest}")
+    first: dict[str, Explanation] = {}
+    for each in found:
+        first.setdefault(each.issue, each)
+    return tuple(first.values())
+
+
+def _by_message(text: str) -> list[Explanation]:
+    return [
+        Explanation(issue, f"the message {message.name!r}: {message.cause}")
+        for message in messages_in(text)
+        for issue in (message.issue, *message.also)
+    ]
+
+
+def _by_words(text: str) -> list[Explanation]:
+    symptoms = [each for each in sorted(SYMPTOMS, key=_distance_to(text)) if _likeness(text, each.text) >= ENOUGH]
+    found = [Explanation(each.issue, f"the guide's symptom {each.text!r}") for each in symptoms]
+    found += [
+        Explanation(issue, f"the guide's issue {title!r}")
+        for issue, title in TITLES.items()
+        if _likeness(text, title) == 1
+    ]
+    return found + [
         Explanation(section, f"the guide's quick diagnosis of a {area}")
         for area, section in AREAS.items()
         if _likeness(text, area) == 1
     ]
-    if not seen and not areas:
-        nearest = "; ".join(f"{symptom.text!r} ({symptom.issue})" for _, symptom in scores[:3])
-        raise UnknownSymptom(f"--mdm-symptom: nothing explains {text!r}; the nearest symptoms are {nearest}")
-    return tuple(dict.fromkeys([*seen, *areas]))
 
 
-def _likeness(text: str, symptom: str) -> float:
-    """The share of the symptom's words that the text has."""
-    wanted = _stems(symptom)
-    return len(wanted & _stems(text)) / len(wanted)
+def _distance_to(text: str) -> Callable[[Symptom], float]:
+    return lambda symptom: -_likeness(text, symptom.text)
+
+
+def _likeness(text: str, words: str) -> float:
+    """The share of the words that the text has; none, if it has too few of those that tell them from others."""
+    wanted, has = _stems(words), _stems(text)
+    telling = wanted - _stems(_GENERIC_WORDS)
+    if len(telling & has) < ENOUGH * len(telling) or not (telling or wanted <= has):
+        return 0.0
+    return len(wanted & has) / len(wanted)
 
 
 def _stems(text: str) -> frozenset[str]:
     words = re.findall(r"[a-z0-9_.]+", text.lower())
     return frozenset(
-        re.sub(r"(?:ing|ed|es|s|ly)$", "", word.strip(".")) for word in words if not _EMPTY_WORDS.fullmatch(word)
+        re.sub(r"(?:ing|ed|er|es|s|ly)$", "", word.strip(".")) for word in words if not _EMPTY_WORDS.fullmatch(word)
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_mdm_health.guide import SYMPTOMS, Symptom
+from pytest_mdm_health.messages import KNOWN_ERRORS, KnownError
 from pytest_mdm_health.registry import load
-from pytest_mdm_health.symptoms import KNOWN_ERRORS, KnownError
 
 CODES = {f"{id_}.{code}" for id_, each in load().items() for code in each.documentation.findings}
 SYMPTOMS_PER_ISSUE = 3

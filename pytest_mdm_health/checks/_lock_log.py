@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_mdm_health.checks._lock_facts import LockErrors
 from pytest_mdm_health.mdm.log_files import lines_of, log_files
 from pytest_mdm_health.mdm.logs import read_file
-from pytest_mdm_health.symptoms import KNOWN_ERRORS
+from pytest_mdm_health.messages import KNOWN_ERRORS
 
 RECENT = timedelta(days=7)
 """How long before the end of the log an error is worth a word."""

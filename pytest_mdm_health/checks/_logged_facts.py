@@ -11,8 +11,8 @@ from pathlib import Path
 from pytest_mdm_health.mdm.log_files import log_files
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
 from pytest_mdm_health.mdm.secrets import redact, without_values
+from pytest_mdm_health.messages import known_error
 from pytest_mdm_health.model import Facts
-from pytest_mdm_health.symptoms import known_error
 
 KINDS_KEPT = 100
 EXAMPLE_LENGTH = 400

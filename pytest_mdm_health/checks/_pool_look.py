@@ -17,8 +17,8 @@ from pytest_mdm_health.mdm.log_files import lines_of, log_files
 from pytest_mdm_health.mdm.processes import mdm_processes
 from pytest_mdm_health.mdm.servers import servers_of
 from pytest_mdm_health.mdm.settings import Origin, Settings
+from pytest_mdm_health.messages import KNOWN_ERRORS
 from pytest_mdm_health.model import Depth
-from pytest_mdm_health.symptoms import KNOWN_ERRORS
 
 RECENT = timedelta(days=7)
 """How long before the end of the log an error is worth more than a note."""

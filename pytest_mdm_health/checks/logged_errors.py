@@ -49,9 +49,9 @@ from pathlib import Path
 from pytest_mdm_health.checks._logged_facts import Kind, LogFacts, gather
 from pytest_mdm_health.mdm.amounts import times
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.messages import KNOWN_ERRORS
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 from pytest_mdm_health.model import Kind as Of
-from pytest_mdm_health.symptoms import KNOWN_ERRORS
 
 CHECK = Check(id="logged-errors", issue="8.3", title="Errors in the log", per=Of.HOME, live=True, tags=("log",))
 
