@@ -15,13 +15,15 @@ class Way:
     Attributes:
         user: as whom; empty where nothing says.
         sslmode: the encryption that was asked for; empty where nothing says.
-        written: by field of the connection, the places that set it, such as `/home/ml/.mdm/mdm.yaml, line 3`.
+        written: by field of the connection, the first places that set it, such as `/home/ml/.mdm/mdm.yaml, line 3`.
+        more: by field, how many further places there are.
     """
 
     user: str
     database: str
     sslmode: str
     written: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    more: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Way
 from pytest_mdm_health.checks._postgres_repairs import Address
+from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import Remedy
 
 _ROLE = re.compile(r'\b(?:role|user) "([^"]+)"')
@@ -32,7 +33,9 @@ class Case:
     def where(self, *fields: str) -> str:
         """The places that set one of these fields, to end a clause."""
         places = dict.fromkeys(place for field in fields for place in self.way.written.get(field, ()))
-        return f" where it is written ({'; '.join(places)})" if places else ""
+        more = max(self.way.more.get(field, 0) for field in fields)
+        listed = [*places, *([f"and {counted(more, 'more place', 'more places')}"] if more else [])]
+        return f" where it is written ({'; '.join(listed)})" if places else ""
 
     def enter(self, sslmode: str | None = None) -> str:
         """Go the same way with psql, which asks for the password."""

@@ -113,7 +113,7 @@ def connection_of(dataset: Dataset, settings: Settings) -> Connection | None:
     registration = dataset.registration
     if registration is None or registration.backend != "postgresql":
         return None
-    fallback = _of_settings(settings, dataset.name)
+    fallback = connection_of_settings(settings, dataset.name)
     given = _given(registration)
     own = {name: value for name, value in given.items() if value not in (None, "")}
     if {"host", "database"} & own.keys():
@@ -121,6 +121,24 @@ def connection_of(dataset: Dataset, settings: Settings) -> Connection | None:
     if "connection_string" in own:
         return _of_string(str(own["connection_string"]), fallback)
     return _merged(own, fallback, "settings")
+
+
+def connection_of_settings(settings: Settings, name: str) -> Connection:
+    """How the settings lead to the database of a dataset of this name."""
+
+    def setting(key: str) -> object:
+        return settings[f"{_SETTINGS}{key}"]
+
+    user, password = setting("user"), setting("password")
+    return Connection(
+        host=str(setting("host")),
+        port=int(str(setting("port"))),
+        database=f"{setting('database_prefix')}{name.lower()}",
+        user=None if user is None else str(user),
+        password=None if password is None else str(password),
+        ssl=(("sslmode", str(setting("sslmode"))),),
+        origin="settings",
+    )
 
 
 def is_left_to_defaults(dataset: Dataset, settings: Settings) -> bool:
@@ -136,7 +154,7 @@ def servers_of(inventory: Inventory) -> tuple[Server, ...]:
     settings = inventory.settings
     found: dict[str, list[tuple[str, Connection]]] = {}
     if settings["database.default_backend"] == "postgresql":
-        own = _of_settings(settings, "").to(MAINTENANCE)
+        own = connection_of_settings(settings, "").to(MAINTENANCE)
         found.setdefault(server_key(own), []).append(("", own))
     for dataset in inventory.datasets:
         connection = connection_of(dataset, settings)
@@ -171,22 +189,6 @@ def _server(members: Iterable[tuple[str, Connection]], prefix: str, assumed: str
 def _given(registration: Registration) -> Mapping[str, object]:
     database = registration.data.get("database")
     return database if isinstance(database, Mapping) else registration.data if database is None else {}
-
-
-def _of_settings(settings: Settings, name: str) -> Connection:
-    def setting(key: str) -> object:
-        return settings[f"{_SETTINGS}{key}"]
-
-    user, password = setting("user"), setting("password")
-    return Connection(
-        host=str(setting("host")),
-        port=int(str(setting("port"))),
-        database=f"{setting('database_prefix')}{name.lower()}",
-        user=None if user is None else str(user),
-        password=None if password is None else str(password),
-        ssl=(("sslmode", str(setting("sslmode"))),),
-        origin="settings",
-    )
 
 
 def _of_string(text: str, fallback: Connection) -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,23 @@ def test_databases_that_are_missing_are_looked_for_and_made(own_postgres: Server
     assert "template1" in own_postgres.follow(finding.remedy.commands[0]).stdout
     own_postgres.follow(finding.remedy.commands[1])
     own_postgres.connect(user=USER).close()
+
+
+@pytest.mark.parametrize(("others", "more"), [(["wine"], ""), (["wine", "xylo"], "; and 2 more places")])
+def test_a_server_that_only_registrations_name_is_corrected_in_all_of_them_and_nowhere_else(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine, others: list[str], more: str
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        wrong = {"port": nobody.getsockname()[1]}
+        home = make_postgres_home(shop, None, shop=wrong, **dict.fromkeys(others, wrong))
+        (finding,) = examine(CHECK, home, server=f"{HOST}:{wrong['port']}").findings
+    files = [
+        f"{home}/{file}"
+        for name in ("shop", "wine")
+        for file in (f"config/datasets/{name}.yaml, line 4", f"datasets/{name}/dataset_info.json")
+    ]
+    assert f"host and port where it is written ({'; '.join(files)}{more})." in finding.remedy.text
 
 
 def test_a_host_that_nobody_knows_is_looked_up(own_postgres: Server, unreachable: Ask, tmp_path: Path) -> None:
