@@ -12,6 +12,9 @@ from pytest_mdm_health.integrity.workbench import Workbench, text
 BUCKETS = 4096
 """A row's bucket is its hash modulo this."""
 
+WIDE = 16
+"""Columns that are treated the same from which on they are summed as one long column."""
+
 _SEPARATOR = "chr(31)"
 
 
@@ -161,13 +164,58 @@ def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, t
     Raises:
         QueryFailed: the rows cannot be read.
     """
-    sums = [(0, 0)] * len(plan.names)
+    sums: dict[int, tuple[int, int]] = dict.fromkeys(range(len(plan.names)), (0, 0))
     for batch in reader.batches(plan.names):
-        wanted = ", ".join(f"{_cell_hash(cell)}, {_has_value(cell)}" for cell in cells(plan, reader, batch))
-        found = workbench.run(f"SELECT {wanted or 'NULL'} FROM {batch.relation}")[0]  # noqa: S608 - made here
-        pairs = zip(found[::2], found[1::2], strict=False)
-        sums = [(old + (new or 0), count + more) for (old, count), (new, more) in zip(sums, pairs, strict=True)]
-    return {name: (total % 2**64, count) for name, (total, count) in zip(plan.names, sums, strict=True)}
+        alike, others = _alike(plan, reader, batch)
+        found = _one_by_one(workbench, plan, reader, batch, others)
+        for indexes in alike:
+            found |= _together(workbench, plan, reader, batch, indexes)
+        sums = {index: (total + found[index][0], count + found[index][1]) for index, (total, count) in sums.items()}
+    return {name: (sums[index][0] % 2**64, sums[index][1]) for index, name in enumerate(plan.names)}
+
+
+def _alike(plan: Plan, reader: Reader, batch: Batch) -> tuple[list[list[int]], list[int]]:
+    """The columns of which many are treated the same, in groups, and the rest."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, name in enumerate(plan.names):
+        apart = index if batch.strays.get(index) is not None else None
+        how = (batch.arrives[index], plan.forms[name], name in reader.single, plan.written.get(name, ""), apart)
+        groups.setdefault(how, []).append(index)
+    many = [indexes for indexes in groups.values() if len(indexes) >= WIDE]
+    return many, [index for indexes in groups.values() if len(indexes) < WIDE for index in indexes]
+
+
+def _one_by_one(
+    workbench: Workbench, plan: Plan, reader: Reader, batch: Batch, indexes: Sequence[int]
+) -> dict[int, tuple[int, int]]:
+    if not indexes:
+        return {}
+    every = cells(plan, reader, batch)
+    wanted = ", ".join(f"{_cell_hash(every[index])}, {_has_value(every[index])}" for index in indexes)
+    found = workbench.run(f"SELECT {wanted} FROM {batch.relation}")[0]  # noqa: S608 - made here
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return {index: (total or 0, count) for index, (total, count) in zip(indexes, pairs, strict=True)}
+
+
+def _together(
+    workbench: Workbench, plan: Plan, reader: Reader, batch: Batch, indexes: Sequence[int]
+) -> dict[int, tuple[int, int]]:
+    """As one long column: for hundreds of columns, making sense of the statement takes longer than the rows of most."""
+    name = plan.names[indexes[0]]
+    cell = parts(
+        "v",
+        batch.arrives[indexes[0]],
+        plan.forms[name],
+        single=name in reader.single,
+        written=plan.written.get(name, ""),
+    )
+    values, places = ", ".join(f"c{index}" for index in indexes), ", ".join(map(str, indexes))
+    found = workbench.run(
+        f"SELECT p, {_cell_hash(cell)}, {_has_value(cell)} "  # noqa: S608 - made here
+        f"FROM (SELECT unnest([{values}]) AS v, unnest([{places}]) AS p FROM {batch.relation}) GROUP BY p"
+    )
+    sums = {index: (total or 0, count) for index, total, count in found}
+    return {index: sums.get(index, (0, 0)) for index in indexes}
 
 
 def _cell_hash(cell: Parts) -> str:

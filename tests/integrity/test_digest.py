@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
-from pytest_mdm_health.integrity import sqlite_reader
+from pytest_mdm_health.integrity import hashing, sqlite_reader
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.digest import BadDigest, TableDigest, digest_table
 from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
@@ -223,12 +223,16 @@ def test_what_is_broken_off_is_not_tried_again() -> None:
         threading.Timer(0.2, workbench.connection.interrupt).start()
         workbench.run("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
 
+    def refused(workbench: Workbench) -> None:
+        tried.append(workbench.careful)
+        workbench.run("SELECT gone")
+
     with Workbench(()) as workbench:
         with pytest.raises(QueryFailed):
             workbench.carefully(lambda: read(workbench))
         assert tried == [False]
         with pytest.raises(QueryFailed):
-            workbench.carefully(lambda: tried.append(workbench.careful) or workbench.run("SELECT gone"))  # type: ignore[func-returns-value] # made to
+            workbench.carefully(lambda: refused(workbench))
         assert tried == [False, False, True]
 
 
@@ -294,6 +298,32 @@ def test_hundreds_of_columns_and_any_names_are_digested(folder: Path) -> None:
     before = digest_table(TableIn(Backend("duckdb", path), "ta'b\"le"))
     after = digest_table(TableIn(Backend("sqlite", folder / "wide.sqlite"), "t"), like=before)
     assert compare_digests(before, after).verdict == "equal"
+
+
+def test_columns_that_are_summed_together_have_the_sums_they_have_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "wide.duckdb"
+    kinds = (
+        "i",
+        "i / 7",
+        "CASE WHEN i % 3 = 0 THEN NULL ELSE 'x' || i END",
+        "DATE '1960-01-01' + i::INTEGER",
+        "1.10 * i",
+    )
+    with duckdb.connect(str(path)) as connection:
+        chosen = ", ".join(
+            f"{kind} + {place} AS c{place}_{number}" if number < 2 else f"{kind} AS c{place}_{number}"
+            for place in range(20)
+            for number, kind in enumerate(kinds)
+        )
+        connection.execute(
+            f"CREATE TABLE t AS SELECT {chosen}, 'nan'::DOUBLE AS odd, -0.0::DOUBLE AS z FROM range(9) r(i)"
+        )
+    source = TableIn(Backend("duckdb", path), "t")
+    together = digest_table(source, by_column=True).sums
+    monkeypatch.setattr(hashing, "WIDE", 1000)
+    assert together == digest_table(source, by_column=True).sums
 
 
 def test_a_view_without_row_ids_is_digested(folder: Path) -> None:
