@@ -50,7 +50,7 @@ TITLES = {
     "7.1": "registration hangs",
     "7.2": "metadata corruption",
     "8.1": "system check",
-    "8.3": "errors in the log",
+    "8.3": "trouble in the log",
 }
 """What the guide's issues are about, in a few words."""
 

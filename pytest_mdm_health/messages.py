@@ -103,7 +103,7 @@ MESSAGES = (
     # The system
     KnownError(
         "No space left on device",
-        r"No space left|Errno 28\b|disk is full|Disk quota exceeded|could not extend file",
+        r"No space left|Errno 28\b|disk (?:is )?full|Disk quota exceeded|could not extend file",
         "a disk is full: for the data, a backup or temporary files",
         "1.1",
         also=("4.1", "4.2"),

@@ -31,7 +31,7 @@ _EMPTY_WORDS = re.compile(
 )
 _GENERIC_WORDS = (
     "data database dataset file table column value row query connection system server feature registration mdm"
-    " failure failed found processing"
+    " sqlite duckdb postgresql failure failed found processing"
 )
 """Words that messages of any kind have; they alone lead to no issue."""
 
@@ -66,7 +66,7 @@ def _by_words(text: str) -> list[Explanation]:
     found += [
         Explanation(issue, f"the guide's issue {title!r}")
         for issue, title in TITLES.items()
-        if _likeness(text, title) == 1
+        if _likeness(text, title) >= ENOUGH
     ]
     return found + [
         Explanation(section, f"the guide's quick diagnosis of a {area}")
@@ -76,7 +76,7 @@ def _by_words(text: str) -> list[Explanation]:
 
 
 def _distance_to(text: str) -> Callable[[Symptom], float]:
-    return lambda symptom: -_likeness(text, symptom.text)
+    return lambda symptom: -_share(text, symptom.text)
 
 
 def _likeness(text: str, words: str) -> float:
@@ -85,11 +85,18 @@ def _likeness(text: str, words: str) -> float:
     telling = wanted - _stems(_GENERIC_WORDS)
     if len(telling & has) < ENOUGH * len(telling) or not (telling or wanted <= has):
         return 0.0
-    return len(wanted & has) / len(wanted)
+    return _share(text, words)
+
+
+def _share(text: str, words: str) -> float:
+    wanted = _stems(words)
+    return len(wanted & _stems(text)) / len(wanted)
 
 
 def _stems(text: str) -> frozenset[str]:
     words = re.findall(r"[a-z0-9_.]+", text.lower())
     return frozenset(
-        re.sub(r"(?:ing|ed|er|es|s|ly)$", "", word.strip(".")) for word in words if not _EMPTY_WORDS.fullmatch(word)
+        re.sub(r"(?:ing|ed|er|ures?|es?|s|ly)$", "", word.strip("."))
+        for word in words
+        if not _EMPTY_WORDS.fullmatch(word)
     )
