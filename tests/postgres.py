@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -340,6 +341,40 @@ def pgbouncer() -> Iterator[Callable[[Server], int]]:
         process.kill()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def broken_line(server: Server, at: bytes) -> Iterator[int]:
+    """A line to the server that breaks when a client says this; gives its port."""
+    with socket.create_server((HOST, 0)) as listener:
+        stop = threading.Event()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while not stop.is_set():
+                    client, _ = listener.accept()
+                    threading.Thread(target=carry, args=(client,), daemon=True).start()
+
+        def carry(client: socket.socket) -> None:
+            with client, socket.create_connection((HOST, server.port)) as upstream:
+                threading.Thread(target=pump, args=(upstream, client, None), daemon=True).start()
+                pump(client, upstream, at)
+
+        def pump(source: socket.socket, sink: socket.socket, until: bytes | None) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    if until is not None and until in data:
+                        break
+                    sink.sendall(data)
+                for each in (source, sink):
+                    each.shutdown(socket.SHUT_RDWR)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
 
 
 class MakePostgresHome(Protocol):

@@ -52,7 +52,7 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         use_of(server, inventory, most[server.name], gaps, probing=probing) for server in servers_of(inventory)
     )
     return PoolFacts(
-        examined=1 + len(servers),
+        examined=1 + sum(not use.problem for use in servers),
         backend=backend,
         pool=pool,
         fixed=fixed,

@@ -36,13 +36,13 @@ def use_of(server: Server, inventory: Inventory, pool: Pool, gaps: list[str], *,
         probe = fill_from(entered, pool.most, use.usable - use.in_use) if probing else None
         return replace(use, probe=probe)
     except NoWayIn as error:
-        code, reason = error.last.code, str(error.last)
+        code, reason, why = error.last.code, str(error.last), f"it {error.last}"
     except CannotOpen as error:
-        code, reason = error.code, str(error)
+        code, reason, why = error.code, str(error), f"it {error}"
     except ConnectionLost as error:
-        code, reason = "dropped", str(error)
+        code, reason, why = "dropped", str(error), str(error)
     if code != "full":
-        gaps.append(f"connections of the server {server.name} could not be looked at, it {reason}")
+        gaps.append(f"connections of the server {server.name} could not be looked at: {why}")
     return replace(use, problem=code, reason=reason)
 
 

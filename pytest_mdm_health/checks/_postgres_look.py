@@ -65,7 +65,7 @@ def gather(server: Server, inventory: Inventory, within_s: float) -> PostgresFac
     except CannotOpen as error:
         facts = replace(facts, problem=error.code, reason=str(error))
     except ConnectionLost as error:
-        facts = replace(facts, problem="dropped", reason=str(error))
+        facts = replace(facts, problem="dropped", reason=str(error).removeprefix("the server "))
     return replace(facts, gaps=tuple(look.gaps))
 
 

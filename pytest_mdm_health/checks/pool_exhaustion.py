@@ -46,13 +46,14 @@ Findings
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pytest_mdm_health.checks import _pool_findings as findings
 from pytest_mdm_health.checks._pool_facts import PoolFacts
 from pytest_mdm_health.checks._pool_look import gather
 from pytest_mdm_health.mdm.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
-from pytest_mdm_health.model import Check, Depth, Finding, Kind
+from pytest_mdm_health.model import Check, Depth, Finding, Kind, Status, status_of
 from pytest_mdm_health.options import Options
 
 CHECK = Check(
@@ -65,8 +66,14 @@ CHECK = Check(
 
 
 def observe(mdm_inventory: Inventory, mdm_installation: Installation | None, mdm_options: Options) -> PoolFacts:
-    """Read the settings, fill a pool, look at processes, servers and the log."""
-    return gather(mdm_inventory, mdm_installation, Depth(mdm_options.depth))
+    """Read the settings, fill a pool, look at processes, servers and the log.
+
+    Settings that are in order say little while none of the servers could be looked at: that is nothing examined.
+    """
+    facts = gather(mdm_inventory, mdm_installation, Depth(mdm_options.depth))
+    unseen = facts.servers and all(use.problem for use in facts.servers)
+    in_order = status_of(judge(facts, None)) is Status.PASS
+    return replace(facts, examined=0) if unseen and in_order else facts
 
 
 def judge(facts: PoolFacts, before: PoolFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pytest_mdm_health.backends import CannotOpen
 from pytest_mdm_health.checks import _pool_probe
 from pytest_mdm_health.mdm.servers import Connection
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from pytest_mdm_health.sandbox import Sandbox
-from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, broken_line
 
 Examine = Callable[..., Result]
 TRAIN = ("CREATE TABLE train AS SELECT i AS id FROM generate_series(1, 100) i", "ANALYZE train")
@@ -227,10 +228,8 @@ def test_a_server_that_fails_while_the_pool_is_filled_is_an_answer_and_keeps_no_
     reason: str,
 ) -> None:
     monkeypatch.setattr(_pool_probe, "_ON_SERVER", statement)
-    probe = _pool_probe.fill_from(Connection(HOST, shop.port, "mdm_shop", USER, PASSWORD), 1, 100)
-    assert probe is not None
-    assert (probe.opened, probe.held) == (0, False)
-    assert reason in probe.reason
+    with pytest.raises(CannotOpen, match=reason):
+        _pool_probe.fill_from(Connection(HOST, shop.port, "mdm_shop", USER, PASSWORD), 1, 100)
     assert caplog.records == []
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'"
     deadline = time.monotonic() + 30
@@ -322,11 +321,29 @@ def test_a_server_that_refuses_while_there_is_room_is_a_failure(
     assert examine("pool-exhaustion", home).status is Status.PASS
 
 
-def test_a_server_that_is_away_is_a_gap_here(
+def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
     own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    home = make_postgres_home(own_postgres)
     own_postgres.stop()
-    result = examine("pool-exhaustion", make_postgres_home(own_postgres))
-    assert (result.status, result.findings) == (Status.PASS, ())
-    assert "does not answer" in result.reason
+    result = examine("pool-exhaustion", home)
+    assert (result.status, result.findings) == (Status.SKIP, ())
+    why = f"connections of the server {own_postgres.name} could not be looked at: it cannot be opened: the server does"
+    assert f"{why} not answer" in result.reason
+    login = {"host": HOST, "port": own_postgres.port, "user": USER, "password": PASSWORD, "pool_size": 1}
+    small_one = make_postgres_home(own_postgres, {"postgresql": login, "sqlalchemy": {"max_overflow": 0}})
+    assert codes(examine("pool-exhaustion", small_one)) == {"pool-too-small"}
+    own_postgres.start()
+    assert examine("pool-exhaustion", home).examined == 2
+
+
+def test_a_server_that_breaks_off_while_it_is_looked_at_is_told_in_a_whole_sentence(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    with broken_line(shop, at=b"pg_stat_activity") as port:
+        line: dict[str, object] = {"host": HOST, "port": port, "user": USER, "password": PASSWORD}
+        result = examine("pool-exhaustion", make_postgres_home(shop, {"postgresql": line}, shop=line))
+    assert result.status is Status.SKIP
+    assert f"{HOST}:{port} could not be looked at: the server broke the connection off: " in result.reason

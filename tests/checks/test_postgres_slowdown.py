@@ -22,7 +22,7 @@ from pytest_mdm_health.checks._postgres_look import gather
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of
 from pytest_mdm_health.model import Finding, Result, Severity, Status
-from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
+from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, broken_line
 
 Examine = Callable[..., Result]
 TRAIN = (
@@ -159,7 +159,9 @@ def test_a_server_that_breaks_off_in_the_middle_is_unreachable(
         settings = {"postgresql": line | {"user": USER, "password": PASSWORD}}
         home = make_postgres_home(postgres, settings, shop=line)
         result = look(Server(postgres.programs, postgres.folder, port), home)
-    assert found(result, "postgres-slowdown.unreachable").evidence == {"why": "dropped"}
+    finding = found(result, "postgres-slowdown.unreachable")
+    assert finding.evidence == {"why": "dropped"}
+    assert finding.message.startswith(f"{HOST}:{port} broke the connection off: ")
 
 
 def test_one_refused_login_among_others_is_told_with_its_datasets(
@@ -558,37 +560,3 @@ def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postg
     while postgres.run(sessions) != [(0,)]:
         assert time.monotonic() < deadline
     assert postgres.run("SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables", database="mdm_shop") == [(1000,)]
-
-
-@contextlib.contextmanager
-def broken_line(server: Server, at: bytes) -> Iterator[int]:
-    """A line to the server that breaks when a client says this; gives its port."""
-    with socket.create_server((HOST, 0)) as listener:
-        stop = threading.Event()
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                while not stop.is_set():
-                    client, _ = listener.accept()
-                    threading.Thread(target=carry, args=(client,), daemon=True).start()
-
-        def carry(client: socket.socket) -> None:
-            with client, socket.create_connection((HOST, server.port)) as upstream:
-                threading.Thread(target=pump, args=(upstream, client, None), daemon=True).start()
-                pump(client, upstream, at)
-
-        def pump(source: socket.socket, sink: socket.socket, until: bytes | None) -> None:
-            with contextlib.suppress(OSError):
-                while data := source.recv(65536):
-                    if until is not None and until in data:
-                        break
-                    sink.sendall(data)
-                for each in (source, sink):
-                    each.shutdown(socket.SHUT_RDWR)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-        stop.set()
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
