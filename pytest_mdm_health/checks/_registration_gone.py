@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
 from pytest_mdm_health.checks._permission_repairs import allowed
 from pytest_mdm_health.checks._registration_facts import Absence, MetadataFacts
 from pytest_mdm_health.checks._saved_repairs import put_back
+from pytest_mdm_health.mdm.registration_schema import is_dataset_name
 from pytest_mdm_health.model import Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -108,9 +110,33 @@ def _of_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
         return allowed(facts.twin.barrier)
     if facts.in_force is None:
         return _restored(facts, absence)
+    if _is_copied(facts):
+        return _of_copied(facts)
     commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file, there=False)
     return Remedy(
         "Make the YAML file from its JSON copy (what `mdm dataset update` changed is not in there).", commands
+    )
+
+
+def _is_copied(facts: MetadataFacts) -> bool:
+    """Whether the JSON copy speaks of another dataset, as it does in a folder that was copied or renamed."""
+    place, named = facts.data.place, facts.content.name or facts.name
+    own = place is not None and place.instead
+    return named.lower() != facts.name.lower() or bool(facts.data.shared_with and own)
+
+
+def _of_copied(facts: MetadataFacts) -> Remedy:
+    place, data = facts.data.place, facts.data
+    whose = data.shared_with[0] if data.shared_with else facts.content.name
+    text = f"Its JSON copy is that of {whose!r}, as in a folder that was copied or renamed. "
+    aside = f"move {posixpath.dirname(facts.twin.file)} out of the datasets"
+    own = "" if place is None else place.instead or ("" if data.shared_with else place.path)
+    if not own or not is_dataset_name(facts.name):
+        why = "nothing beside it is its own" if not own else "MDM takes no dataset of this name"
+        return Remedy(f"{text}As {why}, {aside}.")
+    commands = repairs.made_its_own(facts.usual_yaml, facts.twin.file, facts.name.lower(), own)
+    return Remedy(
+        f"{text}Register it under its own name, with its own data; or, if nobody needs it, {aside}.", commands
     )
 
 

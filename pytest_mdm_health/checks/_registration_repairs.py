@@ -14,12 +14,24 @@ _TO_JSON = (
     "import json, sys, yaml; yaml_file, json_file = sys.argv[1:]; "
     "json.dump(yaml.safe_load(open(yaml_file, encoding='utf-8')), open(json_file, 'w'), indent=2, default=str)"
 )
+_AS_ITS_OWN = (
+    "import json, sys; yaml_file, json_file, name, path = sys.argv[1:]; "
+    "data = json.load(open(json_file, encoding='utf-8')); data['name'] = name; "
+    "(data.get('database') or data)['path'] = path; text = json.dumps(data, indent=2); "
+    "open(yaml_file, 'x').write(text); open(json_file, 'w').write(text)"
+)
 
 
 def yaml_from_twin(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
     """Make the YAML file from its JSON copy, which every YAML reader reads as it is."""
     keep = (f"mv -- {_quoted(yaml)} {_quoted(yaml + KEPT)}",) if there else ()
     return (*keep, f"cp -n -- {_quoted(twin)} {_quoted(yaml)}")
+
+
+def made_its_own(yaml: str, twin: str, name: str, path: str) -> tuple[str, ...]:
+    """Make both copies of a registration from a JSON copy that speaks of another dataset, with this name and data."""
+    keep = f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}"
+    return (keep, f"{PYTHON} -c {_quoted(_AS_ITS_OWN)} {' '.join(map(_quoted, (yaml, twin, name, path)))}")
 
 
 def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:

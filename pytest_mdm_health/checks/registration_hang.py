@@ -23,8 +23,9 @@ logged with `MDM_LOGGING_LEVEL=DEBUG`, elsewhere with `MDM_LOGGING_FILE`.
 Solutions
 ---------
 End what holds the lock, or let the stopped process go on. Otherwise end the registration, move what it left aside, see
-that its source is still there, and start again with a time-out (the guide: 300 s for each step) and smaller batches: `MDM_PERFORMANCE_BATCH_SIZE=1000`.
-The guide's `MDM_PERFORMANCE_MAX_WORKERS=2` is for 0.2.0; other versions load with one worker.
+that its source is still there, and start again with a time-out (the guide: 300 s for each step) and smaller batches:
+`MDM_PERFORMANCE_BATCH_SIZE=1000`. The guide's `MDM_PERFORMANCE_MAX_WORKERS=2` is for 0.2.0; other versions load with
+one worker.
 
 Findings
 --------

@@ -52,6 +52,12 @@ def only(result: Result, code: str) -> Finding:
     return found
 
 
+def unregistered(result: Result) -> Finding:
+    """That finding, beside which others may be of the same cause."""
+    (found,) = (each for each in result.findings if each.code == f"{CHECK}.unregistered")
+    return found
+
+
 def apply(finding: Finding) -> None:
     """Paste the commands of a finding into a shell."""
     assert finding.remedy.commands
@@ -110,6 +116,46 @@ def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home
     lose_registration(home)
     apply(only(examine(CHECK, home, "shop", backup=backups), "metadata-corruption.unregistered"))
     assert examine(CHECK, home, "shop").status is Status.PASS
+
+
+@pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
+@pytest.mark.parametrize("keep", [True, False], ids=["copied", "renamed"])
+def test_a_folder_that_was_copied_or_renamed_gets_a_registration_of_its_own(
+    make_home: Callable[[str], Path], examine: Examine, name: str, keep: bool
+) -> None:
+    home = make_home(name)
+    shutil.copytree(home / "datasets/wine", home / "datasets/oldwine")
+    if not keep:
+        shutil.rmtree(home / "datasets/wine")
+        (home / "config/datasets/wine.yaml").unlink()
+    finding = unregistered(examine(CHECK, home, "oldwine"))
+    assert "that of 'wine'" in finding.remedy.text
+    apply(finding)
+    repaired = examine(CHECK, home, "oldwine")
+    assert (repaired.status, repaired.findings) == (Status.PASS, ())
+    assert not keep or examine(CHECK, home, "wine").status is Status.PASS
+    assert (home / "datasets/oldwine/dataset_info.json.before").exists()
+
+
+def test_a_copied_folder_without_data_is_moved_out_of_the_way(home: Path, examine: Examine) -> None:
+    shutil.copytree(folder(home), home / "datasets/oldshop")
+    (home / "datasets/oldshop/shop.sqlite").unlink()
+    finding = unregistered(examine(CHECK, home, "oldshop"))
+    assert finding.remedy.text.endswith(f"move {home / 'datasets/oldshop'} out of the datasets.")
+    assert finding.remedy.commands == ()
+
+
+def test_a_copied_folder_is_not_registered_over_a_registration_that_came_in_between(
+    home: Path, examine: Examine
+) -> None:
+    shutil.copytree(folder(home), home / "datasets/oldshop")
+    finding = unregistered(examine(CHECK, home, "oldshop"))
+    (home / "config/datasets/oldshop.yaml").write_text("name: oldshop")
+    subprocess.run(["sh", "-c", "\n".join(finding.remedy.commands)], check=False, timeout=60, stderr=subprocess.DEVNULL)
+    assert (home / "config/datasets/oldshop.yaml").read_text() == "name: oldshop"
+    assert (home / "datasets/oldshop/dataset_info.json").read_bytes() == (
+        folder(home) / "dataset_info.json"
+    ).read_bytes()
 
 
 def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Path, examine: Examine) -> None:
