@@ -23,6 +23,10 @@ from pytest_mdm_health.sandbox import Sandbox, SandboxError
 from pytest_mdm_health.symptoms import explanations
 
 _FAREWELL_S = 2.0
+_NEEDED = {
+    Kind.SERVER: "a PostgreSQL server, and this home names none",
+    Kind.DATASET: "a dataset, and this home has none",
+}
 
 
 class Run:
@@ -89,6 +93,16 @@ class Run:
         """Every check with every target: the home, the servers, then all checks of one dataset after the other."""
         pairs = [(each, target) for each in self.checks for target in self.plan.targets(each.check)]
         return sorted(pairs, key=lambda pair: (list(Kind).index(pair[1].kind), pair[1].name))
+
+    def idle(self) -> list[str]:
+        """One sentence for each check that was asked for and has nothing to examine in this home: what it needs."""
+        options = self.plan.options
+        asked = self.checks if options.select or options.symptom else []
+        return [
+            f"{each.check.id} ({each.check.issue}) examines nothing here: it needs {_NEEDED[each.check.per]}"
+            for each in asked
+            if not self.plan.targets(each.check)
+        ]
 
     def result(self, each: CheckModule, target: Target) -> Result:
         """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""

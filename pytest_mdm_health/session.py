@@ -108,7 +108,8 @@ class HealthSession:
 
     def pytest_report_header(self) -> list[str]:
         """What is examined, before anything is."""
-        return [self._run.redactor.text(line) for line in header(self._run)]
+        lines = [*header(self._run), *(f"MDM home: {sentence}" for sentence in self._run.idle())]
+        return [self._run.redactor.text(line) for line in lines]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
@@ -174,8 +175,11 @@ class HealthSession:
         self._results = dict(zip(ids, results, strict=True))
 
     def _exit_status(self, pytests: int) -> int:
-        if pytests in _PYTESTS_OWN or not self._results:
+        if pytests in _PYTESTS_OWN:
             return pytests
+        if not self._results:
+            nothing_to_examine = pytests == pytest.ExitCode.NO_TESTS_COLLECTED and not self._run.items()
+            return ExitCode.INCONCLUSIVE if nothing_to_examine else pytests
         if self._foreign_failures:
             return ExitCode.UNHEALTHY
         options, gaps = self._run.plan.options, bool(self._run.plan.inventory.gaps)

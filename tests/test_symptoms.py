@@ -125,6 +125,40 @@ def test_a_damaged_file_is_found_by_the_message_that_it_causes(
     result.stdout.fnmatch_lines(["MDM symptom: 5.1, because of the message*", "FAIL data-corruption.damaged ?wine?*"])
 
 
+@pytest.mark.parametrize("asked", [("--mdm-symptom", "TimeoutError: Operation timed out"), ("--mdm-select", "3.3")])
+def test_a_check_that_has_nothing_to_examine_is_named_with_what_it_needs(
+    health: Callable[..., pytest.RunResult], asked: tuple[str, str]
+) -> None:
+    result = health(*asked)
+
+    assert result.ret == 11
+    result.stdout.fnmatch_lines(
+        [
+            "MDM home: postgres-slowdown (3.3) examines nothing here: it needs a PostgreSQL server, *",
+            "*MDM health: inconclusive*",
+            "exit code 11: *",
+        ]
+    )
+
+
+def test_a_check_with_nothing_to_examine_beside_others_does_not_make_the_run_inconclusive(
+    health: Callable[..., pytest.RunResult],
+) -> None:
+    result = health("--mdm-select", "3.2", "--mdm-select", "3.3")
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["MDM home: postgres-slowdown (3.3) examines nothing here: *"])
+
+
+def test_a_run_that_selects_nothing_in_particular_names_no_check_that_examines_nothing(
+    health: Callable[..., pytest.RunResult],
+) -> None:
+    result = health("--collect-only")
+
+    result.stdout.fnmatch_lines(["MDM home: *"])
+    result.stdout.no_fnmatch_line("*examines nothing here*")
+
+
 @pytest.mark.parametrize("symptom", SYMPTOMS, ids=lambda symptom: symptom.text)
 def test_the_guides_own_words_lead_to_their_issue(symptom: object) -> None:
     text, issue = getattr(symptom, "text", ""), getattr(symptom, "issue", "")
@@ -143,6 +177,9 @@ def test_the_guides_own_words_lead_to_their_issue(symptom: object) -> None:
         ("data corruption after migration", "5.1"),
         ("slow queries", "3.3"),
         ("unresponsive system", "4.2"),
+        ("MDM hangs", "7.1"),
+        ("the backup fails", "1.1"),
+        ("it is slow", "4.1"),
     ],
 )
 def test_a_persons_words_lead_there_too(text: str, issue: str) -> None:
@@ -154,6 +191,8 @@ def test_what_nothing_explains_is_answered_with_the_nearest() -> None:
         UnknownSymptom, match=r"nothing explains 'purple smoke'; the nearest symptoms are '.+' \(\d\.\d\)"
     ):
         explanations("purple smoke")
+    with pytest.raises(UnknownSymptom, match="the nearest symptoms are 'too many connections'"):
+        explanations("connection problem")
 
 
 def test_no_known_error_is_seen_in_a_line_that_has_none() -> None:
