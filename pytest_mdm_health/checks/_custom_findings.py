@@ -137,6 +137,14 @@ class FileJudge:
             return self._finding(
                 "ends-process", FAIL, f"ends its process when it {when}: {how}", remedy, location=location
             )
+        if loading.how:
+            what = {"construct": "is not made an instance of", "operations": "does not run"}.get(
+                loading.stage, "does not load"
+            )
+            remedy = Remedy(
+                "MDM would wait for it without an end. Find the loop, or what it waits for, and load it again."
+            )
+            return self._finding("fails-to-load", FAIL, f"{what}: {how}", remedy, location=location)
         if loading.stage == "construct":
             message = f"defines {loading.classes[0]}, of which MDM makes no instance: {how}"
             return self._constructor(message, loading.line)

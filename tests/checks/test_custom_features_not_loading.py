@@ -217,6 +217,18 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "while True:\n    pass\n",
         "does not load: its process did not finish in time and was stopped",
     ),
+    "a loop while it registers": (
+        "custom-features-not-loading.fails-to-load",
+        FAIL,
+        CUSTOM.replace("self._operation_registry =", "while True:\n            pass\n        x ="),
+        "is not made an instance of: its process did not finish in time and was stopped",
+    ),
+    "a loop while it runs": (
+        "custom-features-not-loading.fails-to-load",
+        FAIL,
+        CUSTOM.replace("return {", "while True:\n            pass\n        return {"),
+        "does not run: its process did not finish in time and was stopped",
+    ),
     "builtins that are gone": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
@@ -286,6 +298,7 @@ def test_a_file_that_never_ends_is_stopped_and_the_others_are_loaded(home: Path,
     assert time.monotonic() - started < 120
     finding = the(result, "custom-features-not-loading.fails-to-load")
     assert "does not load: its process did not finish in time and was stopped" in finding.message
+    assert "MDM would wait for it without an end" in finding.remedy.text
     assert loading(result, 1)["stage"] == "done"
 
 
