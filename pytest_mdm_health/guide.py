@@ -65,7 +65,12 @@ SYMPTOMS = (
     Symptom(
         "import errors after updating requirements",
         "1.2",
-        ("incompatible-dependencies.not-importable", "logged-errors.module-missing"),
+        (
+            "incompatible-dependencies.not-importable",
+            "logged-errors.module-missing",
+            "incompatible-dependencies.not-installed",
+            "incompatible-dependencies.known-trouble",
+        ),
     ),
     Symptom(
         "package version conflicts",
@@ -76,10 +81,21 @@ SYMPTOMS = (
     Symptom(
         "failed to load configuration MDMSettingsError",
         "2.1",
-        ("config-not-loading.syntax", "config-not-loading.refused-value"),
+        (
+            "config-not-loading.syntax",
+            "config-not-loading.refused-value",
+            "config-not-loading.encoding",
+            "config-not-loading.mdm-refuses",
+        ),
     ),
     Symptom(
-        "settings revert to defaults", "2.1", ("config-not-loading.defaults-in-force", "config-not-loading.unknown-key")
+        "settings revert to defaults",
+        "2.1",
+        (
+            "config-not-loading.defaults-in-force",
+            "config-not-loading.unknown-key",
+            "config-not-loading.reverted",
+        ),
     ),
     Symptom(
         "environment variables not recognised",
@@ -97,7 +113,7 @@ SYMPTOMS = (
         ("legacy-config-active.other-names", "legacy-config-active.stale-cache"),
     ),
     Symptom(
-        "mixed behaviour of old and new configuration",
+        "mixed old and new behaviour",
         "2.2",
         ("legacy-config-active.mixed-flags", "legacy-config-active.legacy-code"),
     ),
@@ -106,15 +122,37 @@ SYMPTOMS = (
         "3.1",
         ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small", "logged-errors.pool-limit"),
     ),
-    Symptom("hanging queries", "3.1", ("pool-exhaustion.leaked-transaction", "pool-exhaustion.leaked-connection")),
+    Symptom(
+        "hanging queries",
+        "3.1",
+        (
+            "pool-exhaustion.leaked-transaction",
+            "pool-exhaustion.leaked-connection",
+            "postgres-slowdown.blocked-session",
+        ),
+    ),
     Symptom("too many connections", "3.1", ("pool-exhaustion.server-full", "pool-exhaustion.exceeds-server")),
     Symptom(
         "database is locked",
         "3.2",
         ("sqlite-locking.locked-now", "sqlite-locking.lock-errors", "logged-errors.database-locked"),
     ),
-    Symptom("slow writes", "3.2", ("sqlite-locking.journal-mode",)),
-    Symptom("intermittent failures under load", "3.2", ("sqlite-locking.readers-refused",)),
+    Symptom(
+        "slow writes",
+        "3.2",
+        (
+            "sqlite-locking.journal-mode",
+            "sqlite-locking.network-file-system",
+        ),
+    ),
+    Symptom(
+        "intermittent failures under load",
+        "3.2",
+        (
+            "sqlite-locking.readers-refused",
+            "sqlite-locking.lock-errors",
+        ),
+    ),
     Symptom(
         "queries slower than before migration",
         "3.3",
@@ -127,9 +165,20 @@ SYMPTOMS = (
     Symptom(
         "high CPU or memory on database server",
         "3.3",
-        ("postgres-slowdown.memory-settings", "postgres-slowdown.dead-rows"),
+        (
+            "postgres-slowdown.memory-settings",
+            "postgres-slowdown.dead-rows",
+            "postgres-slowdown.cache-misses",
+        ),
     ),
-    Symptom("slow connection establishment", "3.3", ("postgres-slowdown.slow-connection",)),
+    Symptom(
+        "slow connection establishment",
+        "3.3",
+        (
+            "postgres-slowdown.slow-connection",
+            "postgres-slowdown.unreachable",
+        ),
+    ),
     Symptom(
         "registration takes hours instead of minutes",
         "4.1",
@@ -137,18 +186,68 @@ SYMPTOMS = (
     ),
     Symptom("progress bar stuck", "4.1", ("registration-hang.idle", "registration-hang.stopped")),
     Symptom(
-        "high memory use during registration",
+        "high memory during registration",
         "4.1",
         ("memory-exhaustion.batch-too-large", "memory-exhaustion.process-memory"),
     ),
     Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out", "logged-errors.out-of-memory")),
-    Symptom("system becomes unresponsive", "4.2", ("memory-exhaustion.memory-low",)),
+    Symptom(
+        "system becomes unresponsive",
+        "4.2",
+        (
+            "memory-exhaustion.memory-low",
+            "memory-exhaustion.process-memory",
+        ),
+    ),
     Symptom("killed by OOM killer", "4.2", ("memory-exhaustion.oom-kills",)),
-    Symptom("row counts differ", "5.1", ("data-corruption.row-count", "data-corruption.feature-rows")),
-    Symptom("checksum failures", "5.1", ("data-corruption.damaged",)),
-    Symptom("missing or altered values", "5.1", ("data-corruption.lost-columns", "data-corruption.empty-table")),
-    Symptom("TypeError while processing data", "5.2", ("type-mismatch.mixed-types",)),
-    Symptom("unexpected column types", "5.2", ("type-mismatch.declared-type", "type-mismatch.tables-differ")),
+    Symptom(
+        "row counts differ",
+        "5.1",
+        (
+            "data-corruption.row-count",
+            "data-corruption.feature-rows",
+            "data-corruption.missing-rows",
+            "data-corruption.added-rows",
+            "data-corruption.duplicated-rows",
+        ),
+    ),
+    Symptom(
+        "checksum failures",
+        "5.1",
+        (
+            "data-corruption.damaged",
+            "data-corruption.altered-rows",
+            "postgres-slowdown.checksum-failure",
+        ),
+    ),
+    Symptom(
+        "missing or altered values",
+        "5.1",
+        (
+            "data-corruption.lost-columns",
+            "data-corruption.empty-table",
+            "data-corruption.altered-rows",
+            "data-corruption.missing-rows",
+            "data-corruption.dropped-columns",
+        ),
+    ),
+    Symptom(
+        "TypeError while processing data",
+        "5.2",
+        (
+            "type-mismatch.mixed-types",
+            "type-mismatch.changed-type",
+        ),
+    ),
+    Symptom(
+        "unexpected column types",
+        "5.2",
+        (
+            "type-mismatch.declared-type",
+            "type-mismatch.tables-differ",
+            "type-mismatch.changed-type",
+        ),
+    ),
     Symptom("strings that should be numeric", "5.2", ("type-mismatch.numbers-as-text",)),
     Symptom(
         "FeatureGenerationError",
@@ -158,17 +257,30 @@ SYMPTOMS = (
     Symptom(
         "expected features missing",
         "6.1",
-        ("feature-generation-failure.missing-table", "feature-generation-failure.tables-differ"),
+        (
+            "feature-generation-failure.missing-table",
+            "feature-generation-failure.tables-differ",
+            "feature-generation-failure.lost-features",
+        ),
     ),
     Symptom(
         "incompatible feature values",
         "6.1",
-        ("feature-generation-failure.empty-feature", "feature-generation-failure.infinite-feature"),
+        (
+            "feature-generation-failure.empty-feature",
+            "feature-generation-failure.infinite-feature",
+            "feature-generation-failure.altered-features",
+        ),
     ),
     Symptom(
         "custom features not in dataset",
         "6.2",
-        ("custom-features-not-loading.not-in-table", "custom-features-not-loading.bare-functions"),
+        (
+            "custom-features-not-loading.not-in-table",
+            "custom-features-not-loading.bare-functions",
+            "custom-features-not-loading.no-operations",
+            "custom-features-not-loading.operation-fails",
+        ),
     ),
     Symptom(
         "Feature not found",
@@ -186,11 +298,22 @@ SYMPTOMS = (
     Symptom(
         "KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field", "logged-errors.metadata-key")
     ),
-    Symptom("inconsistent dataset information", "7.2", ("metadata-corruption.twins-disagree",)),
+    Symptom(
+        "inconsistent dataset information",
+        "7.2",
+        (
+            "metadata-corruption.twins-disagree",
+            "metadata-corruption.damaged-twin",
+        ),
+    ),
     Symptom(
         "registration succeeds but dataset unusable",
         "7.2",
-        ("metadata-corruption.other-default", "metadata-corruption.missing-data"),
+        (
+            "metadata-corruption.other-default",
+            "metadata-corruption.missing-data",
+            "metadata-corruption.wrong-engine",
+        ),
     ),
 )
 """Every symptom of the guide, with what says that it is so."""
