@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_mdm_health.guide import AREAS, SYMPTOMS, TITLES, Symptom
 from pytest_mdm_health.messages import messages_in
+from pytest_mdm_health.registry import load
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class UnknownSymptom(LookupError):
 
 ENOUGH = 0.5
 """The share of a symptom's words that a text must have to mean it."""
+
+LOG = "8.3"
+"""The issue of the check that reads the log."""
 
 _EMPTY_WORDS = re.compile(
     r"(?:an?|the|of|or|and|in|on|to|is|are|was|be|by|with|for|from|at|as|its?|not?|do|does|than|after|before|my|i|we|our"
@@ -62,7 +66,9 @@ def _by_message(text: str) -> list[Explanation]:
 
 def _by_words(text: str) -> list[Explanation]:
     symptoms = [each for each in sorted(SYMPTOMS, key=_distance_to(text)) if _likeness(text, each.text) >= ENOUGH]
-    found = [Explanation(each.issue, f"the guide's symptom {each.text!r}") for each in symptoms]
+    found = [
+        Explanation(issue, f"the guide's symptom {each.text!r}") for each in symptoms for issue in _issues_of(each)
+    ]
     found += [
         Explanation(issue, f"the guide's issue {title!r}")
         for issue, title in TITLES.items()
@@ -73,6 +79,13 @@ def _by_words(text: str) -> list[Explanation]:
         for area, section in AREAS.items()
         if _likeness(text, area) == 1
     ]
+
+
+def _issues_of(symptom: Symptom) -> tuple[str, ...]:
+    """Its own issue, then those of other checks that can find it; not the log's, which tells of what others examine."""
+    issues = {id_: each.check.issue for id_, each in load().items()}
+    finders = (issues[code.partition(".")[0]] for code in symptom.findings)
+    return (symptom.issue, *(issue for issue in finders if issue != LOG))
 
 
 def _distance_to(text: str) -> Callable[[Symptom], float]:

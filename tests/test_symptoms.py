@@ -166,6 +166,19 @@ def test_the_guides_own_words_lead_to_their_issue(symptom: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "issues"),
+    [
+        ("checksum failures", ["5.1", "3.3"]),
+        ("the progress bar is stuck", ["4.1", "7.1"]),
+        ("high memory during registration", ["4.1", "4.2"]),
+        ("row counts differ", ["5.1"]),
+    ],
+)
+def test_a_symptom_leads_to_every_check_that_can_find_it(text: str, issues: list[str]) -> None:
+    assert [each.issue for each in explanations(text)][: len(issues)] == issues
+
+
+@pytest.mark.parametrize(
     ("text", "issue"),
     [
         ("my settings reverted to the defaults", "2.1"),
