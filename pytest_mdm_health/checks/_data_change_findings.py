@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pytest_mdm_health.checks import _data_repairs as repairs
 from pytest_mdm_health.checks._data_change_facts import Retyped, TableChange
 from pytest_mdm_health.checks._data_facts import DataFacts
+from pytest_mdm_health.checks._data_plan_names import cannot_happen
 from pytest_mdm_health.checks._data_planned import Planned, not_done, planned_for, split
 from pytest_mdm_health.checks._data_row_findings import evidence_of, listed, messages, more
 from pytest_mdm_health.mdm.amounts import counted
@@ -27,7 +28,7 @@ def of_changes(check: Check, facts: DataFacts, before: DataFacts) -> Iterator[Fi
     yield from telling.of_place(before)
     for change in facts.changes:
         yield from telling.of_table(change, before)
-    for subject, message in not_done(facts):
+    for subject, message in (*not_done(facts), *cannot_happen(facts, before)):
         remedy = Remedy("Find out why the migration did not do it, or take it out of the file of expectations.")
         yield telling.finding("not-done", FAIL, f"{message}, although it is planned", subject, remedy)
 

@@ -68,7 +68,9 @@ class Tables:
 def of_columns(before: TableRecord, now: TableRecord, planned: Mapping[str, str]) -> TableChange:
     """What the names of the columns tell."""
     old, new = ([column.name for column in table.columns] for table in (before, now))
-    renamed = {one: two for one, two in planned.items() if one in old and one not in new and two in new}
+    renamed = {
+        one: two for one, two in planned.items() if one in old and one not in new and two in new and two not in old
+    }
     expected = [renamed.get(name, name) for name in old]
     return TableChange(
         table=before.name,

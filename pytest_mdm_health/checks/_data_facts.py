@@ -118,6 +118,7 @@ class DataFacts(Facts):
         known: the data tables, without those that were made from others, for a later run; likewise.
         changes: what became of the data tables since the baseline.
         plan: what is planned for the dataset; None if there is no plan at all.
+        own_plan: what of it is planned under its own name, and not under a pattern.
     """
 
     name: str
@@ -137,6 +138,7 @@ class DataFacts(Facts):
     known: tuple[TableRecord, ...] = field(default=(), metadata=BASELINE_ONLY)
     changes: tuple[TableChange, ...] = ()
     plan: ExpectedDataset | None = None
+    own_plan: ExpectedDataset | None = None
 
     @property
     def in_file(self) -> bool:

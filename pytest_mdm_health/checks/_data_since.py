@@ -61,7 +61,8 @@ def with_tables(facts: DataFacts, since: Since) -> DataFacts:
     if not since.options.keeps_tables:
         return facts
     plan = since.expected.of(since.dataset.name) if since.expected.given else None
-    facts = replace(facts, plan=plan, place=_place(facts, since))
+    own = since.expected.datasets.get(since.dataset.name)
+    facts = replace(facts, plan=plan, own_plan=own, place=_place(facts, since))
     if since.backend is None or not facts.readable:
         return facts
     seconds = since.options.timeout * _SHARE_OF_TIME

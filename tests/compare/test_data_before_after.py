@@ -493,6 +493,55 @@ def test_what_was_planned_and_did_not_happen_fails(
 
 
 @pytest.mark.parametrize(
+    ("plan", "messages"),
+    [
+        (
+            ExpectedDataset(dropped={"trani": ("x",)}, rows={"trani": RowsExpected(change=3)}),
+            {"no table is or was called trani (the nearest name is train)"},
+        ),
+        (
+            ExpectedDataset(dropped_tables=("nix",), added_tables=("train",)),
+            {
+                "no table is or was called nix",
+                "the table train was to come, and was there before",
+            },
+        ),
+        (
+            ExpectedDataset(
+                renamed={"train": {"amuont": "price"}},
+                types={"train": {"nux": "BIGINT", "id": "bigint"}},
+                dropped={"train": ("bron",), "*": ("nowhere",)},
+                added={"train": ("name",)},
+            ),
+            {
+                "no column of the table train is or was called amuont (the nearest name is amount)",
+                "no column of the table train is or was called nux",
+                "no column of the table train is or was called bron (the nearest name is born)",
+                "no column of any table is or was called nowhere",
+                "the column name of the table train was to come, and was there before",
+                "the column id of the table train was to be bigint, and was so before",
+            },
+        ),
+    ],
+)
+def test_a_plan_that_names_what_is_not_there_or_was_so_before_fails(
+    store: Callable[..., Store], look: Look, plan: ExpectedDataset, messages: set[str]
+) -> None:
+    home = store("sqlite").home
+    before = look(home, save=True)
+    result = look(home, before=before, expected=planned(plan))
+    assert codes(result) == {"not-done"}
+    assert {each.message for each in result.findings} == {f"{each}, although it is planned" for each in messages}
+
+
+def test_a_pattern_may_plan_for_tables_that_only_other_datasets_have(store: Callable[..., Store], look: Look) -> None:
+    home = store("sqlite").home
+    before = look(home, save=True)
+    plan = Expected(given=True, datasets={"s*": ExpectedDataset(dropped={"other": ("x",)})})
+    assert look(home, before=before, expected=plan).status is Status.PASS
+
+
+@pytest.mark.parametrize(
     ("rows", "statement", "expected"),
     [
         (RowsExpected(change=1), DAMAGE["a new row"][0][0], set()),
