@@ -42,10 +42,15 @@ def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ..
 
 
 def field_set(field: str, value: str, yaml: str, twin: str = "", *, indented: bool = True) -> tuple[str, ...]:
-    """Give a field a new value where it stands on a line of its own, in the YAML file and in its JSON copy."""
+    """Give a field a new value where it stands on a line of its own, in the YAML file and in its JSON copy.
+
+    The YAML file may be a JSON copy itself, as a repair leaves it.
+    """
     key, new = _pattern(field), _replacement(json.dumps(value, ensure_ascii=False))  # as it is in YAML too
-    indent = r"\( *\)" if indented else r"\(\)"
-    commands = [_sed(rf"s#^{indent}{key}:.*#\1{_replacement(field)}: {new}#", yaml)]
+    block, braces = (r"\( *\)", r"\( *\)") if indented else (r"\(\)", r"\(  \)")
+    in_block = rf"s#^{block}{key}:.*#\1{_replacement(field)}: {new}#"
+    in_braces = rf's#^{braces}"{key}": *"[^"]*"#\1"{_replacement(field)}": {new}#'
+    commands = [_sed(f"{in_block}; {in_braces}", yaml)]
     if twin:
         commands.append(_sed(rf's#"{key}": *"[^"]*"#"{_replacement(field)}": {new}#', twin))
     return tuple(commands)

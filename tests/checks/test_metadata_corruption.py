@@ -589,6 +589,25 @@ def test_a_good_copy_is_not_overwritten_with_what_is_wrong_in_the_yaml_file(
     assert json.loads(twin_file(home).read_text(encoding="utf-8")) == good
 
 
+@pytest.mark.parametrize(
+    ("code", "field", "wrong"),
+    [
+        ("name-differs", "name", "store"),
+        ("missing-column", "target_column", "churned"),
+        ("wrong-engine", "backend", "duckdb"),
+        ("path-elsewhere", "path", "/old/home/datasets/shop/shop.sqlite"),
+    ],
+)
+def test_a_yaml_file_that_was_made_from_its_copy_is_repaired_too(
+    home: Path, examine: Examine, code: str, field: str, wrong: str
+) -> None:
+    shutil.copy(twin_file(home), yaml_file(home))
+    rewrite(yaml_file(home), f'^( *"{field}": )"[^"]*"', rf'\1"{wrong}"')
+    apply(the(code, examine(CHECK, home, "shop")))
+    assert examine(CHECK, home, "shop").findings == ()
+    assert yaml_file(home).read_bytes() == twin_file(home).read_bytes()
+
+
 def test_a_copy_that_is_older_than_the_yaml_file_is_said_to_be_so(home: Path, examine: Examine) -> None:
     written = twin_file(home).stat().st_mtime
     rewrite(yaml_file(home), r"^  path: .*\n", "")
