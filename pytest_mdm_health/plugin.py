@@ -57,6 +57,8 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     from pytest_mdm_health.session import HealthSession
 
     run = _start(config)
+    if not hasattr(config, "workerinput"):
+        _refuse_unknown(wanted, run)
     config.args[:] = [arg for arg in _arguments(config) if not _node_id(arg)]
     config.stash[fixtures.PLAN] = run.plan
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
@@ -65,6 +67,12 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     if (progress := progress_of(config)) is not None:
         config.pluginmanager.register(progress, "mdm-health-progress")
     _keep_cache_out_of(run.plan.options.home, config)
+
+
+def _refuse_unknown(wanted: list[str], run: Run) -> None:
+    """Refuse a node id that is not there before any worker starts: a worker that refuses it ends in a crash of xdist."""
+    if unknown := set(wanted) - run.ids:
+        raise options.UsageError(f"{min(unknown)}: no such check on this home; --collect-only lists what there is")
 
 
 def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:

@@ -115,6 +115,11 @@ class Run:
     def _fit_to_show(self, result: Result) -> Result:
         return self.against.waive((self.redactor.everywhere(result),), self.plan.options.phase).results[0]
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The node ids of all items."""
+        return frozenset(self._by_id)
+
     def named(self, id_: str) -> tuple[CheckModule, Target]:
         """The check and the target that a node id stands for."""
         return self._by_id[id_]

@@ -136,8 +136,12 @@ def test_a_node_id_from_the_output_works_as_an_argument(pytester: pytest.Pyteste
     health(f"../{id_}").assert_outcomes(passed=1)
 
 
-def test_a_node_id_that_is_not_there_is_a_usage_error(health: Health) -> None:
-    result = health("mdm-health::sqlite-locking[nobody]")
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+def test_a_node_id_that_is_not_there_is_a_usage_error(
+    pytester: pytest.Pytester, health: Health, workers: tuple[str, ...]
+) -> None:
+    own = pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
+    result = health(own, "mdm-health::sqlite-locking[nobody]", *workers)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: mdm-health::sqlite-locking[[]nobody]: no such check on this home*"])
 
