@@ -100,6 +100,28 @@ MESSAGES = (
         fix="install MDM again with its requirements",
         finding="module-missing",
     ),
+    # Commands
+    KnownError("backup_mdm_state.sh", r"backup_mdm_state", "a backup cannot be made", "1.1"),
+    KnownError(
+        "mdm storage test",
+        r"\bmdm (?:config validate|storage test|features test|benchmark)\b",
+        "a part of MDM that this command needs is broken",
+        "8.1",
+    ),
+    KnownError(
+        "mdm dataset list",
+        r"\bmdm dataset list\b",
+        "MDM cannot read a registration, or the command itself fails",
+        "8.1",
+        also=("7.2", "7.1"),
+    ),
+    KnownError(
+        "mdm dataset register",
+        r"\bmdm dataset register\b",
+        "a registration hangs, or takes long",
+        "7.1",
+        also=("4.1",),
+    ),
     # The system
     KnownError(
         "No space left on device",
@@ -209,7 +231,7 @@ MESSAGES = (
     ),
     KnownError(
         "Dataset 'shop' already exists",
-        r"\bdataset \S+ already exists|DatasetExists",
+        r"\bdataset \S+ already exists|^\W*already exists|DatasetExists",
         "a registration broke off and left a folder behind",
         "7.1",
         also=("7.2",),
@@ -269,13 +291,14 @@ MESSAGES = (
     KnownError(
         "FeatureGenerationError",
         r"FeatureGenerationError|Feature generation failed|Failed to generate features|Error generating features"
-        r"|\.str accessor|(?<!custom)_features\b|contains (?:NaN|infinity)|No tables specified for feature",
+        r"|\.str accessor|(?:table:?|relation) \S*(?<!custom)_features\b|contains (?:NaN|infinity)"
+        r"|No tables specified for feature",
         "features could not be made, or are not all there",
         "6.1",
     ),
     KnownError(
         "Feature not found",
-        r"\bFeature (?:\S+ )?not found|Failed to load custom features|(?<!\w)Error in \S+ for \S+:"
+        r"\bFeature (?:\S+ )?not found|Failed to load custom features|(?<!\w)Error in \S+ for \S+(?::|$)"
         r"|Transformer \S+ not registered|BaseDomainFeatures|discover_custom_features",
         "custom features are not loaded, or fail",
         "6.2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from pytest_mdm_health.guide import SYMPTOMS
 from pytest_mdm_health.messages import KNOWN_ERRORS, MESSAGES, known_error
+from pytest_mdm_health.registry import load
 from pytest_mdm_health.symptoms import UnknownSymptom, explanations
 
 
@@ -39,6 +41,7 @@ def test_an_error_message_leads_to_its_issue(text: str, issue: str) -> None:
         # SQLite
         ("sqlite3.DatabaseError: database disk image is malformed", ["5.1"]),
         ("file is not a database", ["5.1"]),
+        ("malformed database schema (wine_features) - incomplete input", ["5.1"]),
         ("sqlite3.OperationalError: disk I/O error", ["5.1"]),
         ("sqlite3.OperationalError: unable to open database file", ["7.2", "5.1", "1.1"]),
         ("sqlite3.OperationalError: attempt to write a readonly database", ["1.1"]),
@@ -98,6 +101,35 @@ def test_a_message_of_mdm_an_engine_or_python_leads_to_every_issue_that_explains
     text: str, issues: list[str]
 ) -> None:
     assert [each.issue for each in explanations(text)] == issues
+
+
+def _quoted() -> list[tuple[str, str]]:
+    """The messages that the documentation of the checks quotes as symptoms, each with the check's issue."""
+    sections = {each.check.issue: " ".join(each.documentation.sections["Symptoms"].split()) for each in load().values()}
+    return [
+        (quoted or code, issue)
+        for issue, section in sections.items()
+        for quoted, code in re.findall(r'"([^"]+)"|`([^`]*Error[^`]*)`', section)
+    ]
+
+
+@pytest.mark.parametrize(("text", "issue"), _quoted())
+def test_every_message_that_a_check_names_as_its_symptom_leads_to_it(text: str, issue: str) -> None:
+    assert issue in {each.issue for each in explanations(text)}
+
+
+@pytest.mark.parametrize(
+    ("text", "issue"),
+    [
+        ("backup_mdm_state.sh ended with 1", "1.1"),
+        ("mdm dataset list shows nothing", "7.2"),
+        ("mdm storage test fails", "8.1"),
+        ("mdm dataset register does not end", "7.1"),
+        ("mdm dataset register takes hours", "4.1"),
+    ],
+)
+def test_a_command_that_does_not_work_leads_to_what_examines_it(text: str, issue: str) -> None:
+    assert issue in {each.issue for each in explanations(text)}
 
 
 @pytest.mark.parametrize(
