@@ -31,7 +31,8 @@ def yaml_from_twin(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ..
 def made_its_own(yaml: str, twin: str, name: str, path: str) -> tuple[str, ...]:
     """Make both copies of a registration from a JSON copy that speaks of another dataset, with this name and data."""
     keep = f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}"
-    return (keep, f"{PYTHON} -c {_quoted(_AS_ITS_OWN)} {' '.join(map(_quoted, (yaml, twin, name, path)))}")
+    write = f"{PYTHON} -c {_quoted(_AS_ITS_OWN)} {' '.join(map(_quoted, (yaml, twin, name, path)))}"
+    return (f"{keep} && {write}",)  # the summary shows the first command only
 
 
 def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:

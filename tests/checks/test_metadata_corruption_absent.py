@@ -130,6 +130,7 @@ def test_a_folder_that_was_copied_or_renamed_gets_a_registration_of_its_own(
         (home / "config/datasets/wine.yaml").unlink()
     finding = unregistered(examine(CHECK, home, "oldwine"))
     assert "that of 'wine'" in finding.remedy.text
+    assert len(finding.remedy.commands) == 1  # the summary shows no more
     apply(finding)
     repaired = examine(CHECK, home, "oldwine")
     assert (repaired.status, repaired.findings) == (Status.PASS, ())
