@@ -70,7 +70,7 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
 
 
 def _refuse_unknown(wanted: list[str], run: Run) -> None:
-    """Refuse a node id that is not there before any worker starts: a worker that refuses it ends in a crash of xdist."""
+    """Refuse a node id that is not there before any worker starts: a worker that refuses it makes xdist crash."""
     if unknown := set(wanted) - run.ids:
         raise options.UsageError(f"{min(unknown)}: no such check on this home; --collect-only lists what there is")
 

@@ -70,7 +70,7 @@ def _since(report: Report, comparison: Comparison) -> Iterator[str]:
     counts = ", ".join(f"{count} {plain(word)}" for word, count in comparison.counts.items()) or "nothing in common"
     lost = f", {comparison.lost} not examined any more" if comparison.lost else ""
     yield (
-        f"**{counted(comparison.regressions, 'regression')}**{lost} ({counts}), "
+        f"**{counted(comparison.regressions, 'regression')}**{lost} (results: {counts}), "
         f"compared with {code(comparison.file)} of {plain(comparison.created_at)}."
     )
     if comparison.moved:

@@ -127,6 +127,22 @@ def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
     assert "1 data table with the same rows in a sample; --mdm-depth=full compares all" in text
 
 
+def test_tables_that_are_not_as_before_are_open_however_many_groups_there_are() -> None:
+    verdicts = (("a", "differs", "rows"), ("b", "equal", "digest"))
+    changes = [{"table": t, "verdict": v, "by": by, "rows_before": 9, "rows_after": 8} for t, v, by in verdicts]
+    data = next(each for each in many(5).results if each.check.id == "data-corruption")
+    page = html.render(replace(REPORT, results=(replace(data, facts={"changes": changes}),)))  # type: ignore[dict-item] # as a baseline has it
+    assert "<details open><summary>1 data table not as before</summary>" in page
+    assert "<details><summary>1 data table with the same rows" in page
+
+
+def test_what_changed_says_of_what_its_numbers_are() -> None:
+    text = text_of(html.render(REPORT))
+    assert "2 results became worse or newly bad" in text
+    assert "One result may have several of the changes" in text
+    assert "Worse than before (1 change)" in text
+
+
 def test_datasets_with_the_same_row_share_it_and_the_worst_row_is_first() -> None:
     report = many(5000)
     broken = replace(report.results[7], status=Status.FAIL)
