@@ -63,7 +63,14 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Idle:
-    """A session of MDM that does nothing: since when in seconds, whether in a transaction, and what it did last."""
+    """A session of MDM that does nothing.
+
+    Attributes:
+        in_transaction: whether it left one open.
+        seconds: since when.
+        last: what it did last.
+        in_the_way: whether others wait for what it holds.
+    """
 
     pid: int
     application: str
@@ -72,6 +79,7 @@ class Idle:
     in_transaction: bool
     seconds: float
     last: str
+    in_the_way: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

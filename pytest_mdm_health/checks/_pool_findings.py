@@ -107,7 +107,10 @@ def _leaks(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
     if left_open:
         what = counted(len(left_open), "transaction was", "transactions were")
         message = f"{what} left open and nothing is done there, on {use.server}: {_listed(left_open)}"
-        yield check.finding("leaked-transaction", WARN, message, _end(use, left_open), subject=use.server)
+        known = all(each.in_the_way for each in left_open)  # postgres-slowdown warns of what waits for them
+        message += "; others wait, as postgres-slowdown tells" if known else ""
+        severity = NOTE if known else WARN
+        yield check.finding("leaked-transaction", severity, message, _end(use, left_open), subject=use.server)
     if forgotten:
         severity = WARN if len(forgotten) >= IDLE_SHARE * use.usable else NOTE
         what = counted(len(forgotten), "connection has", "connections have")
@@ -117,11 +120,10 @@ def _leaks(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
 
 def _end(use: ServerUse, idle: list[Idle]) -> Remedy:
     text = (
-        "End the programs that hold them, and let them use connections in `with`. As a last resort end the sessions; "
-        "what they have not committed is lost."
+        "End the programs that hold them, and let them use connections in `with`. As a last resort end the sessions "
+        "with the last command; what they have not committed is lost."
     )
-    calls = ", ".join(f"pg_terminate_backend({each.pid})" for each in idle)
-    return Remedy(text, (repairs.psql(use, f"SELECT {calls}"),))
+    return Remedy(text, repairs.end_sessions(use, {each.pid: each.user for each in idle}))
 
 
 def _room(facts: PoolFacts, use: ServerUse) -> Remedy:

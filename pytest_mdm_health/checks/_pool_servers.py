@@ -62,7 +62,7 @@ def _idle(database: PostgresDatabase, look: Look) -> Iterator[Idle]:
     ours = ("mdm_", look.server.prefix or "mdm_")
     names = {each.database for each in look.server.databases.values()}
     rows = look.ask(database, sql.IDLE, f"idle sessions of the server {look.server.name}")
-    for pid, application, user, client, state, seconds, query, name in rows:
+    for pid, application, user, client, state, seconds, query, name, in_the_way in rows:
         if name in names or name.startswith(ours) or application.startswith("mdm"):
             yield Idle(
                 pid=pid,
@@ -72,4 +72,5 @@ def _idle(database: PostgresDatabase, look: Look) -> Iterator[Idle]:
                 in_transaction=state.startswith("idle in transaction"),
                 seconds=round(max(seconds or 0.0, 0.0), 1),
                 last=shown(query, _SHOWN),
+                in_the_way=in_the_way,
             )

@@ -105,6 +105,7 @@ class Blocked:
         waits_s: for how long.
         statement: what it wants to do, `by` the process ids in its way, `by_what` the last statement of the first of
             those, `by_state` its state; the latter three empty if this role may not see them.
+        by_user: whose session the first of those is.
     """
 
     pid: int
@@ -114,6 +115,7 @@ class Blocked:
     by_what: str
     by_state: str
     by_application: str
+    by_user: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

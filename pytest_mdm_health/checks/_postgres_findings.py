@@ -132,8 +132,10 @@ def _blocked(check: Check, facts: PostgresFacts, each: Blocked) -> Finding:
     message = f"process {each.pid} has waited {each.waits_s:.0f} s for process {by}{application}{state}"
     message += f": {each.statement}" if each.statement else ""
     message += f" behind {each.by_what}" if each.by_what else ""
-    text = f"Let process {by} finish. If nobody knows it, end it: what it has not committed is lost."
-    remedy = Remedy(text, (repairs.psql(facts, f"SELECT pg_terminate_backend({by})"),))
+    text = (
+        f"Let process {by} finish. If nobody knows it, end it with the last command: what it has not committed is lost."
+    )
+    remedy = Remedy(text, repairs.end_sessions(facts, {by: each.by_user}))
     evidence: dict[str, JSON] = {"pid": each.pid, "blocked_by": list(each.by), "seconds": each.waits_s}
     return check.finding("blocked-session", severity, message, remedy, evidence=evidence, subject=str(each.pid))
 

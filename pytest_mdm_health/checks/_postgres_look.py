@@ -196,7 +196,7 @@ def _blocked(database: PostgresDatabase, look: Look) -> Iterator[Blocked]:
 
 def _blocked_session(row: Row, seen: dict[int, list[str]]) -> Blocked:
     pid, by, waits_s, statement = row
-    what, state, application = seen.get(by[0], ["", "", ""])
+    what, state, application, user = seen.get(by[0], ["", "", "", ""])
     return Blocked(
         pid=pid,
         waits_s=round(max(waits_s or 0.0, 0.0), 1),
@@ -205,6 +205,7 @@ def _blocked_session(row: Row, seen: dict[int, list[str]]) -> Blocked:
         by_what=_activity(what),
         by_state=state,
         by_application=application,
+        by_user=user,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Protocol
 
 from pytest_mdm_health.backends import quote
@@ -75,6 +76,20 @@ def dump(server: Address, database: str) -> str:
 def ready(server: Address) -> str:
     """Ask whether anybody answers."""
     return shlex.join(["pg_isready", *_at(server)])
+
+
+def end_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, str]:
+    """Look at sessions, then end them: as the home's own role where they are its own, else as an administrator.
+
+    Args:
+        server: where they are.
+        users: the role of each session, by its process id.
+    """
+    admin = any(user != server.login for user in users.values())
+    shown = "pid, usename, application_name, state, query"
+    look = f"SELECT {shown} FROM pg_stat_activity WHERE pid IN ({', '.join(map(str, users))})"  # noqa: S608 - numbers
+    end = "SELECT " + ", ".join(f"pg_terminate_backend({pid})" for pid in users)
+    return psql(server, look, admin=admin), psql(server, end, admin=admin)
 
 
 def drop(server: Address, database: str) -> str:

@@ -33,7 +33,8 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
 
 IDLE = """
 SELECT pid, coalesce(application_name, ''), coalesce(usename, ''), coalesce(host(client_addr), ''), state,
-  extract(epoch FROM clock_timestamp() - state_change)::float8, coalesce(query, ''), datname
+  extract(epoch FROM clock_timestamp() - state_change)::float8, coalesce(query, ''), datname,
+  pid = ANY(ARRAY(SELECT unnest(pg_blocking_pids(l.pid)) FROM pg_locks l WHERE NOT l.granted))
 FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND state LIKE 'idle%' AND backend_type = 'client backend'
 ORDER BY state_change LIMIT 200
@@ -48,7 +49,8 @@ WHERE NOT l.granted AND coalesce(a.application_name, '') <> ? ORDER BY l.pid LIM
 """
 
 BLOCKING = """
-SELECT pid, coalesce(query, ''), coalesce(state, ''), coalesce(application_name, '') FROM pg_stat_activity
+SELECT pid, coalesce(query, ''), coalesce(state, ''), coalesce(application_name, ''), coalesce(usename, '')
+FROM pg_stat_activity
 WHERE pid = ANY(?)
 """
 

@@ -37,7 +37,8 @@ Findings
   which postgres-slowdown tells as the failure that it is.
 * `server-nearly-full` (warn): more than four fifths of the server's connections are taken.
 * `exceeds-server` (warn): MDM's processes may want more connections than the server has.
-* `leaked-transaction` (warn): a session of MDM left a transaction open for longer than others wait for a connection.
+* `leaked-transaction` (warn/note): a session of MDM left a transaction open for longer than others wait for a
+  connection; a note where postgres-slowdown tells of the sessions that wait for it.
 * `leaked-connection` (warn/note): a session of MDM has done nothing for longer than a pool keeps connections; a warning
   if such sessions hold half of the server's connections.
 * `probe-refused` (fail): the server refused a connection while it should have had some left.

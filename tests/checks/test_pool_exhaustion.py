@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -302,9 +303,40 @@ def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
         assert open_one.message.startswith("1 transaction was left open ")
         assert forgotten.message.startswith("1 connection has done nothing ")
         assert "secret" not in repr(result)
-        shop.follow(open_one.remedy.commands[0])
-        shop.follow(forgotten.remedy.commands[0])
+        for finding in (open_one, forgotten):
+            look, end = finding.remedy.commands  # the terminal shows the first alone
+            assert "terminate" not in look
+            shop.follow(look)
+            assert "with the last command; what they have not committed is lost" in finding.remedy.text
+            shop.follow(end)
         assert examine("pool-exhaustion", home).findings == ()
+
+
+def test_a_transaction_of_a_superuser_that_others_wait_for_is_told_once_and_ended_by_an_administrator(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    home = small(shop, make_postgres_home)
+    shop.run(f"GRANT pg_monitor TO {USER}")
+    with (
+        ThreadPoolExecutor(1) as thread,
+        contextlib.closing(shop.connect("mdm_shop", USER)) as victim,
+        contextlib.closing(shop.connect("mdm_shop", application="mdm")) as culprit,
+    ):
+        culprit.execute("BEGIN")
+        culprit.execute("LOCK TABLE train")
+        waiting = thread.submit(victim.execute, "SELECT count(*) FROM train")
+        state = "SELECT min(extract(epoch FROM clock_timestamp() - state_change)) FROM pg_stat_activity"
+        while (shop.run(f"{state} WHERE wait_event_type = 'Lock'")[0][0] or 0) < 1.05:
+            time.sleep(0.05)
+        leaked = found(examine("pool-exhaustion", home), "pool-exhaustion.leaked-transaction")
+        blocked = found(examine("postgres-slowdown", home, server=shop.name), "postgres-slowdown.blocked-session")
+        assert (leaked.severity, blocked.severity) == (Severity.NOTE, Severity.WARN)
+        assert leaked.remedy.commands == blocked.remedy.commands
+        look, end = blocked.remedy.commands
+        assert "terminate" not in look
+        shop.follow(look)
+        assert shop.follow(end).stdout.split()[2] == "t"
+        assert waiting.result().fetchone() == (100,)
 
 
 def test_a_server_that_refuses_while_there_is_room_is_a_failure(

@@ -402,7 +402,8 @@ def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repair
     assert finding.evidence["blocked_by"] == [waiting.info.backend_pid]
     assert "(mdm), which is idle in transaction: UPDATE train SET target = ?" in finding.message
     assert "4711" not in repr(result)
-    postgres.follow(finding.remedy.commands[0])
+    for command in finding.remedy.commands:
+        postgres.follow(command)
     assert "blocked-session" not in codes(look(postgres))
 
 
