@@ -97,7 +97,8 @@ class TableChange:
 
     Attributes:
         verdict: `equal`, `differs`, `incomparable`, `lost`, `added`, or `not-compared`.
-        by: what it was told by: `digest` (every row), `columns` (every column taken by itself), `sample`, or `types`.
+        by: what it was told by: `digest` (every row, in the columns that remain), `columns` (every column taken by
+            itself), `sample`, `count`, or `types`.
         reason: why it is so, or why it was not compared, for a person.
         rows: what differs exactly, if rows of before could be read or sampled.
         cells: in those rows, columns with the number of altered cells.

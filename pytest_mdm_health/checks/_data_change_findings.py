@@ -89,6 +89,8 @@ class _Telling:
             rest = (
                 "; each of the others has the same values as before, taken by itself, which proves nothing of the rows"
             )
+        elif change.verdict == "equal" and change.copy:
+            rest = f"; in the others every row is as it was, as compared with {change.copy}"
         for code, severity, word, names, meant in (
             ("dropped-columns", FAIL, "has lost", change.dropped, plan.dropped),
             ("added-columns", NOTE, "has got", change.added, plan.added),
@@ -102,7 +104,6 @@ class _Telling:
                     yield self._told(code, severity, message, subject, planned=planned, evidence=evidence)
         if change.renamed:
             message = f"in {of} {listed([f'{old} is now called {new}' for old, new in change.renamed.items()])}"
-            message += "" if change.dropped else rest.replace("the others", "the columns")
             remedy = Remedy("Nothing has to be done.")
             yield self.finding("as-planned", NOTE, f"as planned, {message}", f"{subject} (renamed)", remedy)
 

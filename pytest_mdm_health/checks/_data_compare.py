@@ -39,7 +39,7 @@ class Tables:
     until: Until
 
     def changes(self) -> Iterator[TableChange]:
-        """What became of each table, those that are new last."""
+        """What became of each table, those that the baseline has nothing of last."""
         features = {table.name.casefold() for table in self.facts.tables if table.kind == "feature"}
         failed = {table.name.casefold(): table.failed for table in self.facts.tables if table.failed}
         now = {table.name.casefold(): table for table in self.now}
@@ -51,9 +51,19 @@ class Tables:
                 yield TableChange(table=table.name, verdict="failed", reason=failed[name])
             elif name not in features:
                 yield TableChange(table=table.name, verdict="lost", rows_before=table.rows)
+        if self.before.readable:
+            yield from self._not_kept()
+
+    def _not_kept(self) -> Iterator[TableChange]:
+        """Tables that are new, and those that could not be read when the others were kept."""
         known = {name.casefold() for name in (*_names(self.before.known), *_names(self.before.tables))}
+        failed = {table.name.casefold(): table.failed for table in self.before.tables if table.failed}
         for table in self.now:
-            if table.name.casefold() not in known:
+            name = table.name.casefold()
+            if name in failed:
+                reason = f"it could not be read when the baseline was recorded: {failed[name]}"
+                yield TableChange(table=table.name, verdict="not-compared", reason=reason, rows_after=table.rows)
+            elif name not in known:
                 yield TableChange(table=table.name, verdict="added", rows_after=table.rows)
 
     def _change(self, before: TableRecord, now: TableRecord) -> TableChange:

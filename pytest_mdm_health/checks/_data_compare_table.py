@@ -42,7 +42,7 @@ class OneTable:
             return replace(self.change, reason="no rows are compared at --mdm-depth=quick")
         if self.before.digest is not None and not large:
             return self._by_digest(self.before.digest)
-        if self.before.sample is not None and not self.change.dropped and not self.change.renamed:
+        if self.before.sample is not None and not self.change.dropped:
             return self._by_sample(self.before.sample)
         return self._by_count(large)
 
@@ -63,7 +63,7 @@ class OneTable:
             before = Sample.from_plain(plain)
         except BadDigest as error:
             return replace(self.change, verdict="incomparable", reason=str(error))
-        found = compare_samples(before, sample_table(self._source, (), like=before))
+        found = compare_samples(before, sample_table(self._as_before, (), like=before))
         if not found.comparable:
             reason = "the samples were made with different hash functions, so they say nothing about each other"
             return self._incomparable(self.change, reason)
@@ -85,23 +85,32 @@ class OneTable:
             before = from_kept(plain)
         except BadDigest as error:
             return replace(self.change, verdict="incomparable", reason=str(error))
-        like = _renamed(before, self.change.renamed)
         started = time.monotonic()
-        after = self._digest(self._source, like, sums=bool(self.change.dropped or self.change.renamed))
+        after = self._digest(self._as_before, before, sums=bool(self.change.dropped))
         took = time.monotonic() - started
-        found = compare_digests(like, after)
-        change = replace(self.change, rows_after=after.rows, losses=tuple(_losses(found)), patterns=found.patterns)
+        found = compare_digests(before, after)
+        losses = tuple(_losses(found, self.change.renamed))
+        change = replace(self.change, rows_after=after.rows, losses=losses, patterns=found.patterns)
         change = replace(change, alike=self._alike(before, took))
         if found.verdict == "incomparable":
             return self._incomparable(change, found.reason)
         if found.verdict == "equal":
             return replace(change, verdict="equal", by="digest")
-        if found.altered_columns == () and before.rows == after.rows:
-            return replace(change, verdict="equal", by="columns", altered_columns=())
-        if change.dropped and found.altered_columns is None and before.rows == after.rows:
-            reason = "columns are gone, and the baseline has nothing of each column by itself"
-            return replace(change, reason=reason)
-        return self._opened(replace(change, verdict="differs", by="digest"), like, after, took)
+        change = self._with_copy(replace(change, verdict="differs", by="digest"), before, took)
+        return change if change.copy else self._by_columns(change, found, (before, after), took)
+
+    def _by_columns(
+        self, change: TableChange, found: Comparison, digests: tuple[TableDigest, TableDigest], took: float
+    ) -> TableChange:
+        """Without the rows of before: by each column taken by itself."""
+        before, after = digests
+        if before.rows == after.rows and change.dropped:
+            if found.altered_columns is None:
+                reason = "columns are gone, and the baseline has nothing of each column by itself"
+                return replace(change, verdict="not-compared", by="", reason=reason)
+            if not found.altered_columns:
+                return replace(change, verdict="equal", by="columns", altered_columns=())
+        return self._with_columns(change, before, after, took)
 
     def _alike(self, before: TableDigest, took: float) -> dict[str, str]:
         """The columns that went, with those that came and have the same values, each taken by itself."""
@@ -112,10 +121,10 @@ class OneTable:
         pairs = ((old, new) for old in gone for new in come if before.sums[old] == now[new] and now[new][1])
         return dict(pairs)
 
-    def _opened(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
-        """With the rows themselves if those of before can be read, else with the columns that are concerned."""
+    def _with_copy(self, change: TableChange, before: TableDigest, took: float) -> TableChange:
+        """With the rows themselves if those of before can be read, in the columns that remain."""
         not_it: list[str] = []
-        for name, source in () if change.renamed else self._copies():
+        for name, source in self._copies():
             if self.all.until.left < _TIMES * took:
                 not_it.append(f"{name} was not looked at, because no time was left (see --mdm-timeout)")
                 break
@@ -126,7 +135,7 @@ class OneTable:
             except Failures as error:
                 why = f"cannot be compared: {error}"
             not_it.append(f"{name} {why}")
-        return self._with_columns(replace(change, not_it=tuple(not_it)), before, after, took)
+        return replace(change, not_it=tuple(not_it))
 
     def _why_not(self, copy: Source, before: TableDigest) -> str:
         """Why a copy is not what was there before; empty if it is."""
@@ -140,9 +149,13 @@ class OneTable:
     def _with_detail(self, change: TableChange, copy: Source) -> TableChange:
         from pytest_mdm_health.integrity.drilldown import compare_tables
 
+        names = self.change.renamed
+        key = tuple(names.get(each, each) for each in self.before.key)
         show_values = self.all.options.show_values
-        found = compare_tables(copy, self._source, key=self.before.key, show_values=show_values)
-        return change if found.detail is None else _with(replace(change, key=self.before.key), found.detail)
+        found = compare_tables(replace(copy, called=names), self._source, key=key, show_values=show_values)
+        if found.detail is None:
+            return replace(change, verdict="equal") if change.dropped else change
+        return _with(replace(change, key=key), found.detail)
 
     def _with_columns(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
         """Which columns are concerned, each taken by itself, and what the figures of these were and are."""
@@ -153,15 +166,16 @@ class OneTable:
             return change
         show = self.all.options.show_values
         with self.all.until.workbench(self._source) as workbench:
-            after, found = profiled(workbench, self._source, after, show_values=show)
+            after, found = profiled(workbench, self._as_before, after, show_values=show)
         altered = compare_digests(before, after).altered_columns
-        old = {self.change.renamed.get(each.name, each.name): each for each in self.before.columns}
+        old = {each.name: each for each in self.before.columns if each.nulls is not None}
+        names = {name: self.change.renamed.get(name, name) for name in altered or ()}
         figures = {
-            name: {"before": _figures(old[name], show), "after": _figures(found[name], show)}
-            for name in altered or ()
-            if name in old and old[name].nulls is not None
+            now: {"before": _figures(old[name], show), "after": _figures(found[name], show)}
+            for name, now in names.items()
+            if name in old
         }
-        return replace(change, altered_columns=altered, figures=figures)
+        return replace(change, altered_columns=None if altered is None else tuple(names.values()), figures=figures)
 
     def _copies(self) -> Iterator[tuple[str, Source | None]]:
         one = self.all
@@ -173,6 +187,11 @@ class OneTable:
 
         return TableIn(self.all.backend, self.now.name)
 
+    @property
+    def _as_before(self) -> Source:
+        """The table with its columns called as they were."""
+        return replace(self._source, called={new: old for old, new in self.change.renamed.items()})
+
     def _digest(self, source: Source, like: TableDigest | None, *, sums: bool = False) -> TableDigest:
         from pytest_mdm_health.integrity.digest import digested
 
@@ -180,23 +199,11 @@ class OneTable:
             return found[0]
 
 
-def _renamed(digest: TableDigest, names: Mapping[str, str]) -> TableDigest:
-    """The digest with its columns called as they are now; as rows are hashed by name, their hashes may not fit."""
-    if not names:
-        return digest
-    return replace(
-        digest,
-        columns=tuple(replace(each, name=names.get(each.name, each.name)) for each in digest.columns),
-        fine={names.get(name, name): counts for name, counts in digest.fine.items()},
-        sums=digest.sums and {names.get(name, name): pair for name, pair in digest.sums.items()},
-    )
-
-
-def _losses(found: Comparison) -> Iterator[str]:
+def _losses(found: Comparison, renamed: Mapping[str, str]) -> Iterator[str]:
     from pytest_mdm_health.integrity.compare import LOSSES
 
     for each in found.losses:
-        yield f"{each.column}: {LOSSES[each.code]} in {each.values} rows"
+        yield f"{renamed.get(each.column, each.column)}: {LOSSES[each.code]} in {each.values} rows"
 
 
 def _with(change: TableChange, detail: Detail) -> TableChange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,10 +22,13 @@ from pytest_mdm_health.integrity.workbench import Workbench
 SHOWN = 10
 """Rows that are told of one by one."""
 
+_SALT = secrets.token_bytes(16)
+"""Drawn anew by each process: else the hash of a small number or a yes would be known to everybody."""
+
 
 @dataclass(frozen=True)
 class CellChange:
-    """One cell; the values themselves if that was asked for, else their hashes; NULL is None."""
+    """One cell; the values themselves if that was asked for, else their salted hashes; NULL is None."""
 
     column: str
     before: str | None
@@ -227,7 +231,8 @@ class _Look:
             return None
         if self.show_values:
             return cell[1:] if cell[0] in "vitdf" else {"n": "NaN", "z": "-0.0"}.get(cell, cell)
-        return f"#{hashlib.blake2b(cell.encode(errors='surrogatepass'), digest_size=4).hexdigest()}"
+        hashed = hashlib.blake2b(cell.encode(errors="surrogatepass"), digest_size=4, key=_SALT)
+        return f"#{hashed.hexdigest()}"
 
 
 def _plain(value: str, plan: Plan, index: int) -> str:

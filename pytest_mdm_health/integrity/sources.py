@@ -8,21 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from pytest_mdm_health.backends import Backend, Column
 from pytest_mdm_health.integrity.canonical import Form
+from pytest_mdm_health.integrity.renamed_reader import RenamedReader
 from pytest_mdm_health.integrity.workbench import Workbench
 
 
 @dataclass(frozen=True)
 class TableIn:
-    """A table of a database."""
+    """A table of a database.
+
+    Attributes:
+        called: names of its columns to what they are to be called; the others keep their names.
+    """
 
     backend: Backend
     table: str
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> str:
@@ -37,9 +43,10 @@ class TableIn:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table that is a file of its own: Parquet or CSV, which is told by its name."""
+    """A table that is a file of its own: Parquet or CSV, which is told by its name; `called` is as of a `TableIn`."""
 
     path: Path
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def engine(self) -> str:
@@ -118,7 +125,7 @@ def opened(source: Source, workbench: Workbench) -> Iterator[Reader]:
         Unreadable: the file cannot be read, or is no table.
     """
     with _reader(source, workbench) as reader:
-        yield reader
+        yield RenamedReader(reader, source.called) if source.called else reader
 
 
 def _reader(source: Source, workbench: Workbench) -> AbstractContextManager[Reader]:

@@ -439,24 +439,71 @@ DROPPED = planned(ExpectedDataset(dropped={"*": ("born",)}))
 
 
 @pytest.mark.parametrize(
-    ("statement", "expected", "damage"),
+    ("statement", "expected", "damage", "by"),
     [
-        (RENAME, RENAMED, "UPDATE train SET price = 1 WHERE id = 3"),
-        (DROP, DROPPED, "UPDATE train SET amount = 1 WHERE id = 3"),
+        (RENAME, RENAMED, "UPDATE train SET price = 1 WHERE id = 3", "digest"),
+        (DROP, DROPPED, "UPDATE train SET amount = 1 WHERE id = 3", "columns"),
     ],
 )
 def test_what_remains_of_planned_columns_is_still_compared(
-    each_store: Store, look: Look, statement: str, expected: Expected, damage: str
+    each_store: Store, look: Look, statement: str, expected: Expected, damage: str, by: str
 ) -> None:
     before = look(each_store.home, save=True)
     each_store.run(statement)
     result = look(each_store.home, before=before, expected=expected)
     assert (result.status, codes(result)) == (Status.PASS, set())
     assert finding(result, "as-planned").severity is Severity.NOTE
-    assert "proves nothing of the rows" in finding(result, "as-planned").message
+    assert change(result, "train")["by"] == by
+    assert ("proves nothing of the rows" in finding(result, "as-planned").message) is (by == "columns")
     each_store.run(damage)
     assert "altered-rows" in codes(look(each_store.home, before=before, expected=expected))
     assert "not-done" not in codes(look(each_store.home, before=before, expected=expected))
+
+
+def test_rows_that_were_scrambled_are_found_by_the_digest_alone_where_a_column_was_renamed_as_planned(
+    each_store: Store, look: Look
+) -> None:
+    before = look(each_store.home, save=True)
+    each_store.run(*SWAP, RENAME)
+    result = look(each_store.home, before=before, expected=RENAMED)
+    assert codes(result) == {"altered-rows"}
+    assert "changed places between rows" in finding(result, "altered-rows").message
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected", "column"),
+    [
+        ((DROP,), DROPPED, "amount"),
+        ((RENAME,), RENAMED, "price"),
+        (
+            (DROP, RENAME),
+            planned(ExpectedDataset(renamed={"train": {"amount": "price"}}, dropped={"train": ("born",)})),
+            "price",
+        ),
+    ],
+)
+def test_rows_of_the_old_copy_are_opened_over_the_columns_that_remain(
+    each_store: Store,
+    look: Look,
+    saved_as_parquet: Path,
+    statements: tuple[str, ...],
+    expected: Expected,
+    column: str,
+) -> None:
+    before = look(each_store.home, save=True)
+    each_store.run(*statements)
+    same = look(each_store.home, before=before, expected=expected, backup=saved_as_parquet)
+    assert (same.status, change(same, "train")["verdict"], change(same, "train")["by"]) == (
+        Status.PASS,
+        "equal",
+        "digest",
+    )
+    assert "proves nothing" not in repr(same.findings)
+    each_store.run(*(each.replace("amount", column) for each in SWAP))
+    result = look(each_store.home, before=before, expected=expected, backup=saved_as_parquet)
+    assert codes(result) == {"altered-rows"}
+    assert change(result, "train")["copy"] == str(saved_as_parquet / "shop.parquet")
+    assert change(result, "train")["cells"] == {column: 2}
 
 
 def test_a_column_that_seems_to_have_been_renamed_is_named(each_store: Store, look: Look) -> None:
@@ -642,6 +689,25 @@ def test_a_baseline_that_could_not_read_the_data_has_nothing_to_compare(
     result = look(home, before=before)
     assert result.status is Status.PASS
     assert "the baseline has nothing of its tables: the file" in result.reason
+    assert (result.findings, _changes(result)) == ((), [])
+    assert look(home, before=before, expected=planned()).status is Status.PASS
+
+
+def test_a_table_that_could_not_be_read_for_the_baseline_is_said_not_to_be_compared(
+    store: Callable[..., Store], look: Look
+) -> None:
+    home = store("sqlite")
+    file = file_of(home.home, "sqlite")
+    whole = file.read_bytes()
+    with closing(sqlite3.connect(file)) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'train'")
+        ((size,),) = connection.execute("PRAGMA page_size")
+    file.write_bytes(whole[: (page - 1) * size] + b"\xff" * size + whole[page * size :])
+    before = look(home.home, save=True)
+    file.write_bytes(whole)
+    result = look(home.home, before=before)
+    assert (result.findings, change(result, "train")["verdict"]) == ((), "not-compared")
+    assert "it could not be read when the baseline was recorded" in result.reason
 
 
 def test_a_table_that_was_to_go_is_not_missed(store: Callable[..., Store], look: Look) -> None:
