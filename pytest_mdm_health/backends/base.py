@@ -28,6 +28,7 @@ Why = Literal[
     "starting",
     "full",
     "no-database",
+    "foreign",
     "dropped",
 ]
 How = Literal["immutable", "copy", "live", "attached", "connected"]

@@ -60,6 +60,8 @@ _WHY: tuple[tuple[str, Why], ...] = (
     ("too many clients", "full"),
     ("connection slots are reserved", "full"),
     ("no more connections allowed", "full"),
+    ("expected authentication request", "foreign"),
+    ("invalid response to ssl negotiation", "foreign"),
     ("closed the connection unexpectedly", "dropped"),
     ("terminating connection", "dropped"),
     ("connection refused", "away"),
@@ -88,6 +90,7 @@ _WORDS = {
     "full": "has no connection left",
     "dropped": "broke the connection off",
     "no-database": "has no such database",
+    "foreign": "is no PostgreSQL server",
     "refused": "does not let us in",
 }
 _PREFACE = re.compile(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ANSWER_S = 5.0
 """Seconds that a question about the server may take; what is asked is cheap, so that a slow answer is a slow server."""
 
-FINAL = {"away", "starting", "full", "dropped"}
+FINAL = {"away", "starting", "full", "dropped", "foreign"}
 """The answers after which another login is not worth trying."""
 
 _ABOUT_THE_DATABASE = ("pg_hba", "permission denied for database")

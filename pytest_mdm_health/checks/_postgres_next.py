@@ -53,6 +53,11 @@ def _nobody_listens(case: Case) -> Remedy:
     return Remedy(text, (repairs.ready(case.server),))
 
 
+def _something_else(case: Case) -> Remedy:
+    text = f"Something else answers there: correct host and port{case.where('host', 'port')}."
+    return Remedy(text, (repairs.ready(case.server),))
+
+
 def _no_way_there(case: Case) -> Remedy:
     text = (
         "Nothing came back: see whether the machine is up, whether a firewall is in between and, where a pooler stands "
@@ -125,4 +130,5 @@ _OTHERWISE: Mapping[str, Step] = {
     "full": _full,
     "dropped": _dropped,
     "no-database": _no_database,
+    "foreign": _something_else,
 }

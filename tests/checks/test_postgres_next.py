@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,26 @@ def test_a_server_that_only_registrations_name_is_corrected_in_all_of_them_and_n
         for file in (f"config/datasets/{name}.yaml, line 4", f"datasets/{name}/dataset_info.json")
     ]
     assert f"host and port where it is written ({'; '.join(files)}{more})." in finding.remedy.text
+
+
+def test_something_else_that_answers_is_not_taken_for_a_server_that_refuses(shop: Server, unreachable: Ask) -> None:
+    with socket.create_server((HOST, 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = listener.accept()
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    client.close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        finding = unreachable(shop, port=listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    assert finding.evidence == {"why": "foreign"}
+    assert "the server is no PostgreSQL server: " in finding.message
+    assert finding.remedy.text.startswith("Something else answers there: correct host and port where it is written (")
 
 
 def test_a_host_that_nobody_knows_is_looked_up(own_postgres: Server, unreachable: Ask, tmp_path: Path) -> None:
