@@ -121,11 +121,11 @@ def to_do(report: Report) -> tuple[ToDo, ...]:
             tone=thing.finding.severity.value,
             target=thing.result.target.name,
             message=thing.finding.message,
-            text=thing.finding.remedy.text,
-            command=next(iter(thing.finding.remedy.commands), ""),
+            text=thing.remedy.text,
+            command=next(iter(thing.remedy.commands), ""),
             more=thing.more,
             link=anchor(thing.finding.code, thing.finding.severity),
-            further=thing.finding.remedy.commands[1:],
+            further=thing.remedy.commands[1:],
         )
         for thing in report.first_things
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from pytest_mdm_health import __version__
 from pytest_mdm_health.changes import Change, Comparison
 from pytest_mdm_health.exit_codes import MEANING, ExitCode, verdict
-from pytest_mdm_health.model import JSON, Finding, Kind, Phase, Result, Severity, Status
+from pytest_mdm_health.model import JSON, Finding, Kind, Phase, Remedy, Result, Severity, Status
 
 AREAS = {
     "configuration": ("2",),
@@ -26,6 +26,10 @@ _WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.W
 _URGENT, _URGENT_BEFORE = "57326148", "15732648"
 """The guide's sections, those first that data depends on; before a migration that is the backup."""
 _NAMED = 5
+_NAME = 40
+"""Characters that are shown of a name in a list of names."""
+_LOST_ROWS = frozenset({"data-corruption.missing-rows", "data-corruption.row-count", "data-corruption.feature-rows"})
+"""Codes that tell the same loss of rows, each counted against something else."""
 _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
@@ -34,19 +38,23 @@ class FirstThing:
     """One finding to start with, and how much more of the same there is.
 
     Attributes:
+        remedy: of the finding; where it has no command, of the first like it on the same target that has one.
+        codes: of all that is meant, the finding's first.
         here: how many further findings of the kind there are on the same target.
         elsewhere: the other targets on which it was found.
     """
 
     result: Result
     finding: Finding
+    remedy: Remedy
+    codes: tuple[str, ...]
     here: int = 0
     elsewhere: tuple[str, ...] = ()
 
     @property
     def more(self) -> str:
         """The same in words; empty if there is no more."""
-        some, rest = self.elsewhere[:_NAMED], len(self.elsewhere) - _NAMED
+        some, rest = [_short(target) for target in self.elsewhere[:_NAMED]], len(self.elsewhere) - _NAMED
         also = f"also on {', '.join(some)}" + (f" and {rest} more" if rest > 0 else "") if some else ""
         return "; ".join(part for part in (f"and {self.here} more here" if self.here else "", also) if part)
 
@@ -172,13 +180,13 @@ class Report:
 
     @property
     def first_things(self) -> tuple[FirstThing, ...]:
-        """What to do first: the harmful findings, those of one code together, the most harmful first.
+        """What to do first: the harmful findings, those of one code or one loss together, the most harmful first.
 
         Of equal severity, what became worse since the baseline comes first, then what concerns the data itself.
         """
         grouped: dict[tuple[str, Severity], list[tuple[Result, Finding]]] = {}
         for result, finding in self.findings:
-            grouped.setdefault((finding.code, finding.severity), []).append((result, finding))
+            grouped.setdefault((_cause(finding.code), finding.severity), []).append((result, finding))
         return tuple(sorted((_first_of(pairs) for pairs in grouped.values()), key=self._urgency))
 
     def _urgency(self, thing: FirstThing) -> tuple[int, bool, int]:
@@ -196,7 +204,23 @@ def _first_of(pairs: list[tuple[Result, Finding]]) -> FirstThing:
     result, finding = pairs[0]
     targets = [each.target.id for each, _ in pairs[1:]]
     elsewhere = tuple(dict.fromkeys(target for target in targets if target != result.target.id))
-    return FirstThing(result, finding, here=targets.count(result.target.id), elsewhere=elsewhere)
+    here = [each for found, each in pairs if found.target == result.target]
+    return FirstThing(
+        result,
+        finding,
+        next((each.remedy for each in here if each.remedy.commands), finding.remedy),
+        tuple(dict.fromkeys(each.code for _, each in pairs)),
+        here=len(here) - 1,
+        elsewhere=elsewhere,
+    )
+
+
+def _cause(code: str) -> str:
+    return "rows were lost" if code in _LOST_ROWS else code
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
 def _waived(result: Result, finding: Finding) -> bool:

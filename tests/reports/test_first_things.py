@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Status, Target
@@ -64,3 +65,25 @@ def test_what_became_worse_since_the_baseline_comes_before_what_was_so() -> None
     old = found("data-corruption.damaged", "shop", became="unchanged")
     new = found("sqlite-locking.locked-now", "shop", became="new")
     assert codes(report(old, new)) == ["sqlite-locking.locked-now", "data-corruption.damaged"]
+
+
+def test_one_loss_of_rows_that_several_counts_tell_is_one_thing_with_a_command_if_any_has_one() -> None:
+    told = [found(f"data-corruption.{code}", "shop") for code in ("missing-rows", "row-count", "feature-rows")]
+    counted = replace(told[1].findings[0], remedy=Remedy("compare it", ("diff a b",)))
+    result = replace(told[0], findings=(*told[0].findings, counted, *told[2].findings))
+    (thing,) = report(result, found("data-corruption.row-count", "wine")).first_things
+    assert thing.finding.code == "data-corruption.missing-rows"
+    assert thing.remedy.commands == ("diff a b",)
+    assert thing.more == "and 2 more here; also on wine"
+
+
+def test_a_command_for_another_target_is_not_shown() -> None:
+    other = found("data-corruption.damaged", "wine")
+    other = replace(other, findings=(replace(other.findings[0], remedy=Remedy("mend", ("rm wine",))),))
+    (thing,) = report(found("data-corruption.damaged", "shop"), other).first_things
+    assert thing.remedy == Remedy("mend it")
+
+
+def test_long_names_of_other_targets_are_shortened() -> None:
+    (thing,) = report(*(found("data-corruption.damaged", letter * 200) for letter in "abc")).first_things
+    assert thing.more == f"also on {'b' * 39}…, {'c' * 39}…"
