@@ -158,6 +158,7 @@ class TableState:
         neglected: whether the server does not look after it by itself.
         full_reads: how often it was read from end to end; `index_reads` how often through an index.
         filters: columns that recorded statements on it compare with something, the most frequent first.
+        filtered: how often statements were run that compare the first of them.
     """
 
     database: str
@@ -172,6 +173,7 @@ class TableState:
     full_reads: int
     index_reads: int
     filters: tuple[str, ...] = ()
+    filtered: int = 0
 
     @property
     def full_name(self) -> str:

@@ -8,7 +8,7 @@ from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Blocked, DatabaseState, PostgresFacts, ServerState, TableState
 from pytest_mdm_health.checks._postgres_next import next_step
-from pytest_mdm_health.mdm.amounts import counted
+from pytest_mdm_health.mdm.amounts import counted, times
 from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -155,11 +155,11 @@ def _upkeep(
 
 def _read_through(check: Check, facts: PostgresFacts, table: TableState) -> Iterator[Finding]:
     often = max(READ_OFTEN, OFTENER_THAN_BY_INDEX * table.index_reads, _hours(facts))
-    if table.size < LARGE_TABLE or table.full_reads < often or not table.filters:
+    if table.size < LARGE_TABLE or min(table.full_reads, table.filtered) < often or not table.filters:
         return
     column = table.filters[0]
     message = f"{table.full_name} ({_size(table.size)}) was read from end to end {table.full_reads} times"
-    message += f", though statements look for certain values of {column!r}"
+    message += f", and statements looked for certain values of {column!r} {times(table.filtered)}"
     statement = f"CREATE INDEX CONCURRENTLY ON {table.sql_name} ({quote(column)})"
     remedy = Remedy("Try an index on it.", (repairs.psql(facts, statement, table.database),))
     evidence: dict[str, JSON] = {

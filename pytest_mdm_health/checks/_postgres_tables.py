@@ -21,6 +21,7 @@ def tables_of(database: PostgresDatabase, name: str, look: Look) -> Iterator[Tab
     """The largest tables of the database that is open, called `name`."""
     asked = look.ask(database, sql.TABLES, f"the tables of {name}")
     for schema, table, size, rows, dead, changed, analysed, off, full, index, columns in asked:
+        calls = _filters(table, columns, (each for each in look.recorded if each[0] == name))
         yield TableState(
             database=name,
             **_names(schema, table),
@@ -32,18 +33,19 @@ def tables_of(database: PostgresDatabase, name: str, look: Look) -> Iterator[Tab
             neglected=off,
             full_reads=full,
             index_reads=index,
-            filters=tuple(_filters(table, columns, (each for each in look.recorded if each[0] == name))),
+            filters=tuple(calls)[:_FILTERS],
+            filtered=max(calls.values(), default=0),
         )
 
 
-def _filters(table: str, columns: Iterable[str], recorded: Iterable[tuple[str, str, int, float]]) -> list[str]:
-    """The columns of a table that statements which mention it compare with something, by how often they were run."""
+def _filters(table: str, columns: Iterable[str], recorded: Iterable[tuple[str, str, int, float]]) -> dict[str, int]:
+    """The columns of a table that statements which mention it compare with something, with how often they ran."""
     known, calls = set(columns), dict[str, int]()
     for _, text, times, _ in recorded:
         if table in text:
             for column in known.intersection(compared_columns(text)):
                 calls[column] = calls.get(column, 0) + times
-    return sorted(calls, key=lambda column: (-calls[column], column))[:_FILTERS]
+    return {column: calls[column] for column in sorted(calls, key=lambda column: (-calls[column], column))}
 
 
 def invalid_indexes(database: PostgresDatabase, name: str, look: Look) -> Iterator[InvalidIndex]:

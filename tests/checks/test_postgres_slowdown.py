@@ -443,6 +443,16 @@ def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Se
     assert look(own_postgres).status is Status.PASS
 
 
+def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *NEGLECT[4:6], owner=USER)
+    once = "SELECT * FROM events WHERE kind = 5"
+    postgres.run(*["SELECT count(*) FROM events"] * 40, once, database="mdm_shop", user=USER)
+    assert codes(look(postgres)) == set()
+    postgres.run(*[once] * 20, database="mdm_shop", user=USER)
+    finding = found(look(postgres), "postgres-slowdown.sequential-scan")
+    assert "statements looked for certain values of 'kind' 21 times" in finding.message
+
+
 def test_what_the_server_is_about_to_do_itself_is_a_note(postgres: Server, look: Look) -> None:
     postgres.add_database("mdm_shop", NEGLECT[0], owner=USER)
     result = look(postgres)
