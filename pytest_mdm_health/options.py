@@ -184,7 +184,10 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
     home = _home(path("home"), environ)
     if given("fail-on") == "regression" and not given("baseline"):
         raise UsageError("--mdm-fail-on=regression needs --mdm-baseline: without it nothing is known to be worse")
+    if given("expect") and not given("baseline"):
+        raise UsageError("--mdm-expect needs --mdm-baseline: without it nothing is known to have changed")
     outputs = {name: _output(path(name), name, home) for name in OUTPUTS}
+    _refuse_to_replace(path("baseline"), outputs)
     _refuse_clashes(outputs, config, home)
     required = _existing(path("requirements"), "requirements", Path.is_file, "file")
     return Options(
@@ -313,6 +316,13 @@ def _refuse_clashes(outputs: Mapping[str, Path | None], config: pytest.Config, h
     for name, path in others.items():
         if path and Path(path).expanduser().resolve().is_relative_to(home.resolve()):
             raise UsageError(f"{name}: {path} lies in the home that is examined, where nothing is written")
+
+
+def _refuse_to_replace(baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
+    """What a run is compared with must still be there for the next one."""
+    for name, path in outputs.items():
+        if baseline is not None and path is not None and baseline.resolve() == path:
+            raise UsageError(f"--mdm-{name}: {path} is the baseline of this run; write another file")
 
 
 def _seconds(given: str | None) -> float:

@@ -52,7 +52,7 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
     then, now = _run_in(before, "compare"), _run_in(after, "compare")
     earlier = from_report(then, before)
     refuse_foreign(earlier, now.datasets, "compare")
-    results, comparison = compared(earlier, now.results, now.home)
+    results, comparison = compared(earlier, now.results, now.home, whole=True)
     comparison = replace(comparison, same_checks=then.version == now.version)
     worse = counted(comparison.regressions, "result is", "results are")
     code = ExitCode.UNHEALTHY if comparison.regressions else ExitCode.HEALTHY

@@ -183,6 +183,7 @@ class HealthSession:
         if self._foreign_failures:
             return ExitCode.UNHEALTHY
         options, gaps = self._run.plan.options, bool(self._run.plan.inventory.gaps)
+        gaps |= options.fail_on == "regression" and self._comparison is not None and bool(self._comparison.unknown)
         code = exit_code(self._results.values(), fail_on=options.fail_on, strict=options.strict, gaps=gaps)
         ours = {result.status for result in self._results.values()} & {Status.FAIL, Status.ERROR}
         return code if ours or pytests in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED} else pytests

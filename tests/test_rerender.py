@@ -129,7 +129,7 @@ def test_runs_of_different_homes_are_not_compared(command: Command, saved: Save)
     run = command("compare", saved("a.json", replace(AFTER, results=(other,), home="/srv/b")), saved("b.json", AFTER))
     assert run.returncode == 12
     assert run.stderr.startswith("ERROR compare: ")
-    assert "is of another home, /srv/b: not one of its datasets (other) is among those of this one" in run.stderr
+    assert "has no dataset in common with this home: it has other, recorded in /srv/b, and here are" in run.stderr
 
 
 @pytest.mark.parametrize(

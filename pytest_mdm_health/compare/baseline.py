@@ -118,13 +118,13 @@ def refuse_foreign(baseline: Baseline, datasets: Iterable[str], named_by: str = 
     """Refuse a baseline of another home, given the names of this one's datasets and what names the file.
 
     Raises:
-        UnusableFile: both have datasets, and not one in common.
+        UnusableFile: this home has datasets, and not one in common.
     """
     then, now = {each.name for each in baseline.datasets}, set(datasets)
-    if then and now and not then & now:
+    if now and not then & now:
         raise UnusableFile(
-            f"{named_by}: {baseline.file} is of another home, {baseline.home}: not one of its datasets "
-            f"({_some(then)}) is among those of this one ({_some(now)})"
+            f"{named_by}: {baseline.file} has no dataset in common with this home: "
+            f"it has {_some(then) or 'none'}, recorded in {baseline.home}, and here are {_some(now)}"
         )
 
 
@@ -155,6 +155,8 @@ def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
 def _read(path: Path, content: Mapping[str, Any]) -> Baseline:
     run = from_report(json_load.load(content["run"]), path)
     kept = content["kept"]
+    if not all(isinstance(more, dict) for more in kept):
+        raise TypeError("what its results keep is not what it has to be")
     return replace(
         run,
         results=tuple(replace(result, kept=more) for result, more in zip(run.results, kept, strict=True)),

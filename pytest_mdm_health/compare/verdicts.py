@@ -10,11 +10,13 @@ from pytest_mdm_health.changes import Change, Changed, Comparison
 from pytest_mdm_health.compare.baseline import Baseline, check_set
 from pytest_mdm_health.compare.changes_by_code import CHANGES
 from pytest_mdm_health.model import Finding, Result, Severity, Status, Target
+from pytest_mdm_health.reports.compared_tables import not_compared
 
 Problem = tuple[str, str]
 """A finding's code and subject, the home's own path taken out of the subject."""
 
 _EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
+_FAILED_TO_EXAMINE = {Status.ERROR, Status.BLOCKED}
 _RANK = {Severity.WARN: 1, Severity.FAIL: 2}
 _REGRESSIONS = {Change.NEW, Change.WORSE}
 _WORST_FIRST = (Change.WORSE, Change.NEW, Change.REMOVED, Change.LOST, Change.FIXED, Change.ADDED, Change.UNCHANGED)
@@ -70,10 +72,21 @@ class Pair:
         return _problems(self.after, self.homes[1])
 
 
-def compared(baseline: Baseline, results: Iterable[Result], home: str) -> tuple[tuple[Result, ...], Comparison]:
-    """The results, each with what became of it, and the whole picture."""
+def compared(
+    baseline: Baseline, results: Iterable[Result], home: str, *, whole: bool = False
+) -> tuple[tuple[Result, ...], Comparison]:
+    """The results, each with what became of it, and the whole picture.
+
+    Args:
+        baseline: the earlier run.
+        results: of this run.
+        home: that this run examined.
+        whole: whether this run was of everything, so that what only the earlier one has is gone. In a run of ours what
+            is gone has results of its own, and all else that is missing was not asked for.
+    """
     now = tuple(results)
-    pairs = _pairs(baseline, now, home)
+    every = _pairs(baseline, now, home)
+    pairs = [pair for pair in every if whole or pair.after is not None]
     counts = Counter(pair.change for pair in pairs)
     changes = [changed for pair in pairs for changed in _changes(pair)]
     comparison = Comparison(
@@ -87,9 +100,21 @@ def compared(baseline: Baseline, results: Iterable[Result], home: str) -> tuple[
         changes=tuple(sorted(changes, key=lambda each: _WORST_FIRST.index(each.change))),
         regressions=sum(counts[change] for change in _REGRESSIONS),
         lost=counts[Change.LOST],
+        unknown=tuple(_unknown(pairs)),
+        unasked=len(every) - len(pairs),
     )
     by_key = {_key(pair.after): pair.change.value for pair in pairs if pair.after is not None}
     return tuple(replace(result, baseline=by_key[_key(result)]) for result in now), comparison
+
+
+def _unknown(pairs: Iterable[Pair]) -> Iterator[str]:
+    for pair in pairs:
+        if pair.before is None or pair.after is None:
+            continue
+        name = f"{pair.after.check.id} [{pair.after.target.name}]"
+        if pair.before.status in _FAILED_TO_EXAMINE and pair.after.status in _EXAMINED:
+            yield f"{name} could not be examined when the baseline was recorded"
+        yield from (f"{name}: the table {each.table} was not compared" for each in not_compared(pair.after))
 
 
 def _pairs(baseline: Baseline, now: tuple[Result, ...], home: str) -> list[Pair]:

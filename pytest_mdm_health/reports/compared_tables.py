@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_mdm_health.mdm.amounts import counted
-from pytest_mdm_health.model import JSON
+from pytest_mdm_health.model import JSON, Result
 from pytest_mdm_health.reports.model import Report
 
 _CHECK = "data-corruption"
@@ -70,6 +70,12 @@ def compared_tables(report: Report) -> tuple[TableGroup, ...]:
         for (said, striking), some in found.items()
         if some
     )
+
+
+def not_compared(result: Result) -> tuple[ComparedTable, ...]:
+    """The tables of a result of which the baseline does not tell whether they are the same."""
+    tables = _of(result.target.name, result.facts.get("changes")) if result.check.id == _CHECK else ()
+    return tuple(each for each in tables if each.verdict in {"not-compared", "incomparable"})
 
 
 def _kind(table: ComparedTable) -> tuple[str, bool]:

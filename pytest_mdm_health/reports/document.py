@@ -190,6 +190,8 @@ class BaselinePart(TypedDict):
         changes: what is not as it was, the worst first.
         regressions: results that are worse than they were, or newly bad.
         lost: results that were examined then and could not be now.
+        unknown: what nobody can call better or worse, because one of the two runs could not examine it, a line each.
+        unasked: how many results of the earlier run were not asked for in this one.
     """
 
     file: str
@@ -202,6 +204,8 @@ class BaselinePart(TypedDict):
     changes: list[ChangedPart]
     regressions: int
     lost: int
+    unknown: list[str]
+    unasked: int
 
 
 @with_config(_CLOSED)

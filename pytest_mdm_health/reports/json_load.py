@@ -93,7 +93,7 @@ def _comparison(part: BaselinePart | None) -> Comparison | None:
     if part is None:
         return None
     changes = (Changed(Change(each.pop("change")), **each) for each in map(dict, part["changes"]))  # type: ignore[arg-type]
-    return Comparison(**{**part, "changes": tuple(changes)})  # type: ignore[arg-type] # same names, by the schema
+    return Comparison(**{**part, "changes": tuple(changes), "unknown": tuple(part["unknown"])})  # type: ignore[arg-type] # same names, by the schema
 
 
 def _waivers(part: WaiversPart | None) -> WaiverUse | None:

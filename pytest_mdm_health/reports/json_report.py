@@ -125,6 +125,8 @@ def _comparison(comparison: Comparison | None) -> BaselinePart | None:
         "changes": [_changed(each) for each in comparison.changes],
         "regressions": comparison.regressions,
         "lost": comparison.lost,
+        "unknown": list(comparison.unknown),
+        "unasked": comparison.unasked,
     }
 
 

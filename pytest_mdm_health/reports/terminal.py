@@ -100,7 +100,7 @@ def lines(report: Report) -> Iterator[str]:
     yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
     if report.comparison is not None:
-        below = {(thing.finding.code, thing.result.target.name) for thing in report.first_things[:TOP]}
+        below = {(code, thing.result.target.name) for thing in report.first_things[:TOP] for code in thing.codes}
         blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
         yield from change_lines(report.comparison, below | blocked)
         yield from (f"     {group.sentence}" for group in compared_tables(report))
@@ -115,9 +115,10 @@ def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()
     """What became of things since the baseline, the worst first, but for those (code, target) that are told below."""
     counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items()) or "nothing in common"
     since = f"{one_line(comparison.file)} of {one_line(comparison.created_at)}"
-    yield f"since the baseline {since}: {counted(comparison.regressions, 'regression')} ({counts})"
+    yield f"since the baseline {since}: {counted(comparison.regressions, 'regression')} (results: {counts})"
     if comparison.moved:
         yield f"     it examined another place: {one_line(comparison.home)}"
+    yield from _not_compared(comparison)
     if not comparison.same_checks:
         yield "     it may have looked for other things, so that what is new may have been there then"
     told = [each for each in comparison.changes if (each.code, each.target) not in below]
@@ -128,7 +129,16 @@ def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()
         more = f" and {len(targets) - TOP} more" if len(targets) > TOP else ""
         yield f"{word:<8}{code} [{', '.join(targets[:TOP])}{more}]: {one_line(message)}"
     if len(alike) > TOP:
-        yield f"     and {counted(len(alike) - TOP, 'more change')}: in the reports"
+        yield f"     and {counted(len(alike) - TOP, 'more change')} in these results: in the reports"
+
+
+def _not_compared(comparison: Comparison) -> Iterator[str]:
+    if comparison.unasked:
+        yield f"     {counted(comparison.unasked, 'result')} of it not asked for in this run"
+    for line in comparison.unknown[:TOP]:
+        yield f"     nobody knows whether it is worse: {one_line(line)}"
+    if len(comparison.unknown) > TOP:
+        yield f"     and {len(comparison.unknown) - TOP} more of that kind: in the JSON report"
 
 
 def wrapped(line: str, width: int | None) -> list[str]:
@@ -178,8 +188,8 @@ def _first_things(report: Report) -> Iterator[str]:
         yield f"{headline}{since.get((finding.code, target.name), '')}: {one_line(finding.message)}"
         if thing.more:
             yield f"     {one_line(thing.more)}"
-        commands = finding.remedy.commands
-        yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(finding.remedy.text)}"
+        commands = thing.remedy.commands
+        yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(thing.remedy.text)}"
     if (more_things := len(report.first_things) - TOP) > 0:
         yield f"     and {more_things} more kinds of findings"
 

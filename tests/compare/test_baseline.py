@@ -133,7 +133,7 @@ def test_a_baseline_of_another_home_is_refused(health: Health, recorded: Path, m
         (other / "datasets" / name).rename(other / "datasets" / f"other_{name}")
     result = health(f"--mdm-home={other}", f"--mdm-baseline={recorded}")
     assert result.ret == 12
-    assert "is of another home" in "\n".join([*result.outlines, *result.errlines])
+    assert "has no dataset in common with this home" in "\n".join([*result.outlines, *result.errlines])
 
 
 WRITER = """

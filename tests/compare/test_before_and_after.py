@@ -172,3 +172,40 @@ def test_a_waived_failure_is_none_to_pytest_either(health: Health, home: Path, t
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*data-corruption*wine* WAIVED*", "exit code 0*"])
     result.stdout.no_fnmatch_line("*FAILED*")
+
+
+def test_what_was_not_asked_for_is_not_called_removed(
+    home: Path, record: Callable[[Path], Path], compare: Compare
+) -> None:
+    baseline = record(home)
+    code, document = compare(home, baseline, "--mdm-dataset=wine", "--mdm-select=5.1", "--mdm-fail-on=regression")
+    assert code == 0
+    assert document["baseline"]["counts"] == {"unchanged": 1}
+    assert document["baseline"]["unasked"] == 30
+
+
+def test_what_could_not_be_examined_before_keeps_a_gate_from_calling_it_good(
+    health: Health, home: Path, compare: Compare, tmp_path: Path
+) -> None:
+    baseline = tmp_path / "before.json"
+    assert health(f"--mdm-save-baseline={baseline}", "--mdm-timeout=0.0001", "--mdm-select=5.1").ret == 11
+    code, document = compare(home, baseline, "--mdm-fail-on=regression", "--mdm-select=5.1")
+    assert document["baseline"]["regressions"] == 0
+    assert len(document["baseline"]["unknown"]) == 4
+    assert code == 11
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mdm-baseline={f}", "--mdm-save-baseline={f}"), "--mdm-save-baseline: {f} is the baseline of this run"),
+        (("--mdm-expect={f}",), "--mdm-expect needs --mdm-baseline"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    health: Health, home: Path, record: Callable[[Path], Path], options: tuple[str, ...], said: str
+) -> None:
+    file = record(home)
+    result = health(*(option.format(f=file) for option in options))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert said.format(f=file) in result.stderr.str()

@@ -11,7 +11,7 @@ from pytest_mdm_health.compare.baseline import Baseline
 from pytest_mdm_health.compare.changes_by_code import CHANGES
 from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
-from pytest_mdm_health.model import Check, Finding, Kind, Remedy, Result, Severity, Status, Target, status_of
+from pytest_mdm_health.model import JSON, Check, Finding, Kind, Remedy, Result, Severity, Status, Target, status_of
 from pytest_mdm_health.registry import load
 
 CHECK = Check(id="sqlite-locking", issue="3.2", title="locked", per=Kind.DATASET)
@@ -67,8 +67,28 @@ def test_a_result_has_the_word_for_what_became_of_it(name: str) -> None:
     assert comparison.lost == (word == "lost")
 
 
-def test_a_result_that_only_the_earlier_run_had_is_removed() -> None:
-    results, comparison = compared(Baseline(results=(GOOD,)), (), "/home")
+def test_a_result_that_only_the_earlier_run_had_was_not_asked_for() -> None:
+    _, comparison = compared(Baseline(results=(GOOD,)), (), "/home")
+    assert (comparison.counts, comparison.changes, comparison.unasked) == ({}, (), 1)
+
+
+def test_what_could_not_be_examined_before_is_called_neither_better_nor_worse() -> None:
+    _, comparison = compared(Baseline(results=(ERROR,)), (GOOD,), "/home")
+    assert comparison.unknown == ("sqlite-locking [shop] could not be examined when the baseline was recorded",)
+    assert compared(Baseline(results=(SKIP,)), (GOOD,), "/home")[1].unknown == ()
+
+
+def test_a_table_that_was_not_compared_is_called_neither_better_nor_worse() -> None:
+    data = Check(id="data-corruption", issue="5.1", title="data", per=Kind.DATASET)
+    tables: list[JSON] = [{"table": "a", "verdict": "equal"}, {"table": "b", "verdict": "not-compared"}]
+    before = Result(check=data, target=SHOP, status=Status.PASS, examined=1)
+    after = replace(before, facts={"changes": tables})
+    _, comparison = compared(Baseline(results=(before,)), (after,), "/home")
+    assert comparison.unknown == ("data-corruption [shop]: the table b was not compared",)
+
+
+def test_what_only_the_earlier_of_two_whole_runs_had_is_removed() -> None:
+    results, comparison = compared(Baseline(results=(GOOD,)), (), "/home", whole=True)
     assert results == ()
     assert comparison.counts == {"removed": 1}
     assert comparison.changes[0].change is Change.REMOVED

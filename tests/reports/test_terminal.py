@@ -34,9 +34,11 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "1 pass, 1 warn, 1 fail, 1 error, 1 skip, 1 blocked, 1 waived",
         (
             "since the baseline /tmp/before.json of 2026-11-21T20:00:00+00:00: 2 regressions "
-            "(1 new, 1 unchanged, 1 worse, 1 lost)"
+            "(results: 1 new, 1 unchanged, 1 worse, 1 lost)"
         ),
         "     it examined another place: /srv/old",
+        "     2 results of it not asked for in this run",
+        "     nobody knows whether it is worse: data-corruption [big]: the table big was not compared",
         "     it may have looked for other things, so that what is new may have been there then",
         "REMOVED metadata-corruption.vanished [old]: old is not there any more",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
@@ -65,7 +67,7 @@ def test_long_lists_are_cut_and_say_so() -> None:
     many = replace(COMPARISON, changes=tuple(replace(one, code=f"a.c{number}") for number in range(9)))
     waivers = replace(REPORT.waivers, unused=("line 1: x",) * 9) if REPORT.waivers else None
     said = list(lines(replace(REPORT, comparison=many, waivers=waivers)))
-    assert "     and 4 more changes: in the reports" in said
+    assert "     and 4 more changes in these results: in the reports" in said
     assert "     and 7 more about waivers: in the reports" in said
 
 
