@@ -130,7 +130,7 @@ class PoolFacts(Facts):
         pool: as set for the default backend.
         fixed: the version of the installed MDM, if that opens its pools with sizes of its own.
         operations: what MDM may do at the same time in one process.
-        operations_from: the setting that says so.
+        operations_from: the setting that says so, and `operations_key` its name.
         processes: MDM processes that run now.
         open_files: how many files a process may have open; None without a limit.
     """
@@ -140,6 +140,7 @@ class PoolFacts(Facts):
     fixed: str
     operations: int
     operations_from: str
+    operations_key: str = "performance.max_concurrent_operations"
     processes: int
     open_files: int | None
     ignored: tuple[Ignored, ...] = ()

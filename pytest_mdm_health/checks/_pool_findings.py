@@ -28,7 +28,7 @@ def of_settings(check: Check, facts: PoolFacts) -> Iterator[Finding]:
             f"{facts.operations} operations may run at the same time ({facts.operations_from}), and the pool has "
             f"{pool.size} + {pool.overflow} connections ({pool.origin})"
         )
-        text = f"Set `performance.max_concurrent_operations` in mdm.yaml to {pool.most}"
+        text = f"Set `{facts.operations_key}` in mdm.yaml to {pool.most}"
         text += "." if facts.fixed else f", or `{_size_key(facts)}` to {facts.operations}. No variable can set them."
         yield check.finding("pool-too-small", WARN, message, Remedy(text))
     for ignored in facts.ignored:

@@ -16,7 +16,7 @@ from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.log_files import lines_of, log_files
 from pytest_mdm_health.mdm.processes import mdm_processes
 from pytest_mdm_health.mdm.servers import servers_of
-from pytest_mdm_health.mdm.settings import Origin, Settings
+from pytest_mdm_health.mdm.settings import Origin, Settings, Value
 from pytest_mdm_health.messages import KNOWN_ERRORS
 from pytest_mdm_health.model import Depth
 
@@ -24,6 +24,7 @@ RECENT = timedelta(days=7)
 """How long before the end of the log an error is worth more than a note."""
 
 OPERATIONS = "performance.max_concurrent_operations"
+WORKERS = "performance.max_workers"
 SIZE = {"postgresql": "database.postgresql.pool_size"}
 USUAL_SIZE = "database.sqlalchemy.pool_size"
 OVERFLOW = "database.sqlalchemy.max_overflow"
@@ -43,7 +44,8 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
     backend = str(settings["database.default_backend"])
     fixed = fixed_since(installation)
     pool = pool_of(settings, backend, fixed)
-    operations = settings.values[OPERATIONS]
+    workers = _workers(inventory)
+    operations = max((settings.values[OPERATIONS], *workers), key=lambda each: int(str(each.value)))
     if depth is Depth.QUICK:
         gaps.append("no pool was filled for a test, which needs --mdm-depth=standard")
     probing = depth is not Depth.QUICK
@@ -58,14 +60,26 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         fixed=fixed,
         operations=int(str(operations.value)),
         operations_from=_place(operations.origin),
+        operations_key=operations.key,
         processes=len(mdm_processes()),
         open_files=_open_files(),
-        ignored=tuple(_ignored(settings)),
+        ignored=tuple(each for each in _ignored(settings) if not (workers and each.name == WORKERS)),
         probe=fill_private(pool.size, pool.overflow) if probing else None,
         servers=servers,
         logged=_logged(inventory.home.log_file, gaps),
         gaps=tuple(gaps),
     )
+
+
+def _workers(inventory: Inventory) -> tuple[Value, ...]:
+    """How many workers mdm.yaml asks for, where MDM reads that: around the migration, when there are switches of it."""
+    document = inventory.settings.document
+    section = document.data.get("performance") if document is not None and isinstance(document.data, dict) else None
+    wanted = section.get("max_workers") if isinstance(section, dict) else None
+    if type(wanted) is not int or wanted < 1 or document is None or not inventory.home.feature_flags.is_file():
+        return ()
+    line, column = document.positions.get(WORKERS, (None, None))
+    return (Value(WORKERS, wanted, Origin("file", str(inventory.settings.file), line, column)),)
 
 
 def pool_of(settings: Settings, backend: str, fixed: str) -> Pool:

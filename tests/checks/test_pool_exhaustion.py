@@ -104,6 +104,19 @@ def test_a_pool_smaller_than_what_runs_is_noticed_and_repaired(home: Path, exami
     assert examine("pool-exhaustion", home).findings == ()
 
 
+def test_workers_count_as_demand_around_the_migration_and_are_no_setting_of_the_pool(
+    home: Path, examine: Examine
+) -> None:
+    configure(home, performance={"max_workers": 64})
+    assert codes(examine("pool-exhaustion", home)) == {"ignored-setting"}
+    (home / "feature_flags.yaml").write_text("use_new_backend: true\n")
+    result = examine("pool-exhaustion", home)
+    assert codes(result) == {"pool-too-small"}
+    finding = found(result, "pool-exhaustion.pool-too-small")
+    assert finding.message.startswith(f"64 operations may run at the same time ({home / 'mdm.yaml'}, line 2)")
+    assert "`performance.max_workers` in mdm.yaml to 15" in finding.remedy.text
+
+
 @pytest.mark.parametrize(
     ("database", "environ", "names"),
     [
