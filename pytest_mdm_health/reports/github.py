@@ -22,6 +22,9 @@ LIMIT_BYTES = 1 << 20
 ANNOTATIONS = 10
 """Annotations of a run; GitHub shows ten of a kind and a step."""
 
+OF_ONE_CODE = 3
+"""Annotations of one code, each on another target, so that others have room."""
+
 _LEVEL = {Severity.FAIL: "error", Severity.WARN: "warning"}
 _CUT = "*The report is longer than GitHub shows; {} left out here. `--mdm-html` and `--mdm-markdown` have all of it.*"
 
@@ -75,23 +78,32 @@ def workflow_commands(report: Report, environ: Mapping[str, str]) -> Iterator[st
     """Workflow commands for the worst findings that have a line in a file; none outside GitHub Actions."""
     if environ.get(ACTIONS) != "true":
         return
-    placed = ((result, finding, finding.location) for result, finding in report.findings)
-    lines = [_annotation(r, f, place, environ) for r, f, place in placed if place is not None and place.line]
+    told: dict[str, set[str]] = {}
+    lines = []
+    for result, finding in report.findings:
+        targets = told.setdefault(finding.code, set())
+        if finding.location is None or not finding.location.line or result.target.id in targets:
+            continue
+        if len(targets) < OF_ONE_CODE:
+            targets.add(result.target.id)
+            lines.append(_annotation(result, finding, finding.location, environ))
     yield from lines[:ANNOTATIONS]
 
 
 def _annotation(result: Result, finding: Finding, place: Location, environ: Mapping[str, str]) -> str:
-    properties = {"file": _relative(place.file, environ.get(WORKSPACE, "")), "line": str(place.line)}
-    properties |= {"col": str(place.column)} if place.column else {}
-    properties["title"] = f"{finding.code} [{result.target.id}]"
+    properties = {**_anchor(place, environ.get(WORKSPACE, "")), "title": f"{finding.code} [{result.target.id}]"}
     told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     message = "\n".join((one_line(finding.message), f"next: {one_line(finding.remedy.text)}"))
     return f"::{_LEVEL[finding.severity]} {told}::{_data(message)}"
 
 
-def _relative(file: str, workspace: str) -> str:
-    inside = bool(workspace) and Path(file).is_relative_to(workspace)
-    return os.path.relpath(file, workspace) if inside else file
+def _anchor(place: Location, workspace: str) -> dict[str, str]:
+    """Where it stands in the checkout; nothing of a file elsewhere, which GitHub cannot show."""
+    file = os.path.normpath(place.file)
+    if not workspace or not Path(file).is_relative_to(workspace):
+        return {}
+    column = {"col": str(place.column)} if place.column else {}
+    return {"file": os.path.relpath(file, workspace), "line": str(place.line), **column}
 
 
 def _data(text: str) -> str:

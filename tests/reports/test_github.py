@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_mdm_health.model import Finding, Location, Remedy, Severity
+from pytest_mdm_health.model import Finding, Kind, Location, Remedy, Severity, Target
 from pytest_mdm_health.reports import github, markdown
 from pytest_mdm_health.reports.model import Report
 from tests.reports.full_report import REPORT, RESULTS
@@ -32,9 +32,12 @@ def test_an_annotation_names_file_line_and_column_below_the_workspace() -> None:
     ]
 
 
-def test_a_file_elsewhere_keeps_its_path() -> None:
-    (line,) = github.workflow_commands(report_with(found(3, file="/repository/a.yaml")), IN_ACTIONS)
-    assert line.startswith("::warning file=/repository/a.yaml,")
+@pytest.mark.parametrize("file", ["/repository/a.yaml", "/repo/../home/a.yaml"])
+def test_a_file_elsewhere_is_no_place_in_the_checkout(file: str) -> None:
+    (line,) = github.workflow_commands(report_with(found(3, file=file)), IN_ACTIONS)
+    assert line == "::warning title=sqlite-locking.x [shop]::m%0Anext: do it"
+    (line,) = github.workflow_commands(report_with(found(3)), {"GITHUB_ACTIONS": "true"})
+    assert line.startswith("::warning title=")
 
 
 def test_nothing_from_a_home_ends_a_property_or_a_line() -> None:
@@ -45,10 +48,22 @@ def test_nothing_from_a_home_ends_a_property_or_a_line() -> None:
 
 
 def test_there_are_at_most_ten_and_the_worst_come_first() -> None:
-    lines = list(github.workflow_commands(report_with(*map(found, range(1, 20)), found(99, Severity.FAIL)), IN_ACTIONS))
+    warnings = (replace(found(number), code=f"sqlite-locking.x{number}") for number in range(1, 20))
+    lines = list(github.workflow_commands(report_with(*warnings, found(99, Severity.FAIL)), IN_ACTIONS))
     assert len(lines) == 10
     assert lines[0].startswith("::error file=a.yaml,line=99,")
     assert lines[1].startswith("::warning file=a.yaml,line=1,")
+
+
+def test_one_code_takes_no_more_than_three_and_one_of_a_target() -> None:
+    results = tuple(
+        replace(RESULTS[1], target=Target(Kind.DATASET, name), findings=(found(1), found(2)), waived={})
+        for name in "abcde"
+    )
+    other = replace(results[4], findings=(replace(found(7), code="sqlite-locking.y"),))
+    lines = list(github.workflow_commands(replace(REPORT, results=(*results, other)), IN_ACTIONS))
+    titles = [line.partition("title=sqlite-locking.")[2].partition("::")[0] for line in lines]
+    assert titles == ["x [a]", "x [b]", "x [c]", "y [e]"]
 
 
 def test_what_has_no_line_has_no_annotation() -> None:
