@@ -165,6 +165,7 @@ class Run:
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
         handles = {name: self.plan.handle(name, target) for name in each.parameters}
+        self._sandbox.share(known_secrets=self.redactor.for_child)
         self._sandbox.share(**{name: handle for name, handle in handles.items() if name in SHARED})
         return handles
 

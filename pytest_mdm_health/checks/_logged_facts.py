@@ -213,7 +213,7 @@ def _described(trouble: _Trouble) -> Kind:
 
 
 def _cut(text: str) -> str:
-    clean = without_values(text[: 4 * EXAMPLE_LENGTH].strip())
+    clean = without_values(redact(text.strip())[: 4 * EXAMPLE_LENGTH])  # a secret must not be cut before it is masked
     return clean if len(clean) <= EXAMPLE_LENGTH else f"{clean[:EXAMPLE_LENGTH]}…"
 
 

@@ -24,6 +24,9 @@ LONG = 8
 _FOLDERS = re.compile(r"(?:OLD)?PWD|.*_(?:FILE|PATH|DIR)")
 """Variables that only sound like secrets."""
 
+_FRAME = re.compile(r"-{5}(?:BEGIN|END) [A-Z ]+-{5}")
+"""The first and last line of a key, which everybody knows."""
+
 _LINE = re.compile(
     rf"^[\s{{,-]*['\"]?[\w.-]*(?:{NAMES})[\w.-]*['\"]?\s*[:=]\s*(?:[!&]\S*\s+)?(?P<value>\S.*?)[\s,}}]*$",
     re.IGNORECASE | re.MULTILINE,
@@ -60,6 +63,14 @@ def secrets_of(
         if secret.value.strip():
             found.setdefault(secret.value, secret.place)
     return tuple(Secret(value, place) for value, place in found.items())
+
+
+def lines_of(secret: Secret) -> Iterator[Secret]:
+    """The lines of a secret that has several, because a log is read line by line; not those that may be anything."""
+    lines = [line.strip() for line in secret.value.splitlines()]
+    if len(lines) > 1:
+        long = (line for line in lines if len(line) >= LONG and not _FRAME.fullmatch(line))
+        yield from (Secret(line, secret.place) for line in dict.fromkeys(long) if line != secret.value)
 
 
 def secrets_in_environment(outer: Mapping[str, str]) -> Iterator[Secret]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
+from typing import ClassVar
 from urllib.parse import parse_qsl, unquote
 
 HIDDEN = "***"
@@ -73,8 +74,31 @@ def is_password(name: str) -> bool:
     return _PASSWORD.search(name) is not None
 
 
+class Known:
+    """The secrets that are known of the examined home. `redact` masks them first in the process that unpickles this.
+
+    Otherwise what looks like a secret is masked by the place it stands in, which may be its start only, and nobody
+    knows the rest again.
+    """
+
+    here: ClassVar[re.Pattern[str] | None] = None
+
+    def __init__(self, pattern: re.Pattern[str] | None) -> None:
+        self._pattern = pattern
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _know, (self._pattern,)
+
+
+def _know(pattern: re.Pattern[str] | None) -> Known:
+    Known.here = pattern
+    return Known(pattern)
+
+
 def redact(text: str) -> str:
-    """The text without the passwords in it: in connection URLs, and as the value of anything named like a secret."""
+    """The text without the passwords in it: known ones, in connection URLs, and the value of what is named like one."""
+    if Known.here is not None:
+        text = Known.here.sub(HIDDEN, text)
     text = _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
     for pattern in (_BEARER, _OPTION, _SIGNED):
         text = pattern.sub(rf"\g<name>{HIDDEN}", text)

@@ -32,7 +32,7 @@ class Leaks:
         self._anywhere: dict[str, Secret] = {}
         self._words: dict[re.Pattern[str], Secret] = {}
         for secret, forms in known.items():
-            for form in forms:
+            for form in _shortest(forms):
                 if len(form) < SHORT or is_number(form):
                     continue
                 if is_word(form):
@@ -55,6 +55,12 @@ class Leaks:
             if form in text:
                 return secret
         return next((secret for word, secret in self._words.items() if word.search(text)), None)
+
+
+def _shortest(forms: frozenset[str]) -> Iterator[str]:
+    """The forms without those that contain another one that is looked for, and is found where they are."""
+    cores = [form for form in forms if len(form) >= SHORT and not is_word(form)]
+    yield from (form for form in forms if not any(core in form for core in cores if len(core) < len(form)))
 
 
 def _layers(text: str) -> Iterator[str]:

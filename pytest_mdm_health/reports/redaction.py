@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_mdm_health.mdm.secret_places import Secret, secrets_in_environment, secrets_of
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, redact
+from pytest_mdm_health.mdm.secret_places import Secret, lines_of, secrets_in_environment, secrets_of
+from pytest_mdm_health.mdm.secrets import HIDDEN, Known, is_secret, redact
 from pytest_mdm_health.model import Check, Finding, Remedy, Result, Target
 from pytest_mdm_health.reports.leaks import Leaks
 from pytest_mdm_health.reports.secret_forms import as_word, forms, is_word, pattern
+from pytest_mdm_health.reports.secret_fragments import Fragments, Told, most_of
 from pytest_mdm_health.reports.vocabulary import Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
@@ -34,19 +35,27 @@ class Redactor:
 
     Attributes:
         leaks: finds the same secrets in what was made of such texts all the same.
+        for_child: masks the known ones in another process, before what looks like a secret is masked there.
     """
 
     def __init__(
-        self, secrets: Iterable[Secret | str], told: Callable[[str], bool] = lambda _: False, *, foreign: bool = False
+        self,
+        secrets: Iterable[Secret | str],
+        told: Told = lambda _: False,
+        told_in_part: Told = lambda _: False,
+        *,
+        foreign: bool = False,
     ) -> None:
         """Know these secrets.
 
         Args:
             secrets: those to take out.
             told: whether a text is told whatever a secret is.
+            told_in_part: whether a fragment of a secret is.
             foreign: whether the texts are somebody else's, in which such a text may be a secret where it stands alone.
         """
-        known = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
+        given = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
+        known = [part for each in given for part in (each, *lines_of(each))]
         every = {each: {form for form in forms(each.value) if form} for each in known if each.value}
         shown = {each: {form for form in found if not told(form)} for each, found in every.items()}
         as_words = {form for found in shown.values() for form in found if is_word(form)}
@@ -56,14 +65,19 @@ class Redactor:
         parts = [pattern(anywhere), *(as_word(text) for text in sorted(as_words, key=len, reverse=True))]
         parts = [part for part in parts if part]
         self._known = re.compile("|".join(parts)) if parts else None
+        most = {each: most_of(each.value, told_in_part) if found else frozenset() for each, found in shown.items()}
+        wholes = (form for found in shown.values() for form in found)
+        self._fragments = Fragments(wholes, (form for found in most.values() for form in found), told_in_part)
         self._remembered: dict[str, str] = {}
-        self.leaks = Leaks({each: frozenset(found) for each, found in shown.items()})
+        self.leaks = Leaks({each: most[each].union(found) for each, found in shown.items()})
+        self.for_child = Known(self._known)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
         clean = self._remembered.get(text)
         if clean is None:
-            clean = redact(self.known(text))
+            hide = self._fragments.hide
+            clean = hide(redact(hide(self.known(text))))
             if len(self._remembered) < _REMEMBERED and len(text) < _LONGEST_REMEMBERED:
                 self._remembered[text] = clean
         return clean
@@ -98,12 +112,14 @@ def redactor_for(
         outer: the environment of this process.
         foreign: whether it is for texts that others wrote, such as a log.
     """
-    return Redactor(secrets_of(inventory, environ, outer), vocabulary_of(inventory).__contains__, foreign=foreign)
+    words = vocabulary_of(inventory)
+    return Redactor(secrets_of(inventory, environ, outer), words.__contains__, words.tells_part, foreign=foreign)
 
 
 def redactor_without_home(outer: Mapping[str, str] = os.environ) -> Redactor:
     """The redactor for what is said before it is known what the home holds."""
-    return Redactor(secrets_in_environment(outer), Vocabulary((), ()).__contains__)
+    words = Vocabulary((), ())
+    return Redactor(secrets_in_environment(outer), words.__contains__, words.tells_part)
 
 
 def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import platform
 import re
 import sys
@@ -33,7 +34,9 @@ class Vocabulary:
 
     def __init__(self, names: Iterable[str], texts: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._texts = "\n".join(texts)
+        kept = tuple(texts)
+        self._texts = "\n".join(kept)
+        self._paths = tuple(text for text in kept if os.sep in text)
 
     def __contains__(self, text: str) -> bool:
         if text in self._names or _SEEMING.fullmatch(text) is not None:
@@ -41,6 +44,10 @@ class Vocabulary:
         if is_word(text):
             return re.search(as_word(text), f"{self._texts}\n{_own_words()}") is not None
         return text in self._texts or text in _own_words()
+
+    def tells_part(self, part: str) -> bool:
+        """Whether a part of a secret is also part of a name, or the beginning of a path that every report has."""
+        return part in self or any(part in name for name in self._names) or part.startswith(self._paths)
 
 
 def vocabulary_of(inventory: Inventory) -> Vocabulary:
