@@ -68,9 +68,10 @@ def properties(result: Result) -> Iterator[tuple[str, str]]:
     yield "mdm_status", result.status.value
     yield "mdm_codes", " ".join(dict.fromkeys(finding.code for finding in harmful))
     if result.status in {Status.WARN, Status.WAIVED}:
-        yield from (("mdm_finding", f"{each.code}: {each.message}; next: {each.remedy.text}") for each in harmful)
+        said = (f"{each.code}: {each.message}; next: {each.remedy.text}" for each in harmful)
+        yield from (("mdm_finding", one_line(line)) for line in said)  # what is no UTF-8 would end a worker
     if result.waiver:
-        yield "mdm_waiver", result.waiver
+        yield "mdm_waiver", one_line(result.waiver)
 
 
 def suite_properties(report: Report) -> Iterator[tuple[str, str]]:
