@@ -322,7 +322,7 @@ def test_errors_that_the_generator_only_logs_are_found_and_gone_when_the_data_is
     python = str(make_python({**FEATURES, "mdm/features/generator.py": broken}))
     finding = the(examine(CHECK, home, "shop", python=python), "feature-generation-failure.generator-errors")
     assert finding.severity is WARN
-    assert "logs 1 errors on the first 100 rows of train: Error in column 'qty'" in finding.message
+    assert "logs 1 error on the first 100 rows of train: Error in column 'qty'" in finding.message
     data(home).write_bytes(sound)
     assert findings(examine(CHECK, home, "shop", python=python)) == []
 
