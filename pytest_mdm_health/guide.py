@@ -205,7 +205,7 @@ SYMPTOMS = (
         "5.1",
         (
             "data-corruption.row-count",
-            "data-corruption.feature-rows",
+            "feature-generation-failure.row-count",
             "data-corruption.missing-rows",
             "data-corruption.added-rows",
             "data-corruption.duplicated-rows",

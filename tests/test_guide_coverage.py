@@ -169,7 +169,7 @@ LINES = (
         "f1897681c50808dca479212ff6e68c9e",
         (
             "data-corruption.row-count",
-            "data-corruption.feature-rows",
+            "feature-generation-failure.row-count",
             "data-corruption.missing-rows",
             "data-corruption.added-rows",
             "data-corruption.duplicated-rows",

@@ -75,21 +75,21 @@ def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
 
 
 def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Each registered table by itself."""
+    """Each registered table by itself; feature tables are another check's."""
     where = _where(facts)
-    for table in (each for each in facts.tables if each.kind != "other"):
+    for table in (each for each in facts.tables if each.kind == "base"):
         subject = f"table {table.name}"
-        if not table.present and not _was_never_made(table, facts):
+        if not table.present:
             message = f"the registered table {table.name} is not in the database"
             remedy = repairs.registered_again(facts)
             yield check.finding("missing-table", FAIL, message, remedy, location=where, subject=subject)
-        elif table.kind == "base" and table.rows == 0:
+        elif table.rows == 0:
             proven = _had_rows(table, facts)
             message = f"the table {table.name} is empty" + (", and it was not when MDM recorded it" if proven else "")
             severity = FAIL if proven else WARN
             remedy = repairs.registered_again(facts)
             yield check.finding("empty-table", severity, message, remedy, location=where, subject=subject)
-        if table.kind == "base" and table.lost_columns:
+        if table.lost_columns:
             names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
             columns = counted(len(table.lost_columns), "column")
             message = f"the table {table.name} has lost {columns} that MDM recorded: {names}"
@@ -97,21 +97,6 @@ def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
             remedy = repairs.compared(facts)
             yield check.finding(
                 "lost-columns", FAIL, message, remedy, evidence=evidence, location=where, subject=subject
-            )
-
-
-def of_features(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Feature tables against the tables they were made from, row for row."""
-    rows = {table.name: table.rows for table in facts.tables if table.kind == "base"}
-    for table in facts.tables:
-        expected = rows.get(table.base)
-        if table.kind == "feature" and table.rows is not None and expected and table.rows != expected:
-            message = f"the feature table {table.name} has {counted(table.rows, 'row')}, {table.base} has {expected}"
-            evidence: dict[str, JSON] = {"rows": table.rows, "expected": expected}
-            remedy = repairs.registered_again(facts, "One of the two lost rows or has some twice.")
-            where = _where(facts)
-            yield check.finding(
-                "feature-rows", FAIL, message, remedy, evidence=evidence, location=where, subject=f"table {table.name}"
             )
 
 
@@ -155,12 +140,6 @@ def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list
         location=_where(facts),
         subject=f"table {table}" if table else "dataset",
     )
-
-
-def _was_never_made(table: TableState, facts: DataFacts) -> bool:
-    """MDM registers a feature table for an empty table and does not make it."""
-    base = next((each for each in facts.tables if each.name == table.base), None)
-    return table.kind == "feature" and base is not None and base.rows == 0 and not _had_rows(base, facts)
 
 
 def _had_rows(table: TableState, facts: DataFacts) -> bool:

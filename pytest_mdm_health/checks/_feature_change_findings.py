@@ -29,7 +29,7 @@ def of_changes(check: Check, facts: FeatureFacts, before: FeatureFacts) -> Itera
         else:
             why = reasons(before, facts, change)
             yield from _of_columns(check, facts, change, why)
-            if change.now.name in values:
+            if change.now.name in values and not (change.now.miscounted and values[change.now.name].rows):
                 yield from _of_values(check, facts, before, values[change.now.name], why)
 
 

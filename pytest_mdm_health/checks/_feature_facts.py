@@ -56,6 +56,11 @@ class FeatureTable:
         """Whether it is registered, and there to be read."""
         return bool(self.role) and self.present and not self.failed
 
+    @property
+    def miscounted(self) -> bool:
+        """Whether it has not as many rows as the table that it was made from."""
+        return self.rows is not None and self.base_rows is not None and self.rows != self.base_rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:

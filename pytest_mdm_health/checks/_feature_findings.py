@@ -26,7 +26,7 @@ def of_table(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterator
         )
         yield check.finding("left-behind", WARN, message, anew(facts), subject=subject)
     else:
-        if table.rows is not None and table.base_rows is not None and table.rows != table.base_rows:
+        if table.miscounted:
             message = (
                 f"{table.name} has {table.rows} rows, and {table.base}, of which it was made, has {table.base_rows}"
             )

@@ -17,8 +17,8 @@ Compare the dataset with what it was before: run this once with `--mdm-save-base
 are; the same number of rows and the same columns prove nothing. Where the rows of before can still be read (the old
 file or server, a backup, the files the dataset was registered from), and are shown to be those by their own digest,
 the rows and cells that differ are named; their values only with `--mdm-show-values`. Tables of more than a million rows
-are compared by a sample, and completely with `--mdm-depth=full`. Feature tables are made from the others and are not
-compared here.
+are compared by a sample, and completely with `--mdm-depth=full`. Feature tables are made from the others; that one is
+missing, or has other rows or values, is told by `feature-generation-failure`.
 
 Without a baseline, the file still tells a lot: whether it begins and ends like a database of its engine, whether the
 engine finds its pages sound, whether the registered tables are there, and whether their rows are as many as MDM counted
@@ -46,10 +46,9 @@ Findings
 * `not-examined` (warn): the data could not be examined, because it is locked, of a newer format, not readable for
   this user, because there is no room for the copy that reading it without a trace needs, or because a server refuses;
   the result is an error, neither good nor bad.
-* `missing-table` (fail): a registered table is not in the database.
+* `missing-table` (fail): a registered data table is not in the database.
 * `empty-table` (fail/warn): a registered table has no rows; a failure if MDM recorded that it had some.
 * `lost-columns` (fail): a table does not have columns that MDM recorded.
-* `feature-rows` (fail): a feature table has not as many rows as the table it was made from.
 * `row-count` (fail/warn): there are fewer rows than MDM counted; a warning if there are more.
 * `left-over-log` (warn): changes lie in a DuckDB log that a process left behind.
 * `interrupted-write` (note): a SQLite journal was left behind; the transaction will be undone.
@@ -133,5 +132,4 @@ def judge(facts: DataFacts, before: DataFacts | None) -> Iterator[Finding]:
 def _as_registered(facts: DataFacts) -> Iterator[Finding]:
     yield from findings.of_registration(CHECK, facts)
     yield from findings.of_tables(CHECK, facts)
-    yield from findings.of_features(CHECK, facts)
     yield from findings.of_recorded(CHECK, facts)
