@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +91,26 @@ def test_values_are_told_only_on_request(made: Make) -> None:
     assert "Kraków" not in repr(detail)
     assert detail.rows[0].cells[0].before != detail.rows[0].cells[0].after
     assert detail.rows[0].before == 7
+
+
+HASHED = """
+import sys
+from pathlib import Path
+from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.integrity.drilldown import compare_tables
+from pytest_mdm_health.integrity.sources import TableIn
+sides = [TableIn(Backend("duckdb", Path(each)), "t") for each in sys.argv[1:]]
+for again in range(2):
+    print(*(each.key[0] for each in compare_tables(*sides, key=("id",)).detail.rows))
+"""
+
+
+def test_the_hash_of_a_value_is_the_same_within_a_process_and_another_in_the_next(made: Make) -> None:
+    sides = made(SHOP), made(SHOP, "UPDATE t SET city = 'x' WHERE id = 7")
+    command = [sys.executable, "-c", HASHED, *(str(file) for side in sides for file in side.files)]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    assert [len(set(each)) for each in runs] == [1, 1]
+    assert runs[0] != runs[1]
 
 
 @pytest.mark.parametrize(
