@@ -25,6 +25,9 @@ STATUS, ISSUE, NEXT = "status", "issue", "next"
 CRASHED = "???"
 """The phase that xdist gives to a test whose worker died."""
 
+_BREAKS = 'style="overflow-wrap: anywhere"'
+"""Long words, such as names of files, are broken rather than wider than the page."""
+
 _PLACE, _END = 1, -1
 """Where the columns go: what it is about beside the result, what to do before the links."""
 
@@ -111,7 +114,7 @@ def _cell(name: str, content: str) -> str:
 
 def _text(text: str) -> str:
     """Text from the home as it may stand in the page, which it cannot turn round."""
-    return f"<bdi>{html.escape(one_line(text))}</bdi>"
+    return f"<bdi {_BREAKS}>{html.escape(one_line(text))}</bdi>"
 
 
 def _next_step(result: Result) -> str:
@@ -119,7 +122,7 @@ def _next_step(result: Result) -> str:
     if not result.findings:
         return _text(NEXT_AFTER_ERROR if result.status is Status.ERROR else result.reason)
     remedy = result.findings[0].remedy
-    command = f"<br><code>{html.escape(one_line(remedy.commands[0]))}</code>" if remedy.commands else ""
+    command = f"<br><code {_BREAKS}>{html.escape(one_line(remedy.commands[0]))}</code>" if remedy.commands else ""
     return _text(remedy.text) + command
 
 
