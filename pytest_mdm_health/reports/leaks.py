@@ -12,6 +12,9 @@ from urllib.parse import unquote
 from pytest_mdm_health.mdm.secret_places import Secret
 from pytest_mdm_health.reports.secret_forms import SHORT, as_word, is_number, is_word
 
+_DEPTH = 4
+"""How often a text may have been escaped: by a log, by JSON, and twice by Markdown."""
+
 _ZIP = b"PK\x03\x04"
 _ESCAPE = re.compile(
     r"\\(?:u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -66,7 +69,7 @@ def _shortest(forms: frozenset[str]) -> Iterator[str]:
 def _layers(text: str) -> Iterator[str]:
     """The text, and what it becomes when one encoding after the other is undone: pages hold JSON that holds pages."""
     yield text
-    for undo in (html.unescape, _unescaped, html.unescape, _unescaped, _from_xml, unquote):
+    for undo in (*(html.unescape, _unescaped) * _DEPTH, _from_xml, unquote):
         before, text = text, undo(text)
         if text != before:
             yield text

@@ -119,6 +119,7 @@ _ENCODINGS: tuple[Encode, ...] = (
     _in_yaml_ascii,
     lambda text: shlex.quote(f" {text}")[2:-1],
     one_line,
+    lambda text: text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t"),
     lambda text: _NO_XML.sub(lambda match: f"#x{ord(match[0]):0{2 if ord(match[0]) < 0x100 else 4}X}", text),  # noqa: PLR2004
     lambda text: text.encode("utf-8", "backslashreplace").decode("utf-8"),
     lambda text: " ".join(text.split()),

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytest_mdm_health.mdm.secret_places import Secret
+from pytest_mdm_health.reports import html as html_report
+from pytest_mdm_health.reports import json_report, markdown
+from pytest_mdm_health.reports.leaks import Leaks
+from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.redaction import Redactor
+from tests.reports.full_report import REPORT
 
 Health = Callable[..., pytest.RunResult]
 SECRET = "Tr0ub4dor&Zebra,Qx;99 tail)more"
@@ -75,3 +82,34 @@ def test_a_fragment_that_is_told_anyway_stays() -> None:
 @pytest.mark.parametrize("part", [PLAIN[:20], PLAIN[-20:]])
 def test_most_of_a_secret_counts_as_a_leak(part: str) -> None:
     assert Redactor([PLAIN]).leaks.in_content(f"in the {part} middle") is not None
+
+
+LINES = 'ab cd"ef\nGH&ij;kl<mn>\U0001f600\u202eop%2Fqr'
+
+
+@pytest.mark.parametrize("render", [html_report.render, json_report.render, markdown.render])
+@pytest.mark.parametrize(
+    "written",
+    [LINES, LINES.replace("\n", "\\n"), LINES.replace("\n", "\\\\n"), repr(repr(LINES)), json.dumps(repr(LINES))],
+)
+def test_the_search_sees_through_the_escapes_of_every_format(render: Callable[[Report], str], written: str) -> None:
+    finding = replace(REPORT.results[1].findings[0], message=f"url postgresql://u:{written}@h/d")
+    result = replace(REPORT.results[1], findings=(finding,))
+    assert Leaks({Secret(LINES, "x"): frozenset({LINES})}).in_content(
+        render(replace(REPORT, results=(result,)))
+    ) == Secret(LINES, "x")
+
+
+@pytest.mark.parametrize("written", [LINES, LINES.replace("\n", "\\n")])
+def test_a_secret_of_several_lines_is_masked_in_the_log_line_by_line(
+    home: Path, health: Health, tmp_path: Path, written: str
+) -> None:
+    text = logged(home, health, tmp_path, LINES, f"url postgresql://u:{written}@h/d there")
+    assert "***" in text
+    for part in ("ab cd", "GH&ij", "op%2Fqr"):
+        assert part not in text
+
+
+def test_the_frame_of_a_key_is_no_secret() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----"
+    assert Redactor([key]).text("-----BEGIN PRIVATE KEY----- and MIIEvQIBADAN") == "-----BEGIN PRIVATE KEY----- and ***"
