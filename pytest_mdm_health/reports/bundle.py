@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
 
 FOLDER = "mdm-health"
+LONGEST_LINE = 2000
+"""Characters of a line of the log that are kept."""
 WHEN = (1980, 1, 1, 0, 0, 0)
 """The time of every member, so that the same content is the same zip."""
 
@@ -52,16 +54,17 @@ def render(report: Report, plan: Plan) -> bytes:
     """The zip."""
     clean = redactor_for(plan.inventory, plan.environ)
     info = debug_info(plan, redactor_for(plan.inventory, plan.environ, foreign=True))
+    logs = [_cut(line) for line in info.recent_logs]
     texts = {
         "README.txt": README.format(command=clean.text(one_line(command(plan.options)))),
         "report.html": html.render(report),
         "report.md": markdown.render(report),
         "results.json": json_report.render(report),
-        "log.txt": "\n".join(map(one_line, info.recent_logs)) + "\n",
+        "log.txt": "\n".join(map(one_line, logs)) + "\n",
         "settings.yaml": settings_text(plan.inventory.settings, clean),
         "files.json": _json(clean.everywhere(home_files(plan.inventory.home.root))),
         "environment.json": _json(clean.everywhere(_environment(plan.environ))),
-        "mdm_debug_info.json": _json({**clean.everywhere(info.fields), "recent_logs": [*info.recent_logs]}),
+        "mdm_debug_info.json": _json({**clean.everywhere(info.fields), "recent_logs": [*logs]}),
     }
     files = {name: text.encode("utf-8", "backslashreplace") for name, text in sorted(texts.items())}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -73,6 +76,12 @@ def settings_text(settings: Settings, clean: Redactor) -> str:
     if settings.state != "present" or settings.document is None:
         return f"# {one_line(str(settings.file))} is {settings.state}\n"
     return yaml.safe_dump(clean.everywhere(_masked(settings.document.data)), sort_keys=False, allow_unicode=True)
+
+
+def _cut(line: str) -> str:
+    """A line of the log, from which secrets have been taken before, because half of one is not found."""
+    more = len(line) - LONGEST_LINE
+    return line if more <= 0 else f"{line[:LONGEST_LINE]} […{more:,} characters more]"
 
 
 def _masked(value: object) -> object:

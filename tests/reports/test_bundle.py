@@ -28,6 +28,7 @@ def bundle(pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: p
     """The bundle of a run on a home with a password in its settings, its environment and its log."""
     monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", "tr0ub4dor&3")
     with (home / "logs" / "mdm.log").open("a") as log:
+        log.write(f"2026-11-22 08:59:59 | INFO | a:b:1 - {'x' * 10_000}\n")
         log.write("2026-11-22 09:00:00 | INFO | a:b:1 - connecting with tr0ub4dor&3 to postgresql://ml:other@host/db\n")
         log.write("2026-11-22 09:00:01 | ERROR | a:b:1 - cannot insert 'Jane Doe' into 'shop'\n")
         log.write("[SQL: INSERT INTO shop\nVALUES ('Jane Doe', 4111)]\n[parameters: ('Jane Doe', '4111 1111')]\n")
@@ -47,6 +48,12 @@ def test_it_has_the_fields_of_the_guide(bundle: zipfile.ZipFile, home: Path) -> 
     assert info["configuration"]["performance.batch_size"]["value"] == 5000
     assert info["disk_usage"][str(home)]["free_bytes"] > 0
     assert len(info["recent_logs"]) == 100
+
+
+def test_a_long_line_of_the_log_is_cut_and_says_so(bundle: zipfile.ZipFile) -> None:
+    (line,) = [each for each in bundle.read("mdm-health/log.txt").decode().splitlines() if "xxx" in each]
+    assert line.endswith("x […8,037 characters more]")
+    assert line in json.loads(bundle.read("mdm-health/mdm_debug_info.json"))["recent_logs"]
 
 
 def test_no_secret_is_in_it(bundle: zipfile.ZipFile) -> None:
