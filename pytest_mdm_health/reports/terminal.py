@@ -69,8 +69,10 @@ def describe(result: Result) -> str:
     lines = [one_line(headline), f"{result.check.title} (guide {result.check.issue})"]
     if result.status is Status.ERROR and not result.findings:
         lines += [f"  next: {NEXT_AFTER_ERROR}", f"    $ {run_again(result)}"]
+    before: Finding | None = None
     for finding in result.findings:
-        lines += ["", *_described(finding)]
+        lines += ["", *_described(finding, before)]
+        before = finding
     if result.reason and result.status is not Status.ERROR:
         lines += ["", f"  not covered: {one_line(result.reason)}"]
     return "\n".join(lines)
@@ -170,11 +172,15 @@ def _written(options: Options, troubles: Sequence[str]) -> Iterator[str]:
             yield f"{name}: {path}"
 
 
-def _described(finding: Finding) -> Iterator[str]:
+def _described(finding: Finding, before: Finding | None) -> Iterator[str]:
+    """One finding; what to do about it only once where it is the same as for the one before."""
     yield f"  {finding.severity.value.upper()} {finding.code}: {one_line(finding.message)}"
     if place := finding.location:
         parts = (place.file, place.line, place.column)
         yield "       at " + one_line(":".join(str(part) for part in parts if part is not None))
+    if before is not None and finding.remedy == before.remedy:
+        yield "       next: as above"
+        return
     yield f"       next: {one_line(finding.remedy.text)}"
     yield from (f"         $ {one_line(command)}" for command in finding.remedy.commands)
 

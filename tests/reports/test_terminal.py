@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.changes import Change, Changed
-from pytest_mdm_health.model import Check, Kind, Result, Status, Target
+from pytest_mdm_health.model import Check, Kind, Remedy, Result, Status, Target
 from pytest_mdm_health.reports.terminal import describe, lines, wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 
@@ -26,6 +26,15 @@ def test_the_command_after_an_error_is_quoted_whatever_the_dataset_is_called() -
     (command,) = [line for line in describe(result).splitlines() if line.startswith("    $ ")]
     node_id = "mdm-health::data-corruption[bob's $(id)]"
     assert shlex.split(command.strip().removeprefix("$ ")) == ["pytest", node_id, "--mdm-timeout", "600"]
+
+
+def test_what_to_do_is_said_once_for_findings_that_need_the_same() -> None:
+    one = REPORT.results[1].findings[0]
+    other = replace(one, remedy=Remedy("Another thing."))
+    said = describe(replace(REPORT.results[1], findings=(one, one, other, one))).splitlines()
+    steps = [line.strip() for line in said if line.strip().startswith(("next:", "$"))]
+    whole = ["next: Let it end, or end it.", "$ ps -p 4711", "$ kill 4711"]
+    assert steps == [*whole, "next: as above", "next: Another thing.", *whole]
 
 
 def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None:
