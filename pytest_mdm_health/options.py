@@ -303,7 +303,15 @@ def _output(path: Path | None, name: str, home: Path) -> Path | None:
         raise UsageError(f"--mdm-{name}: {path} is a device or the like; a file is needed")
     if real.is_relative_to(home.resolve()):
         raise UsageError(f"--mdm-{name}: {path} lies in the home that is examined, where nothing is written")
+    if (folder := missing_folder(real)) is not None:
+        raise UsageError(f"--mdm-{name}: {path} cannot be written, because there is no folder {folder}")
     return real
+
+
+def missing_folder(file: Path) -> Path | None:
+    """The folder that has to be there before a report can be written; of its folders the last one only is made."""
+    above = file.parent if file.parent.exists() else file.parent.parent
+    return None if above.exists() else above
 
 
 def _refuse_clashes(outputs: Mapping[str, Path | None], config: pytest.Config, home: Path) -> None:

@@ -12,6 +12,7 @@ from pytest_mdm_health.compare.usable_file import UnusableFile
 from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.exit_codes import ExitCode
 from pytest_mdm_health.mdm.amounts import counted
+from pytest_mdm_health.options import missing_folder
 from pytest_mdm_health.reports import html, json_load, markdown, write_whole
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.terminal import change_lines, lines, one_line
@@ -29,11 +30,11 @@ def report(file: Path, outputs: Mapping[str, Path]) -> int:
     """Make reports again; return the exit code.
 
     Raises:
-        NotMeant: an output is one of the inputs.
+        NotMeant: an output is one of the inputs, or too many of its folders are missing.
         UnusableFile: the results cannot be used.
         OSError: a report could not be written.
     """
-    _refuse_clashes(outputs, file)
+    _refuse_outputs(outputs, file)
     run = _run_in(file, "report")
     _say(f"MDM health: {run.verdict}", *lines(run), f"exit code {run.exit_code} then: {run.meaning}")
     _write(run, outputs)
@@ -44,11 +45,11 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
     """Compare two runs; return 1 if the later one has regressions, else 0.
 
     Raises:
-        NotMeant: an output is one of the inputs.
+        NotMeant: an output is one of the inputs, or too many of its folders are missing.
         UnusableFile: one of the results cannot be used, or they are of different homes.
         OSError: a report could not be written.
     """
-    _refuse_clashes(outputs, before, after)
+    _refuse_outputs(outputs, before, after)
     then, now = _run_in(before, "compare"), _run_in(after, "compare")
     earlier = from_report(then, before)
     refuse_foreign(earlier, now.datasets, "compare")
@@ -70,13 +71,15 @@ def _run_in(file: Path, command: str) -> Report:
         raise UnusableFile(one_line(f"{command}: {file} cannot be used: {error}")) from None
 
 
-def _refuse_clashes(outputs: Mapping[str, Path], *inputs: Path) -> None:
+def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:
     paths = [path.resolve() for path in (*inputs, *outputs.values())]
     for name, path in outputs.items():
         if paths.count(path.resolve()) > 1:
             raise NotMeant(f"--{name}: {path} is given twice, and would be overwritten")
         if path.exists() and not path.is_file():
             raise NotMeant(f"--{name}: {path} is no file to write to")
+        if (folder := missing_folder(path)) is not None:
+            raise NotMeant(f"--{name}: {path} cannot be written, because there is no folder {folder}")
 
 
 def _write(run: Report, outputs: Mapping[str, Path]) -> None:

@@ -348,6 +348,16 @@ def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(healt
     assert json.loads((tmp_path / "out.json").read_text())["exit_code"] == 11
 
 
+def test_one_folder_is_made_for_a_report_and_more_are_a_usage_error(health: Health, tmp_path: Path) -> None:
+    assert health(f"--mdm-json={tmp_path / 'new' / 'out.json'}").ret == 0
+    assert (tmp_path / "new" / "out.json").is_file()
+    result = health(f"--mdm-json={tmp_path / 'no' / 'such' / 'out.json'}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"ERROR: --mdm-json: *cannot be written, because there is no folder {tmp_path / 'no'}"]
+    )
+
+
 @pytest.mark.parametrize("report", ["/dev/null", "link"])
 def test_a_report_does_not_replace_what_is_no_file(health: Health, tmp_path: Path, report: str) -> None:
     if report == "link":

@@ -100,6 +100,7 @@ def fifo(path: Path) -> None:
     [
         (lambda path: path.write_text(""), "is damaged, or not what is needed: it is empty"),
         (lambda path: path.write_text('{"schema": '), "is damaged, or not what is needed: it is no JSON"),
+        (lambda path: path.write_text('{"duration_s": NaN}'), "is damaged, or not what is needed: it is no JSON (NaN"),
         (lambda path: path.write_text("[" * 100_000), "is damaged, or not what is needed: it is no JSON"),
         (lambda path: path.write_text('{"a": 1}'), "cannot be used: it is no mdm-health/1 document"),
         (
@@ -111,7 +112,7 @@ def fifo(path: Path) -> None:
         (fifo, "is a FIFO"),
         (lambda _path: None, "does not exist"),
     ],
-    ids=["empty", "half", "deep", "foreign", "other-schema", "hollow", "folder", "fifo", "missing"],
+    ids=["empty", "half", "not-a-number", "deep", "foreign", "other-schema", "hollow", "folder", "fifo", "missing"],
 )
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_12(
     command: Command, saved: Save, tmp_path: Path, make: Callable[[Path], object], said: str
@@ -142,6 +143,10 @@ def test_runs_of_different_homes_are_not_compared(command: Command, saved: Save)
         (("report", "r.json", "--html", "r.json"), "report: --html: r.json is given twice, and would be overwritten"),
         (("report", "r.json", "--html", "x", "--markdown", "x"), "--html: x is given twice, and would be overwritten"),
         (("report", "r.json", "--markdown", "."), "report: --markdown: . is no file to write to"),
+        (
+            ("report", "r.json", "--html", "no/such/x.html"),
+            "no/such/x.html cannot be written, because there is no folder",
+        ),
     ],
     ids=" ".join,
 )

@@ -146,10 +146,14 @@ def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
     except Unreadable as error:
         raise UnusableFile(f"{named_by}: {error}") from None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         why = "it is empty" if not text.strip() else f"it is no JSON ({error})"
         raise UnusableFile(f"{named_by}: {path} is damaged, or not what is needed: {why}") from None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> Baseline:

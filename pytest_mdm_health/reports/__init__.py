@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render
         try:
             content = render(report, plan)
             if (secret := leaks.in_content(content)) is not None:
-                troubles.append(f"--mdm-{name}: {path} was not written: {shows(secret)}")
+                place = _place(report, leaks, content, lambda part, make=render: make(part, plan))  # type: ignore[misc] # of this loop
+                troubles.append(f"--mdm-{name}: {path} was not written: {shows(secret)}{place}")
             else:
                 write_whole(path, content)
         except OSError as error:
@@ -55,13 +57,27 @@ def shows(secret: Secret) -> str:
     return f"{LEAKED} {one_line(secret.place)}"
 
 
+def _place(report: Report, leaks: Leaks, content: str | bytes, render: Callable[[Report], str | bytes]) -> str:
+    """Where in a report a secret stands: the member of an archive, or the result; found by halving the results."""
+    if member := leaks.member(content):
+        return f"; it stands in the member {one_line(member)}"
+    results = report.results
+    if leaks.in_content(render(replace(report, results=()))) is not None:
+        return "; it stands outside of the results"
+    while len(results) > 1:
+        half = results[: len(results) // 2]
+        shown = leaks.in_content(render(replace(report, results=half))) is not None
+        results = half if shown else results[len(half) :]
+    return "".join(f"; it stands in the result of {each.check.id} on {one_line(each.target.name)}" for each in results)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that whoever looks sees the old one or the new one, never half of it.
+    """Write a file so that whoever looks sees the old one or the new one, never half of it; its folder may be new.
 
     Raises:
         OSError: it could not be written; the old file, if any, is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
