@@ -39,21 +39,21 @@ class OneTable:
         depth = Depth(self.all.options.depth)
         large = max(self.before.rows or 0, self.now.rows or 0) > STANDARD_ROWS and depth is not Depth.FULL
         if depth is Depth.QUICK:
-            return replace(self.change, reason="no rows are compared at --mdm-depth=quick")
+            return self._by_count("beyond the number of its rows none are compared at --mdm-depth=quick")
         if self.before.digest is not None and not large:
             return self._by_digest(self.before.digest)
         if self.before.sample is not None and not self.change.dropped:
             return self._by_sample(self.before.sample)
-        return self._by_count(large)
+        if large and self.before.digest is not None:
+            return self._by_count(f"it has {self.now.rows} rows; --mdm-depth=full compares all of them")
+        why = self.before.why_not or "it was recorded at --mdm-depth=quick"
+        return self._by_count(f"the baseline has no more of its rows than their number: {why}")
 
-    def _by_count(self, large: bool) -> TableChange:
+    def _by_count(self, why: str) -> TableChange:
         rows = (self.before.rows, self.now.rows)
         if None not in rows and rows[0] != rows[1]:
             return replace(self.change, verdict="differs", by="count")
-        if large and self.before.digest is not None:
-            return replace(self.change, reason=f"it has {rows[1]} rows; --mdm-depth=full compares all of them")
-        why = self.before.why_not or "it was recorded at --mdm-depth=quick"
-        return replace(self.change, reason=f"the baseline has nothing of its rows: {why}")
+        return replace(self.change, reason=why)
 
     def _by_sample(self, plain: Mapping[str, Any]) -> TableChange:
         from pytest_mdm_health.integrity.digest import BadDigest
@@ -175,7 +175,9 @@ class OneTable:
             for name, now in names.items()
             if name in old
         }
-        return replace(change, altered_columns=None if altered is None else tuple(names.values()), figures=figures)
+        unsure = not altered and any("d" in counts for counts in after.fine.values())  # sums have no such digits
+        known = None if altered is None or unsure else tuple(names.values())
+        return replace(change, altered_columns=known, figures=figures)
 
     def _copies(self) -> Iterator[tuple[str, Source | None]]:
         one = self.all

@@ -78,6 +78,7 @@ class _Looking:
         self._database = database
         self._facts = facts
         self._depth = Depth(options.depth)
+        self._compares = options.keeps_tables
         self._within_s = options.timeout * _SHARE_OF_TIME
         self._gaps: list[str] = []
         self._refused = 0
@@ -131,7 +132,7 @@ class _Looking:
             recorded = dict.fromkeys(column for each in about for column in each.columns)
             return replace(
                 table,
-                rows=self._rows(name),
+                rows=self._rows(name, counted=self._counts or (self._compares and table.kind != "feature")),
                 columns=len(columns),
                 lost_columns=tuple(column for column in recorded if column.casefold() not in columns),
                 had_rows=any(each.had_rows for each in about),
@@ -145,9 +146,9 @@ class _Looking:
             self._refused += 1
             return table
 
-    def _rows(self, name: str) -> int | None:
+    def _rows(self, name: str, *, counted: bool) -> int | None:
         """How many rows; where they are not counted, still whether there are none."""
-        if self._counts:
+        if counted:
             return self._database.count(name)
         return None if self._database.query(f"SELECT 1 FROM {quote(name)} LIMIT 1") else 0  # noqa: S608 - quoted
 

@@ -178,10 +178,14 @@ def _reason(
 def _altered(before: TableDigest, after: TableDigest) -> tuple[str, ...] | None:
     if before.sums is None or after.sums is None or before.vector != after.vector:
         return None
+    excused = bool(_losses(before, after))
     both = [name for name in before.sums if name in after.sums]
-    lossless = {name for name in both if not before.fine.get(name) and not after.fine.get(name)}
+    fine = {name: (before.fine.get(name, {}), after.fine.get(name, {})) for name in both}
     return tuple(
-        name for name in both if _own(before.sums[name], name in lossless) != _own(after.sums[name], name in lossless)
+        name
+        for name in both
+        if _own(before.sums[name], not any(fine[name])) != _own(after.sums[name], not any(fine[name]))
+        or (fine[name][0] != fine[name][1] and not excused)
     )
 
 

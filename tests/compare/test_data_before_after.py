@@ -242,6 +242,37 @@ def test_values_that_changed_places_are_found_though_every_column_has_the_same_o
     assert "changed places between rows" in finding(result, "altered-rows").message
 
 
+@pytest.mark.parametrize(
+    ("type_", "value", "other"),
+    [
+        ("DOUBLE", "'NaN'", "NULL"),
+        ("DECIMAL(20, 18)", "0.123456789012345678", "0.1"),
+    ],
+)
+def test_a_value_that_the_sum_of_its_column_leaves_out_has_not_changed_places(
+    store: Callable[..., Store], look: Look, type_: str, value: str, other: str
+) -> None:
+    made = (f"CREATE TABLE train (id BIGINT, x {type_})", f"INSERT INTO train VALUES (1, {value}), (2, 5), (3, NULL)")
+    home = store("duckdb", *made)
+    before = look(home.home, save=True)
+    home.run(f"UPDATE train SET x = {other} WHERE id = 1")
+    message = finding(look(home.home, before=before), "altered-rows").message
+    assert "other values are in x" in message
+
+
+def test_digits_that_the_sum_of_a_column_leaves_out_are_not_said_to_have_changed_places(
+    store: Callable[..., Store], look: Look
+) -> None:
+    made = (
+        "CREATE TABLE train (id BIGINT, x DECIMAL(20, 18))",
+        "INSERT INTO train VALUES (1, 0.123456789012345678)",
+    )
+    home = store("duckdb", *made)
+    before = look(home.home, save=True)
+    home.run("UPDATE train SET x = 0.123456789012345679")
+    assert "places" not in finding(look(home.home, before=before), "altered-rows").message
+
+
 def test_values_are_told_only_when_they_may_be(store: Callable[..., Store], look: Look, saved_as_parquet: Path) -> None:
     home = store("sqlite")
     before = look(home.home, save=True)
@@ -774,7 +805,17 @@ def test_at_depth_quick_columns_are_compared_and_rows_are_said_not_to_be(
     assert codes(look(home.home, before=whole, depth="quick")) == {"dropped-columns"}
     result = look(home.home, before=quick)
     assert codes(result) == {"dropped-columns"}
-    assert "the baseline has nothing of its rows: it was recorded at --mdm-depth=quick" in result.reason
+    assert "more of its rows than their number: it was recorded at --mdm-depth=quick" in result.reason
+
+
+@pytest.mark.parametrize(("saved", "depth"), [("quick", "quick"), ("quick", "full"), ("standard", "quick")])
+def test_rows_are_counted_for_a_baseline_at_every_depth(each_store: Store, look: Look, saved: str, depth: str) -> None:
+    before = look(each_store.home, save=True, depth=saved)
+    same = look(each_store.home, before=before, depth=depth)
+    assert (same.status, same.findings, change(same, "train")["verdict"]) == (Status.PASS, (), "not-compared")
+    assert "the table train was not compared with the baseline: " in same.reason
+    each_store.run(*DAMAGE["a lost row"][0])
+    assert codes(look(each_store.home, before=before, depth=depth)) == {"missing-rows"}
 
 
 def test_no_time_is_an_error_and_not_equality(store: Callable[..., Store]) -> None:
