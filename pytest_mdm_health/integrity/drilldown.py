@@ -165,6 +165,7 @@ class _Look:
             for column, one, other in _changes(gone[place], come[target])
         ]
         altered = len(pairs.altered)
+        rows = [(gone[place], come[target]) for place, target in pairs.altered]
         return Detail(
             missing=differing.missing - altered,
             added=differing.added - differing.duplicated - altered,
@@ -173,7 +174,7 @@ class _Look:
             complete=differing.complete,
             columns=dict(Counter(names[column] for column, *_ in changes)),
             rows=tuple(self._rows(names, gone, come, pairs, differing.doubled, key)),
-            patterns=(*differing.patterns(altered), *patterns.of_cells(changes)),
+            patterns=(*differing.patterns(altered), *patterns.of_cells(changes), *patterns.of_rows(rows)),
         )
 
     def _read(self, source: Source, places: Sequence[int]) -> tuple[tuple[str, ...], dict[int, Cells]]:

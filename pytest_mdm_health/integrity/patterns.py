@@ -18,6 +18,7 @@ PATTERNS = {
     "everything-as-text": "every column that was no text is declared as text now",
     "one-column": "all that changed is in one column",
     "shifted-column": "a column has its values, and in other rows than before",
+    "columns-moved": "columns have the values that other columns of the same row had",
     "column-emptied": "a column has lost all the values in question",
     "mojibake": "texts were written in one encoding and read in another",
     "unknown-characters": "characters were replaced by question marks",
@@ -50,6 +51,25 @@ def of_cells(changes: Sequence[tuple[int, Cell, Cell]]) -> Iterator[str]:
     for name in PATTERNS:
         if all(name in each for each in found):
             yield name
+
+
+def of_rows(rows: Sequence[tuple[Sequence[Cell], Sequence[Cell]]]) -> Iterator[str]:
+    """The patterns in altered rows: each as it was and as it is."""
+    width = len(rows[0][0]) if rows else 0
+    changed = {
+        column: some
+        for column in range(width)
+        if len(some := [(before, after[column]) for before, after in rows if before[column] != after[column]]) >= FEWEST
+    }
+    if changed and all(_is_from_another(column, width, some) for column, some in changed.items()):
+        yield "columns-moved"
+
+
+def _is_from_another(column: int, width: int, changes: Sequence[tuple[Sequence[Cell], Cell]]) -> bool:
+    """Whether one other column had all the values that this one has, and not one and the same."""
+    others = (each for each in range(width) if each != column)
+    telling = len({now for _, now in changes}) > 1
+    return telling and any(all(before[other] == now for before, now in changes) for other in others)
 
 
 def _of_column(changes: Sequence[Change]) -> set[str]:

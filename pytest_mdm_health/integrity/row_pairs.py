@@ -25,9 +25,12 @@ def paired(gone: Mapping[int, Cells], come: Mapping[int, Cells], key: Sequence[i
     Args:
         gone: rows that are only before, by place.
         come: rows that are only after.
-        key: the columns that identify a row; a row whose key is on one side only is never paired.
+        key: the columns that identify a row; a row whose key is on one side only is not paired, unless all are such and
+            one column of several tells the rows apart as well: then another one was altered in all of them.
     """
     pairs = list(_by_key(gone, come, key) if key else _by_all_but_one(gone, come))
+    if key and not pairs:
+        pairs = list(_by_part_of_key(gone, come, key))
     if not key:
         left = {place: row for place, row in gone.items() if place not in {one for one, _ in pairs}}
         others = {place: row for place, row in come.items() if place not in {other for _, other in pairs}}
@@ -48,6 +51,19 @@ def _by_key(gone: Mapping[int, Cells], come: Mapping[int, Cells], key: Sequence[
         others = waiting.get(tuple(row[index] for index in key))
         if others:
             yield place, others.pop(0)
+
+
+def _by_part_of_key(
+    gone: Mapping[int, Cells], come: Mapping[int, Cells], key: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Where no key is on both sides: by a column of the key that tells all rows apart by itself."""
+    if len(key) == 1:
+        return
+    for column in key:
+        old, new = ({row[column]: place for place, row in side.items()} for side in (gone, come))
+        if len(old) == len(gone) > 1 and len(new) == len(come) > 1 and not old.keys().isdisjoint(new):
+            yield from ((place, new[value]) for value, place in old.items() if value in new)
+            return
 
 
 def _by_all_but_one(gone: Mapping[int, Cells], come: Mapping[int, Cells]) -> Iterator[tuple[int, int]]:

@@ -251,6 +251,21 @@ def test_integers_that_became_floating_point_numbers_are_equal_until_one_is_roun
         assert (result.comparison.verdict, result.comparison.retyped[0].code) == (verdict, "integer-as-float")
 
 
+def test_columns_that_moved_by_one_are_named_though_the_key_moved_with_them(made: Make) -> None:
+    wide = "SELECT i AS id, i * 1.5 AS a, i * 2.5 AS b, i * 3.5 AS c, 'x' AS d, 'y' AS e, 'z' AS f FROM range(50) r(i)"
+    sides = made(wide), made(wide, "UPDATE t SET a = b, b = c WHERE id > 0")
+    detail = detail_of(compare_tables(*sides, key=("id", "a")))
+    assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, 49, {"a": 49, "b": 49})
+    assert "columns-moved" in detail.patterns
+    other = detail_of(compare_tables(sides[0], made(wide, "UPDATE t SET a = b + 1, b = c"), key=("id", "a")))
+    assert "columns-moved" not in other.patterns
+
+
+def test_intervals_count_as_they_are_written(made: Make) -> None:
+    one, other = (f"SELECT i, interval {each} AS x FROM range(5) r(i)" for each in ("1 day", "24 hour"))
+    assert detail_of(compare_tables(made(one), made(other))).columns == {"x": 5}
+
+
 def test_rows_are_paired_by_key_or_by_likeness() -> None:
     gone = {0: ("1", "a", "x"), 1: ("2", "b", "y")}
     come = {5: ("2", "B", "Y"), 6: ("3", "a", "x")}
