@@ -15,11 +15,13 @@ import pytest
 from pytest_mdm_health import SUITE
 from pytest_mdm_health.model import Result, Status, Target, node_id
 from pytest_mdm_health.reports.junit import properties
-from pytest_mdm_health.reports.others import clean
+from pytest_mdm_health.reports.others import clean, clean_warning
 from pytest_mdm_health.reports.terminal import describe, one_line
 from pytest_mdm_health.session import carry
 
 if TYPE_CHECKING:
+    import warnings
+
     from pytest_mdm_health.registry import CheckModule
     from pytest_mdm_health.run import Run
 
@@ -113,6 +115,11 @@ class HealthCollector:
             if report.skipped:
                 report.longrepr = (SUITE, 0, one_line(item.result.reason))
         return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Show no secret in a warning of the user's own tests either; a worker sends on what is left of it."""
+        clean_warning(warning_message, self._run.redactor)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:

@@ -46,18 +46,28 @@ class Leaks:
     def in_content(self, content: bytes | str) -> Secret | None:
         """A secret that stands in the content of a file; of a zip, in one of its members or in a name."""
         if isinstance(content, bytes) and content.startswith(_ZIP):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                members = [(name, archive.read(name)) for name in archive.namelist()]
-            found = (self.in_content(name) or self.in_content(member) for name, member in members)
+            found = (self.in_content(name) or self.in_content(member) for name, member in _members(content))
             return next((secret for secret in found if secret is not None), None)
         text = content.decode("utf-8", "surrogateescape") if isinstance(content, bytes) else content
         return next((secret for layer in _layers(text) if (secret := self._in_text(layer)) is not None), None)
+
+    def member(self, content: bytes | str) -> str:
+        """The first member of a zip that a secret stands in; empty for what is no zip, or where a name shows one."""
+        if not (isinstance(content, bytes) and content.startswith(_ZIP)):
+            return ""
+        names = (name for name, member in _members(content) if self.in_content(member) is not None)
+        return next((name for name in names if self.in_content(name) is None), "")
 
     def _in_text(self, text: str) -> Secret | None:
         for form, secret in self._anywhere.items():
             if form in text:
                 return secret
         return next((secret for word, secret in self._words.items() if word.search(text)), None)
+
+
+def _members(content: bytes) -> list[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return [(name, archive.read(name)) for name in archive.namelist()]
 
 
 def _shortest(forms: frozenset[str]) -> Iterator[str]:

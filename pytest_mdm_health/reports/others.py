@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from pytest_mdm_health.reports import shows
 
 if TYPE_CHECKING:
+    import warnings
+
     import pytest
 
     from pytest_mdm_health.reports.leaks import Leaks
@@ -59,6 +61,13 @@ def _written(place: Path, since: float) -> list[Path]:
     if not place.is_dir():
         return [place] if place.is_file() else []
     return [file for file in sorted(place.iterdir()) if file.is_file() and file.stat().st_mtime >= since - 1]
+
+
+def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:
+    """Take secrets out of a warning before anybody is told of it. Its kind and its place stay."""
+    text = str(warning.message)
+    if (shown := redactor.text(text)) != text:
+        warning.message = Warning(shown)
 
 
 def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) -> None:

@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import quote
 
@@ -86,6 +87,7 @@ def test_what_the_users_own_tests_print_and_raise_shows_no_secret(
         def test_fails(): print(secret); assert secret == 1
         def test_raises(): raise OSError(f"cannot connect to postgresql://ml:{secret}@db/x")
         def test_is_skipped(): pytest.skip(f"no {secret}")
+        def test_warns(): import warnings; warnings.warn(f"deprecated login {secret}", UserWarning)
         def test_passes(record_property): print(secret); record_property("login", secret)
         """
     )
@@ -94,6 +96,7 @@ def test_what_the_users_own_tests_print_and_raise_shows_no_secret(
     for output in said_and_written(result, sorted((tmp_path / "out").iterdir())):
         assert leaked_in(output, [SECRET]) == [], output
     result.stdout.fnmatch_lines(["*cannot connect to postgresql://ml:[*][*][*]@db/x*"])
+    result.stdout.fnmatch_lines(["*UserWarning: deprecated login [*][*][*]*"])
 
 
 WRITES_IT = """
@@ -155,6 +158,22 @@ def test_a_report_that_would_show_a_secret_is_not_written(home: Path, tmp_path: 
     assert SECRET not in troubles[0]
     assert file.read_text() == "old"
     assert sorted(tmp_path.glob(".out*")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        *((name, "the result of {0.check.id} on {0.target.name}") for name in ("html", "json", "markdown")),
+        ("bundle", "the member *"),
+    ],
+)
+def test_what_holds_a_report_back_is_named(home: Path, tmp_path: Path, name: str, place: str) -> None:
+    bad = REPORT.results[1]
+    finding = replace(bad.findings[0], message=f"{SECRET} is in it")
+    results = (REPORT.results[0], replace(bad, findings=(finding,)), *REPORT.results[2:])
+    shown = replace(REPORT, results=results)
+    troubles = reports.write(shown, plan_of(home, **{name: tmp_path / "out"}), Redactor([SECRET]).leaks)
+    assert fnmatch(troubles[0], f"* it stands in {place.format(bad)}")
 
 
 def in_a_zip(text: str) -> bytes:
