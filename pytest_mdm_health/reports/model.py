@@ -141,7 +141,7 @@ class Report:
                 "nothing is worse than in the baseline, as --mdm-fail-on=regression wants; what failed then fails now"
             )
         if self.exit_code == ExitCode.UNHEALTHY and self.verdict != "unhealthy":
-            return "something is worse than in the baseline, or could not be examined under --mdm-strict"
+            return "worse than in the baseline, not examined under --mdm-strict, or a failure among other tests here"
         if self.exit_code == ExitCode.INCONCLUSIVE and self.verdict == "unhealthy":
             return "not everything could be examined, or a report was held back because it would have shown a secret"
         return MEANING[ExitCode(self.exit_code)] if self.exit_code in set(ExitCode) else "pytest ended the run itself"
