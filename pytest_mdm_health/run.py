@@ -113,7 +113,7 @@ class Run:
         return tuple(map(self._fit_to_show, self._runner.corrected()))
 
     def _fit_to_show(self, result: Result) -> Result:
-        return self.against.waive((self.redactor.everywhere(result),), self.plan.options.phase).results[0]
+        return self.against.waived(self.redactor.everywhere(result), self.plan.options.phase)
 
     @property
     def ids(self) -> frozenset[str]:

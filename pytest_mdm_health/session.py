@@ -20,7 +20,6 @@ from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.compare.waivers_draft import draft
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
 from pytest_mdm_health.model import Result, Status
-from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json_report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
@@ -152,8 +151,7 @@ class HealthSession:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
-            leaks = self._run.redactor.leaks
-            for line in publish(self._report) if leaks.in_content(markdown.render(self._report)) is None else ():
+            for line in publish(self._report, self._run.redactor.leaks):
                 terminalreporter.write_line(line)
 
     def _write(self, report: Report, *, stopped: bool) -> list[str]:
@@ -170,8 +168,7 @@ class HealthSession:
         options = self._run.plan.options
         if against.baseline is not None:
             results, self._comparison = compared(against.baseline, results, str(options.home))
-        if against.waivers is not None:
-            self._waiver_use = against.waive(results, options.phase).use(against.waivers)
+        self._waiver_use = against.use(results, options.phase)
         self._results = dict(zip(ids, results, strict=True))
 
     def _exit_status(self, pytests: int) -> int:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.compare.baseline import Baseline, read
 from pytest_mdm_health.compare.expectations import read_expectations
-from pytest_mdm_health.compare.waivers import WaiverOutcome, Waivers, apply, known_codes, read_waivers
+from pytest_mdm_health.compare.waivers import Waivers, apply, known_codes, read_waivers
 from pytest_mdm_health.expected import Expected
-from pytest_mdm_health.model import Phase, Result
+from pytest_mdm_health.model import Phase, Result, Status
 from pytest_mdm_health.registry import load
+from pytest_mdm_health.reports.model import WaiverUse
 
 if TYPE_CHECKING:
     from pytest_mdm_health.options import Options
@@ -32,10 +32,17 @@ class HeldAgainst:
     waivers: Waivers | None = None
     today: date = field(default_factory=lambda: datetime.now().astimezone().date())
 
-    def waive(self, results: Iterable[Result], phase: str) -> WaiverOutcome:
-        """Mark what is accepted; to do it twice is to do it once."""
-        waivers = self.waivers or Waivers(Path())
-        return apply(results, waivers, Phase(phase), self.today)
+    def waived(self, result: Result, phase: str) -> Result:
+        """The result with what is accepted of it marked."""
+        if self.waivers is None or result.status not in {Status.WARN, Status.FAIL}:
+            return result
+        return apply((result,), self.waivers, Phase(phase), self.today).results[0]
+
+    def use(self, results: Iterable[Result], phase: str) -> WaiverUse | None:
+        """What the waivers did to these results, all of them together; None without any."""
+        if self.waivers is None:
+            return None
+        return apply(results, self.waivers, Phase(phase), self.today).use(self.waivers)
 
 
 def read_all(options: Options) -> HeldAgainst:

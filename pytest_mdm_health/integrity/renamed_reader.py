@@ -8,31 +8,21 @@ from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form
+from pytest_mdm_health.integrity.reader_around import ReaderAround
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.integrity.sources import Batch, Reader
+    from pytest_mdm_health.integrity.sources import Batch
 
 
 @dataclass(frozen=True)
-class RenamedReader:
-    """A reader whose columns have other names; a `sources.Reader`.
+class RenamedReader(ReaderAround):
+    """A reader whose columns have other names.
 
     Attributes:
         called: names of columns in the table to what they are called; the others keep their names.
     """
 
-    reader: Reader
     called: Mapping[str, str]
-
-    @property
-    def engine(self) -> str:
-        """As `Reader.engine`."""
-        return self.reader.engine
-
-    @property
-    def how(self) -> str:
-        """As `Reader.how`."""
-        return self.reader.how
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -7,14 +7,14 @@ their digests.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form, Parts
 from pytest_mdm_health.integrity.digest import TableDigest, plan_for
 from pytest_mdm_health.integrity.hashing import Plan, cells, column_sums
+from pytest_mdm_health.integrity.reader_around import ReaderAround
 from pytest_mdm_health.integrity.sources import Batch, Reader, Source, opened
 from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -77,36 +77,10 @@ def profiled(
 
 
 @dataclass(frozen=True)
-class _Passing:
-    """A reader whose batches are looked at as they pass by; a `sources.Reader`."""
+class _Passing(ReaderAround):
+    """A reader whose batches are looked at as they pass by."""
 
-    reader: Reader
     look: Callable[[Batch], None]
-
-    @property
-    def engine(self) -> str:
-        """As `Reader.engine`."""
-        return self.reader.engine
-
-    @property
-    def how(self) -> str:
-        """As `Reader.how`."""
-        return self.reader.how
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """As `Reader.columns`."""
-        return self.reader.columns
-
-    @property
-    def forms(self) -> Mapping[str, Form]:
-        """As `Reader.forms`."""
-        return self.reader.forms
-
-    @property
-    def single(self) -> frozenset[str]:
-        """As `Reader.single`."""
-        return self.reader.single
 
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`."""

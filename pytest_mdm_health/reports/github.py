@@ -9,7 +9,8 @@ from pathlib import Path
 from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.model import Finding, Location, Result, Severity
-from pytest_mdm_health.reports import markdown
+from pytest_mdm_health.reports import markdown, shows
+from pytest_mdm_health.reports.leaks import Leaks
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.terminal import one_line
 
@@ -29,8 +30,16 @@ _LEVEL = {Severity.FAIL: "error", Severity.WARN: "warning"}
 _CUT = "*The report is longer than GitHub shows; {} left out here. `--mdm-html` and `--mdm-markdown` have all of it.*"
 
 
-def publish(report: Report, environ: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Append the report to the step's summary, if there is one; the lines that belong into the log."""
+def publish(report: Report, leaks: Leaks, environ: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Append the report to the step's summary, if there is one; the lines that belong into the log.
+
+    With a secret in it nothing is shown, and a line says so.
+    """
+    if not environ.get(SUMMARY) and environ.get(ACTIONS) != "true":
+        return
+    if (secret := leaks.in_content(markdown.render(report))) is not None:
+        yield f"WARNING GitHub is shown nothing of this run: {shows(secret)}"
+        return
     if trouble := append_summary(report, environ):
         yield f"WARNING {trouble}"
     yield from workflow_commands(report, environ)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from pytest_mdm_health.mdm.secret_places import Secret
 from pytest_mdm_health.model import Finding, Kind, Location, Remedy, Severity, Target
 from pytest_mdm_health.reports import github, markdown
 from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.redaction import Redactor
 from tests.reports.full_report import REPORT, RESULTS
 
 
@@ -140,3 +142,12 @@ def test_a_summary_that_cannot_be_written_changes_no_exit_code(
     result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}")
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"WARNING GITHUB_STEP_SUMMARY: {tmp_path} is no file to write to but a folder"])
+
+
+def test_nothing_is_published_that_shows_a_secret_and_a_line_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "summary.md"
+    leaks, report = Redactor([Secret("tr0ub4dor", "mdm.yaml")]).leaks, report_with(found(3, message="tr0ub4dor"))
+    (line,) = github.publish(report, leaks, {"GITHUB_STEP_SUMMARY": str(file), **IN_ACTIONS})
+    assert line == "WARNING GitHub is shown nothing of this run: it would have shown a secret, the one in mdm.yaml"
+    assert not file.exists()
+    assert list(github.publish(report, leaks, {})) == []
