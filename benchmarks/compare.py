@@ -241,14 +241,22 @@ def ours_sqlite(folder: Path, state: str) -> int:
 
 def ours_sqlite_slow(folder: Path, state: str) -> int:
     """This product, from SQLite, by the reader that is always at hand."""
-    from pytest_mdm_health.integrity.workbench import Workbench
+    from pytest_mdm_health.integrity import scanners
 
-    Workbench._load_scanner = lambda _: False  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    scanners.load = lambda *_: False
     return _ours(folder, "sqlite", state)
 
 
 def ours_postgres(folder: Path, state: str) -> int:
-    """This product, from PostgreSQL."""
+    """This product, from PostgreSQL, by the reader that is at hand."""
+    return _ours(folder, "postgresql", state)
+
+
+def ours_postgres_slow(folder: Path, state: str) -> int:
+    """This product, from PostgreSQL, by the reader that is always at hand."""
+    from pytest_mdm_health.integrity import scanners
+
+    scanners.load = lambda *_: False
     return _ours(folder, "postgresql", state)
 
 
@@ -303,10 +311,10 @@ WAYS: dict[str, Callable[[Path, str], int]] = {
     each.__name__.replace("_", "-"): each
     for each in (
         *(scan, decode, digests, ours, except_all, full_join, pandas_merge),
-        *(scan_sqlite, ours_sqlite, ours_sqlite_slow, scan_postgres, ours_postgres),
+        *(scan_sqlite, ours_sqlite, ours_sqlite_slow, scan_postgres, ours_postgres, ours_postgres_slow),
     )
 }
-SLOW = ("except-all", "full-join", "pandas-merge", "ours-sqlite-slow")
+SLOW = ("except-all", "full-join", "pandas-merge", "ours-sqlite-slow", "ours-postgres-slow")
 """Ways that are gone once only."""
 
 

@@ -311,12 +311,15 @@ def own_postgres(make_postgres: MakeServer) -> Iterator[Server]:
     server.stop(signal.SIGQUIT)
 
 
+StartPooler = Callable[..., int]
+
+
 @pytest.fixture
-def pgbouncer() -> Iterator[Callable[[Server], int]]:
-    """Start Debian's pgbouncer, with transaction pooling and one connection, before a server; gives its port."""
+def pgbouncer() -> Iterator[StartPooler]:
+    """Start Debian's pgbouncer, with transaction pooling and few connections, before a server; gives its port."""
     running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
-    def start(server: Server) -> int:
+    def start(server: Server, **settings: str) -> int:
         program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
         assert program, "Debian's package pgbouncer is needed (tests/run.sh)"
         folder, port = Path(tempfile.mkdtemp(prefix="mdm-pg-")), _free_port()
@@ -325,7 +328,8 @@ def pgbouncer() -> Iterator[Callable[[Server], int]]:
         (folder / "ini").write_text(
             f"[databases]\n* = host={HOST} port={server.port}\n[pgbouncer]\nlisten_addr = {HOST}\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {folder / 'users'}\n"
-            "pool_mode = transaction\ndefault_pool_size = 1\nserver_connect_timeout = 3\n"
+            "pool_mode = transaction\nserver_connect_timeout = 3\n"
+            + "".join(f"{name} = {value}\n" for name, value in {"default_pool_size": "1", **settings}.items())
         )
         log = (folder / "log").open("ab")
         running.append((subprocess.Popen([program, folder / "ini"], stdout=log, stderr=log, **_as_whom()), folder))

@@ -17,6 +17,7 @@ from pytest_mdm_health.backends.base import (
     QueryFailed,
     Row,
     Unfinished,
+    literal,
     quote,
 )
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, sidecars
@@ -34,6 +35,7 @@ __all__ = [
     "Sidecar",
     "Unfinished",
     "close_all",
+    "literal",
     "quote",
     "real_engine",
     "server_backend",

@@ -195,6 +195,11 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
+def literal(value: object) -> str:
+    """A text as SQL takes it, whatever characters it has."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
 def one_line(error: BaseException, limit: int = 300) -> str:
     """An engine's message as one line, without its advice."""
     line = str(error).strip().partition("\n")[0].strip() or type(error).__name__

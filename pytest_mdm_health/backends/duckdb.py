@@ -26,6 +26,7 @@ from pytest_mdm_health.backends.base import (
     Row,
     Unfinished,
     Why,
+    literal,
     one_line,
     quote,
     surplus_sentence,
@@ -98,7 +99,7 @@ class DuckDBDatabase(HandedBack):
         rows = self.query(
             "SELECT column_name, data_type FROM duckdb_columns() "  # noqa: S608 - quoted; parameters import pandas
             f"WHERE database_name = '{ALIAS}' AND schema_name = 'main' "
-            f"AND lower(table_name) = lower({_text(table)}) ORDER BY column_index"
+            f"AND lower(table_name) = lower({literal(table)}) ORDER BY column_index"
         )
         if not rows:
             raise QueryFailed(f"no such table: {table}")
@@ -202,7 +203,7 @@ class _Instance:
     def attach(self, path: Path) -> None:
         self.detach()
         try:
-            self.connection.execute(f"ATTACH {_text(path)} AS {ALIAS} (READ_ONLY)")
+            self.connection.execute(f"ATTACH {literal(path)} AS {ALIAS} (READ_ONLY)")
             self.attached = True
             self.connection.execute(f"USE {ALIAS}")
             if self.paths is None:
@@ -253,7 +254,7 @@ def _new_instance(path: Path) -> _Instance:
     }
     connection = duckdb.connect(":memory:", config=config)
     paths = frozenset((str(path), *_neighbours(path)))
-    reachable = ", ".join(_text(name + suffix) for name in sorted(paths) for suffix in ("", ".wal"))
+    reachable = ", ".join(literal(name + suffix) for name in sorted(paths) for suffix in ("", ".wal"))
     try:
         connection.execute(f"SET allowed_paths = [{reachable}]")
     except duckdb.CatalogException:  # DuckDB 1.1 does not have it
@@ -277,10 +278,6 @@ def _neighbours(path: Path) -> Iterator[str]:
             with suppress(UnicodeEncodeError):
                 str(each).encode()
                 yield str(each)
-
-
-def _text(value: Path | str) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _looked_at(path: Path) -> int:

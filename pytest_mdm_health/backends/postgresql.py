@@ -44,7 +44,7 @@ LOCK_TIMEOUT_MS = 2_000
 GRACE_S = 5.0
 """So much longer than the server may take we wait for its answer."""
 
-_OPTIONS = {
+_OPTIONS: Mapping[str, object] = {
     "statement_timeout": STATEMENT_TIMEOUT_MS,
     "lock_timeout": LOCK_TIMEOUT_MS,
     "idle_in_transaction_session_timeout": STATEMENT_TIMEOUT_MS,
@@ -106,6 +106,7 @@ class PostgresDatabase(HandedBack):
     Attributes:
         application: what sessions of ours are called, those of other workers too.
         connect_s: how long it took to connect, in seconds.
+        pooled: whether it is through a pooler that takes no settings.
     """
 
     engine = "postgresql"
@@ -124,7 +125,7 @@ class PostgresDatabase(HandedBack):
         started = time.perf_counter()
         self._connection = connect(wanted)
         self.connect_s = time.perf_counter() - started
-        self._pooled = not self._connection.info.get_parameters().get("options")
+        self.pooled = not self._connection.info.get_parameters().get("options")
 
     @property
     def connection(self) -> psycopg.Connection[Row]:
@@ -177,7 +178,7 @@ class PostgresDatabase(HandedBack):
             Unfinished: it took longer than `within_s`, where that was given.
         """
         own = {} if within_s is None else {"statement_timeout": max(1, int(within_s * 1000))}
-        local = _OPTIONS | own if self._pooled else own
+        local = {**_OPTIONS, **own} if self.pooled else own
         patience_s = (STATEMENT_TIMEOUT_MS / 1000 if within_s is None else within_s) + GRACE_S
         try:
             with hanging_up_after(self._connection, patience_s):
@@ -230,7 +231,7 @@ def connect(wanted: Connection) -> psycopg.Connection[Row]:
         CannotOpen: there is none, and why.
     """
     try:
-        return _connected(wanted, " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items()))
+        return _connected(wanted, _as_options(_OPTIONS))
     except psycopg.Error as error:
         if _POOLER not in str(error):
             raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
@@ -253,20 +254,33 @@ def connecting(wanted: Connection) -> Iterator[None]:
         raise _cannot_open(error, wanted) from None
 
 
+def connection_string(wanted: Connection, settings: Mapping[str, str]) -> str:
+    """What another client is given for a connection like ours, with settings of its own; the password is in it."""
+    return psycopg.conninfo.make_conninfo("", **_parameters(wanted, _as_options({**_OPTIONS, **settings})))
+
+
+def _as_options(settings: Mapping[str, object]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _parameters(wanted: Connection, options: str) -> dict[str, Any]:
+    given = {
+        "host": wanted.host,
+        "port": wanted.port,
+        "dbname": wanted.database,
+        "user": wanted.user,
+        "password": wanted.password,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "client_encoding": "UTF8",  # whatever the database has; psycopg makes no texts of one that says it has none
+        "application_name": APPLICATION,
+        "options": options,
+        **dict(wanted.ssl),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def _connected(wanted: Connection, options: str) -> psycopg.Connection[Row]:
-    given = {"user": wanted.user, "password": wanted.password, **dict(wanted.ssl)}
-    connection = psycopg.connect(
-        "",
-        autocommit=True,
-        prepare_threshold=None,
-        host=wanted.host,
-        port=wanted.port,
-        dbname=wanted.database,
-        connect_timeout=CONNECT_TIMEOUT_S,
-        application_name=APPLICATION,
-        options=options,
-        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type] # all are texts
-    )
+    connection = psycopg.connect("", autocommit=True, prepare_threshold=None, **_parameters(wanted, options))
     connection.read_only = True
     return connection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.integrity.digest import TableDigest
     from pytest_mdm_health.integrity.drilldown import Detail
     from pytest_mdm_health.integrity.sources import Source
+    from pytest_mdm_health.integrity.workbench import Workbench
 
 _TIMES = 4
 """A copy is only looked at with so many times the time left that reading the table took."""
@@ -57,13 +59,14 @@ class OneTable:
 
     def _by_sample(self, plain: Mapping[str, Any]) -> TableChange:
         from pytest_mdm_health.integrity.digest import BadDigest
-        from pytest_mdm_health.integrity.sample import Sample, compare_samples, sample_table
+        from pytest_mdm_health.integrity.sample import Sample, compare_samples, sampled
 
         try:
             before = Sample.from_plain(plain)
         except BadDigest as error:
             return replace(self.change, verdict="incomparable", reason=str(error))
-        found = compare_samples(before, sample_table(self._as_before, (), like=before))
+        with self._workbench(self._as_before) as workbench:
+            found = compare_samples(before, sampled(workbench, self._as_before, (), like=before))
         if not found.comparable:
             reason = "the samples were made with different hash functions, so they say nothing about each other"
             return self._incomparable(self.change, reason)
@@ -147,12 +150,14 @@ class OneTable:
         return "" if found.verdict == "equal" else "is not what was there before"
 
     def _with_detail(self, change: TableChange, copy: Source) -> TableChange:
-        from pytest_mdm_health.integrity.drilldown import compare_tables
+        from pytest_mdm_health.integrity.drilldown import compared
 
         names = self.change.renamed
         key = tuple(names.get(each, each) for each in self.before.key)
         show_values = self.all.options.show_values
-        found = compare_tables(replace(copy, called=names), self._source, key=key, show_values=show_values)
+        old, new = replace(copy, called=names), self._source
+        with self._workbench(old, new) as workbench:
+            found = compared(workbench, old, new, key=key, show_values=show_values)
         if found.detail is None:
             return replace(change, verdict="equal") if change.dropped else change
         return _with(replace(change, key=key), found.detail)
@@ -165,7 +170,7 @@ class OneTable:
         if before.sums is None or before.rows != after.rows or self.all.until.left < _TIMES * took:
             return change
         show = self.all.options.show_values
-        with self.all.until.workbench(self._source) as workbench:
+        with self._workbench(self._source) as workbench:
             after, found = profiled(workbench, self._as_before, after, show_values=show)
         altered = compare_digests(before, after).altered_columns
         old = {each.name: each for each in self.before.columns if each.nulls is not None}
@@ -178,6 +183,9 @@ class OneTable:
         unsure = not altered and any("d" in counts for counts in after.fine.values())  # sums have no such digits
         known = None if altered is None or unsure else tuple(names.values())
         return replace(change, altered_columns=known, figures=figures)
+
+    def _workbench(self, *sources: Source) -> AbstractContextManager[Workbench]:
+        return self.all.until.workbench(*sources, rows=max(self.before.rows or 0, self.now.rows or 0))
 
     def _copies(self) -> Iterator[tuple[str, Source | None]]:
         one = self.all
@@ -197,7 +205,7 @@ class OneTable:
     def _digest(self, source: Source, like: TableDigest | None, *, sums: bool = False) -> TableDigest:
         from pytest_mdm_health.integrity.digest import digested
 
-        with self.all.until.workbench(source) as workbench, digested(workbench, source, like, by_column=sums) as found:
+        with self._workbench(source) as workbench, digested(workbench, source, like, by_column=sums) as found:
             return found[0]
 
 

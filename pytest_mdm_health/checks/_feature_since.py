@@ -117,5 +117,8 @@ def _digest(backend: Backend, table: FeatureTable, like: TableDigest | None, unt
     from pytest_mdm_health.integrity.sources import TableIn
 
     source = TableIn(backend, table.name)
-    with until.workbench(source) as workbench, digested(workbench, source, like, by_column=True) as (digest, _):
+    with (
+        until.workbench(source, rows=table.rows) as workbench,
+        digested(workbench, source, like, by_column=True) as (digest, _),
+    ):
         return digest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_mdm_health.backends import quote
+from pytest_mdm_health.backends import literal, quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Blocked, DatabaseState, PostgresFacts, ServerState, TableState
 from pytest_mdm_health.checks._postgres_next import next_step
@@ -62,7 +62,7 @@ def of_server(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
         evidence = {"seconds": state.connect_s}
         yield check.finding("slow-connection", WARN, message, Remedy(text), evidence=evidence)
     for setting, message, value in _memory(state, sum(each.size or 0 for each in facts.databases)):
-        commands = [f"ALTER SYSTEM SET {setting} = {repairs.literal(value)}", "SELECT pg_reload_conf()"]
+        commands = [f"ALTER SYSTEM SET {setting} = {literal(value)}", "SELECT pg_reload_conf()"]
         text = f"Set {setting} to something like {value}"
         text += ", then restart the server." if setting == "shared_buffers" else "."
         remedy = Remedy(text, tuple(repairs.psql(facts, each, admin=True) for each in commands))

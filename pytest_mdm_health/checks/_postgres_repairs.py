@@ -97,11 +97,6 @@ def drop(server: Address, database: str) -> str:
     return psql(server, f"DROP DATABASE {quote(database)}")
 
 
-def literal(text: str) -> str:
-    """A text as SQL takes it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _program(program: str, server: Address, database: str, *words: str, admin: bool = False) -> str:
     user = ADMINISTRATOR if admin else server.login
     return shlex.join([program, *_at(server), "-U", user, "-d", database, *words])

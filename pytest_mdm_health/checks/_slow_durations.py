@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_mdm_health.checks._postgres_repairs import literal
+from pytest_mdm_health.backends import literal
 from pytest_mdm_health.checks._slow_facts import Query, SlowFacts, Timing
 from pytest_mdm_health.checks._slow_metrics import QUERIES
 from pytest_mdm_health.checks._slow_repairs import faster_load, without_features

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form, written_like
 from pytest_mdm_health.integrity.hashing import BUCKETS, FINE, ROWS, SUMS, Hashes, Plan, column_sums, fill, fine_counts
-from pytest_mdm_health.integrity.sources import Reader, Source, opened
+from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
 from pytest_mdm_health.integrity.workbench import Workbench
 
 CANONICAL_VERSION = 2
@@ -185,7 +185,7 @@ def digest_table(source: Source, *, like: TableDigest | None = None, by_column: 
         QueryFailed: there is no such table, or it cannot be read.
         Unreadable: the file cannot be read, or is no table.
     """
-    with Workbench(source.files) as workbench, digested(workbench, source, like, by_column=by_column) as (digest, _):
+    with workbench_for(source) as workbench, digested(workbench, source, like, by_column=by_column) as (digest, _):
         return digest
 
 

@@ -13,11 +13,11 @@ from pytest_mdm_health.integrity import patterns
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.compare import Comparison, compare_digests
 from pytest_mdm_health.integrity.differing_rows import DifferingRows, differing_rows
-from pytest_mdm_health.integrity.digest import TableDigest, digest_table, digested, plan_for
+from pytest_mdm_health.integrity.digest import TableDigest, digested, plan_for
 from pytest_mdm_health.integrity.hashing import Hashes, Plan, cells
 from pytest_mdm_health.integrity.row_pairs import Cells, Pairs, paired
-from pytest_mdm_health.integrity.sources import Reader, Source, opened
-from pytest_mdm_health.integrity.workbench import Workbench
+from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
+from pytest_mdm_health.integrity.workbench import MEMORY_LIMIT, Workbench
 
 SHOWN = 10
 """Rows that are told of one by one."""
@@ -85,7 +85,12 @@ class Difference:
 
 
 def compare_tables(
-    before: Source, after: Source, *, key: Sequence[str] = (), show_values: bool = False, memory_limit: str = ""
+    before: Source,
+    after: Source,
+    *,
+    key: Sequence[str] = (),
+    show_values: bool = False,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> Difference:
     """Compare two tables to the cell.
 
@@ -94,17 +99,23 @@ def compare_tables(
         after: where it is as it is.
         key: columns that identify a row, if some do.
         show_values: tell values of differing cells, rather than hashes of them.
-        memory_limit: what DuckDB may hold, if not the usual.
+        memory_limit: what DuckDB may hold.
 
     Raises:
         CannotOpen: one cannot be opened.
         QueryFailed: one cannot be read, or is not there.
         Unreadable: a file cannot be read, or is no table.
     """
-    files = (*before.files, *after.files)
-    with Workbench(files, memory_limit) if memory_limit else Workbench(files) as workbench, ExitStack() as stack:
-        like = _typed_like(before, after)
-        old, old_rows = _kept(stack, workbench, before, like)
+    with workbench_for(before, after, memory_limit=memory_limit) as workbench:
+        return compared(workbench, before, after, key=key, show_values=show_values)
+
+
+def compared(
+    workbench: Workbench, before: Source, after: Source, *, key: Sequence[str] = (), show_values: bool = False
+) -> Difference:
+    """As `compare_tables`, in a workbench that there is."""
+    with ExitStack() as stack:
+        old, old_rows = _kept(stack, workbench, before, _typed_like(workbench, before, after))
         new, new_rows = _kept(stack, workbench, after, old)
         if {each.name for each in old.columns} - {each.name for each in new.columns} and new.columns:
             common, common_rows = _kept(stack, workbench, before, new)
@@ -114,18 +125,19 @@ def compare_tables(
             comparison = compare_digests(old, new)
         detail = None
         if comparison.differing:
-            workbench.reads_sqlite = False  # a few rows are found at once without it
             rows = old.rows + new.rows
             differing = differing_rows(workbench, old_rows, new_rows, comparison.differing, rows, fine=comparison.fine)
             look = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values)
-            detail = workbench.carefully(lambda: look.detail(differing))
+            with workbench.for_few_rows():
+                detail = workbench.carefully(lambda: look.detail(differing))
         return Difference(comparison, old, new, detail)
 
 
-def _typed_like(before: Source, after: Source) -> TableDigest | None:
+def _typed_like(workbench: Workbench, before: Source, after: Source) -> TableDigest | None:
     """A text file has no types of its own, so it is read as what it is compared with."""
     if before.engine == "csv" and after.engine != "csv":
-        return digest_table(after)
+        with digested(workbench, after) as (digest, _):
+            return digest
     return None
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pytest_mdm_health.backends import Backend, Column, QueryFailed, close_all, quote
+from pytest_mdm_health.backends import Backend, Column, QueryFailed, close_all, literal, quote
 from pytest_mdm_health.integrity.canonical import Form, form_of
 from pytest_mdm_health.integrity.sources import Batch
-from pytest_mdm_health.integrity.workbench import Workbench, text
+from pytest_mdm_health.integrity.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Dire
         columns = database.columns(table)
     close_all()
     alias = workbench.name("source")
-    workbench.run(f"ATTACH {text(backend.path.absolute())} AS {alias} (READ_ONLY)")
+    workbench.run(f"ATTACH {literal(backend.path.absolute())} AS {alias} (READ_ONLY)")
     try:
         relation = f"{alias}.main.{quote(table)}"
         yield DirectReader("duckdb", columns, relation, _place(workbench, relation), forms(columns, "duckdb"))

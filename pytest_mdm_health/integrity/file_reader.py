@@ -7,18 +7,21 @@ import gzip
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from pytest_mdm_health.backends import Column, QueryFailed
+from pytest_mdm_health.backends import Column, QueryFailed, literal
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.duckdb_reader import DirectReader, forms
 from pytest_mdm_health.integrity.sources import Batch
-from pytest_mdm_health.integrity.workbench import Workbench, text
+from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 
 _DELIMITERS = ",;\t|"
+COUNTED = "row_number() OVER () - 1"
+"""The number of a row, of rows that come in their order."""
+
 LONGEST_LINE = 32 * 1024 * 1024
 """Bytes of the longest row of text that is read."""
 
@@ -38,7 +41,7 @@ def reading(path: Path, engine: str, workbench: Workbench) -> Iterator[DirectRea
         relation = csv_relation(path.absolute(), ["VARCHAR"] * len(names), delimiter, header=True)
         yield TextReader("csv", columns, relation)
         return
-    relation = f"read_parquet({text(path.absolute())}, file_row_number = true)"
+    relation = f"read_parquet({literal(path.absolute())}, file_row_number = true)"
     try:
         described = workbench.run(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {relation}")  # noqa: S608 - quoted
     except QueryFailed as error:
@@ -66,24 +69,25 @@ class TextReader:
         """As `Reader.batches`; the file is read to its end, whatever places are given."""
         order = {column.name: index for index, column in enumerate(self.columns)}
         chosen = [f"t{order[name]}" for name in names]
-        yield numbered(self.relation, chosen, places, ["VARCHAR"] * len(chosen))
+        batch = numbered(self.relation, chosen, ["VARCHAR"] * len(chosen))
+        if places is not None:
+            wanted = f"SELECT * FROM {batch.relation} WHERE place IN ({', '.join(map(str, places))})"  # noqa: S608 - numbers
+            batch = replace(batch, relation=f"({wanted})")
+        yield batch
 
 
-def numbered(relation: str, columns: Sequence[str], places: Sequence[int] | None, types: Sequence[str]) -> Batch:
+def numbered(relation: str, columns: Sequence[str], types: Sequence[str], place: str = COUNTED) -> Batch:
     """Columns under the names that are wanted, with the number of the row as its place."""
     chosen = "".join(f"{column} AS c{index}, " for index, column in enumerate(columns))
-    rows = f"(SELECT {chosen}row_number() OVER () - 1 AS place FROM {relation})"  # noqa: S608 - made here
-    if places is not None:
-        rows = f"(SELECT * FROM {rows} WHERE place IN ({', '.join(map(str, places))}))"  # noqa: S608 - numbers
-    return Batch(rows, tuple(types), {})
+    return Batch(f"(SELECT {chosen}{place} AS place FROM {relation})", tuple(types), {})  # noqa: S608 - made here
 
 
 def csv_relation(path: Path, types: Sequence[str], delimiter: str = ",", *, header: bool = False) -> str:
     """Comma separated text, with columns `t0`, `t1`, …; a field is NULL if it is empty and has no quotes."""
     columns = ", ".join(f"'t{index}': '{type_}'" for index, type_ in enumerate(types))
     return (
-        f"read_csv({text(path)}, auto_detect = false, columns = {{{columns}}}, header = {str(header).lower()}, "
-        f"delim = {text(delimiter)}, quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, "
+        f"read_csv({literal(path)}, auto_detect = false, columns = {{{columns}}}, header = {str(header).lower()}, "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, "
         f"parallel = false, max_line_size = {LONGEST_LINE}, buffer_size = {2 * LONGEST_LINE})"
     )
 

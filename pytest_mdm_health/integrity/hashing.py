@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_mdm_health.backends import literal
 from pytest_mdm_health.integrity.canonical import Form, Parts, parts
 from pytest_mdm_health.integrity.sources import Batch, Reader
-from pytest_mdm_health.integrity.workbench import Workbench, text
+from pytest_mdm_health.integrity.workbench import Workbench
 
 BUCKETS = 4096
 """A row's bucket is its hash modulo this."""
@@ -103,7 +104,7 @@ def _texts(plan: Plan, columns: Sequence[tuple[str | None, str]]) -> str:
     some = [(name, each, cheap) for name, (each, cheap) in zip(plan.names, columns, strict=True) if each is not None]
     if not some:
         return ""
-    named = ", ".join(f"{text(f'{name}=')}||({each})" for name, each, _ in some)
+    named = ", ".join(f"{literal(f'{name}=')}||({each})" for name, each, _ in some)
     return f"CASE WHEN {' OR '.join(cheap for *_, cheap in some)} THEN concat_ws({_SEPARATOR}, {named}) END"
 
 

@@ -1,6 +1,9 @@
-"""A table on a PostgreSQL server, as the text that the server sends, through a pipe into the workbench.
+"""A table on a PostgreSQL server: by DuckDB's extension where it loads and reads what is there, else as text by a pipe.
 
 So no value becomes an object of Python's, and however large the table is, only a pipe's worth of it is here at once.
+
+The extension has what the server keeps as it keeps it. It knows few types by heart: of others the server sends the
+text, as for the pipe. A moment beyond what DuckDB can hold it turns into one long before the server's first.
 """
 
 from __future__ import annotations
@@ -14,29 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, quote
+from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, literal, quote
 from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.duckdb_reader import forms
-from pytest_mdm_health.integrity.file_reader import csv_relation, numbered
-from pytest_mdm_health.integrity.sources import Batch
+from pytest_mdm_health.integrity.file_reader import COUNTED, csv_relation, numbered
+from pytest_mdm_health.integrity.scanners import AS_IT_IS
+from pytest_mdm_health.integrity.sources import Batch, Reader
 from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.secrets import redact
 
 if TYPE_CHECKING:
     import psycopg
-
-_SESSION = (
-    "SET LOCAL statement_timeout = 0",
-    "SET LOCAL idle_in_transaction_session_timeout = 0",
-    "SET LOCAL timezone = 'UTC'",
-    "SET LOCAL datestyle = 'ISO, YMD'",
-    "SET LOCAL extra_float_digits = 1",
-    "SET LOCAL bytea_output = 'hex'",
-    "SET LOCAL synchronize_seqscans = off",
-    "SET LOCAL max_parallel_workers_per_gather = 0",
-)
-"""How values are written and rows are ordered, whatever the server's settings; how long it takes is for others."""
 
 _PATIENCE_S = 0.02
 _SINGLE = ("real", "float4")
@@ -53,8 +45,29 @@ _TYPED = {
 """As what DuckDB takes the text of every usual value of a type."""
 
 
+_SENT = {
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "text": "VARCHAR",
+    "character varying": "VARCHAR",
+    "bytea": "BLOB",
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+}
+"""As what the extension has a type."""
+
+_WRITTEN = ("numeric", "timestamp with time zone", "character", "uuid", "json", "jsonb")
+"""Types of which the extension is sent the text."""
+
+_FIRST_MOMENT = "'5000-01-01 (BC) 00:00:00'::TIMESTAMP"
+
+
 @contextmanager
-def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[CopyReader]:
+def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Reader]:
     """A table on a server.
 
     Raises:
@@ -63,13 +76,105 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Copy
     """
     with backend.open() as database:
         columns = database.columns(table)
-        single = frozenset(each.name for each in columns if each.type.lower() in _SINGLE)
-        yield CopyReader(columns, forms(columns, "postgresql"), database, table, workbench, single)
+        single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
+        slow = CopyReader(columns, forms(columns, "postgresql"), database, quote(table), workbench, single)
+        alias = workbench.servers.get(backend.connection) if backend.connection else None
+        known = alias is not None and not workbench.careful and _is_plain(slow)
+        yield ScannerReader(slow, alias, _qualified(database, table)) if known and alias else slow
+
+
+def _bare(type_: str) -> str:
+    """A type without what stands in brackets."""
+    return re.sub(r"\([\d,-]+\)", "", type_.lower())
+
+
+def _is_plain(reader: CopyReader) -> bool:
+    """Whether the extension reads the columns as the server would write them."""
+    known = all(_bare(each.type) in _SENT or _bare(each.type) in _WRITTEN for each in reader.columns)
+    return known and reader.database.query("SELECT current_setting('server_encoding')") == [("UTF8",)]
+
+
+def _qualified(database: Database, table: str) -> str:
+    """A table by its full name, as another session may look in other places for it."""
+    sql = "SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = to_regclass(?)"
+    ((schema,),) = database.query(sql, (quote(table),))
+    return f"{quote(schema)}.{quote(table)}"
+
+
+def _statement(columns: Mapping[str, str], table: str, places: Sequence[int] | None) -> str:
+    """What a server is asked: columns, each as what is made of it; with places also `place`, the number of the row."""
+    if not places:
+        chosen = (f"{made.format(quote(name))} AS c{index}" for index, (name, made) in enumerate(columns.items()))
+        return f"SELECT {', '.join(chosen) or 'NULL'} FROM {table}"  # noqa: S608 - quoted
+    named = "".join(f"{quote(name)} AS c{index}, " for index, name in enumerate(columns))
+    chosen = (f"{made.format(f'c{index}')} AS c{index}" for index, made in enumerate(columns.values()))
+    wanted = ", ".join(map(str, places))
+    return (
+        f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
+        f"FROM (SELECT {named}row_number() OVER () - 1 AS place FROM {table}) AS numbered "
+        f"WHERE place = ANY ('{{{wanted}}}'::bigint[])"
+    )
+
+
+@dataclass(frozen=True)
+class ScannerReader:
+    """Rows by DuckDB's extension; a `sources.Reader`. The place of a row is its number.
+
+    Attributes:
+        alias: what the database is called in the workbench.
+        table: quoted, with its schema.
+    """
+
+    slow: CopyReader
+    alias: str
+    table: str
+    engine: str = "postgresql"
+    how: str = "scanner"
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """As `Reader.columns`."""
+        return self.slow.columns
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """As `Reader.forms`."""
+        return self.slow.forms
+
+    @property
+    def single(self) -> frozenset[str]:
+        """As `Reader.single`."""
+        return self.slow.single
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`."""
+        declared = {each.name: _bare(each.type) for each in self.columns}
+        made = {
+            name: "{}" if declared[name] in _SENT else "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"
+            for name in names
+        }
+        arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
+        chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
+        place = "place" if places else f"{COUNTED} AS place"
+        sent = f"postgres_query({literal(self.alias)}, {literal(_statement(made, self.table, places))})"
+        yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
+
+
+def _possible(column: str, type_: str) -> str:
+    """A column of the extension's; moments that it cannot hold are an error, after which all is read carefully."""
+    if type_ != "TIMESTAMP":
+        return column
+    impossible = f"{column} < {_FIRST_MOMENT} AND isfinite({column})"
+    return f"CASE WHEN {impossible} THEN error('there are moments that DuckDB cannot hold') ELSE {column} END"
 
 
 @dataclass(frozen=True)
 class CopyReader:
-    """What a server sends; a `sources.Reader`. The place of a row is its number, so it is all sent again for any."""
+    """What a server sends as text; a `sources.Reader`. The place of a row is its number.
+
+    Attributes:
+        table: quoted.
+    """
 
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]
@@ -83,19 +188,20 @@ class CopyReader:
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`; the relation can be read once."""
         binary = {each.name for each in self.columns if self.forms[each.name] is Form.BYTES}
-        chosen = ", ".join(f"encode({quote(name)}, 'hex')" if name in binary else quote(name) for name in names)
-        sql = f"COPY (SELECT {chosen or 'NULL'} FROM {quote(self.table)}) TO STDOUT (FORMAT csv)"  # noqa: S608 - quoted
+        made = {name: "encode({}, 'hex')" if name in binary else "{}" for name in names}
+        sql = f"COPY ({_statement(made, self.table, places)}) TO STDOUT (FORMAT csv)"
         path, types = self.workbench.stream(), self._types(names)
-        relation = csv_relation(path, ["VARCHAR" if each == "TIMESTAMP" else each for each in types] or ["VARCHAR"])
+        sent = [*("VARCHAR" if each == "TIMESTAMP" else each for each in types), *(["BIGINT"] if places else [])]
         columns = [_moment(f"t{index}") if each == "TIMESTAMP" else f"t{index}" for index, each in enumerate(types)]
-        batch = numbered(relation, columns, places, types)
+        place = f"t{len(types)}" if places else COUNTED
+        batch = numbered(csv_relation(path, sent or ["VARCHAR"]), columns, types, place)
         with _Feed(path, self.database.connection, sql):
             yield _with_bytes(batch, [name in binary for name in names])
 
     def _types(self, names: Sequence[str]) -> list[str]:
         """What DuckDB reads the columns as; texts are never refused."""
-        declared = {each.name: "" if self.workbench.careful else each.type.lower() for each in self.columns}
-        return [_TYPED.get(re.sub(r"\(\d\)", "", declared[name]), "VARCHAR") for name in names]
+        declared = {each.name: "" if self.workbench.careful else _bare(each.type) for each in self.columns}
+        return [_TYPED.get(declared[name], "VARCHAR") for name in names]
 
 
 def _moment(c: str) -> str:
@@ -137,8 +243,8 @@ class _Feed:
 
         try:
             with self._path.open("wb", buffering=1024 * 1024) as pipe, self._connection.transaction():
-                for setting in _SESSION:
-                    self._connection.execute(setting.encode())
+                for name, value in AS_IT_IS.items():
+                    self._connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
                 with self._connection.cursor().copy(self._sql.encode()) as copy:
                     for block in copy:
                         pipe.write(block)

@@ -11,7 +11,7 @@ from pytest_mdm_health.backends import QueryFailed
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.digest import BadDigest, ColumnForm, plan_for, vector_of
 from pytest_mdm_health.integrity.hashing import Plan, whole_hashes
-from pytest_mdm_health.integrity.sources import Reader, Source, opened
+from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
 from pytest_mdm_health.integrity.workbench import Workbench
 
 STANDARD_ROWS = 1_000_000
@@ -100,9 +100,16 @@ def sample_table(source: Source, key: Sequence[str], rows: int = 0, *, like: Sam
         QueryFailed: there is no such table or key, or it cannot be read.
         Unreadable: the file cannot be read, or is no table.
     """
+    with workbench_for(source) as workbench:
+        return sampled(workbench, source, key, rows, like=like)
+
+
+def sampled(
+    workbench: Workbench, source: Source, key: Sequence[str], rows: int = 0, *, like: Sample | None = None
+) -> Sample:
+    """As `sample_table`, in a workbench that there is."""
     limit = like.limit if like else min(_ALL - 1, _ALL * SAMPLED // max(rows, 1))
-    with Workbench(source.files) as workbench:
-        return workbench.carefully(lambda: _sampled(workbench, source, tuple(key), limit, like))
+    return workbench.carefully(lambda: _sampled(workbench, source, tuple(key), limit, like))
 
 
 def _sampled(workbench: Workbench, source: Source, key: tuple[str, ...], limit: int, like: Sample | None) -> Sample:

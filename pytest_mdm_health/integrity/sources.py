@@ -15,7 +15,8 @@ from typing import Protocol
 from pytest_mdm_health.backends import Backend, Column
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.renamed_reader import RenamedReader
-from pytest_mdm_health.integrity.workbench import Workbench
+from pytest_mdm_health.integrity.workbench import MEMORY_LIMIT, Workbench
+from pytest_mdm_health.mdm.servers import Connection
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class TableIn:
         """The files on this machine that are read."""
         return () if self.backend.connection is not None else (self.backend.path.absolute(),)
 
+    @property
+    def servers(self) -> tuple[Connection, ...]:
+        """The databases on servers that are read."""
+        return () if self.backend.connection is None else (self.backend.connection,)
+
 
 @dataclass(frozen=True)
 class TableFile:
@@ -58,8 +64,20 @@ class TableFile:
         """The files on this machine that are read."""
         return (self.path.absolute(),)
 
+    @property
+    def servers(self) -> tuple[Connection, ...]:
+        """None."""
+        return ()
+
 
 Source = TableIn | TableFile
+
+
+def workbench_for(*sources: Source, memory_limit: str = MEMORY_LIMIT) -> Workbench:
+    """A workbench that may read these, in the fastest way there is."""
+    files = (file for each in sources for file in each.files)
+    servers = (server for each in sources for server in each.servers)
+    return Workbench(files, memory_limit, sqlite=any(each.engine == "sqlite" for each in sources), servers=servers)
 
 
 @dataclass(frozen=True)
@@ -81,8 +99,8 @@ class Batch:
 class Reader(Protocol):
     """A table that is open for reading.
 
-    How it is read: `direct` by DuckDB itself, `scanner` by its extension, `batches` through Python, `copy` as the text
-    that a server sends.
+    How it is read: `direct` by DuckDB itself, `scanner` by one of its extensions, `batches` through Python, `copy` as
+    the text that a server sends.
     """
 
     @property

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, quote
+from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, literal, quote
 from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite_header import read_header
 from pytest_mdm_health.integrity.canonical import Form, form_of
 from pytest_mdm_health.integrity.sources import Batch, Reader
-from pytest_mdm_health.integrity.workbench import Workbench, text
+from pytest_mdm_health.integrity.workbench import Workbench
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,7 @@ _SCANNED = {
     Form.TIME: "TIMESTAMP",
 }
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?"
+_USUAL_MOMENT = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")  # what pandas writes, sooner told
 _GROUP = 2048
 """The extension reads row ids in groups of a multiple of this, and a last one of one row not at all."""
 
@@ -61,7 +62,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
             yield slow
             return
         alias = workbench.name("source")
-        workbench.run(f"ATTACH {text(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
+        workbench.run(f"ATTACH {literal(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
         try:
             yield ScannerReader(slow, f"{alias}.{quote(table)}") if _are_dates(slow, alias) else slow
         finally:
@@ -114,8 +115,10 @@ def _is_plain(reader: BatchReader) -> bool:
     forms = [form_of(each.type, "sqlite") for each in reader.columns if "DEC" not in each.type.upper()]
     if not reader.place or len(forms) < len(reader.columns) or not all(form in _SCANNED for form in forms):
         return False
-    sql = f"SELECT min({reader.place}), max({reader.place}) FROM main.{quote(reader.table)}"  # noqa: S608 - quoted
-    ((first, last),) = reader.database.query(sql)
+    first, last = (
+        reader.database.query(f"SELECT {which}({reader.place}) FROM main.{quote(reader.table)}")[0][0]  # noqa: S608 - quoted
+        for which in ("min", "max")  # asked for both at once, SQLite reads the whole table
+    )
     return first is None or (last - max(first - 1, 0)) % _GROUP != 0
 
 
@@ -125,10 +128,13 @@ def _are_dates(reader: BatchReader, alias: str) -> bool:
     if not names:
         return True
     chosen = ", ".join(f"{quote(name)} AS c{index}" for index, name in enumerate(names))
-    texts = text(f"SELECT {chosen} FROM {quote(reader.table)}")  # noqa: S608 - quoted
-    strange = " OR ".join(f"NOT regexp_full_match(c{index}, '{_MOMENT}')" for index in range(len(names)))
-    found = f"SELECT 1 FROM sqlite_query({text(alias)}, {texts}) WHERE {strange} LIMIT 1"  # noqa: S608 - made here
-    return not reader.workbench.run(found)
+    texts = literal(f"SELECT {chosen} FROM {quote(reader.table)}")  # noqa: S608 - quoted
+    strange = " OR ".join(
+        f"CASE WHEN c{index} GLOB '{_USUAL_MOMENT}' THEN FALSE ELSE NOT regexp_full_match(c{index}, '{_MOMENT}') END"
+        for index in range(len(names))
+    )
+    found = f"SELECT count(*) FROM sqlite_query({literal(alias)}, {texts}) WHERE {strange}"  # noqa: S608 - made here
+    return reader.workbench.run(found) == [(0,)]
 
 
 @dataclass(frozen=True)

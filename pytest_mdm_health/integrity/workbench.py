@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import itertools
 import os
 import tempfile
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
-from pytest_mdm_health.backends import ConnectionLost, QueryFailed
+from pytest_mdm_health.backends import ConnectionLost, QueryFailed, literal
 from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.integrity import scanners
+from pytest_mdm_health.mdm.servers import Connection
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,8 +28,6 @@ _T = TypeVar("_T")
 _STREAMS = 4
 _THREADS = min(4, os.cpu_count() or 1)
 _SMALL_GROUPS = 18  # bits: groups by numbers of two bytes, as which buckets are told, need no hash table
-_SCANNER = "duckdb_extension_sqlite_scanner"
-Failures = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
 
 
 class Workbench:
@@ -36,16 +35,25 @@ class Workbench:
 
     Attributes:
         reads_sqlite: whether the extension that reads SQLite files is loaded.
+        servers: the names of databases on servers that the extension for these has attached.
         careful: see `carefully`.
     """
 
-    def __init__(self, files: Iterable[Path], memory_limit: str = MEMORY_LIMIT, *, fast: bool = True) -> None:
+    def __init__(
+        self,
+        files: Iterable[Path],
+        memory_limit: str = MEMORY_LIMIT,
+        *,
+        sqlite: bool = True,
+        servers: Iterable[Connection] = (),
+    ) -> None:
         """Start it.
 
         Args:
             files: what it may read.
             memory_limit: what DuckDB may hold, in its words.
-            fast: load the extension that reads SQLite files, if there is one that fits.
+            sqlite: whether there are SQLite files among them, for which an extension may have to be loaded.
+            servers: databases on servers that it may read by an extension.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-compare-", ignore_cleanup_errors=True)
         self._numbers = itertools.count()
@@ -55,10 +63,12 @@ class Workbench:
             "memory_limit": memory_limit,
             "threads": str(_THREADS),
             "preserve_insertion_order": "false",  # all threads fill a table; every row carries its place
+            "secret_directory": str(Path(self._folder.name, "none")),  # what the user keeps there concerns others
             "temp_directory": str(Path(self._folder.name, "spilled")),
         }
         self.connection = duckdb.connect(":memory:", config=config)
-        self.reads_sqlite = fast and self._load_scanner()
+        self.reads_sqlite = sqlite and scanners.load(self.connection, "sqlite")
+        self.servers = scanners.attach(self.connection, servers)
         self.careful = False
         self._tune()
         self._restrict(tuple(files))
@@ -71,8 +81,9 @@ class Workbench:
         """
         try:
             return self.connection.execute(sql, list(parameters)).fetchall()
-        except Failures as error:
-            raise QueryFailed(one_line(error)) from error
+        except scanners.FAILURES as error:
+            reason = "the server broke the connection off" if scanners.names_a_password(error) else one_line(error)
+            raise QueryFailed(reason) from (error if isinstance(error, duckdb.InterruptException) else None)
 
     def carefully(self, read: Callable[[], _T]) -> _T:
         """What `read` gives; if it fails, what it gives without the short cuts that do for nearly all tables.
@@ -90,6 +101,15 @@ class Workbench:
                 raise
         self.careful = True
         return read()
+
+    @contextlib.contextmanager
+    def for_few_rows(self) -> Iterator[None]:
+        """Leave the extension for SQLite alone, which has to look at whole columns before it is trusted."""
+        reads_sqlite, self.reads_sqlite = self.reads_sqlite, False
+        try:
+            yield
+        finally:
+            self.reads_sqlite = reads_sqlite
 
     def name(self, stem: str) -> str:
         """A name that nothing else in it has."""
@@ -121,18 +141,6 @@ class Workbench:
     def _streams(self) -> Iterator[Path]:
         return (Path(self._folder.name, f"stream{number}") for number in range(_STREAMS))
 
-    def _load_scanner(self) -> bool:
-        """Whether the extension for SQLite is installed for exactly this DuckDB; nothing is downloaded."""
-        spec = importlib.util.find_spec(_SCANNER)
-        if spec is None or spec.origin is None:
-            return False
-        folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
-        try:
-            self.connection.execute(f"LOAD {text(folder / 'sqlite_scanner.duckdb_extension')}")
-        except Failures:
-            return False
-        return True
-
     def _tune(self) -> None:
         with contextlib.suppress(duckdb.Error):  # one DuckDB or another may not know it
             self.connection.execute(f"SET perfect_ht_threshold = {_SMALL_GROUPS}")
@@ -141,11 +149,6 @@ class Workbench:
         paths = [str(file) + suffix for file in files for suffix in ("", ".wal")]
         paths += [str(path) for path in self._streams()]
         with contextlib.suppress(duckdb.CatalogException):  # DuckDB 1.1 cannot be told so
-            self.connection.execute(f"SET allowed_paths = [{', '.join(map(text, paths))}]")
+            self.connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
             self.connection.execute("SET enable_external_access = false")
         self.connection.execute("SET lock_configuration = true")
-
-
-def text(value: object) -> str:
-    """A text as SQL takes it."""
-    return "'" + str(value).replace("'", "''") + "'"

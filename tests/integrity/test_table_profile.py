@@ -116,9 +116,9 @@ def digest_in(workbench: Workbench, source: TableIn) -> TableDigest:
 
 def test_one_workbench_reads_all_tables_that_lie_beside_each_other(tables: Callable[[str], TableIn]) -> None:
     one, two = tables("one"), tables("two")
-    with shared_workbench(one.files) as first:
+    with shared_workbench(one) as first:
         assert digest_in(first, one).rows == 1
-    with shared_workbench(two.files) as second:
+    with shared_workbench(two) as second:
         assert digest_in(second, two).rows == 1
     assert first is second
     end_shared_workbench()
@@ -126,9 +126,9 @@ def test_one_workbench_reads_all_tables_that_lie_beside_each_other(tables: Calla
 
 def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: Callable[[str], TableIn]) -> None:
     one = tables("one")
-    with shared_workbench(one.files) as first:
+    with shared_workbench(one) as first:
         later = tables("later")
-    with shared_workbench(later.files) as second:
+    with shared_workbench(later) as second:
         assert digest_in(second, later).rows == 1
     assert first is not second
     end_shared_workbench()
@@ -136,9 +136,9 @@ def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: C
 
 def test_a_workbench_in_which_something_went_wrong_is_not_used_again(tables: Callable[[str], TableIn]) -> None:
     one = tables("one")
-    with pytest.raises(ValueError, match="wrong"), shared_workbench(one.files) as first:
+    with pytest.raises(ValueError, match="wrong"), shared_workbench(one) as first:
         raise ValueError("wrong")
-    with shared_workbench(one.files) as second:
+    with shared_workbench(one) as second:
         assert digest_in(second, one).rows == 1
     assert first is not second
     end_shared_workbench()

@@ -1,0 +1,264 @@
+"""Tables by DuckDB's extensions, beside the readers that are always at hand."""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
+from pytest_mdm_health.backends.postgresql import APPLICATION
+from pytest_mdm_health.integrity import scanners
+from pytest_mdm_health.integrity.digest import digest_table, plan_for
+from pytest_mdm_health.integrity.drilldown import compare_tables
+from pytest_mdm_health.integrity.hashing import cells
+from pytest_mdm_health.integrity.sources import TableIn, opened, workbench_for
+from pytest_mdm_health.mdm.servers import Connection
+from tests.postgres import HOST, PASSWORD, USER, Server
+
+
+def at_hand(engine: str) -> bool:
+    with duckdb.connect() as connection:
+        return scanners.load(connection, engine)
+
+
+reads_servers = pytest.mark.skipif(not at_hand("postgres"), reason="no extension for PostgreSQL fits this DuckDB")
+reads_sqlite = pytest.mark.skipif(not at_hand("sqlite"), reason="no extension for SQLite fits this DuckDB")
+VALUES = {
+    "smallint": ["-32768", "0", "NULL"],
+    "integer": ["-2147483648", "7", "NULL"],
+    "bigint": ["9007199254740993", "-9223372036854775808", "NULL"],
+    "real": ["'0.1'", "'NaN'", "'-0'", "'-Infinity'", "NULL"],
+    "double precision": ["'5e-324'", "'NaN'", "'-0'", "'Infinity'", "NULL"],
+    "boolean": ["true", "false", "NULL"],
+    "text": ["''", "' NULL '", "'é\n\"x\",'", "'e\u0301'", "NULL"],
+    "varchar(20)": ["''", "'a  '", "NULL"],
+    "char(5)": ["''", "'a'", "NULL"],
+    "bytea": ["''", "'\\x00ff'", "NULL"],
+    "date": ["'1900-01-01'", "'0044-03-15 BC'", "'infinity'", "'5874897-12-31'", "NULL"],
+    "timestamp": ["'1969-07-20 20:17:40.000001'", "'0044-03-15 10:00 BC'", "'-infinity'", "NULL"],
+    "timestamp(3)": ["'2024-02-29 23:59:59.999'", "NULL"],
+    "timestamptz": ["'1969-07-20 20:17:40+02'", "'infinity'", "NULL"],
+    "numeric": ["'NaN'", "1.50", "1e-20", "123456789012345678901234567890.5", "NULL"],
+    "numeric(12, 2)": ["1.50", "-0.01", "NULL"],
+    "uuid": ["'00000000-0000-0000-0000-000000000001'", "NULL"],
+    "json": ["'{\"a\":  1}'", "'null'", "NULL"],
+    "jsonb": ["'{\"a\":  1}'", "'null'", "NULL"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    yield
+    close_all()
+
+
+def to(server: Server, database: str = "mdm_t", password: str = PASSWORD) -> Connection:
+    return Connection(HOST, server.port, database, USER, password)
+
+
+def table(server: Server, *statements: str) -> TableIn:
+    server.add_database("mdm_t", *statements, owner=USER)
+    return TableIn(server_backend(to(server)), "t")
+
+
+def shown(source: TableIn, places: list[int]) -> list[tuple[object, ...]]:
+    with workbench_for(source) as workbench, opened(source, workbench) as reader:
+        plan = plan_for(workbench, reader, None)
+        found = []
+        for batch in reader.batches(plan.names, places):
+            values = ", ".join(f"({part.value})::VARCHAR" for part in cells(plan, reader, batch))
+            found += workbench.run(f"SELECT place, {values} FROM {batch.relation} ORDER BY place")
+        return found
+
+
+@reads_servers
+@pytest.mark.parametrize("type_", VALUES)
+def test_both_readers_of_a_server_say_the_same(postgres: Server, monkeypatch: pytest.MonkeyPatch, type_: str) -> None:
+    rows = ", ".join(f"({number}, {value})" for number, value in enumerate(VALUES[type_] * 3))
+    source = table(postgres, f"CREATE TABLE t (i bigint, v {type_})", f"INSERT INTO t VALUES {rows}")
+    fast, some = digest_table(source, by_column=True), shown(source, [2, 4])
+    monkeypatch.setattr(scanners, "load", lambda *_: False)
+    slow = digest_table(source, by_column=True)
+    assert slow.how == "copy"
+    assert fast.how == ("copy" if type_ == "date" else "scanner")  # the last of the dates is beyond any moment
+    assert (fast.buckets, fast.fine, fast.sums) == (slow.buckets, slow.fine, slow.sums)
+    assert some == shown(source, [2, 4])
+    assert [place for place, *_ in some] == [2, 4]
+
+
+@reads_servers
+@pytest.mark.parametrize("rest", ["a inet", "a int[]", "a interval", "a time", "a xml"])
+def test_types_that_the_extension_reads_in_its_own_way_are_not_left_to_it(postgres: Server, rest: str) -> None:
+    source = table(postgres, f"CREATE TABLE t (i bigint, {rest})", "INSERT INTO t VALUES (1, NULL)")
+    digest = digest_table(source)
+    assert (digest.rows, digest.how) == (1, "copy")
+
+
+@reads_servers
+def test_a_moment_that_duckdb_cannot_hold_is_not_taken_for_another_one(postgres: Server) -> None:
+    source = table(postgres, "CREATE TABLE t (d timestamp)", "INSERT INTO t VALUES ('294276-12-31'), ('2024-01-01')")
+    before = digest_table(source)
+    assert (before.rows, before.how) == (2, "copy")
+    postgres.run("UPDATE t SET d = d - interval '1 day' WHERE d > '2100-01-01'", database="mdm_t", user=USER)
+    assert digest_table(source).buckets != before.buckets
+
+
+@reads_servers
+def test_a_database_in_which_texts_may_be_any_bytes_is_not_left_to_the_extension(postgres: Server) -> None:
+    postgres.run("CREATE DATABASE mdm_bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    postgres.run("CREATE TABLE t AS SELECT 'a'::text AS s", "GRANT SELECT ON t TO public", database="mdm_bytes")
+    assert digest_table(TableIn(server_backend(to(postgres, "mdm_bytes")), "t")).how == "copy"
+
+
+@reads_servers
+def test_behind_a_pooler_the_server_is_read_without_the_extension(
+    postgres: Server, pgbouncer: Callable[[Server], int]
+) -> None:
+    table(postgres, "CREATE TABLE t (i bigint)", "INSERT INTO t VALUES (1), (2)")
+    through = replace(to(postgres), port=pgbouncer(postgres))
+    digest = digest_table(TableIn(server_backend(through), "t"))
+    assert (digest.rows, digest.how) == (2, "copy")
+
+
+@reads_servers
+def test_a_pooler_that_drops_our_settings_gets_no_extension(postgres: Server, pgbouncer: Callable[..., int]) -> None:
+    table(postgres, "CREATE TABLE t (i bigint)", "INSERT INTO t VALUES (1), (2)")
+    port = pgbouncer(postgres, default_pool_size="5", ignore_startup_parameters="options")
+    digest = digest_table(TableIn(server_backend(replace(to(postgres), port=port)), "t"))
+    assert (digest.rows, digest.how) == (2, "copy")
+
+
+@reads_servers
+def test_the_table_is_the_one_that_a_statement_of_ours_reaches(postgres: Server) -> None:
+    source = table(
+        postgres,
+        "CREATE TABLE t (i bigint)",
+        'CREATE SCHEMA "the ""other"""',
+        'CREATE TABLE "the ""other""".t (i bigint)',
+        'INSERT INTO "the ""other""".t VALUES (1), (2)',
+    )
+    postgres.run(f'ALTER ROLE {USER} IN DATABASE mdm_t SET search_path = "the ""other""", public')
+    digest = digest_table(source)
+    assert (digest.rows, digest.how) == (2, "scanner")
+
+
+@reads_servers
+def test_the_rows_that_differ_are_named(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "t.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE TABLE t AS SELECT i, 'text ' || i AS s FROM range(5000) r(i)")
+    filled = "INSERT INTO t SELECT i, 'text ' || i FROM generate_series(0, 4999) i"
+    source = table(postgres, "CREATE TABLE t (i bigint, s text)", filled)
+    damage = (
+        "DELETE FROM t WHERE i IN (5, 6)",
+        "UPDATE t SET s = s || '!' WHERE i = 77",
+        "INSERT INTO t VALUES (9, 'text 9')",
+    )
+    postgres.run(*damage, database="mdm_t", user=USER)
+    before = TableIn(Backend("duckdb", file), "t")
+    fast = compare_tables(before, source, key=("i",), show_values=True)
+    monkeypatch.setattr(scanners, "load", lambda *_: False)
+    slow = compare_tables(before, source, key=("i",), show_values=True)
+    assert (fast.after.how, slow.after.how) == ("scanner", "copy")
+    assert fast.detail is not None
+    assert fast.detail == slow.detail
+    told = {(each.kind, each.key) for each in fast.detail.rows}
+    assert told == {("missing", ("5",)), ("missing", ("6",)), ("altered", ("77",)), ("duplicated", ("9",))}
+
+
+@reads_servers
+def test_the_extension_writes_nothing(postgres: Server) -> None:
+    source = table(postgres, "CREATE TABLE t (i bigint)")
+    with workbench_for(source) as workbench:
+        alias = workbench.servers[to(postgres)]
+        for sql in (
+            f"CREATE TABLE {alias}.public.z (i INT)",
+            f"CALL postgres_execute('{alias}', 'CREATE TABLE z (i int)')",
+        ):
+            with pytest.raises(QueryFailed, match=r"read-only|READ ONLY"):
+                workbench.run(sql)
+    assert postgres.run("SELECT to_regclass('z')", database="mdm_t") == [(None,)]
+
+
+@reads_servers
+def test_no_session_of_the_extension_stays(postgres: Server) -> None:
+    source = table(postgres, "CREATE TABLE t (i bigint)", "INSERT INTO t VALUES (1)")
+    sessions = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{APPLICATION}'"
+    with workbench_for(source) as workbench, opened(source, workbench) as reader:
+        assert reader.how == "scanner"
+        (batch,) = reader.batches(["i"])
+        assert workbench.run(f"SELECT c0 FROM {batch.relation}") == [(1,)]
+        assert postgres.run(sessions) == [(1,)]  # that of the reader itself
+
+
+@reads_servers
+def test_a_password_that_is_wrong_is_not_shown(postgres: Server) -> None:
+    table(postgres, "CREATE TABLE t (i bigint)")
+    source = TableIn(server_backend(to(postgres, password="wr'ong \\secret")), "t")
+    with workbench_for(source) as workbench:
+        assert workbench.servers == {}
+    with pytest.raises(CannotOpen) as caught:
+        digest_table(source)
+    assert "secret" not in str(caught.value)
+
+
+@reads_servers
+def test_a_password_is_not_shown_when_the_server_goes_away(own_postgres: Server) -> None:
+    own_postgres.start()
+    source = table(own_postgres, "CREATE TABLE t (i bigint)", "INSERT INTO t VALUES (1)")
+    with workbench_for(source) as workbench, opened(source, workbench) as reader:
+        (batch,) = reader.batches(["i"])
+        own_postgres.stop()
+        with pytest.raises(QueryFailed) as caught:
+            workbench.run(f"SELECT c0 FROM {batch.relation}")
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+@reads_servers
+def test_secrets_that_the_user_keeps_for_duckdb_lead_nowhere_else(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with duckdb.connect() as connection:
+        assert scanners.load(connection, "postgres")
+        connection.execute(
+            "CREATE PERSISTENT SECRET __default_postgres (TYPE postgres, HOST '127.0.0.9', SSLMODE 'require')"
+        )
+    assert list(tmp_path.rglob("*.duckdb_secret"))
+    source = table(postgres, "CREATE TABLE t (i bigint)", "INSERT INTO t VALUES (1)")
+    digest = digest_table(source)
+    assert (digest.rows, digest.how) == (1, "scanner")
+
+
+@reads_sqlite
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        ("2024-01-01 00:00:00.000000", "scanner"),
+        ("2024-01-01 00:00:00", "scanner"),
+        ("2024-01-01", "scanner"),
+        (None, "scanner"),
+        ("2024-1-1", "batches"),
+        (" 2024-01-01 00:00:00.00000", "batches"),
+        ("2024-01-01  0:00:00.000000", "batches"),
+        ("2024-01-01 00:00:00.0000001", "batches"),
+        ("2024-01-01T00:00:00.000000", "batches"),
+        (1704067200, "batches"),
+    ],
+)
+def test_dates_that_readers_may_understand_in_different_ways_are_not_left_to_the_extension(
+    tmp_path: Path, moment: object, how: str
+) -> None:
+    file = tmp_path / "t.sqlite"
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("CREATE TABLE t (a TIMESTAMP, b TIMESTAMP)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [("2024-01-01 00:00:00.000000", moment)] * 3)
+    connection.close()
+    assert digest_table(TableIn(Backend("sqlite", file), "t")).how == how
