@@ -101,17 +101,17 @@ def _qualified(database: Database, table: str) -> str:
     return f"{quote(schema)}.{quote(table)}"
 
 
-def _statement(columns: Mapping[str, str], table: str, places: Sequence[int] | None) -> str:
-    """What a server is asked: columns, each as what is made of it; with places also `place`, the number of the row."""
+def _statement(made: Mapping[str, str], columns: Sequence[Column], table: str, places: Sequence[int] | None) -> str:
+    """What a server is asked: some columns, each as what is made of it; with places also `place`, the row's number."""
     if not places:
-        chosen = (f"{made.format(quote(name))} AS c{index}" for index, (name, made) in enumerate(columns.items()))
+        chosen = (f"{how.format(quote(name))} AS c{index}" for index, (name, how) in enumerate(made.items()))
         return f"SELECT {', '.join(chosen) or 'NULL'} FROM {table}"  # noqa: S608 - quoted
-    named = "".join(f"{quote(name)} AS c{index}, " for index, name in enumerate(columns))
-    chosen = (f"{made.format(f'c{index}')} AS c{index}" for index, made in enumerate(columns.values()))
+    number = {each.name: f"n{index}" for index, each in enumerate(columns)}
+    chosen = (f"{how.format(number[name])} AS c{index}" for index, (name, how) in enumerate(made.items()))
     wanted = ", ".join(map(str, places))
-    return (
+    return (  # all columns in their order are passed on as they are, which takes half as long as some of them
         f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
-        f"FROM (SELECT {named}row_number() OVER () - 1 AS place FROM {table}) AS numbered "
+        f"FROM (SELECT row_number() OVER () - 1, * FROM {table}) AS numbered (place, {', '.join(number.values())}) "
         f"WHERE place = ANY ('{{{wanted}}}'::bigint[])"
     )
 
@@ -156,7 +156,7 @@ class ScannerReader:
         arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
         chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
         place = "place" if places else f"{COUNTED} AS place"
-        sent = f"postgres_query({literal(self.alias)}, {literal(_statement(made, self.table, places))})"
+        sent = f"postgres_query({literal(self.alias)}, {literal(_statement(made, self.columns, self.table, places))})"
         yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
 
 
@@ -189,7 +189,7 @@ class CopyReader:
         """As `Reader.batches`; the relation can be read once."""
         binary = {each.name for each in self.columns if self.forms[each.name] is Form.BYTES}
         made = {name: "encode({}, 'hex')" if name in binary else "{}" for name in names}
-        sql = f"COPY ({_statement(made, self.table, places)}) TO STDOUT (FORMAT csv)"
+        sql = f"COPY ({_statement(made, self.columns, self.table, places)}) TO STDOUT (FORMAT csv)"
         path, types = self.workbench.stream(), self._types(names)
         sent = [*("VARCHAR" if each == "TIMESTAMP" else each for each in types), *(["BIGINT"] if places else [])]
         columns = [_moment(f"t{index}") if each == "TIMESTAMP" else f"t{index}" for index, each in enumerate(types)]
