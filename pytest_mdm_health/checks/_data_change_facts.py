@@ -113,6 +113,7 @@ class TableChange:
         losses: what the backend cannot keep, in words; no damage.
         copy: where the rows of before were read.
         not_it: copies that are not what was there before, or cannot be shown to be.
+        reader: by what the rows of now were read, as `Reader.how`; empty if none were.
     """
 
     table: str
@@ -136,3 +137,4 @@ class TableChange:
     losses: tuple[str, ...] = ()
     copy: str = ""
     not_it: tuple[str, ...] = ()
+    reader: str = ""

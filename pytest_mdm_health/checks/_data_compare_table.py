@@ -66,13 +66,14 @@ class OneTable:
         except BadDigest as error:
             return replace(self.change, verdict="incomparable", reason=str(error))
         with self._workbench(self._as_before) as workbench:
-            found = compare_samples(before, sampled(workbench, self._as_before, (), like=before))
+            now = sampled(workbench, self._as_before, (), like=before)
+        found = compare_samples(before, now)
         if not found.comparable:
             reason = "the samples were made with different hash functions, so they say nothing about each other"
             return self._incomparable(self.change, reason)
         rows = Rows(missing=found.missing, added=found.added, altered=found.altered, of=found.rows)
         same = rows.none and self.before.rows == self.now.rows
-        return replace(self.change, verdict="equal" if same else "differs", by="sample", rows=rows)
+        return replace(self.change, verdict="equal" if same else "differs", by="sample", rows=rows, reader=now.how)
 
     def _incomparable(self, change: TableChange, reason: str) -> TableChange:
         import duckdb
@@ -93,7 +94,7 @@ class OneTable:
         took = time.monotonic() - started
         found = compare_digests(before, after)
         losses = tuple(_losses(found, self.change.renamed))
-        change = replace(self.change, rows_after=after.rows, losses=losses, patterns=found.patterns)
+        change = replace(self.change, rows_after=after.rows, losses=losses, patterns=found.patterns, reader=after.how)
         change = replace(change, alike=self._alike(before, took))
         if found.verdict == "incomparable":
             return self._incomparable(change, found.reason)
@@ -126,41 +127,39 @@ class OneTable:
 
     def _with_copy(self, change: TableChange, before: TableDigest, took: float) -> TableChange:
         """With the rows themselves if those of before can be read, in the columns that remain."""
+        from pytest_mdm_health.integrity.drilldown import NotWhatItWas
+
         not_it: list[str] = []
         for name, source in self._copies():
             if self.all.until.left < _TIMES * took:
                 not_it.append(f"{name} was not looked at, because no time was left (see --mdm-timeout)")
                 break
+            why = "has to be unpacked first"
             try:
-                why = "has to be unpacked first" if source is None else self._why_not(source, before)
-                if not why and source is not None:
-                    return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), source)
+                if source is not None:
+                    return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), source, before)
+            except NotWhatItWas as error:
+                why = str(error)
             except Failures as error:
                 why = f"cannot be compared: {error}"
             not_it.append(f"{name} {why}")
         return replace(change, not_it=tuple(not_it))
 
-    def _why_not(self, copy: Source, before: TableDigest) -> str:
-        """Why a copy is not what was there before; empty if it is."""
-        from pytest_mdm_health.integrity.compare import compare_digests
+    def _with_detail(self, change: TableChange, copy: Source, before: TableDigest) -> TableChange:
+        """With the rows that differ from those of a copy of before.
 
-        found = compare_digests(before, self._digest(copy, before))
-        if found.verdict == "incomparable":
-            return "cannot be shown to be what was there before"
-        return "" if found.verdict == "equal" else "is not what was there before"
-
-    def _with_detail(self, change: TableChange, copy: Source) -> TableChange:
+        Raises:
+            NotWhatItWas: it is no copy of before.
+        """
         from pytest_mdm_health.integrity.drilldown import compared
 
-        names = self.change.renamed
-        key = tuple(names.get(each, each) for each in self.before.key)
-        show_values = self.all.options.show_values
-        old, new = replace(copy, called=names), self._source
-        with self._workbench(old, new) as workbench:
-            found = compared(workbench, old, new, key=key, show_values=show_values)
+        now, key, show_values = self._as_before, self.before.key, self.all.options.show_values
+        with self._workbench(copy, now) as workbench:
+            found = compared(workbench, copy, now, key=key, show_values=show_values, recorded=before)
         if found.detail is None:
             return replace(change, verdict="equal") if change.dropped else change
-        return _with(replace(change, key=key), found.detail)
+        names = self.change.renamed
+        return _with(replace(change, key=tuple(names.get(each, each) for each in key)), found.detail, names)
 
     def _with_columns(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
         """Which columns are concerned, each taken by itself, and what the figures of these were and are."""
@@ -216,13 +215,17 @@ def _losses(found: Comparison, renamed: Mapping[str, str]) -> Iterator[str]:
         yield f"{renamed.get(each.column, each.column)}: {LOSSES[each.code]} in {each.values} rows"
 
 
-def _with(change: TableChange, detail: Detail) -> TableChange:
+def _with(change: TableChange, detail: Detail, renamed: Mapping[str, str]) -> TableChange:
     counts = {name: getattr(detail, name) for name in ("missing", "added", "duplicated", "altered", "complete")}
+    rows = (
+        replace(row, cells=tuple(replace(cell, column=renamed.get(cell.column, cell.column)) for cell in row.cells))
+        for row in detail.rows
+    )
     return replace(
         change,
         rows=Rows(**counts),
-        cells=dict(detail.columns),
-        examples=tuple(asdict(each) for each in detail.rows),
+        cells={renamed.get(name, name): count for name, count in detail.columns.items()},
+        examples=tuple(asdict(each) for each in rows),
         patterns=tuple(dict.fromkeys((*change.patterns, *detail.patterns))),
     )
 

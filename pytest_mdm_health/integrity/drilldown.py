@@ -84,6 +84,10 @@ class Difference:
     detail: Detail | None
 
 
+class NotWhatItWas(Exception):
+    """A table that is not the one that was recorded, or cannot be shown to be; its text follows the table's name."""
+
+
 def compare_tables(
     before: Source,
     after: Source,
@@ -111,11 +115,23 @@ def compare_tables(
 
 
 def compared(
-    workbench: Workbench, before: Source, after: Source, *, key: Sequence[str] = (), show_values: bool = False
+    workbench: Workbench,
+    before: Source,
+    after: Source,
+    *,
+    key: Sequence[str] = (),
+    show_values: bool = False,
+    recorded: TableDigest | None = None,
 ) -> Difference:
-    """As `compare_tables`, in a workbench that there is."""
+    """As `compare_tables`, in a workbench that there is; `recorded` is what a baseline says was there before.
+
+    Raises:
+        NotWhatItWas: the table of before is not that.
+    """
     with ExitStack() as stack:
-        old, old_rows = _kept(stack, workbench, before, _typed_like(workbench, before, after))
+        old, old_rows = _kept(stack, workbench, before, recorded or _typed_like(workbench, before, after))
+        if recorded is not None:
+            _must_be(recorded, old)
         new, new_rows = _kept(stack, workbench, after, old)
         if {each.name for each in old.columns} - {each.name for each in new.columns} and new.columns:
             common, common_rows = _kept(stack, workbench, before, new)
@@ -131,6 +147,14 @@ def compared(
             with workbench.for_few_rows():
                 detail = workbench.carefully(lambda: look.detail(differing))
         return Difference(comparison, old, new, detail)
+
+
+def _must_be(recorded: TableDigest, found: TableDigest) -> None:
+    comparison = compare_digests(recorded, found)
+    if comparison.verdict == "incomparable":
+        raise NotWhatItWas("cannot be shown to be what was there before")
+    if comparison.verdict != "equal":
+        raise NotWhatItWas("is not what was there before")
 
 
 def _typed_like(workbench: Workbench, before: Source, after: Source) -> TableDigest | None:

@@ -33,6 +33,7 @@ class Sample:
         columns: all columns that were hashed, sorted by name.
         limit: rows belong to the sample if their key's hash is less.
         rows: the hash of the key and the hash of the row, sorted; a key may be there more than once.
+        how: by what they were read, as `Reader.how`; not kept.
     """
 
     vector: str
@@ -40,6 +41,7 @@ class Sample:
     columns: tuple[ColumnForm, ...]
     limit: int
     rows: tuple[tuple[int, int], ...]
+    how: str = ""
 
     def to_plain(self) -> dict[str, Any]:
         """As data that JSON can hold."""
@@ -127,6 +129,7 @@ def _sampled(workbench: Workbench, source: Source, key: tuple[str, ...], limit: 
             columns=tuple(columns),
             limit=limit,
             rows=tuple(sorted(_chosen(workbench, reader, plan, wanted, limit))),
+            how=reader.how,
         )
 
 

@@ -26,10 +26,22 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
 }
 """By verdict and what told it: what is said of such tables, and whether somebody has to look at them."""
 
+_READERS = {
+    "direct": "DuckDB",
+    "scanner": "an extension of DuckDB",
+    "batches": "rows in batches",
+    "copy": "text from the server",
+}
+"""By `Reader.how`."""
+
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """One table; a number of rows is None where it was not there or not counted."""
+    """One table; a number of rows is None where it was not there or not counted.
+
+    Attributes:
+        reader: by what its rows were read, in words; empty if they were not.
+    """
 
     dataset: str
     table: str
@@ -37,6 +49,7 @@ class ComparedTable:
     after: int | None
     verdict: str
     by: str
+    reader: str = ""
 
     @property
     def difference(self) -> int:
@@ -95,6 +108,7 @@ def _of(dataset: str, changes: JSON) -> Iterator[ComparedTable]:
                 after=_number(each.get("rows_after")),
                 verdict=str(each.get("verdict", "")),
                 by=str(each.get("by", "")),
+                reader=_READERS.get(str(each.get("reader", "")), ""),
             )
 
 
