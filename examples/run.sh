@@ -6,6 +6,6 @@ in_environment ""
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$PYTHON" "$root/examples/unpack.py" "$root/examples/mdm-1.0.6-sqlite.tar.gz" "$work/home" >/dev/null
+"$python" "$root/examples/unpack.py" "$root/examples/mdm-1.0.6-sqlite.tar.gz" "$work/home" >/dev/null
 cd "$work"
-"$PYTHON" -m pytest --mdm-health "--mdm-home=$work/home" "$@"
+"$python" -m pytest --mdm-health "--mdm-home=$work/home" "$@"

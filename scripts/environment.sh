@@ -1,6 +1,6 @@
 # Sourced by the other scripts: a virtual environment with this project in it, made once and brought up to date.
 #
-#   in_environment EXTRAS   leaves $PYTHON set to its interpreter
+#   in_environment EXTRAS [NAME]   leaves $python set to its interpreter; $PYTHON says which one it is made with
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -20,12 +20,12 @@ debian_packages() {
 }
 
 in_environment() {
-    environment="$root/.venv"
+    environment="$root/${2:-.venv}"
     base=${PYTHON:-python3}
     if ! "$base" -c 'import ensurepip, venv' 2>/dev/null; then
         debian_packages python3-venv
     fi
     [ -x "$environment/bin/python" ] || "$base" -m venv "$environment"
-    PYTHON="$environment/bin/python"
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --editable "$root$1"
+    python="$environment/bin/python"
+    "$python" -m pip install --quiet --disable-pip-version-check --editable "$root$1"
 }

@@ -8,8 +8,12 @@ command -v npm >/dev/null || debian_packages npm # to fetch axe-core
 in_environment "[test,lint]"
 
 cd "$root"
-"$PYTHON" -m ruff format --check .
-"$PYTHON" -m ruff check .
-"$PYTHON" -m mypy
+"$python" -m ruff format --check .
+"$python" -m ruff check .
+"$python" -m mypy
 "$root/.venv/bin/lint-imports"
-"$PYTHON" -m pytest -n 2 "$@"
+"$python" -m pytest -n 2 "$@"
+
+[ $# = 0 ] || exit 0 # somebody wants something else than all tests
+in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
+"$python" -m pytest -n 2 tests/integrity
