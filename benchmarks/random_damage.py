@@ -1,13 +1,12 @@
 """Single cells damaged at random, in every backend: is each one found, located, and nothing found where nothing is?
 
-usage: python benchmarks/random_damage.py [TRIALS [SEED]]
-
 Each trial makes a table of random values, writes it to two backends chosen at random, compares the two (they must be
 equal), then alters one cell of the second and compares again: it must differ, in that row and that column alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 import random
 import sqlite3
@@ -285,4 +284,7 @@ def main(trials: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*(int(each) for each in (*sys.argv[1:], *("2000", "1")[len(sys.argv) - 1 :]))))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("trials", type=int, nargs="?", default=2000)
+    parser.add_argument("seed", type=int, nargs="?", default=1)
+    raise SystemExit(main(**vars(parser.parse_args())))

@@ -12,12 +12,23 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pytest_mdm_health.backends import Column
 from pytest_mdm_health.integrity.canonical import Form, written_like
-from pytest_mdm_health.integrity.hashing import BUCKETS, FINE, ROWS, SUMS, Hashes, Plan, column_sums, fill, fine_counts
+from pytest_mdm_health.integrity.hashing import (
+    BUCKETS,
+    FINE,
+    ROWS,
+    SUMS,
+    Hashes,
+    Plan,
+    column_sums,
+    fill,
+    fine_counts,
+    fold,
+)
 from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
 from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -200,6 +211,8 @@ def digested(
 ) -> Iterator[tuple[TableDigest, Hashes]]:
     """The digest, and the hashes that it was made from, which stay as long as the `with`; of all rows if `keep`.
 
+    With these the digest has one bucket, and `in_buckets` makes the others.
+
     Raises:
         CannotOpen, QueryFailed, Unreadable: as `digest_table`.
     """
@@ -216,7 +229,7 @@ def _digested(
     with opened(source, workbench) as reader, workbench.table("sums", SUMS) as sums:
         plan = plan_for(workbench, reader, like)
         fill(workbench, reader, plan, hashes, sums)
-        buckets = _buckets(workbench, sums, hashes.fine)
+        buckets = _buckets(workbench, sums, hashes.fine, 1 if keep else BUCKETS)
         return _summed(workbench, reader, plan, buckets, by_column=by_column), hashes
 
 
@@ -270,10 +283,17 @@ def _form(column: Column, plan: Plan) -> ColumnForm:
     return ColumnForm(column.name, column.type, plan.forms[column.name], plan.written.get(column.name, ""))
 
 
-def _buckets(workbench: Workbench, sums: str, fine: str) -> Buckets:
-    counts, totals, fines = [0] * BUCKETS, [0] * BUCKETS, [0] * BUCKETS
+def in_buckets(workbench: Workbench, digest: TableDigest, hashes: Hashes) -> TableDigest:
+    """A digest of one bucket in all of them, made from the hashes that were kept."""
+    with workbench.table("sums", SUMS) as sums:
+        fold(workbench, hashes.rows, sums)
+        return replace(digest, buckets=_buckets(workbench, sums, hashes.fine, BUCKETS))
+
+
+def _buckets(workbench: Workbench, sums: str, fine: str, size: int) -> Buckets:
+    counts, totals, fines = [0] * size, [0] * size, [0] * size
     for bucket, count, total in workbench.run(f"SELECT bucket, sum(rows), sum(total) FROM {sums} GROUP BY 1"):  # noqa: S608 - made here
         counts[bucket], totals[bucket] = int(count), int(total) % 2**64
-    for bucket, total in workbench.run(f"SELECT h & {BUCKETS - 1}, sum(f) FROM {fine} GROUP BY 1"):  # noqa: S608 - made here
+    for bucket, total in workbench.run(f"SELECT h & {size - 1}, sum(f) FROM {fine} GROUP BY 1"):  # noqa: S608 - made here
         fines[bucket] = int(total) % 2**64
     return Buckets(tuple(counts), tuple(totals), tuple(fines))

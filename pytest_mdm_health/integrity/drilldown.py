@@ -13,7 +13,7 @@ from pytest_mdm_health.integrity import patterns
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.compare import Comparison, compare_digests
 from pytest_mdm_health.integrity.differing_rows import DifferingRows, differing_rows
-from pytest_mdm_health.integrity.digest import TableDigest, digested, plan_for
+from pytest_mdm_health.integrity.digest import TableDigest, digested, in_buckets, plan_for
 from pytest_mdm_health.integrity.hashing import Hashes, Plan, cells
 from pytest_mdm_health.integrity.row_pairs import Cells, Pairs, paired
 from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
@@ -76,7 +76,11 @@ class Detail:
 
 @dataclass(frozen=True)
 class Difference:
-    """A comparison, and its detail if there is a difference that can be opened."""
+    """A comparison, and its detail if there is a difference that can be opened.
+
+    Attributes:
+        before, after: the digests, of one bucket where that tells enough.
+    """
 
     comparison: Comparison
     before: TableDigest
@@ -133,19 +137,19 @@ def compared(
         if recorded is not None:
             _must_be(recorded, old)
         new, new_rows = _kept(stack, workbench, after, old)
+        like = old
         if {each.name for each in old.columns} - {each.name for each in new.columns} and new.columns:
-            common, common_rows = _kept(stack, workbench, before, new)
-            comparison = _without_missing(compare_digests(common, new), old, new)
-            old_rows = common_rows
-        else:
-            comparison = compare_digests(old, new)
-        detail = None
+            like, old_rows = _kept(stack, workbench, before, new)
+        comparison, detail = compare_digests(like, new), None
         if comparison.differing:
-            rows = old.rows + new.rows
+            like, new = in_buckets(workbench, like, old_rows), in_buckets(workbench, new, new_rows)
+            comparison, rows = compare_digests(like, new), like.rows + new.rows
             differing = differing_rows(workbench, old_rows, new_rows, comparison.differing, rows, fine=comparison.fine)
             look = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values)
             with workbench.for_few_rows():
                 detail = workbench.carefully(lambda: look.detail(differing))
+        if len(like.columns) < len(old.columns):
+            comparison = _without_missing(comparison, old, new)
         return Difference(comparison, old, new, detail)
 
 

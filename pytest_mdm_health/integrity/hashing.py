@@ -132,7 +132,9 @@ SUMS = "bucket USMALLINT, rows BIGINT, total HUGEINT, fine BIGINT"
 
 
 def fill(workbench: Workbench, reader: Reader, plan: Plan, hashes: Hashes, sums: str) -> None:
-    """Put the sums of all rows' hashes into a table, and the hashes themselves into those that there are.
+    """Put the hashes of all rows into the tables that there are for them, or else their sums by bucket into `sums`.
+
+    Hashes that are kept are added up as if they were of one bucket: most tables are the same, and `fold` does the rest.
 
     Raises:
         QueryFailed: the rows cannot be read.
@@ -142,19 +144,19 @@ def fill(workbench: Workbench, reader: Reader, plan: Plan, hashes: Hashes, sums:
         if hashes.rows:
             workbench.run(f"INSERT INTO {hashes.rows} {hashed}")
         else:
-            workbench.run(f"INSERT INTO {sums} {_summed(f'({hashed})')}")
+            fold(workbench, f"({hashed})", sums)
     if hashes.rows:
-        workbench.run(f"INSERT INTO {sums} {_summed(hashes.rows)}")
+        workbench.run(f"INSERT INTO {sums} SELECT 0, count(*), coalesce(sum(h), 0), count(fine) FROM {hashes.rows}")  # noqa: S608 - made here
     if workbench.run(f"SELECT 1 FROM {sums} WHERE fine > 0 LIMIT 1"):  # noqa: S608 - made here
         for batch in reader.batches(plan.names):
             whole = whole_hashes(plan, reader, batch)
             workbench.run(f"INSERT INTO {hashes.fine} SELECT h, f, place FROM ({whole}) WHERE f IS NOT NULL")  # noqa: S608 - made here
 
 
-def _summed(rows: str) -> str:
-    """The sums by bucket; as small numbers these need no hash table."""
-    return (
-        f"SELECT (h & {BUCKETS - 1})::USMALLINT, count(*), sum(h), count(fine) "  # noqa: S608 - made here
+def fold(workbench: Workbench, rows: str, sums: str) -> None:
+    """Add up the hashes of rows by bucket; as small numbers these need no hash table."""
+    workbench.run(
+        f"INSERT INTO {sums} SELECT (h & {BUCKETS - 1})::USMALLINT, count(*), sum(h), count(fine) "  # noqa: S608 - made here
         f"FROM {rows} GROUP BY 1"
     )
 

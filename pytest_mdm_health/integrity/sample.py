@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_mdm_health.backends import QueryFailed
@@ -41,7 +41,7 @@ class Sample:
     columns: tuple[ColumnForm, ...]
     limit: int
     rows: tuple[tuple[int, int], ...]
-    how: str = ""
+    how: str = field(default="", compare=False)
 
     def to_plain(self) -> dict[str, Any]:
         """As data that JSON can hold."""
