@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,10 +14,12 @@ import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
 from pytest_mdm_health.backends.postgresql import APPLICATION
+from pytest_mdm_health.checks._data_keep import Until
 from pytest_mdm_health.integrity import scanners
 from pytest_mdm_health.integrity.digest import digest_table, plan_for
 from pytest_mdm_health.integrity.drilldown import compare_tables
 from pytest_mdm_health.integrity.hashing import cells
+from pytest_mdm_health.integrity.shared_workbench import end_shared_workbench
 from pytest_mdm_health.integrity.sources import TableIn, opened, workbench_for
 from pytest_mdm_health.mdm.servers import Connection
 from tests.postgres import HOST, PASSWORD, USER, Server
@@ -146,6 +149,22 @@ def test_the_table_is_the_one_that_a_statement_of_ours_reaches(postgres: Server)
     postgres.run(f'ALTER ROLE {USER} IN DATABASE mdm_t SET search_path = "the ""other""", public')
     digest = digest_table(source)
     assert (digest.rows, digest.how) == (2, "scanner")
+
+
+@reads_servers
+@pytest.mark.parametrize(("rows", "worth_it"), [(None, False), (199_999, False), (200_000, True)])
+def test_only_large_tables_are_worth_the_extension(postgres: Server, rows: int | None, worth_it: bool) -> None:
+    source = table(postgres, "CREATE TABLE t (i bigint)")
+    until = Until(time.monotonic() + 60, 60)
+    with until.workbench(source, rows=rows) as workbench:
+        assert bool(workbench.servers) is worth_it
+    end_shared_workbench()
+
+
+@reads_servers
+def test_a_table_without_columns_has_rows(postgres: Server) -> None:
+    digest = digest_table(table(postgres, "CREATE TABLE t ()", "INSERT INTO t DEFAULT VALUES"))
+    assert (digest.rows, digest.how) == (1, "scanner")
 
 
 @reads_servers
