@@ -16,4 +16,7 @@ cd "$root"
 
 [ $# = 0 ] || exit 0 # somebody wants something else than all tests
 in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
+"$python" -c "import duckdb
+from pytest_mdm_health.integrity import scanners
+assert all(scanners.load(duckdb.connect(), engine) for engine in ('sqlite', 'postgres')), 'the extensions do not load'"
 "$python" -m pytest -n 2 tests/integrity

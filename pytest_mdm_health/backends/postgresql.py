@@ -106,7 +106,6 @@ class PostgresDatabase(HandedBack):
     Attributes:
         application: what sessions of ours are called, those of other workers too.
         connect_s: how long it took to connect, in seconds.
-        pooled: whether it is through a pooler that takes no settings.
     """
 
     engine = "postgresql"
@@ -125,7 +124,7 @@ class PostgresDatabase(HandedBack):
         started = time.perf_counter()
         self._connection = connect(wanted)
         self.connect_s = time.perf_counter() - started
-        self.pooled = not self._connection.info.get_parameters().get("options")
+        self._pooled = not self._connection.info.get_parameters().get("options")
 
     @property
     def connection(self) -> psycopg.Connection[Row]:
@@ -178,13 +177,15 @@ class PostgresDatabase(HandedBack):
             Unfinished: it took longer than `within_s`, where that was given.
         """
         own = {} if within_s is None else {"statement_timeout": max(1, int(within_s * 1000))}
-        local = {**_OPTIONS, **own} if self.pooled else own
+        local = {**_OPTIONS, **own} if self._pooled else own
         patience_s = (STATEMENT_TIMEOUT_MS / 1000 if within_s is None else within_s) + GRACE_S
         try:
             with hanging_up_after(self._connection, patience_s):
                 return self._asked(sql, parameters, local)
         except psycopg.Error as error:
             raise self._failed(error, within_s) from None
+        except UnicodeDecodeError:
+            raise QueryFailed("the server sent a text that is not in UTF-8") from None
 
     def close(self) -> None:
         """As `Database.close`."""

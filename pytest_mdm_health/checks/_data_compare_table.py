@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.checks._data_compare import Tables
     from pytest_mdm_health.integrity.compare import Comparison
     from pytest_mdm_health.integrity.digest import TableDigest
-    from pytest_mdm_health.integrity.drilldown import Detail
+    from pytest_mdm_health.integrity.drilldown import Detail, Difference
     from pytest_mdm_health.integrity.sources import Source
     from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -121,45 +121,46 @@ class OneTable:
         gone, come = self.change.dropped, self.change.added
         if not (gone and come and before.sums and self.all.until.left > _TIMES * took):
             return {}
-        now = self._digest(self._source, None, sums=True).sums or {}
+        try:
+            now = self._digest(self._source, None, sums=True).sums or {}
+        except Failures:  # a hint less
+            return {}
         pairs = ((old, new) for old in gone for new in come if before.sums[old] == now[new] and now[new][1])
         return dict(pairs)
 
     def _with_copy(self, change: TableChange, before: TableDigest, took: float) -> TableChange:
         """With the rows themselves if those of before can be read, in the columns that remain."""
-        from pytest_mdm_health.integrity.drilldown import NotWhatItWas
-
         not_it: list[str] = []
         for name, source in self._copies():
             if self.all.until.left < _TIMES * took:
                 not_it.append(f"{name} was not looked at, because no time was left (see --mdm-timeout)")
                 break
-            why = "has to be unpacked first"
             try:
-                if source is not None:
-                    return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), source, before)
-            except NotWhatItWas as error:
-                why = str(error)
+                found = "has to be unpacked first" if source is None else self._opened(source, before)
             except Failures as error:
-                why = f"cannot be compared: {error}"
-            not_it.append(f"{name} {why}")
+                found = f"cannot be compared: {error}"
+            if not isinstance(found, str):
+                return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), found.detail)
+            not_it.append(f"{name} {found}")
         return replace(change, not_it=tuple(not_it))
 
-    def _with_detail(self, change: TableChange, copy: Source, before: TableDigest) -> TableChange:
-        """With the rows that differ from those of a copy of before.
-
-        Raises:
-            NotWhatItWas: it is no copy of before.
-        """
-        from pytest_mdm_health.integrity.drilldown import compared
+    def _opened(self, copy: Source, before: TableDigest) -> Difference | str:
+        """How the rows differ from those of a copy of before, or why it is none."""
+        from pytest_mdm_health.integrity.drilldown import NotWhatItWas, compared
 
         now, key, show_values = self._as_before, self.before.key, self.all.options.show_values
         with self._workbench(copy, now) as workbench:
-            found = compared(workbench, copy, now, key=key, show_values=show_values, recorded=before)
-        if found.detail is None:
+            try:
+                return compared(workbench, copy, now, key=key, show_values=show_values, recorded=before)
+            except NotWhatItWas as error:
+                return str(error)
+
+    def _with_detail(self, change: TableChange, detail: Detail | None) -> TableChange:
+        if detail is None:
             return replace(change, verdict="equal") if change.dropped else change
         names = self.change.renamed
-        return _with(replace(change, key=tuple(names.get(each, each) for each in key)), found.detail, names)
+        key = tuple(names.get(each, each) for each in self.before.key)
+        return _with(replace(change, key=key), detail, names)
 
     def _with_columns(self, change: TableChange, before: TableDigest, after: TableDigest, took: float) -> TableChange:
         """Which columns are concerned, each taken by itself, and what the figures of these were and are."""
@@ -169,8 +170,13 @@ class OneTable:
         if before.sums is None or before.rows != after.rows or self.all.until.left < _TIMES * took:
             return change
         show = self.all.options.show_values
-        with self._workbench(self._source) as workbench:
-            after, found = profiled(workbench, self._as_before, after, show_values=show)
+        try:
+            with self._workbench(self._source) as workbench:
+                after, found = workbench.carefully(
+                    lambda: profiled(workbench, self._as_before, after, show_values=show)
+                )
+        except Failures:  # that it differs is known
+            return change
         altered = compare_digests(before, after).altered_columns
         old = {each.name: each for each in self.before.columns if each.nulls is not None}
         names = {name: self.change.renamed.get(name, name) for name in altered or ()}

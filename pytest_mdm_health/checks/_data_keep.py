@@ -66,21 +66,22 @@ class Until:
         if self.left <= 0:
             raise QueryFailed(self.over)
         with (
-            _workbench(sources, rows or 0) as workbench,
+            _workbench(sources, rows or 0, self.end) as workbench,
             interrupting(workbench.connection.interrupt, self.left),
         ):
+            workbench.deadline = self.end
             try:
                 yield workbench
             except QueryFailed as error:
                 raise (error if self.left > 0 else QueryFailed(self.over)) from error
 
 
-def _workbench(sources: Sequence[Source], rows: int) -> AbstractContextManager[Workbench]:
+def _workbench(sources: Sequence[Source], rows: int, deadline: float) -> AbstractContextManager[Workbench]:
     """One of its own if it is going to be worth it."""
     from pytest_mdm_health.integrity.sources import workbench_for
 
     own = rows >= _MANY_ROWS and any(each.servers for each in sources)
-    return workbench_for(*sources) if own else shared_workbench(*sources)
+    return workbench_for(*sources, deadline=deadline) if own else shared_workbench(*sources)
 
 
 def data_tables(facts: DataFacts) -> tuple[TableState, ...]:

@@ -79,7 +79,7 @@ class Difference:
     """A comparison, and its detail if there is a difference that can be opened.
 
     Attributes:
-        before, after: the digests, of one bucket where that tells enough.
+        before, after: the digests; their buckets are added up as one.
     """
 
     comparison: Comparison
@@ -142,8 +142,8 @@ def compared(
             like, old_rows = _kept(stack, workbench, before, new)
         comparison, detail = compare_digests(like, new), None
         if comparison.differing:
-            like, new = in_buckets(workbench, like, old_rows), in_buckets(workbench, new, new_rows)
-            comparison, rows = compare_digests(like, new), like.rows + new.rows
+            comparison = compare_digests(in_buckets(workbench, like, old_rows), in_buckets(workbench, new, new_rows))
+            rows = like.rows + new.rows
             differing = differing_rows(workbench, old_rows, new_rows, comparison.differing, rows, fine=comparison.fine)
             look = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values)
             with workbench.for_few_rows():

@@ -178,7 +178,9 @@ def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, t
 
 
 def _alike(plan: Plan, reader: Reader, batch: Batch) -> tuple[list[list[int]], list[int]]:
-    """The columns of which many are treated the same, in groups, and the rest."""
+    """The columns of which many are treated the same, in groups, and the rest; none where rows come once only."""
+    if reader.how == "copy":
+        return [], list(range(len(plan.names)))
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, name in enumerate(plan.names):
         apart = index if batch.strays.get(index) is not None else None

@@ -3,7 +3,8 @@
 So no value becomes an object of Python's, and however large the table is, only a pipe's worth of it is here at once.
 
 The extension has what the server keeps as it keeps it. It knows few types by heart: of others the server sends the
-text, as for the pipe. A moment beyond what DuckDB can hold it turns into one long before the server's first.
+text, as for the pipe. A moment beyond what DuckDB can hold it may turn into one of years B.C., which are left to the
+pipe as well.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.duckdb_reader import forms
 from pytest_mdm_health.integrity.file_reader import COUNTED, csv_relation, numbered
-from pytest_mdm_health.integrity.scanners import AS_IT_IS
+from pytest_mdm_health.integrity.postgres_attach import AS_IT_IS
 from pytest_mdm_health.integrity.sources import Batch, Reader
 from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.secrets import redact
@@ -39,11 +40,10 @@ _TYPED = {
     "real": "FLOAT",
     "double precision": "DOUBLE",
     "boolean": "BOOLEAN",
-    "date": "TIMESTAMP",
+    "date": "DATE",
     "timestamp without time zone": "TIMESTAMP",
 }
 """As what DuckDB takes the text of every usual value of a type."""
-
 
 _SENT = {
     "smallint": "SMALLINT",
@@ -60,10 +60,9 @@ _SENT = {
 }
 """As what the extension has a type."""
 
+_DATED = ("DATE", "TIMESTAMP")
 _WRITTEN = ("numeric", "timestamp with time zone", "character", "uuid", "json", "jsonb")
 """Types of which the extension is sent the text."""
-
-_FIRST_MOMENT = "'5000-01-01 (BC) 00:00:00'::TIMESTAMP"
 
 
 @contextmanager
@@ -77,10 +76,10 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
     with backend.open() as database:
         columns = database.columns(table)
         single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
-        slow = CopyReader(columns, forms(columns, "postgresql"), database, quote(table), workbench, single)
+        relation = _relation(database, table, columns)
+        slow = CopyReader(columns, forms(columns, "postgresql"), database, relation, workbench, single)
         alias = workbench.servers.get(backend.connection) if backend.connection else None
-        known = alias is not None and not workbench.careful and _is_plain(slow)
-        yield ScannerReader(slow, alias, _qualified(database, table)) if known and alias else slow
+        yield PostgresScanner(slow, alias) if alias and not workbench.careful and _is_plain(slow) else slow
 
 
 def _bare(type_: str) -> str:
@@ -94,40 +93,57 @@ def _is_plain(reader: CopyReader) -> bool:
     return known and reader.database.query("SELECT current_setting('server_encoding')") == [("UTF8",)]
 
 
-def _qualified(database: Database, table: str) -> str:
-    """A table by its full name, as another session may look in other places for it."""
-    sql = "SELECT nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = to_regclass(?)"
-    ((schema,),) = database.query(sql, (quote(table),))
-    return f"{quote(schema)}.{quote(table)}"
+@dataclass(frozen=True)
+class Relation:
+    """A table or view on a server, as statements ask for it.
+
+    Attributes:
+        name: quoted, with its schema, as another session may look in other places.
+        columns: the names of all its columns in their order.
+        stored: whether its rows are read in one order whatever columns are asked for.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    stored: bool
+
+    def statement(self, made: Mapping[str, str], places: Sequence[int] | None) -> str:
+        """For some columns, each as what is made of it; with places also for `place`, the number of the row."""
+        if not places:
+            chosen = (f"{how.format(quote(name))} AS c{index}" for index, (name, how) in enumerate(made.items()))
+            return f"SELECT {', '.join(chosen) or 'NULL'} FROM {self.name}"  # noqa: S608 - quoted
+        passed = self.columns if self.stored else tuple(made)
+        rows = "*" if self.stored else ", ".join(map(quote, passed))  # all as they are take half the time of some
+        number = {name: f"n{index}" for index, name in enumerate(passed)}
+        chosen = (f"{how.format(number[name])} AS c{index}" for index, (name, how) in enumerate(made.items()))
+        wanted = ", ".join(map(str, places))
+        return (
+            f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
+            f"FROM (SELECT row_number() OVER () - 1, {rows} FROM {self.name}) "
+            f"AS numbered (place, {', '.join(number.values())}) WHERE place = ANY ('{{{wanted}}}'::bigint[])"
+        )
 
 
-def _statement(made: Mapping[str, str], columns: Sequence[Column], table: str, places: Sequence[int] | None) -> str:
-    """What a server is asked: some columns, each as what is made of it; with places also `place`, the row's number."""
-    if not places:
-        chosen = (f"{how.format(quote(name))} AS c{index}" for index, (name, how) in enumerate(made.items()))
-        return f"SELECT {', '.join(chosen) or 'NULL'} FROM {table}"  # noqa: S608 - quoted
-    number = {each.name: f"n{index}" for index, each in enumerate(columns)}
-    chosen = (f"{how.format(number[name])} AS c{index}" for index, (name, how) in enumerate(made.items()))
-    wanted = ", ".join(map(str, places))
-    return (  # all columns in their order are passed on as they are, which takes half as long as some of them
-        f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
-        f"FROM (SELECT row_number() OVER () - 1, * FROM {table}) AS numbered (place, {', '.join(number.values())}) "
-        f"WHERE place = ANY ('{{{wanted}}}'::bigint[])"
+def _relation(database: Database, table: str, columns: Sequence[Column]) -> Relation:
+    sql = (
+        "SELECT nspname, relkind IN ('r', 'p', 'm') FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE pg_class.oid = to_regclass(?)"
     )
+    for schema, stored in database.query(sql, (quote(table),)):
+        return Relation(f"{quote(schema)}.{quote(table)}", tuple(each.name for each in columns), stored)
+    raise QueryFailed(f"no such table: {table}")
 
 
 @dataclass(frozen=True)
-class ScannerReader:
+class PostgresScanner:
     """Rows by DuckDB's extension; a `sources.Reader`. The place of a row is its number.
 
     Attributes:
         alias: what the database is called in the workbench.
-        table: quoted, with its schema.
     """
 
     slow: CopyReader
     alias: str
-    table: str
     engine: str = "postgresql"
     how: str = "scanner"
 
@@ -156,30 +172,26 @@ class ScannerReader:
         arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
         chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
         place = "place" if places else f"{COUNTED} AS place"
-        sent = f"postgres_query({literal(self.alias)}, {literal(_statement(made, self.columns, self.table, places))})"
+        sent = f"postgres_query({literal(self.alias)}, {literal(self.slow.relation.statement(made, places))})"
         yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
 
 
 def _possible(column: str, type_: str) -> str:
-    """A column of the extension's; moments that it cannot hold are an error, after which all is read carefully."""
-    if type_ != "TIMESTAMP":
+    """A column of the extension's; for years B.C. an error, after which all is read carefully, as `_moment` has it."""
+    if type_ not in _DATED:
         return column
-    impossible = f"{column} < {_FIRST_MOMENT} AND isfinite({column})"
-    return f"CASE WHEN {impossible} THEN error('there are moments that DuckDB cannot hold') ELSE {column} END"
+    impossible = f"{column} < '0001-01-01'::{type_} AND isfinite({column})"
+    return f"CASE WHEN {impossible} THEN error('there are years B.C.') ELSE {column} END"
 
 
 @dataclass(frozen=True)
 class CopyReader:
-    """What a server sends as text; a `sources.Reader`. The place of a row is its number.
-
-    Attributes:
-        table: quoted.
-    """
+    """What a server sends as text; a `sources.Reader`. The place of a row is its number."""
 
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]
     database: Database
-    table: str
+    relation: Relation
     workbench: Workbench
     single: frozenset[str]
     engine: str = "postgresql"
@@ -189,13 +201,13 @@ class CopyReader:
         """As `Reader.batches`; the relation can be read once."""
         binary = {each.name for each in self.columns if self.forms[each.name] is Form.BYTES}
         made = {name: "encode({}, 'hex')" if name in binary else "{}" for name in names}
-        sql = f"COPY ({_statement(made, self.columns, self.table, places)}) TO STDOUT (FORMAT csv)"
+        sql = f"COPY ({self.relation.statement(made, places)}) TO STDOUT (FORMAT csv)"
         path, types = self.workbench.stream(), self._types(names)
-        sent = [*("VARCHAR" if each == "TIMESTAMP" else each for each in types), *(["BIGINT"] if places else [])]
-        columns = [_moment(f"t{index}") if each == "TIMESTAMP" else f"t{index}" for index, each in enumerate(types)]
+        sent = [*("VARCHAR" if each in _DATED else each for each in types), *(["BIGINT"] if places else [])]
+        columns = [_moment(f"t{index}", each) if each in _DATED else f"t{index}" for index, each in enumerate(types)]
         place = f"t{len(types)}" if places else COUNTED
         batch = numbered(csv_relation(path, sent or ["VARCHAR"]), columns, types, place)
-        with _Feed(path, self.database.connection, sql):
+        with _Feed(path, self.database.connection, sql, self.workbench.time_left_ms):
             yield _with_bytes(batch, [name in binary for name in names])
 
     def _types(self, names: Sequence[str]) -> list[str]:
@@ -204,9 +216,9 @@ class CopyReader:
         return [_TYPED.get(declared[name], "VARCHAR") for name in names]
 
 
-def _moment(c: str) -> str:
-    """A moment as the server writes it, of years A.D.; DuckDB would take those before for the same."""
-    return f"(CASE WHEN suffix({c}, 'BC') THEN error('there are years B.C.') ELSE {c} END)::TIMESTAMP"
+def _moment(c: str, type_: str) -> str:
+    """A date or moment as the server writes it, of years A.D.; DuckDB would take those before for the same."""
+    return f"(CASE WHEN suffix({c}, 'BC') THEN error('there are years B.C.') ELSE {c} END)::{type_}"
 
 
 def _with_bytes(batch: Batch, binary: Sequence[bool]) -> Batch:
@@ -220,8 +232,9 @@ def _with_bytes(batch: Batch, binary: Sequence[bool]) -> Batch:
 class _Feed:
     """A thread that writes what a server sends into a pipe."""
 
-    def __init__(self, path: Path, connection: psycopg.Connection[Any], sql: str) -> None:
+    def __init__(self, path: Path, connection: psycopg.Connection[Any], sql: str, limit_ms: int) -> None:
         self._path, self._connection, self._sql = path, connection, sql
+        self._settings = {**AS_IT_IS, "statement_timeout": str(limit_ms)}
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -235,7 +248,7 @@ class _Feed:
             os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))
             self._thread.join(_PATIENCE_S)
         self._path.unlink()
-        if self._failure is not None and not (error and isinstance(self._failure, OSError)):
+        if self._failure is not None and error is None:  # else whoever reads has an error of their own
             raise QueryFailed(redact(one_line(self._failure))) from None
 
     def _run(self) -> None:
@@ -243,7 +256,7 @@ class _Feed:
 
         try:
             with self._path.open("wb", buffering=1024 * 1024) as pipe, self._connection.transaction():
-                for name, value in AS_IT_IS.items():
+                for name, value in self._settings.items():
                     self._connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
                 with self._connection.cursor().copy(self._sql.encode()) as copy:
                     for block in copy:

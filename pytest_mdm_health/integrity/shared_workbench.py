@@ -53,7 +53,10 @@ class _Shared:
             self._sqlite = sqlite
             self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
             self._workbench = Workbench(sorted(self._files), sqlite=sqlite)
-        self._workbench.careful = False  # a table that a reader stumbled over says nothing of the next
+        self._workbench.deadline, self._workbench.careful = (
+            None,
+            False,
+        )  # a table that a reader stumbled over says nothing of the next
         return self._workbench
 
     def discard(self) -> None:

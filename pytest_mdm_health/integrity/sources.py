@@ -73,11 +73,12 @@ class TableFile:
 Source = TableIn | TableFile
 
 
-def workbench_for(*sources: Source, memory_limit: str = MEMORY_LIMIT) -> Workbench:
-    """A workbench that may read these, in the fastest way there is."""
+def workbench_for(*sources: Source, memory_limit: str = MEMORY_LIMIT, deadline: float | None = None) -> Workbench:
+    """A workbench that may read these in the fastest way there is; `deadline` is as of a `Workbench`."""
     files = (file for each in sources for file in each.files)
     servers = (server for each in sources for server in each.servers)
-    return Workbench(files, memory_limit, sqlite=any(each.engine == "sqlite" for each in sources), servers=servers)
+    sqlite = any(each.engine == "sqlite" for each in sources)
+    return Workbench(files, memory_limit, sqlite=sqlite, servers=servers, deadline=deadline)
 
 
 @dataclass(frozen=True)

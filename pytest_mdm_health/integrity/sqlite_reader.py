@@ -64,7 +64,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
         alias = workbench.name("source")
         workbench.run(f"ATTACH {literal(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
         try:
-            yield ScannerReader(slow, f"{alias}.{quote(table)}") if _are_dates(slow, alias) else slow
+            yield SqliteScanner(slow, f"{alias}.{quote(table)}") if _are_dates(slow, alias) else slow
         finally:
             workbench.run(f"DETACH {alias}")
             if file != backend.path.absolute():
@@ -133,12 +133,13 @@ def _are_dates(reader: BatchReader, alias: str) -> bool:
         f"CASE WHEN c{index} GLOB '{_USUAL_MOMENT}' THEN FALSE ELSE NOT regexp_full_match(c{index}, '{_MOMENT}') END"
         for index in range(len(names))
     )
+    # one that is enough would make another thread wait for it in circles
     found = f"SELECT count(*) FROM sqlite_query({literal(alias)}, {texts}) WHERE {strange}"  # noqa: S608 - made here
     return reader.workbench.run(found) == [(0,)]
 
 
 @dataclass(frozen=True)
-class ScannerReader:
+class SqliteScanner:
     """Rows by DuckDB's extension; a `sources.Reader`. Those at given places come in batches."""
 
     slow: BatchReader

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,8 @@ import duckdb
 
 from pytest_mdm_health.backends import ConnectionLost, QueryFailed, literal
 from pytest_mdm_health.backends.base import one_line
-from pytest_mdm_health.integrity import scanners
+from pytest_mdm_health.integrity import postgres_attach, scanners
+from pytest_mdm_health.mdm.secrets import redact
 from pytest_mdm_health.mdm.servers import Connection
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Workbench:
         reads_sqlite: whether the extension that reads SQLite files is loaded.
         servers: the names of databases on servers that the extension for these has attached.
         careful: see `carefully`.
+        deadline: until when a server may be at a query, as `time.monotonic` has it; None if that is for others to say.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Workbench:
         *,
         sqlite: bool = True,
         servers: Iterable[Connection] = (),
+        deadline: float | None = None,
     ) -> None:
         """Start it.
 
@@ -54,6 +58,7 @@ class Workbench:
             memory_limit: what DuckDB may hold, in its words.
             sqlite: whether there are SQLite files among them, for which an extension may have to be loaded.
             servers: databases on servers that it may read by an extension.
+            deadline: see above.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-compare-", ignore_cleanup_errors=True)
         self._numbers = itertools.count()
@@ -66,12 +71,18 @@ class Workbench:
             "secret_directory": str(Path(self._folder.name, "none")),  # what the user keeps there concerns others
             "temp_directory": str(Path(self._folder.name, "spilled")),
         }
+        self.deadline = deadline
         self.connection = duckdb.connect(":memory:", config=config)
         self.reads_sqlite = sqlite and scanners.load(self.connection, "sqlite")
-        self.servers = scanners.attach(self.connection, servers)
+        self.servers = postgres_attach.attach(self.connection, servers, self.time_left_ms)
         self.careful = False
         self._tune()
         self._restrict(tuple(files))
+
+    @property
+    def time_left_ms(self) -> int:
+        """Milliseconds, as a server is told a limit: 0 is none."""
+        return 0 if self.deadline is None else max(1, int((self.deadline - time.monotonic()) * 1000))
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement gives.
@@ -82,7 +93,8 @@ class Workbench:
         try:
             return self.connection.execute(sql, list(parameters)).fetchall()
         except scanners.FAILURES as error:
-            reason = "the server broke the connection off" if scanners.names_a_password(error) else one_line(error)
+            hidden = postgres_attach.names_an_address(error)
+            reason = "the server broke the connection off" if hidden else redact(one_line(error))
             raise QueryFailed(reason) from (error if isinstance(error, duckdb.InterruptException) else None)
 
     def carefully(self, read: Callable[[], _T]) -> _T:
