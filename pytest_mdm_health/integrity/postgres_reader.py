@@ -24,6 +24,7 @@ from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.duckdb_reader import forms
 from pytest_mdm_health.integrity.file_reader import COUNTED, csv_relation, numbered
 from pytest_mdm_health.integrity.postgres_attach import AS_IT_IS
+from pytest_mdm_health.integrity.reader_around import ReaderAround
 from pytest_mdm_health.integrity.sources import Batch, Reader
 from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.secrets import redact
@@ -135,32 +136,21 @@ def _relation(database: Database, table: str, columns: Sequence[Column]) -> Rela
 
 
 @dataclass(frozen=True)
-class PostgresScanner:
+class PostgresScanner(ReaderAround):
     """Rows by DuckDB's extension; a `sources.Reader`. The place of a row is its number.
 
     Attributes:
+        reader: the one that knows the table.
         alias: what the database is called in the workbench.
     """
 
-    slow: CopyReader
+    reader: CopyReader
     alias: str
-    engine: str = "postgresql"
-    how: str = "scanner"
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        """As `Reader.columns`."""
-        return self.slow.columns
-
-    @property
-    def forms(self) -> Mapping[str, Form]:
-        """As `Reader.forms`."""
-        return self.slow.forms
-
-    @property
-    def single(self) -> frozenset[str]:
-        """As `Reader.single`."""
-        return self.slow.single
+    def how(self) -> str:
+        """As `Reader.how`."""
+        return "scanner"
 
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`."""
@@ -172,7 +162,7 @@ class PostgresScanner:
         arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
         chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
         place = "place" if places else f"{COUNTED} AS place"
-        sent = f"postgres_query({literal(self.alias)}, {literal(self.slow.relation.statement(made, places))})"
+        sent = f"postgres_query({literal(self.alias)}, {literal(self.reader.relation.statement(made, places))})"
         yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
 
 

@@ -20,6 +20,7 @@ from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite_header import read_header
 from pytest_mdm_health.integrity.canonical import Form, form_of
+from pytest_mdm_health.integrity.reader_around import ReaderAround
 from pytest_mdm_health.integrity.sources import Batch, Reader
 from pytest_mdm_health.integrity.workbench import Workbench
 
@@ -139,29 +140,26 @@ def _are_dates(reader: BatchReader, alias: str) -> bool:
 
 
 @dataclass(frozen=True)
-class SqliteScanner:
-    """Rows by DuckDB's extension; a `sources.Reader`. Those at given places come in batches."""
+class SqliteScanner(ReaderAround):
+    """Rows by DuckDB's extension; a `sources.Reader`. Those at given places come in batches.
 
-    slow: BatchReader
+    Attributes:
+        reader: the one that takes batches.
+        relation: what stands for the table in SQL.
+    """
+
+    reader: BatchReader
     relation: str
-    engine: str = "sqlite"
-    how: str = "scanner"
-    single: frozenset[str] = frozenset()
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        """As `Reader.columns`."""
-        return self.slow.columns
-
-    @property
-    def forms(self) -> Mapping[str, Form]:
-        """As `Reader.forms`."""
-        return self.slow.forms
+    def how(self) -> str:
+        """As `Reader.how`."""
+        return "scanner"
 
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`."""
         if places is not None:
-            yield from self.slow.batches(names, places)
+            yield from self.reader.batches(names, places)
             return
         types = {name: _SCANNED[form] for name, form in self.forms.items()}
         chosen = "".join(f"{_sound(quote(name), types[name])} AS c{index}, " for index, name in enumerate(names))
