@@ -72,7 +72,9 @@ class Tables:
         try:
             return OneTable(self, before, now, change).compared()
         except Failures as error:
-            return replace(change, verdict="failed", reason=str(error))
+            known = None not in {before.rows, now.rows} and before.rows != now.rows
+            verdict, by = ("differs", "count") if known else ("failed", "")
+            return replace(change, verdict=verdict, by=by, reason=str(error))
 
 
 def of_columns(before: TableRecord, now: TableRecord, planned: Mapping[str, str]) -> TableChange:

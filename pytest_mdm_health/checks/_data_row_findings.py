@@ -118,4 +118,5 @@ def gaps(changes: Sequence[TableChange]) -> Iterator[str]:
             of = f"{change.rows_after} rows of the table {change.table}"
             yield f"of {of} a sample of {change.rows.of} was compared with the baseline (--mdm-depth=full compares all)"
         elif change.verdict == "differs" and change.by == "count":
-            yield f"of the table {change.table} only the number of rows was compared with the baseline"
+            why = f": {change.reason}" if change.reason else ""
+            yield f"of the table {change.table} only the number of rows was compared with the baseline{why}"

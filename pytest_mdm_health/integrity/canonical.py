@@ -252,8 +252,9 @@ def _moment(c: str, base: str) -> Parts:
     if base in {"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"}:
         return Parts(f"{c}::TIMESTAMP")
     if base == "TIMESTAMP_NS":
-        finer = f"epoch_ns({c}) % 1000 <> 0"
-        return Parts(f"{c}::TIMESTAMP", f"CASE WHEN {finer} THEN 't'||{c}::VARCHAR END", finer)
+        finer = f"(isfinite({c}) AND epoch_ns({c}) % 1000 <> 0)"
+        moment = f"CASE WHEN isfinite({c}) THEN make_timestamp(epoch_ns({c}) // 1000) ELSE {c}::TIMESTAMP END"
+        return Parts(moment, f"CASE WHEN {finer} THEN 't'||{c}::VARCHAR END", finer)
     if base == "TIMESTAMP WITH TIME ZONE":
         finite = f"isfinite({c})"
         return Parts(

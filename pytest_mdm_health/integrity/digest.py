@@ -32,7 +32,7 @@ from pytest_mdm_health.integrity.hashing import (
 from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
 from pytest_mdm_health.integrity.workbench import Workbench
 
-CANONICAL_VERSION = 2
+CANONICAL_VERSION = 3
 """Changes with whatever changes the canonical form of any value."""
 
 _ROWS_PER_BUCKET = 32

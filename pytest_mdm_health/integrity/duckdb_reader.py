@@ -55,16 +55,19 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Dire
     workbench.run(f"ATTACH {literal(backend.path.absolute())} AS {alias} (READ_ONLY)")
     try:
         relation = f"{alias}.main.{quote(table)}"
-        yield DirectReader("duckdb", columns, relation, _place(workbench, relation), forms(columns, "duckdb"))
+        yield DirectReader("duckdb", columns, relation, _place(workbench, relation, columns), forms(columns, "duckdb"))
     finally:
         workbench.run(f"DETACH {alias}")
 
 
-def _place(workbench: Workbench, relation: str) -> str:
+def _place(workbench: Workbench, relation: str, columns: Sequence[Column]) -> str:
+    counted = "row_number() OVER () - 1"
+    if "rowid" in {each.name.lower() for each in columns}:
+        return counted
     try:
         workbench.run(f"SELECT rowid FROM {relation} LIMIT 0")  # noqa: S608 - quoted
     except QueryFailed:  # a view
-        return "row_number() OVER () - 1"
+        return counted
     return "rowid"
 
 

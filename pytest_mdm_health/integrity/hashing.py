@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.backends import literal
@@ -16,6 +16,7 @@ BUCKETS = 4096
 WIDE = 16
 """Columns that are treated the same from which on they are summed as one long column."""
 
+_COLUMNS_AT_ONCE = 200
 _SEPARATOR = "chr(31)"
 
 
@@ -167,6 +168,20 @@ def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, t
     Raises:
         QueryFailed: the rows cannot be read.
     """
+    sums: dict[str, tuple[int, int]] = {}
+    for some in at_once(reader, plan):
+        sums |= _column_sums(workbench, reader, some)
+    return sums
+
+
+def at_once(reader: Reader, plan: Plan) -> Iterator[Plan]:
+    """The columns in parts for one statement each, where rows come once only; else all, for statements share them."""
+    size = _COLUMNS_AT_ONCE if reader.how == "copy" else max(len(plan.names), 1)
+    for first in range(0, len(plan.names), size):
+        yield replace(plan, names=plan.names[first : first + size])
+
+
+def _column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, tuple[int, int]]:
     sums: dict[int, tuple[int, int]] = dict.fromkeys(range(len(plan.names)), (0, 0))
     for batch in reader.batches(plan.names):
         alike, others = _alike(plan, reader, batch)

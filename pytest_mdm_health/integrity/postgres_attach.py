@@ -14,6 +14,7 @@ AS_IT_IS: Mapping[str, str] = {
     "idle_in_transaction_session_timeout": "0",
     "timezone": "UTC",
     "datestyle": "ISO,YMD",  # a blank would end it among the options of a connection
+    "intervalstyle": "postgres",
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "synchronize_seqscans": "off",

@@ -39,7 +39,9 @@ _SCANNED = {
     Form.BOOLEAN: "BIGINT",
     Form.TIME: "TIMESTAMP",
 }
-_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?"
+_ROW_IDS = ("rowid", "_rowid_", "oid")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?"
 _USUAL_MOMENT = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")  # what pandas writes, sooner told
 _GROUP = 2048
 """The extension reads row ids in groups of a multiple of this, and a last one of one row not at all."""
@@ -65,7 +67,8 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
         alias = workbench.name("source")
         workbench.run(f"ATTACH {literal(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
         try:
-            yield SqliteScanner(slow, f"{alias}.{quote(table)}") if _are_dates(slow, alias) else slow
+            relation = f"{alias}.{quote(table)}"
+            yield SqliteScanner(slow, relation) if _are_as_expected(slow, alias, relation) else slow
         finally:
             workbench.run(f"DETACH {alias}")
             if file != backend.path.absolute():
@@ -91,12 +94,21 @@ def _for_scanner(database: Database, path: Path, workbench: Workbench) -> Path |
 def _in_batches(database: Database, table: str, workbench: Workbench) -> BatchReader:
     columns = database.columns(table)
     forms = {each.name: form_of(each.type, "sqlite") or _form_by_values(database, table, each.name) for each in columns}
+    return BatchReader(columns, forms, database, table, _row_id(database, table, columns), workbench)
+
+
+def _row_id(database: Database, table: str, columns: Sequence[Column]) -> str:
+    """What a row is found again by; empty for a view, and for a table without row ids or a free name for them."""
+    if not database.query("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)", (table,)):
+        return ""
+    free = [name for name in _ROW_IDS if name not in {each.name.lower() for each in columns}]
     try:
-        database.query(f"SELECT rowid FROM main.{quote(table)} LIMIT 0")  # noqa: S608 - quoted
-        place = "rowid" if "rowid" not in {each.name.lower() for each in columns} else "_rowid_"
-    except QueryFailed:  # a view, or a table without row ids
-        place = ""
-    return BatchReader(columns, forms, database, table, place, workbench)
+        for name in free[:1]:
+            database.query(f"SELECT {name} FROM main.{quote(table)} LIMIT 0")  # noqa: S608 - quoted
+            return name
+    except QueryFailed:
+        pass
+    return ""
 
 
 def _form_by_values(database: Database, table: str, column: str) -> Form:
@@ -114,7 +126,7 @@ def _form_by_values(database: Database, table: str, column: str) -> Form:
 def _is_plain(reader: BatchReader) -> bool:
     """Whether the extension reads the columns as we do, and all rows."""
     forms = [form_of(each.type, "sqlite") for each in reader.columns if "DEC" not in each.type.upper()]
-    if not reader.place or len(forms) < len(reader.columns) or not all(form in _SCANNED for form in forms):
+    if reader.place != _ROW_IDS[0] or len(forms) < len(reader.columns) or not all(form in _SCANNED for form in forms):
         return False
     first, last = (
         reader.database.query(f"SELECT {which}({reader.place}) FROM main.{quote(reader.table)}")[0][0]  # noqa: S608 - quoted
@@ -123,20 +135,34 @@ def _is_plain(reader: BatchReader) -> bool:
     return first is None or (last - max(first - 1, 0)) % _GROUP != 0
 
 
-def _are_dates(reader: BatchReader, alias: str) -> bool:
-    """Whether every value that is meant as a date is NULL, or a text that every reader understands alike."""
-    names = [each.name for each in reader.columns if reader.forms[each.name] is Form.TIME]
-    if not names:
+def _are_as_expected(reader: BatchReader, alias: str, relation: str) -> bool:
+    """Whether the extension takes each column for what we do, and finds dates that all readers understand alike."""
+    described = reader.workbench.run(f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608 - quoted
+    types = {name: type_ for name, type_, *_ in described}
+    for name, form in reader.forms.items():
+        expected = {_SCANNED[form], "DATE"} if form is Form.TIME else {_SCANNED[form]}
+        if types.get(name) not in expected:
+            return False
+    return _are_dates(reader, alias, {name: types[name] for name, form in reader.forms.items() if form is Form.TIME})
+
+
+def _are_dates(reader: BatchReader, alias: str, types: Mapping[str, str]) -> bool:
+    """Whether every value of these columns is NULL, or a usual text; a DATE of the extension's has no time of day."""
+    if not types:
         return True
-    chosen = ", ".join(f"{quote(name)} AS c{index}" for index, name in enumerate(names))
+    chosen = ", ".join(f"{quote(name)} AS c{index}" for index, name in enumerate(types))
     texts = literal(f"SELECT {chosen} FROM {quote(reader.table)}")  # noqa: S608 - quoted
-    strange = " OR ".join(
-        f"CASE WHEN c{index} GLOB '{_USUAL_MOMENT}' THEN FALSE ELSE NOT regexp_full_match(c{index}, '{_MOMENT}') END"
-        for index in range(len(names))
-    )
+    strange = " OR ".join(_strange(f"c{index}", type_) for index, type_ in enumerate(types.values()))
     # one that is enough would make another thread wait for it in circles
     found = f"SELECT count(*) FROM sqlite_query({literal(alias)}, {texts}) WHERE {strange}"  # noqa: S608 - made here
     return reader.workbench.run(found) == [(0,)]
+
+
+def _strange(column: str, type_: str) -> str:
+    if type_ == "DATE":
+        return f"NOT regexp_full_match({column}, '{_DAY}')"
+    moment = f"regexp_full_match({column}, '{_DAY}{_CLOCK}')"
+    return f"CASE WHEN {column} GLOB '{_USUAL_MOMENT}' THEN FALSE ELSE NOT {moment} END"
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pytest_mdm_health.integrity.canonical import Form, Parts
 from pytest_mdm_health.integrity.digest import TableDigest, plan_for
-from pytest_mdm_health.integrity.hashing import Plan, cells, column_sums
+from pytest_mdm_health.integrity.hashing import Plan, at_once, cells, column_sums
 from pytest_mdm_health.integrity.reader_around import ReaderAround
 from pytest_mdm_health.integrity.sources import Batch, Reader, Source, opened
 from pytest_mdm_health.integrity.workbench import Workbench
@@ -70,8 +71,11 @@ def profiled(
         passing = _Passing(reader, lambda batch: _count(workbench, reader, plan, batch, counts))
         sums = column_sums(workbench, passing, plan)
         if reader.how == "copy":  # what a server sends can be read once
-            for batch in reader.batches(plan.names):
-                _count(workbench, reader, plan, batch, counts)
+            left = iter(counts)
+            for some in at_once(reader, plan):
+                own = list(islice(left, len(some.names)))
+                for batch in reader.batches(some.names):
+                    _count(workbench, reader, some, batch, own)
     figures = {name: each.figures(workbench, digest.rows) for name, each in zip(plan.names, counts, strict=True)}
     return replace(digest, sums=sums), figures
 

@@ -835,6 +835,24 @@ def test_no_time_is_an_error_and_not_equality(store: Callable[..., Store]) -> No
     assert "--mdm-timeout" in found.message
 
 
+def test_a_loss_of_rows_is_told_though_no_row_could_be_compared(store: Callable[..., Store]) -> None:
+    made = store("sqlite")
+    inventory = take_inventory(made.home, {})
+    (dataset,) = inventory.datasets
+    backend = Backend("sqlite", file_of(made.home, "sqlite"))
+    home, settings = inventory.home, inventory.settings
+    recording = Options(home=made.home, save_baseline=made.home / "x")
+    before = observe(dataset, backend, home, settings, recording, Expected())
+    made.run(*DAMAGE["a lost row"][0])
+    hasty = Options(home=made.home, baseline=made.home / "x", timeout=1e-9)
+    now = observe(dataset, backend, home, settings, replace(hasty, timeout=60.0, baseline=None), Expected())
+    facts = with_tables(now, Since(dataset, backend, home, settings, hasty, Expected(), before))
+    assert "data-corruption.missing-rows" in {each.code for each in judge(facts, before)}
+    assert any(
+        "only the number of rows was compared with the baseline: that takes longer" in each for each in facts.gaps
+    )
+
+
 def test_recording_and_comparing_change_nothing_in_the_home(home: Path, look: Look, tree: Tree, tmp_path: Path) -> None:
     file = home / "datasets" / "shop" / "shop.sqlite"
     untouched = tmp_path / "backups"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import duckdb
@@ -22,6 +24,7 @@ from pytest_mdm_health.integrity.drilldown import compare_tables
 from pytest_mdm_health.integrity.hashing import WIDE, cells
 from pytest_mdm_health.integrity.shared_workbench import end_shared_workbench
 from pytest_mdm_health.integrity.sources import TableIn, opened, workbench_for
+from pytest_mdm_health.integrity.table_profile import profiled
 from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.servers import Connection
 from tests.postgres import HOST, PASSWORD, USER, Server
@@ -348,3 +351,95 @@ def test_dates_that_readers_may_understand_in_different_ways_are_not_left_to_the
         connection.executemany("INSERT INTO t VALUES (?, ?)", [("2024-01-01 00:00:00.000000", moment)] * 3)
     connection.close()
     assert digest_table(TableIn(Backend("sqlite", file), "t")).how == how
+
+
+@reads_sqlite
+@pytest.mark.parametrize(("day", "how"), [("2024-01-02", "scanner"), ("2024-01-02 12:30:00", "batches")])
+def test_a_time_of_day_in_a_column_of_dates_is_not_lost(tmp_path: Path, day: str, how: str) -> None:
+    file = tmp_path / "t.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE t (d DATE)")
+        connection.executemany("INSERT INTO t VALUES (?)", [("2024-01-01",), (day,)])
+    source = TableIn(Backend("sqlite", file), "t")
+    before = digest_table(source)
+    assert before.how == how
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE t SET d = '2024-01-02 23:59:59' WHERE rowid = 2")
+    assert digest_table(source, like=before).buckets != before.buckets
+
+
+@reads_sqlite
+def test_a_column_that_the_extension_takes_for_another_type_is_not_left_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "t.sqlite"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE t (n SERIAL)")
+        connection.execute("INSERT INTO t VALUES ('0x10')")
+    assert digest_table(TableIn(Backend("sqlite", file), "t")).how == "batches"
+
+
+ODD_TABLES = {
+    "rowid": "CREATE TABLE t (rowid INT, b TEXT)",
+    "rowid-and-more": "CREATE TABLE t (rowid INT, _rowid_ INT DEFAULT 1, b TEXT)",
+    "all-of-them": "CREATE TABLE t (rowid INT, _rowid_ INT DEFAULT 1, oid INT DEFAULT 1, b TEXT)",
+    "no-row-ids": "CREATE TABLE t (rowid INT, b TEXT, key INTEGER PRIMARY KEY) WITHOUT ROWID",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_TABLES)
+def test_the_row_is_named_whatever_columns_are_called(tmp_path: Path, odd: str) -> None:
+    for state in ("before", "after"):
+        with contextlib.closing(sqlite3.connect(tmp_path / f"{state}.sqlite")) as connection, connection:
+            connection.execute(ODD_TABLES[odd])
+            for number in range(50):
+                text = "other" if (state, number) == ("after", 7) else f"text {number}"
+                key = ", key" if "key" in ODD_TABLES[odd] else ""
+                connection.execute(f"INSERT INTO t (rowid, b{key}) VALUES (1, '{text}'{f', {number}' if key else ''})")
+    sides = [TableIn(Backend("sqlite", tmp_path / f"{state}.sqlite"), "t") for state in ("before", "after")]
+    detail = compare_tables(*sides, show_values=True).detail
+    assert detail is not None
+    assert (detail.altered, dict(detail.columns)) == (1, {"b": 1})
+    assert detail.rows[0].cells[0].before == "text 7"
+
+
+def test_the_row_is_named_in_a_view_and_beside_a_column_of_row_ids(tmp_path: Path) -> None:
+    for state in ("before", "after"):
+        with duckdb.connect(str(tmp_path / f"{state}.duckdb")) as connection:
+            connection.execute("CREATE TABLE t AS SELECT 1 AS rowid, 'text ' || i AS b FROM range(50) r(i)")
+            connection.execute("CREATE VIEW v AS SELECT * FROM t")
+        with contextlib.closing(sqlite3.connect(tmp_path / f"{state}.sqlite")) as lite, lite:
+            lite.execute("CREATE TABLE t (rowid INT, b TEXT)")
+            lite.executemany("INSERT INTO t VALUES (1, ?)", [(f"text {number}",) for number in range(50)])
+            lite.execute("CREATE VIEW v AS SELECT * FROM t")
+    with duckdb.connect(str(tmp_path / "after.duckdb")) as connection:
+        connection.execute("UPDATE t SET b = 'other' WHERE b = 'text 7'")
+    with contextlib.closing(sqlite3.connect(tmp_path / "after.sqlite")) as lite, lite:
+        lite.execute("UPDATE t SET b = 'other' WHERE b = 'text 7'")
+    for engine, name in product(("duckdb", "sqlite"), ("t", "v")):
+        one, other = (TableIn(Backend(engine, tmp_path / f"{state}.{engine}"), name) for state in ("before", "after"))
+        detail = compare_tables(one, other, show_values=True).detail
+        assert detail is not None
+        assert (detail.altered, dict(detail.columns)) == (1, {"b": 1})
+        assert detail.rows[0].cells[0].before == "text 7"
+
+
+def test_intervals_are_the_same_however_a_role_has_them_written(postgres: Server) -> None:
+    source = table(postgres, "CREATE TABLE t (v interval)", "INSERT INTO t VALUES ('1 day 02:03:04')")
+    before = digest_table(source)
+    postgres.run(f"ALTER ROLE {USER} IN DATABASE mdm_t SET intervalstyle = 'iso_8601'")
+    close_all()
+    assert digest_table(source).buckets == before.buckets
+
+
+@pytest.mark.parametrize("fast", [pytest.param(True, marks=reads_servers), False])
+def test_a_table_of_very_many_columns_is_told_by_column(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch, fast: bool
+) -> None:
+    if not fast:
+        monkeypatch.setattr(scanners, "load", lambda *_: False)
+    columns = ", ".join(f"c{index} float8 DEFAULT {index}" for index in range(900))
+    source = table(postgres, f"CREATE TABLE t ({columns})", "INSERT INTO t DEFAULT VALUES")
+    with workbench_for(source) as workbench, digested(workbench, source) as (digest, _):
+        told, figures = profiled(workbench, source, digest)
+    assert told.sums is not None
+    assert (len(told.sums), len(figures)) == (900, 900)
+    assert (figures["c7"].least, figures["c899"].least) == ("7", "899")
