@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import pytest
+from hypothesis import settings
 
 from pytest_mdm_health.compare.baseline import Baseline
 from pytest_mdm_health.compare.files import HeldAgainst
@@ -23,6 +24,9 @@ from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import Known
 from pytest_mdm_health.run import Run
 from pytest_mdm_health.sandbox import Sandbox
+
+settings.register_profile("unhurried", deadline=None)  # how fast a machine is says nothing of what is true
+settings.load_profile("unhurried")
 
 HERE = Path(__file__).parent
 ARCHIVES = {

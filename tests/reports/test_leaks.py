@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_mdm_health import reports
@@ -23,6 +23,7 @@ from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import Plan
 from pytest_mdm_health.reports import html as html_report
 from pytest_mdm_health.reports import json_report, markdown
+from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.reports.secret_forms import is_word
 from tests.reports.full_report import REPORT
@@ -202,18 +203,23 @@ def test_a_secret_is_found_however_it_is_wrapped(wrap: Callable[[str], str | byt
         assert Redactor([secret]).leaks.in_content(wrap(f"before {secret} after")) is not None
 
 
-@given(secret=st.text(min_size=5, max_size=40).filter(lambda text: not is_word(text) and text.strip("* \n")))
-def test_what_is_rendered_of_a_clean_report_has_no_secret(secret: str) -> None:
-    redactor = Redactor([secret])
+def told_of(secret: str) -> Report:
+    """A report with something in every place where a secret of a home could stand."""
     finding = replace(
         REPORT.results[1].findings[0], message=f"no {secret}!", evidence={secret: [secret, {"a": secret}]}
     )
     result = replace(REPORT.results[1], reason=f"because of {secret}", findings=(finding,), facts={"k": secret})
-    clean = redactor.everywhere(replace(REPORT, results=(result,), gaps=(secret,)))
+    return replace(REPORT, results=(result,), gaps=(secret,))
+
+
+@example(secret="transactions were")
+@given(secret=st.text(min_size=5, max_size=40).filter(lambda text: not is_word(text) and text.strip("* \n")))
+def test_what_is_rendered_of_a_clean_report_has_no_secret(secret: str) -> None:
+    redactor = Redactor([secret])
+    clean = redactor.everywhere(told_of(secret))
     for render in (html_report.render, json_report.render, markdown.render):
-        before, after = render(replace(REPORT, results=())), render(clean)
-        if redactor.leaks.in_content(before) is None:
-            assert redactor.leaks.in_content(after) is None
+        if redactor.leaks.in_content(render(told_of("***"))) is None:  # else our own words are like it
+            assert redactor.leaks.in_content(render(clean)) is None
 
 
 @pytest.mark.parametrize(
