@@ -70,7 +70,7 @@ def profiled(
         counts = [_Counts(plan.forms[name], levels, show_values=show_values) for name in plan.names]
         passing = _Passing(reader, lambda batch: _count(workbench, reader, plan, batch, counts))
         sums = column_sums(workbench, passing, plan)
-        if reader.how == "copy":  # what a server sends can be read once
+        if reader.engine == "postgresql":  # what a server sends can be read once
             left = iter(counts)
             for some in at_once(reader, plan):
                 own = list(islice(left, len(some.names)))
@@ -89,7 +89,7 @@ class _Passing(ReaderAround):
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`."""
         for batch in self.reader.batches(names, places):
-            if self.reader.how != "copy":
+            if self.reader.engine != "postgresql":
                 self.look(batch)
             yield batch
 

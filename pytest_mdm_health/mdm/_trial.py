@@ -72,14 +72,16 @@ def _do(task: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
     """The task itself; never returns. What it needs at the end is taken now: the code may change whatever it likes."""
     confinement, tasks = sys.modules["_trial_confine"], sys.modules["_trial_tasks"]
     names, kept, anything = vars(builtins), dict(vars(builtins)), BaseException
-    leave, write, as_json = os._exit, os.write, json.dumps
+    leave, write, as_json, process = os._exit, os.write, json.dumps, os.getpid
+    asked = process()
     os.setsid()
     _control(_DIE_WITH_PARENT, signal.SIGKILL)
     told = os.open(folder / "told", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.chdir(folder)
 
     def tell(kind: str, value: object) -> None:
-        write(told, (as_json([kind, value], default=str) + "\n").encode())
+        if kind not in _COURSE or process() == asked:
+            write(told, (as_json([kind, value], default=str) + "\n").encode())
 
     confinement.watch(settings["examined"], lambda path: tell("wrote", path), settings["private"])
     _limit(settings["memory"], task["timeout_s"])
@@ -91,6 +93,10 @@ def _do(task: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
         tell("raised", tasks.described(error, task.get("file", "")))
     finally:
         leave(0)  # without anything that the code wants to have done at its end
+
+
+_COURSE = ("stage", "finished", "raised")
+"""How far it came, which the process that was asked tells alone: others that the code started end when they like."""
 
 
 def _limit(memory: int, timeout_s: float) -> None:
