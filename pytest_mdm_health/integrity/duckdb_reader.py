@@ -11,6 +11,9 @@ from pytest_mdm_health.integrity.canonical import Form, form_of
 from pytest_mdm_health.integrity.sources import Batch
 from pytest_mdm_health.integrity.workbench import Workbench
 
+COUNTED = "row_number() OVER () - 1"
+"""The number of a row, of rows that come in their order."""
+
 
 @dataclass(frozen=True)
 class DirectReader:
@@ -61,13 +64,12 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Dire
 
 
 def _place(workbench: Workbench, relation: str, columns: Sequence[Column]) -> str:
-    counted = "row_number() OVER () - 1"
     if "rowid" in {each.name.lower() for each in columns}:
-        return counted
+        return COUNTED
     try:
         workbench.run(f"SELECT rowid FROM {relation} LIMIT 0")  # noqa: S608 - quoted
     except QueryFailed:  # a view
-        return counted
+        return COUNTED
     return "rowid"
 
 

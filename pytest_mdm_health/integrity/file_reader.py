@@ -13,15 +13,12 @@ from typing import BinaryIO, cast
 
 from pytest_mdm_health.backends import Column, QueryFailed, literal
 from pytest_mdm_health.integrity.canonical import Form
-from pytest_mdm_health.integrity.duckdb_reader import DirectReader, forms
+from pytest_mdm_health.integrity.duckdb_reader import COUNTED, DirectReader, forms
 from pytest_mdm_health.integrity.sources import Batch
 from pytest_mdm_health.integrity.workbench import Workbench
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 
 _DELIMITERS = ",;\t|"
-COUNTED = "row_number() OVER () - 1"
-"""The number of a row, of rows that come in their order."""
-
 LONGEST_LINE = 32 * 1024 * 1024
 """Bytes of the longest row of text that is read."""
 

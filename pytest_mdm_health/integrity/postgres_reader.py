@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, literal, quote
 from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.integrity.canonical import Form
-from pytest_mdm_health.integrity.duckdb_reader import forms
-from pytest_mdm_health.integrity.file_reader import COUNTED, csv_relation, numbered
+from pytest_mdm_health.integrity.duckdb_reader import COUNTED, forms
+from pytest_mdm_health.integrity.file_reader import csv_relation, numbered
 from pytest_mdm_health.integrity.postgres_attach import AS_IT_IS
 from pytest_mdm_health.integrity.reader_around import ReaderAround
 from pytest_mdm_health.integrity.sources import Batch, Reader
@@ -120,7 +120,7 @@ class Relation:
         wanted = ", ".join(map(str, places))
         return (
             f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
-            f"FROM (SELECT row_number() OVER () - 1, {rows} FROM {self.name}) "
+            f"FROM (SELECT {COUNTED}, {rows} FROM {self.name}) "
             f"AS numbered (place, {', '.join(number.values())}) WHERE place = ANY ('{{{wanted}}}'::bigint[])"
         )
 
