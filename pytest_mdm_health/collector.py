@@ -54,7 +54,7 @@ class HealthCheck(pytest.Item):
     each: CheckModule
     target: Target
     result: Result | None = None
-    corrected: tuple[Result, ...] = ()
+    accompanying: tuple[Result, ...] = ()
 
     @classmethod
     def of(cls, suite: HealthSuite, each: CheckModule, target: Target) -> HealthCheck:
@@ -71,7 +71,7 @@ class HealthCheck(pytest.Item):
         suite = self.parent
         assert isinstance(suite, HealthSuite)
         self.result = result = suite.run.result(self.each, self.target)
-        self.corrected = suite.run.corrected()
+        self.accompanying = suite.run.accompanying(result)
         self.user_properties += properties(result)
         if result.status in {Status.FAIL, Status.ERROR}:
             raise CheckFailed
@@ -111,7 +111,7 @@ class HealthCollector:
         report = yield
         clean(report, self._run.redactor)
         if isinstance(item, HealthCheck) and report.when == "call" and item.result is not None:
-            carry(report, item.result, *item.corrected)
+            carry(report, item.result, *item.accompanying)
             if report.skipped:
                 report.longrepr = (SUITE, 0, one_line(item.result.reason))
         return report

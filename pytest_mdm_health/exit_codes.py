@@ -38,10 +38,10 @@ def exit_code(
     """Fold the statuses of all results into one exit code; `gaps` says that part of the home could not be listed."""
     every = tuple(results)
     counts = Counter(result.status for result in every)
-    lost = False
+    lost = not every_cause_is_known(every)
     failing = {Status.SKIP, Status.BLOCKED, Status.ERROR} if strict else set()
     if fail_on == "regression":
-        lost = any(result.baseline == Change.LOST for result in every)
+        lost |= any(result.baseline == Change.LOST for result in every)
         bad = any(result.status in _HARMFUL and result.baseline in _WORSE for result in every)
     else:
         bad = counts[Status.FAIL] > 0
@@ -52,11 +52,23 @@ def exit_code(
     return ExitCode.WARNINGS if counts[Status.WARN] and fail_on == "warn" else ExitCode.HEALTHY
 
 
+def every_cause_is_known(results: Iterable[Result]) -> bool:
+    """Whether the failure that blocks a result is among the results, for each one that is blocked.
+
+    A cause that is there either counts as a failure itself or is waived, and what it blocks is accepted with it.
+    """
+    every = tuple(results)
+    known = {result.node_id for result in every}
+    return all(result.blocked_by in known for result in every if result.status is Status.BLOCKED)
+
+
 def verdict(results: Iterable[Result], *, gaps: bool = False) -> str:
     """The word for it, which options do not change: `healthy`, `degraded`, `unhealthy` or `inconclusive`."""
-    statuses = {result.status for result in results}
+    every = tuple(results)
+    statuses = {result.status for result in every}
     if Status.FAIL in statuses:
         return "unhealthy"
+    gaps |= not every_cause_is_known(every)
     if gaps or Status.ERROR in statuses or not statuses & _EXAMINED:
         return "inconclusive"
     return "degraded" if Status.WARN in statuses else "healthy"

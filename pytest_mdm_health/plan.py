@@ -53,6 +53,10 @@ class NothingSelected(LookupError):
     """A pattern that no dataset of the home matches; the text has those there are."""
 
 
+class NoHome(LookupError):
+    """A folder that holds none of MDM's files; the text says what was looked for."""
+
+
 @dataclass
 class Plan:
     """What a run examines.
@@ -198,16 +202,23 @@ def make_plan(
         options: what the user asked for.
         sandbox: where it is done.
         environ: the environment that MDM would run in.
-        known: the datasets that a baseline knows.
+        known: the datasets that a baseline of this home knows.
         expected: the changes that the migration is meant to make.
 
     Raises:
+        NoHome: nothing there is MDM's, and no baseline says that something was.
         SandboxError: it could not be done, and why.
     """
     snapshot = {name: value for name, value in environ.items() if name.startswith("MDM_")}
     inventory, seen = sandbox.call(
         f"{take_stock.__module__}:{take_stock.__name__}", options.home, snapshot, timeout_s=INVENTORY_TIMEOUT_S
     )
+    known = tuple(known)
+    if not inventory.is_home and not known:
+        raise NoHome(
+            f"--mdm-home: {options.home} is no MDM home: it has neither mdm.yaml nor config/datasets, a log or a "
+            "dataset; name the folder that MDM_HOME_DIR names"
+        )
     there = {each.name for each in inventory.datasets}
     gone = [each for each in known if each.name not in there]
     remembered = tuple(remembered_dataset(inventory.home, each.name, each.backend, each.database) for each in gone)

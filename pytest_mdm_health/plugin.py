@@ -87,7 +87,7 @@ def _start(config: pytest.Config) -> Run:
     from pytest_mdm_health.compare.files import read_all
     from pytest_mdm_health.compare.usable_file import UnusableFile
     from pytest_mdm_health.mdm.interpreter import UnusableInterpreter
-    from pytest_mdm_health.plan import NothingSelected
+    from pytest_mdm_health.plan import NoHome, NothingSelected
     from pytest_mdm_health.registry import UnknownCheck
     from pytest_mdm_health.run import Run
     from pytest_mdm_health.sandbox import SandboxError
@@ -101,7 +101,7 @@ def _start(config: pytest.Config) -> Run:
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None
-    except (UnknownCheck, UnknownSymptom, NothingSelected) as error:
+    except (UnknownCheck, UnknownSymptom, NothingSelected, NoHome) as error:
         raise options.UsageError(str(error)) from None
     except UnusableFile as error:
         pytest.exit(_shown(error), returncode=12)

@@ -108,9 +108,15 @@ class Run:
         """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""
         return self._fit_to_show(self._runner.result(each, target, self._handles))
 
-    def corrected(self) -> tuple[Result, ...]:
-        """Results that this process handed out and that are not true any more, as they are now; each is told once."""
-        return tuple(map(self._fit_to_show, self._runner.corrected()))
+    def accompanying(self, result: Result) -> tuple[Result, ...]:
+        """What has to be reported together with a result: the failure that blocks it, and corrected earlier results.
+
+        The failure counts even where its check was not selected. A result is corrected when a server went away after
+        this process had handed it out; each correction is reported once.
+        """
+        cause = self._runner.cause_of(result)
+        others = (*self._runner.corrected(), *([cause] if cause is not None else []))
+        return tuple(map(self._fit_to_show, others))
 
     def _fit_to_show(self, result: Result) -> Result:
         return self.against.waived(self.redactor.everywhere(result), self.plan.options.phase)
@@ -118,7 +124,7 @@ class Run:
     @property
     def ids(self) -> frozenset[str]:
         """The node ids of all items."""
-        return frozenset(self._by_id)
+        return frozenset(node_id(each.check, target) for each, target in self.items())
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
         """The check and the target that a node id stands for."""
@@ -145,7 +151,9 @@ class Run:
 
     @cached_property
     def _by_id(self) -> dict[str, tuple[CheckModule, Target]]:
-        return {node_id(each.check, target): (each, target) for each, target in self.items()}
+        """Every check on every target, selected or not: what a selected check requires can have a result too."""
+        pairs = ((each, target) for each in self.modules.values() for target in self.plan.targets(each.check))
+        return {node_id(each.check, target): (each, target) for each, target in pairs}
 
     @cached_property
     def redactor(self) -> Redactor:

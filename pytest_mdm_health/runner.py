@@ -80,6 +80,10 @@ class Runner:
             )
         return self._known[key]
 
+    def cause_of(self, result: Result) -> Result | None:
+        """The failed result that blocks this one; None if it is not blocked."""
+        return next((each for each in self._known.values() if each.node_id == result.blocked_by), None)
+
     def corrected(self) -> tuple[Result, ...]:
         """Results that were handed out and are not true any more, as they are now; each is told once."""
         told, self._corrected = tuple(self._corrected), []

@@ -53,7 +53,7 @@ class HealthSession:
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config, self._run = config, run
         self._results: dict[str, Result] = {}
-        self._corrected: dict[str, Result] = {}
+        self._accompanying: dict[str, Result] = {}
         self._planned: set[str] = set()
         self._foreign_failures = 0
         self._meant_to_run = False
@@ -93,7 +93,7 @@ class HealthSession:
             self._foreign_failures += report.failed
         elif (carried := _carried(report)) is not None:
             self._results[report.nodeid] = carried
-            self._corrected |= {each.node_id: each for each in _all_carried(report)[1:]}
+            self._accompanying |= {each.node_id: each for each in _all_carried(report)[1:]}
             if report.failed:
                 report.longrepr = Failure(report.longreprtext, carried)  # type: ignore[assignment] # as pytest uses it
         elif report.outcome != "passed" and report.nodeid not in self._results:
@@ -125,7 +125,7 @@ class HealthSession:
                 self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
-        self._results |= {id_: each for id_, each in self._corrected.items() if id_ in self._results}
+        self._results |= self._accompanying
         missing = sorted(self._planned - self._results.keys())
         for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
@@ -214,9 +214,9 @@ def _installed(installation: Installation | None) -> InstalledMdm | None:
     return InstalledMdm(version=installation.version, python=str(installation.python), error=installation.error)
 
 
-def carry(report: pytest.TestReport, result: Result, *corrected: Result) -> None:
-    """Make a test report carry its result, and what earlier results have become meanwhile."""
-    setattr(report, ATTRIBUTE, base64.b64encode(pickle.dumps((result, *corrected))).decode("ascii"))
+def carry(report: pytest.TestReport, result: Result, *accompanying: Result) -> None:
+    """Make a test report carry its result, and the results that have to be reported together with it."""
+    setattr(report, ATTRIBUTE, base64.b64encode(pickle.dumps((result, *accompanying))).decode("ascii"))
 
 
 def _carried(report: pytest.TestReport) -> Result | None:

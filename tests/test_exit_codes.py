@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_mdm_health.exit_codes import exit_code, verdict
-from pytest_mdm_health.model import HOME, Check, Kind, Result, Status
+from pytest_mdm_health.model import HOME, Check, Kind, Result, Status, Target
 
 CHECK = Check(id="made-up", issue="1.1", title="Made up", per=Kind.HOME)
 
@@ -18,7 +20,8 @@ def results(*statuses: str) -> list[Result]:
     ("statuses", "code", "word"),
     [
         (["pass"], 0, "healthy"),
-        (["pass", "skip", "blocked"], 0, "healthy"),
+        (["pass", "skip"], 0, "healthy"),
+        (["pass", "skip", "blocked"], 11, "inconclusive"),
         (["pass", "waived"], 0, "healthy"),
         (["pass", "warn"], 0, "degraded"),
         (["pass", "warn", "fail", "error"], 1, "unhealthy"),
@@ -40,3 +43,24 @@ def test_warnings_have_a_code_of_their_own_when_asked_for(statuses: list[str], c
 @pytest.mark.parametrize("status", ["skip", "blocked", "error"])
 def test_strict_counts_what_was_not_examined_as_failed(status: str) -> None:
     assert exit_code(results("pass", status), strict=True) == 1
+
+
+def blocked_by(cause: Result) -> Result:
+    target = Target(Kind.DATASET, "shop")
+    return Result(check=CHECK, target=target, status=Status.BLOCKED, blocked_by=cause.node_id)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "word"),
+    [("fail", 1, "unhealthy"), ("waived", 0, "healthy"), ("warn", 0, "degraded"), ("error", 11, "inconclusive")],
+)
+def test_what_is_blocked_counts_as_its_cause_does(cause: str, code: int, word: str) -> None:
+    (failed,) = results(cause)
+    every = [failed, blocked_by(failed)]
+    assert (exit_code(every), verdict(every)) == (code, word)
+
+
+def test_what_is_blocked_by_an_unknown_cause_was_not_examined() -> None:
+    (failed,), (passed,) = results("fail"), results("pass")
+    other = replace(passed, check=replace(CHECK, id="another"))
+    assert exit_code([other, blocked_by(failed)]) == 11

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -118,13 +119,76 @@ def test_two_workers_find_what_one_process_finds(home: Path, health: Health, tmp
         assert {**result, "duration_s": 0, "facts": 0} == {**two[name], "duration_s": 0, "facts": 0}
 
 
-def test_what_requires_a_failed_check_is_blocked_even_when_run_alone(
-    home: Path, health: Health, tmp_path: Path
+@pytest.mark.parametrize(
+    "selection",
+    [("-k", "sqlite-locking and shop"), ("--mdm-select=3.2",), ("mdm-health::sqlite-locking[shop]",)],
+    ids=["by-keyword", "by-issue", "by-node-id"],
+)
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+def test_a_failure_that_blocks_a_selected_check_makes_the_run_red(
+    home: Path, health: Health, tmp_path: Path, selection: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:
     break_registration(home, "shop")
-    health("--mdm-json", tmp_path / "out.json", "-k", "sqlite-locking and shop")
-    (result,) = results_in(tmp_path / "out.json").values()
-    assert (result["status"], result["blocked_by"]) == ("blocked", "mdm-health::metadata-corruption[shop]")
+    run = health("--mdm-json", tmp_path / "out.json", *selection, *workers)
+    results = results_in(tmp_path / "out.json")
+    blocked = results["sqlite-locking[shop]"]
+    assert (blocked["status"], blocked["blocked_by"]) == ("blocked", "mdm-health::metadata-corruption[shop]")
+    assert results["metadata-corruption[shop]"]["status"] == "fail"
+    assert run.ret == 1
+    run.stdout.fnmatch_lines(["blocked by metadata-corruption[[]shop]: sqlite-locking[[]shop]"])
+
+
+def test_what_a_waived_failure_blocks_is_accepted_with_it(home: Path, health: Health, tmp_path: Path) -> None:
+    break_registration(home, "shop")
+    waivers = tmp_path / "waivers.yaml"
+    waivers.write_text(
+        "schema: mdm-waivers/1\nwaivers:\n- {code: metadata-corruption.*, target: shop, reason: known, owner: Ann, "
+        "expires: 2999-01-01}\n",
+        encoding="utf-8",
+    )
+    run = health("--mdm-json", tmp_path / "out.json", f"--mdm-waivers={waivers}", "--mdm-select=3.2")
+    results = results_in(tmp_path / "out.json")
+    assert (results["sqlite-locking[shop]"]["status"], results["metadata-corruption[shop]"]["status"]) == (
+        "blocked",
+        "waived",
+    )
+    assert run.ret == 0
+
+
+@pytest.mark.parametrize("content", [(), ("a.csv", "data/b.csv"), ("datasets/c.csv", "logs/app.log")])
+def test_a_folder_without_anything_of_mdm_is_no_home(
+    health: Health, tmp_path: Path, content: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in content:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("a,b\n1,2\n", encoding="utf-8")
+    run = health(f"--mdm-home={folder}")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = (each for each in run.errlines if each)
+    assert line.startswith(f"ERROR: --mdm-home: {folder} is no MDM home")
+
+
+@pytest.mark.parametrize("made", ["config/datasets", "datasets", "config/custom_features"])
+def test_a_home_that_mdm_has_just_made_is_a_home_without_datasets(health: Health, tmp_path: Path, made: str) -> None:
+    folder = tmp_path / "folder"
+    (folder / made).mkdir(parents=True)
+    run = health(f"--mdm-home={folder}")
+    assert run.ret == 0
+    run.stdout.fnmatch_lines(["MDM home: * (nothing registered in *)*"])
+
+
+@pytest.mark.parametrize("left", ["nothing", "the folders"])
+def test_a_home_that_lost_everything_since_its_baseline_fails(
+    home: Path, health: Health, tmp_path: Path, left: str
+) -> None:
+    health(f"--mdm-save-baseline={tmp_path / 'before.json'}", "--mdm-depth=quick")
+    shutil.rmtree(home)
+    (home / ("config/datasets" if left == "the folders" else "")).mkdir(parents=True)
+    run = health(f"--mdm-baseline={tmp_path / 'before.json'}", "--mdm-depth=quick")
+    assert run.ret == 1
+    run.stdout.fnmatch_lines(["*metadata-corruption.*wine*"])
 
 
 def test_a_node_id_from_the_output_works_as_an_argument(pytester: pytest.Pytester, health: Health) -> None:
@@ -272,7 +336,7 @@ def test_running_inside_the_home_leaves_no_cache_there(
 
 def test_an_empty_home_is_healthy_and_says_what_was_looked_at(pytester: pytest.Pytester, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
-    empty.mkdir()
+    (empty / "config" / "datasets").mkdir(parents=True)
     result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={empty}")
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"MDM home: {empty} (nothing registered in {empty}/config/datasets)*"])

@@ -53,6 +53,14 @@ class Pair:
         return Change.LOST if applies else Change.REMOVED
 
     @property
+    def is_newly_blocked(self) -> bool:
+        """Whether it could not be examined because of a failure that did not keep the baseline from examining it."""
+        if self.after is None or self.after.status is not Status.BLOCKED:
+            return False
+        before = self.before
+        return before is None or (before.status, before.blocked_by) != (Status.BLOCKED, self.after.blocked_by)
+
+    @property
     def _both_examined(self) -> Change:
         before, after = self.problems_before, self.problems_after
         if not after:
@@ -109,9 +117,13 @@ def compared(
 
 def _unknown(pairs: Iterable[Pair]) -> Iterator[str]:
     for pair in pairs:
-        if pair.before is None or pair.after is None:
+        if pair.after is None:
             continue
         name = f"{pair.after.check.id} [{pair.after.target.name}]"
+        if pair.is_newly_blocked:
+            yield f"{name} is blocked by {pair.after.blocked_by}, which did not block it in the baseline"
+        if pair.before is None:
+            continue
         if pair.before.status in _FAILED_TO_EXAMINE and pair.after.status in _EXAMINED:
             yield f"{name} could not be examined when the baseline was recorded"
         yield from (f"{name}: the table {each.table} was not compared" for each in not_compared(pair.after))

@@ -60,6 +60,17 @@ def locate(root: Path, settings: Settings) -> Home:
     )
 
 
+def is_home(home: Home) -> bool:
+    """Whether anything there is MDM's own: a file that only MDM writes, or one of the folders that it creates.
+
+    A folder called `datasets` proves nothing while something else is kept in it, so it counts only when it is empty.
+    """
+    files = (home.settings_file, home.feature_flags, home.metrics, home.log_file)
+    if any(map(_is_there, (*files, home.registrations, home.custom_features))):
+        return True
+    return home.datasets.is_dir() and not any(home.datasets.iterdir())
+
+
 def under(base: Path, text: str) -> Path | None:
     """The path that a text in MDM's files means, seen from `base`; None if no file system has such a path.
 

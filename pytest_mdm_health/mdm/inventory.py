@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
-from pytest_mdm_health.mdm.home import Home, locate
+from pytest_mdm_health.mdm.home import Home, is_home, locate
 from pytest_mdm_health.mdm.registrations import Registration, read_registration, registration_of_twin
 from pytest_mdm_health.mdm.settings import Settings, read_settings
 from pytest_mdm_health.mdm.twins import TWIN_FILE, read_twin
@@ -67,12 +67,14 @@ class Inventory:
     Attributes:
         datasets: sorted by name.
         gaps: folders that could not be listed, each with the reason, as a sentence without a full stop.
+        is_home: whether anything of MDM's was found, or may be where something could not be listed.
     """
 
     home: Home
     settings: Settings
     datasets: tuple[Dataset, ...]
     gaps: tuple[str, ...] = ()
+    is_home: bool = True
 
 
 def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
@@ -83,7 +85,8 @@ def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
     registered = [_registered(home, *files) for files in _registration_files(home, gaps)]
     lying = list(_only_on_disk(home, registered, gaps))
     datasets = sorted(_with_sharing([*registered, *lying]), key=lambda dataset: dataset.name)
-    return Inventory(home=home, settings=settings, datasets=tuple(datasets), gaps=tuple(gaps))
+    found = bool(datasets or gaps) or is_home(home)
+    return Inventory(home=home, settings=settings, datasets=tuple(datasets), gaps=tuple(gaps), is_home=found)
 
 
 def remembered_dataset(home: Home, name: str, backend: str | None, database: Path | None) -> Dataset:

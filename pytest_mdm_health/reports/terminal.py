@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_mdm_health import SUITE
 from pytest_mdm_health.changes import Comparison
 from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import Finding, Result, Status
@@ -223,6 +224,19 @@ def _not_examined(report: Report) -> Iterator[str]:
     for (status, id_, reason), count in shown.items():
         times = f" ({count} times)" if count > 1 else ""
         yield f"{status.value}: {id_}{times}: {one_line(reason)}"
+    yield from _blocked(report)
+
+
+def _blocked(report: Report) -> Iterator[str]:
+    """What could not be examined because of each failure."""
+    by_cause: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.status is Status.BLOCKED:
+            name = result.node_id.removeprefix(f"{SUITE}::")
+            by_cause.setdefault((result.blocked_by or "").removeprefix(f"{SUITE}::"), []).append(name)
+    for cause, names in by_cause.items():
+        more = f" and {len(names) - TOP} more" if len(names) > TOP else ""
+        yield one_line(f"blocked by {cause}: {', '.join(names[:TOP])}{more}")
 
 
 def one_line(text: str) -> str:

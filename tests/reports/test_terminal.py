@@ -60,6 +60,7 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "not listed: /srv/mdm/datasets/secret: permission denied",
         "error: postgres-slowdown: took longer than 60 s",
         "skip: system-check: none here",
+        "blocked by sqlite-locking[shop]: feature-generation-failure[shop]",
         "1 note of advice: in the JSON and HTML reports",
     ]
 
