@@ -1053,7 +1053,7 @@ def test_a_script_in_a_source_tree_is_found(home: Path, tmp_path: Path, examine:
 
 
 def test_an_empty_home_needs_a_backup_no_less(tmp_path: Path, examine: Examine) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/config/datasets").mkdir(parents=True)
 
     assert codes(examine(CHECK, tmp_path / "empty")) == {"backup-failure.no-backup": NOTE}
 

@@ -334,5 +334,5 @@ def test_memory_that_ran_out_is_repaired_by_success(examine: Examine, home: Path
 
 
 def test_an_empty_home_is_told_about_its_machine(examine: Examine, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/config/datasets").mkdir(parents=True)
     assert examine(CHECK, tmp_path / "empty").status is Status.PASS

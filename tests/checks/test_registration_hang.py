@@ -359,5 +359,5 @@ def test_many_unfinished_registrations_are_one_note(examine: Examine, home: Path
 
 
 def test_an_empty_home_has_nothing_to_hang(examine: Examine, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/config/datasets").mkdir(parents=True)
     assert examine("registration-hang", tmp_path / "empty").status is Status.SKIP

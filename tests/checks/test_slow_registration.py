@@ -534,5 +534,5 @@ def test_a_source_that_is_gone_is_a_gap(tried: Callable[[Path], Any], tmp_path: 
 
 
 def test_an_empty_home_has_nothing_to_time(examine: Examine, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/config/datasets").mkdir(parents=True)
     assert examine(CHECK, tmp_path / "empty").status is Status.SKIP

@@ -143,7 +143,7 @@ def test_so_do_runs_on_the_other_real_homes(each_home: Path, ran: Callable[..., 
 
 
 def test_so_does_a_run_on_an_empty_home(tmp_path: Path, ran: Callable[..., str]) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/config/datasets").mkdir(parents=True)
     assert fits(ran(tmp_path / "empty"))["baseline"] is None
 
 
