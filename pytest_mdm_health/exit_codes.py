@@ -47,9 +47,14 @@ def exit_code(
         bad = counts[Status.FAIL] > 0
     if bad or any(counts[status] for status in failing):
         return ExitCode.UNHEALTHY
-    if lost or gaps or counts[Status.ERROR] or not any(counts[status] for status in _EXAMINED):
+    if lost or gaps or counts[Status.ERROR] or not any(map(_was_examined, every)):
         return ExitCode.INCONCLUSIVE
     return ExitCode.WARNINGS if counts[Status.WARN] and fail_on == "warn" else ExitCode.HEALTHY
+
+
+def _was_examined(result: Result) -> bool:
+    """Whether something was looked at: a skip mark waives a check without it."""
+    return result.status in _EXAMINED and (result.status is not Status.WAIVED or bool(result.findings))
 
 
 def every_cause_is_known(results: Iterable[Result]) -> bool:
@@ -69,6 +74,6 @@ def verdict(results: Iterable[Result], *, gaps: bool = False) -> str:
     if Status.FAIL in statuses:
         return "unhealthy"
     gaps |= not every_cause_is_known(every)
-    if gaps or Status.ERROR in statuses or not statuses & _EXAMINED:
+    if gaps or Status.ERROR in statuses or not any(map(_was_examined, every)):
         return "inconclusive"
     return "degraded" if Status.WARN in statuses else "healthy"

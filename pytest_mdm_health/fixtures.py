@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from pytest_mdm_health.backends import Backend, Database
+from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.interpreter import Installation
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
@@ -25,6 +26,9 @@ from pytest_mdm_health.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SUITE_MODULE = "mdm_health_suite"
+"""The name of the modules that hold the built-in checks as test functions."""
 
 PLAN = pytest.StashKey[Plan]()
 """Where the run's plan is kept in pytest's config."""
@@ -64,6 +68,12 @@ def mdm_config(mdm_inventory: Inventory) -> Settings:
 def mdm_installation(pytestconfig: pytest.Config) -> Installation | None:
     """The installed MDM as its own interpreter describes it, or None."""
     return pytestconfig.stash[PLAN].installation
+
+
+@pytest.fixture(scope="session")
+def mdm_expected(pytestconfig: pytest.Config) -> Expected:
+    """The changes that the migration is meant to make (`--mdm-expect`)."""
+    return pytestconfig.stash[PLAN].expected
 
 
 @pytest.fixture
@@ -115,8 +125,14 @@ def mdm_frame(mdm_connection: Database) -> Callable[[str], pd.DataFrame]:
     return read
 
 
+NAMES = tuple(name for name, value in list(vars().items()) if name.startswith("mdm_") and value is not None)
+"""The names of these fixtures."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a user's test that asks for a dataset once per dataset, one that asks for a server once per server."""
+    if metafunc.module.__name__ == SUITE_MODULE:  # has its own
+        return
     names, plan = set(metafunc.fixturenames), metafunc.config.stash[PLAN]
     if "mdm_target" in names:
         servers = "mdm_server" in names and not names & {"mdm_dataset", "mdm_backend"}

@@ -71,7 +71,7 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
 
 def _refuse_unknown(wanted: list[str], run: Run) -> None:
     """Refuse a node id that is not there before any worker starts: a worker that refuses it makes xdist crash."""
-    if unknown := set(wanted) - run.ids:
+    if unknown := set(wanted) - set(run.ids):
         raise options.UsageError(f"{min(unknown)}: no such check on this home; --collect-only lists what there is")
 
 
@@ -90,14 +90,15 @@ def _start(config: pytest.Config) -> Run:
     from pytest_mdm_health.plan import NoHome, NothingSelected
     from pytest_mdm_health.registry import UnknownCheck
     from pytest_mdm_health.run import Run
-    from pytest_mdm_health.sandbox import SandboxError
+    from pytest_mdm_health.sandbox import InThisProcess, SandboxError
     from pytest_mdm_health.session import WORKER_KEY
     from pytest_mdm_health.symptoms import UnknownSymptom
 
     workerinput = getattr(config, "workerinput", {})
     try:
         given = options.read_options(config)
-        run = Run(given, workerinput[WORKER_KEY]) if workerinput else Run(given, against=read_all(given))
+        here = InThisProcess() if config.getoption("usepdb", default=False) else None
+        run = Run(given, workerinput[WORKER_KEY]) if workerinput else Run(given, against=read_all(given), sandbox=here)
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None

@@ -104,9 +104,28 @@ class Run:
             if not self.plan.targets(each.check)
         ]
 
-    def result(self, each: CheckModule, target: Target) -> Result:
-        """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same."""
-        return self._fit_to_show(self._runner.result(each, target, self._handles))
+    def result(
+        self,
+        each: CheckModule,
+        target: Target,
+        given: Mapping[str, object] | None = None,
+        *,
+        again: bool = False,
+    ) -> Result:
+        """The result of a check on a target, without secrets; what is waived is marked, and blocks all the same.
+
+        Args:
+            each: the check.
+            target: what it is run on.
+            given: what its parameters are; by default what the plan has for them.
+            again: whether to examine it again if its result is known.
+        """
+
+        def handles_of(other: CheckModule, on: Target) -> Mapping[str, object]:
+            mine = other is each and on == target and given is not None
+            return self._shared_with_child(given if mine and given is not None else self._handles(other, on))
+
+        return self._fit_to_show(self._runner.result(each, target, handles_of, again=again))
 
     def accompanying(self, result: Result) -> tuple[Result, ...]:
         """What has to be reported together with a result: the failure that blocks it, and corrected earlier results.
@@ -122,9 +141,9 @@ class Run:
         return self.against.waived(self.redactor.everywhere(result), self.plan.options.phase)
 
     @property
-    def ids(self) -> frozenset[str]:
-        """The node ids of all items."""
-        return frozenset(node_id(each.check, target) for each, target in self.items())
+    def ids(self) -> tuple[str, ...]:
+        """The node ids of all items, in their order."""
+        return tuple(node_id(each.check, target) for each, target in self.items())
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
         """The check and the target that a node id stands for."""
@@ -172,7 +191,10 @@ class Run:
         return baseline.facts_of(check.id, target) if baseline else None
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
-        handles = {name: self.plan.handle(name, target) for name in each.parameters}
+        return {name: self.plan.handle(name, target) for name in each.parameters}
+
+    def _shared_with_child(self, handles: Mapping[str, object]) -> Mapping[str, object]:
+        """The same handles, those of them that all checks get having been announced to the child."""
         self._sandbox.share(known_secrets=self.redactor.for_child)
         self._sandbox.share(**{name: handle for name, handle in handles.items() if name in SHARED})
         return handles

@@ -69,10 +69,17 @@ class Runner:
         self._asked_again: dict[Target, float] = {}
         self._corrected: list[Result] = []
 
-    def result(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result:
-        """The result of a check on a target; `handles` gives what a check's parameters are on a target."""
+    def result(self, each: CheckModule, target: Target, handles: HandlesOf, *, again: bool = False) -> Result:
+        """The result of a check on a target.
+
+        Args:
+            each: the check.
+            target: what it is run on.
+            handles: gives what a check's parameters are on a target.
+            again: whether to examine it again if its result is known, as a rerun does.
+        """
         key = (each.check.id, target)
-        if key not in self._known:
+        if key not in self._known or again:
             self._known[key] = (
                 self._inapplicable(each, target)
                 or self._blocked(each, target, handles)

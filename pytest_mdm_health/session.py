@@ -19,14 +19,14 @@ from pytest_mdm_health.compare.files import HeldAgainst
 from pytest_mdm_health.compare.verdicts import compared
 from pytest_mdm_health.compare.waivers_draft import draft
 from pytest_mdm_health.exit_codes import ExitCode, exit_code
-from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.model import Result, Severity, Status
 from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json_report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 from pytest_mdm_health.reports.others import delete_leaking, files_of_others
 from pytest_mdm_health.reports.pytest_html import PytestHtml
-from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
+from pytest_mdm_health.reports.terminal import SHOWN_AS, header, one_line, summary
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 ATTRIBUTE = "mdm_result"
 """Where a test report carries its result from the worker to the controller, as text because reports become JSON."""
 WORKER_KEY = "mdm_health_plan"
+OVERRIDDEN = pytest.StashKey[dict[str, str]]()
+"""The file that overrides a fixture of ours, by the fixture's name; kept in pytest's config."""
+OVERRIDDEN_KEY = "mdm_health_overridden"
+"""The same in what a worker reports at its end."""
 FORMATS: Mapping[str, reports.Render] = {
     **reports.FORMATS,
     "save-baseline": render_baseline,
@@ -80,6 +84,12 @@ class HealthSession:
         """Give a worker what was found out once for all."""
         node.workerinput[WORKER_KEY] = self._run.for_worker()
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        """Learn from a worker which fixtures it kept away."""
+        overridden = (getattr(node, "workeroutput", None) or {}).get(OVERRIDDEN_KEY, {})
+        self._config.stash[OVERRIDDEN] = {**self._overridden, **overridden}
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         """Tell a run from a look at fixtures, at the cache or at what would be run."""
@@ -92,18 +102,22 @@ class HealthSession:
         if not report.nodeid.startswith(_OURS):
             self._foreign_failures += report.failed
         elif (carried := _carried(report)) is not None:
-            self._results[report.nodeid] = carried
+            self._results[report.nodeid] = _accepted_by_mark(report, carried)
             self._accompanying |= {each.node_id: each for each in _all_carried(report)[1:]}
             if report.failed:
                 report.longrepr = Failure(report.longreprtext, carried)  # type: ignore[assignment] # as pytest uses it
-        elif report.outcome != "passed" and report.nodeid not in self._results:
-            status = Status.ERROR if report.failed else Status.SKIP
-            self._results[report.nodeid] = self._without_result(report.nodeid, status, _last_line(report))
+        elif report.failed and report.nodeid not in self._results:
+            self._results[report.nodeid] = self._without_result(report.nodeid, Status.ERROR, _last_line(report))
+        elif report.skipped and report.nodeid not in self._results:  # by a mark, or a fixture that the mark names
+            result = self._without_result(report.nodeid, Status.WAIVED, _last_line(report))
+            self._results[report.nodeid] = replace(result, waiver=result.reason)
 
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> Any:  # noqa: ANN401 - pytest's
         """The letter and the word for a result; pytest's own for everything else."""
         result = _carried(report) if isinstance(report, pytest.TestReport) else None
-        return SHOWN_AS[result.status] if result is not None else None
+        if result is None or report.outcome == "rerun":  # type: ignore[comparison-overlap] # pytest-rerunfailures
+            return None
+        return SHOWN_AS[_accepted_by_mark(report, result).status]
 
     def pytest_report_header(self) -> list[str]:
         """What is examined, before anything is."""
@@ -114,6 +128,8 @@ class HealthSession:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Turn the results into the exit status and write the reports; search what others then wrote."""
         self._run.close()
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[OVERRIDDEN_KEY] = self._overridden
         is_ours = self._meant_to_run and not hasattr(self._config, "workerinput")
         if is_ours:
             self._finish(session, exitstatus)
@@ -123,6 +139,10 @@ class HealthSession:
             if is_ours:
                 leaks = self._run.redactor.leaks
                 self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
+
+    @property
+    def _overridden(self) -> dict[str, str]:
+        return self._config.stash.get(OVERRIDDEN, dict[str, str]())
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         self._results |= self._accompanying
@@ -151,6 +171,11 @@ class HealthSession:
         """Say how it ended and what to do first."""
         if self._report is not None:
             summary(terminalreporter, self._report, self._run.plan.options, self._troubles)
+            for name, file in sorted(self._overridden.items()):
+                where = self._run.redactor.text(one_line(file))
+                terminalreporter.write_line(
+                    f"the built-in checks do not use the fixture {name} of {where}, but their own"
+                )
             for line in publish(self._report, self._run.redactor.leaks):
                 terminalreporter.write_line(line)
 
@@ -195,7 +220,7 @@ class HealthSession:
             home=str(plan.options.home),
             phase=plan.options.phase,
             depth=plan.options.depth,
-            environment=environment(),
+            environment=environment(self._overridden),
             gaps=plan.inventory.gaps,
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
@@ -217,6 +242,15 @@ def _installed(installation: Installation | None) -> InstalledMdm | None:
 def carry(report: pytest.TestReport, result: Result, *accompanying: Result) -> None:
     """Make a test report carry its result, and the results that have to be reported together with it."""
     setattr(report, ATTRIBUTE, base64.b64encode(pickle.dumps((result, *accompanying))).decode("ascii"))
+
+
+def _accepted_by_mark(report: pytest.CollectReport | pytest.TestReport, result: Result) -> Result:
+    """The result; waived where an `xfail` mark says that its failure is expected, with the mark's reason."""
+    if result.status is not Status.FAIL or not report.skipped or not hasattr(report, "wasxfail"):
+        return result
+    reason = f"xfail: {report.wasxfail or 'no reason given'}"
+    waived = {each.fingerprint(result.target): reason for each in result.findings if each.severity is not Severity.NOTE}
+    return replace(result, status=Status.WAIVED, waiver=reason, waived=waived)
 
 
 def _carried(report: pytest.TestReport) -> Result | None:

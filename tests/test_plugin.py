@@ -156,9 +156,7 @@ def test_what_a_waived_failure_blocks_is_accepted_with_it(home: Path, health: He
 
 
 @pytest.mark.parametrize("content", [(), ("a.csv", "data/b.csv"), ("datasets/c.csv", "logs/app.log")])
-def test_a_folder_without_anything_of_mdm_is_no_home(
-    health: Health, tmp_path: Path, content: tuple[str, ...]
-) -> None:
+def test_a_folder_without_anything_of_mdm_is_no_home(health: Health, tmp_path: Path, content: tuple[str, ...]) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     for name in content:

@@ -61,9 +61,14 @@ def document(report: Report) -> Document:
     )
 
 
-def environment() -> dict[str, JSON]:
-    """The machine and the interpreter that the run used."""
-    return {"platform": platform.platform(), "python": platform.python_version(), "executable": sys.executable}
+def environment(overridden: Mapping[str, str] | None = None) -> dict[str, JSON]:
+    """The machine and the interpreter that the run used, and fixtures of the repository that were not used."""
+    found: dict[str, JSON] = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+    }
+    return found | ({"fixtures_not_used": dict(overridden)} if overridden else {})
 
 
 def _mdm(installed: InstalledMdm | None) -> MdmPart | None:

@@ -206,6 +206,11 @@ def _waived(report: Report) -> Iterator[str]:
         f"waived: {finding.code} [{result.target.id}]: {one_line(result.waived[finding.fingerprint(result.target)])}"
         for result, finding in report.waived
     ]
+    told += [
+        f"waived: {result.check.id} [{result.target.id}]: {one_line(result.waiver or result.reason)}"
+        for result in report.results
+        if result.status is Status.WAIVED and not result.findings
+    ]
     if report.waivers is not None:
         told += [f"waiver expired, and so not counted: {one_line(entry)}" for entry in report.waivers.expired]
         told += [f"waiver met nothing: {one_line(entry)}" for entry in report.waivers.unused]
