@@ -154,10 +154,13 @@ class Facts:
     Attributes:
         examined: how many things were looked at (files, tables, keys); zero never passes.
         gaps: what could not be looked at, each with its reason, as a sentence without a full stop.
+        unexamined: likewise what a sound result depends on, such as a registered table; without it nothing passes, and
+            unless something else is a failure the result is an error.
     """
 
     examined: int
     gaps: tuple[str, ...] = ()
+    unexamined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

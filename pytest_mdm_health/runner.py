@@ -222,16 +222,17 @@ def _looked_at(each: CheckModule, target: Target, handles: Handles, before: Plai
 
 def _concluded(check: Check, target: Target, facts: Facts, findings: tuple[Finding, ...]) -> Result:
     status = status_of(findings)
-    if status is Status.PASS and not facts.examined:
+    missed = facts.unexamined
+    if status is Status.PASS and not facts.examined and not missed:
         reasons = "; ".join(facts.gaps) or "there was nothing to examine"
         return Result(check=check, target=target, status=Status.SKIP, reason=reasons, findings=findings)
-    unseen = status is Status.WARN and not facts.examined
+    unseen = status is Status.WARN and not facts.examined and not missed
     shown, kept = _plain(facts)
     return Result(
         check=check,
         target=target,
-        status=Status.ERROR if unseen else status,
-        reason=findings[0].message if unseen else "; ".join(facts.gaps),
+        status=Status.ERROR if unseen or (missed and status is not Status.FAIL) else status,
+        reason=findings[0].message if unseen else "; ".join((*missed, *facts.gaps)),
         examined=facts.examined,
         facts=shown,
         kept=kept,
@@ -243,7 +244,7 @@ def _plain(facts: Facts) -> tuple[dict[str, JSON], dict[str, JSON]]:
     """The facts as plain data: those that reports show, and those that only the baseline keeps."""
     plain: dict[str, JSON] = _adapter(type(facts)).dump_python(facts, mode="json")
     only = {each.name for each in fields(facts) if "kept" in each.metadata}
-    shown = {name: value for name, value in plain.items() if name not in only | {"examined", "gaps"}}
+    shown = {name: value for name, value in plain.items() if name not in only | {"examined", "gaps", "unexamined"}}
     return shown, {name: plain[name] for name in only}
 
 

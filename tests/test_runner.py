@@ -176,3 +176,29 @@ def test_a_skipped_prerequisite_blocks_nothing(plan: Plan) -> None:
 
     server.module.__dict__["observe"] = observe
     assert run_on(plan, SHOP, server, made_up(check("dataset", Kind.DATASET, "server")))[0] is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("examined", "found", "status"),
+    [
+        (0, (), Status.ERROR),
+        (3, (), Status.ERROR),
+        (3, (("slow", Severity.NOTE),), Status.ERROR),
+        (3, (("slow", Severity.WARN),), Status.ERROR),
+        (3, (AWAY,), Status.FAIL),
+    ],
+)
+def test_what_should_have_been_examined_and_was_not_is_an_error_unless_something_failed(
+    plan: Plan, examined: int, found: tuple[tuple[str, Severity], ...], status: Status
+) -> None:
+    each = made_up(check("dataset", Kind.DATASET))
+    each.module.__dict__["observe"] = lambda: Seen(
+        examined=examined, codes=found, gaps=("one is large",), unexamined=("the table train may not be read",)
+    )
+    known = {"dataset": CheckModule(each.module)}
+    result = Runner(InThisProcess(known), known, plan.why_not, plan.target_of, 30).result(
+        known["dataset"], LOCAL, lambda _, __: {}
+    )
+    assert (result.status, result.reason) == (status, "the table train may not be read; one is large")
+    assert result.examined == examined
+    assert "unexamined" not in result.facts
