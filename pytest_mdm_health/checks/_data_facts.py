@@ -68,7 +68,8 @@ class TableState:
         base: for a feature table, the table that it was made from.
         present: whether the database has it.
         rows: how many; None if they were not counted.
-        failed: why it cannot be read, in one line.
+        failed: why it cannot be read, in one line, if that is damage.
+        refused: why it could not be read, in one line, if it is not: a right, a lock, the time.
         lost_columns: columns that MDM recorded and that it does not have.
         had_rows: whether MDM recorded values that cannot have come from an empty table.
     """
@@ -81,6 +82,7 @@ class TableState:
     rows: int | None = None
     columns: int | None = None
     failed: str = ""
+    refused: str = ""
     lost_columns: tuple[str, ...] = ()
     had_rows: bool = False
 

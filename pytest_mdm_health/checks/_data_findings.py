@@ -24,6 +24,9 @@ def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
     elif file.code:
         message = f"the data could not be examined: {file.path} {file.reason}"
         yield check.finding("not-examined", WARN, message, _let_in(facts), location=where)
+    for why in facts.unexamined:
+        remedy = _let_read(facts, why)
+        yield check.finding("not-examined", WARN, why, remedy, location=where, subject=why.partition(" could")[0])
     if file.problems or any(table.failed for table in facts.tables):
         problems = (*file.problems, *(f"table {each.name}: {each.failed}" for each in facts.tables if each.failed))
         more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
@@ -148,6 +151,22 @@ def _had_rows(table: TableState, facts: DataFacts) -> bool:
     alone = sum(each.kind == "base" for each in facts.tables) == 1
     of_all = alone and any(each.rows for each in facts.recorded if not each.table)
     return table.had_rows or counted or features or of_all
+
+
+def _let_read(facts: DataFacts, why: str) -> Remedy:
+    """What keeps a table from being read, which passes or is for its owner to allow."""
+    folded = why.casefold()
+    if "permission" in folded and not facts.in_file:
+        text = "Ask the owner of the table, or of its database, to let the registered role read it (GRANT SELECT)"
+    elif "time" in folded or "lock" in folded or "being changed" in folded:
+        text = "Wait until whoever locks or changes it is done, or give the reading more time with --mdm-timeout"
+    elif "memory" in folded or "space" in folded or "full" in folded:
+        text = (
+            "Give the machine the memory or the room that it lacks; TMPDIR names another folder for what is temporary"
+        )
+    else:
+        text = "Remove what the message names"
+    return Remedy(f"{text}; then run this check again: until it was read, nothing is known of it.")
 
 
 def _let_in(facts: DataFacts) -> Remedy:

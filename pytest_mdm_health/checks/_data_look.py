@@ -32,6 +32,11 @@ _SHARE_OF_TIME = 0.5
 """How much of a check's time verifying the file may take."""
 
 _SHARE_FOR_BACKUPS = 0.2
+_PASSING = (
+    *("is being changed while", "locked", "busy", "lock on file", "interrupt", "permission", "unable to open"),
+    *("out of memory", "out-of-memory", "no space", "disk is full", "too many open files"),
+)
+"""Words of an engine's message that tell of the machine or of other processes, not of the file."""
 
 
 def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
@@ -70,6 +75,14 @@ def _gathered(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         return replace(facts, examined=int(error.code in BROKEN), file=file)
 
 
+def is_damage(engine: str, error: QueryFailed) -> bool:
+    """Whether a query that failed shows that the data is spoilt, rather than that it could not be asked just then.
+
+    A server keeps many from reading: for want of a right, for a lock, for the time. A file has few such reasons.
+    """
+    return error.damaged or (engine in FILE_ENGINES and not any(each in str(error).lower() for each in _PASSING))
+
+
 class _Looking:
     """One open database, and what is known of it so far."""
 
@@ -81,7 +94,7 @@ class _Looking:
         self._compares = options.keeps_tables
         self._within_s = options.timeout * _SHARE_OF_TIME
         self._gaps: list[str] = []
-        self._refused = 0
+        self._refused: list[str] = []
 
     def gather(self) -> DataFacts:
         """Everything."""
@@ -94,11 +107,15 @@ class _Looking:
         except ConnectionLost as error:
             return replace(self._facts, examined=0, file=replace(file, opened="", code="dropped", reason=str(error)))
         except QueryFailed as error:
+            if not is_damage(self._database.engine, error):
+                return replace(self._facts, file=file, unexamined=(f"{file.path} could not be read: {error}",))
             return replace(self._facts, examined=1, file=replace(file, problems=(str(error),)))
+        refused = sum(bool(table.refused) for table in tables)
         return replace(
             self._facts,
-            examined=0 if tables and self._refused == len(tables) else 1 + len(tables) - self._refused,
+            examined=0 if tables and refused == len(tables) else 1 + len(tables) - refused,
             gaps=tuple(self._gaps),
+            unexamined=tuple(self._refused),
             file=file,
             tables=tables,
             recorded=tuple(_recorded(found, tables)) if self._counts else (),
@@ -140,11 +157,11 @@ class _Looking:
         except ConnectionLost:
             raise
         except QueryFailed as error:
-            if self._database.engine in FILE_ENGINES or error.damaged:
+            if is_damage(self._database.engine, error):
                 return replace(table, failed=str(error))
-            self._gaps.append(f"the table {name} could not be read: {error}")  # the server may not let this role
-            self._refused += 1
-            return table
+            said = self._gaps if table.kind == "other" else self._refused  # nothing depends on what is not registered
+            said.append(f"the table {name} could not be read: {error}")
+            return replace(table, refused=str(error))
 
     def _rows(self, name: str, *, counted: bool) -> int | None:
         """How many rows; where they are not counted, still whether there are none."""

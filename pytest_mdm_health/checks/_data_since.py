@@ -70,7 +70,7 @@ def with_tables(facts: DataFacts, since: Since) -> DataFacts:
     try:
         facts = replace(facts, known=records(since.dataset, since.backend, facts))
     except Failures as error:
-        return replace(facts, examined=0, gaps=(*facts.gaps, f"the tables could not be listed: {error}"))
+        return replace(facts, examined=0, unexamined=(*facts.unexamined, f"the tables could not be listed: {error}"))
     tables = since.tables(facts, since.backend, facts.known, until)
     facts = facts if tables is None else _compared(facts, tables)
     if since.options.save_baseline is None or Depth(since.options.depth) is Depth.QUICK:

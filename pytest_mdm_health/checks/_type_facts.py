@@ -25,6 +25,19 @@ class SourceFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Headings:
+    """Rows of a table that hold the names of its columns.
+
+    Attributes:
+        rows: their numbers, counted from 1 as the engine reads the table; the first hundred.
+        columns: those that hold their own names.
+    """
+
+    rows: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TypeFacts(Facts):
     """What was seen.
 
@@ -40,6 +53,7 @@ class TypeFacts(Facts):
         tables: the base tables.
         recorded: by table and column, the types that MDM recorded when it registered the dataset.
         sources: by table, the file that it was loaded from.
+        headings: by table, its rows that hold the names of the columns.
     """
 
     name: str
@@ -53,6 +67,7 @@ class TypeFacts(Facts):
     tables: tuple[TableProfile, ...] = ()
     recorded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     sources: Mapping[str, SourceFile] = field(default_factory=dict)
+    headings: Mapping[str, Headings] = field(default_factory=dict)
 
     def names_things(self, column: ColumnProfile) -> bool:
         """Whether a column holds identifiers: registered, called so, or written with leading zeros or many digits."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks._type_facts import TypeFacts
-from pytest_mdm_health.checks._type_repairs import Repair
+from pytest_mdm_health.checks._type_repairs import Repair, without_headings
 from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfile
 from pytest_mdm_health.integrity.column_sql import ISO
 from pytest_mdm_health.integrity.column_types import NUMBERS, Kind, kind_of
 from pytest_mdm_health.integrity.text_formats import Dates, spelled_differently
 from pytest_mdm_health.mdm.amounts import counted
-from pytest_mdm_health.model import Check, Finding, Remedy, Severity
+from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 MOSTLY = 0.9
@@ -21,6 +21,7 @@ FEW = 10
 """Values of which no share is taken."""
 
 MOSTLY_DATES = 0.8
+_SHOWN = 3
 NUMBERS_AS_TEXT = "type-mismatch.numbers-as-text"
 DATE_PARTS = 2
 """Digits of a number that may be padded without being an identifier, such as a month."""
@@ -52,6 +53,8 @@ class ColumnJudge:
         severity = FAIL if column.kind in NUMBERS else WARN
         if (column.kind is Kind.OTHER and column.declared) or (column.spellings and column.kind is Kind.BOOLEAN):
             return
+        if usual and self._are_headings(stray) and not column.blobs:
+            return
         if usual and stray:
             message = f"holds {_stored_as(column)} in one column"
             yield self._finding("mixed-types", FAIL, message, self._without_strays())
@@ -67,13 +70,18 @@ class ColumnJudge:
             message = f"is declared {column.declared} and holds {what}"
             yield self._finding("declared-type", WARN, message, self._look_at("{c} NOT IN (0, 1)"))
 
+    def _are_headings(self, strays: int) -> bool:
+        """Whether these values are those of rows that are told to be headings."""
+        headings = self._facts.headings.get(self._table.table)
+        return headings is not None and self._column.name in headings.columns and 0 < strays <= len(headings.rows)
+
     def _without_strays(self) -> Remedy:
         if self._column.kind in NUMBERS:
             return self._repair.without_texts()
         return self._look_at(f"typeof({{c}}) <> '{'integer' if self._column.kind is Kind.BOOLEAN else 'text'}'")
 
     def _look_at(self, condition: str) -> Remedy:
-        return self._repair.looked_at(condition, "Look at these values, and correct them in the source or here.")
+        return self._repair.looked_at(condition, "Look at these values, and correct them in the source.")
 
     def _truth(self) -> Iterator[Finding]:
         column = self._column
@@ -88,6 +96,8 @@ class ColumnJudge:
             return
         plain, others = looks.get("number", 0), column.written - looks.get("number", 0)
         meant, severity = plain + looks.get("decorated", 0), WARN
+        if plain and self._are_headings(others):
+            return
         if plain and not others and (why := self._meant_as_number()):
             message = f"keeps {counted(plain, 'number')} as text; {why}"
         elif plain and others and column.written >= FEW and meant >= MOSTLY * column.written:
@@ -128,11 +138,11 @@ class ColumnJudge:
 
     def _no_dates(self, dates: Dates) -> Iterator[Finding]:
         odd = dates.impossible + dates.others
-        if odd:
+        if odd and not self._are_headings(odd):
             kinds = [counted(dates.impossible, "is", "are") + " no day or hour that exists"] if dates.impossible else []
             kinds += [counted(dates.others, "does", "do") + " not look like dates"] if dates.others else []
             message = f"holds dates, and of {odd + dates.written} values {' and '.join(kinds)}"
-            advice = "Find the values that are no dates, correct them in the source, and register it again."
+            advice = "Find the values that are no dates, and correct them in the source."
             yield self._finding("odd-dates", WARN, message, self._repair.registered(advice))
 
     def _identifiers(self) -> Iterator[Finding]:
@@ -177,6 +187,31 @@ class ColumnJudge:
         return self._check.finding(code, severity, f"{subject} {message}", remedy, evidence=looked, subject=subject)
 
 
+def of_headings(check: Check, facts: TypeFacts) -> Iterator[Finding]:
+    """Rows that hold the names of the columns, told once for a table instead of once for each column."""
+    for table in facts.tables:
+        headings = facts.headings.get(table.table)
+        if headings is None:
+            continue
+        numbers = ", ".join(map(str, headings.rows[:_SHOWN])) + (", …" if len(headings.rows) > _SHOWN else "")
+        one = len(headings.rows) == 1
+        where = f"row {numbers} of {table.table} holds" if one else f"rows {numbers} of {table.table} hold"
+        message = f"{where} the names of its columns: a heading among the data"
+        evidence: dict[str, JSON] = {"rows": list(headings.rows), "columns": list(headings.columns)}
+        remedy = without_headings(facts, table)
+        yield check.finding("heading-row", FAIL, message, remedy, evidence=evidence, subject=f"table {table.table}")
+
+
+def of_unexamined(check: Check, facts: TypeFacts) -> Iterator[Finding]:
+    """What should have been looked at and could not be."""
+    for why in facts.unexamined:
+        text = (
+            "Remove what keeps it from being read (a lock, a right that the registered role lacks, damage that "
+            "data-corruption tells of), then run this check again: until then nothing is known of its types."
+        )
+        yield check.finding("not-examined", WARN, why, Remedy(text), subject=why.partition(" could")[0])
+
+
 def of_tables(check: Check, facts: TypeFacts) -> Iterator[Finding]:
     """Columns that are of one type in one table and of another in another one."""
     seen: dict[str, tuple[TableProfile, ColumnProfile]] = {}
@@ -190,7 +225,7 @@ def of_tables(check: Check, facts: TypeFacts) -> Iterator[Finding]:
             subject = f"{table.table}.{column.name}"
             message = f"{subject} is {column.declared}, and {first_table.table}.{column.name} is {first.declared}"
             remedy = Repair(facts, table, column).registered(
-                "Find out which values made the difference, correct them in the source, and register it again."
+                "Find out which values made the difference, and correct them in the source."
             )
             yield check.finding("tables-differ", WARN, message, remedy, subject=subject)
 
@@ -208,7 +243,8 @@ def of_recorded(check: Check, facts: TypeFacts, before: TypeFacts | None) -> Ite
             subject = f"{table.table}.{column.name}"
             message = f"{subject} is {column.declared} and was {earlier} {since}"
             repair = Repair(facts, table, column)
-            remedy = repair.as_numbers() if then == "number" else repair.as_text(0)
+            remedies = {"number": repair.as_numbers, "time": repair.as_moments}
+            remedy = remedies.get(then or "", repair.as_text)()
             yield check.finding("changed-type", WARN, message, remedy, subject=subject)
 
 

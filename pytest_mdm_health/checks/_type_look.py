@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished
-from pytest_mdm_health.checks._type_facts import SourceFile, TypeFacts
+from pytest_mdm_health.checks._type_facts import Headings, SourceFile, TypeFacts
 from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfile, declared_profile, profile
 from pytest_mdm_health.integrity.column_types import Kind
+from pytest_mdm_health.integrity.heading_rows import headed_columns, heading_rows
 from pytest_mdm_health.integrity.source_values import look_at
 from pytest_mdm_health.integrity.time_limit import time_limit
 from pytest_mdm_health.mdm.files import Unreadable
@@ -46,13 +47,14 @@ def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Optio
         with backend.open() as database:
             return _Looking(dataset, database, options).gather(facts, source)
     except CannotOpen as error:
-        raise NotApplicable(f"{backend.path} {error}") from error
+        return replace(facts, unexamined=(f"{backend.path} {error}",))
 
 
 def _program(backend: Backend) -> tuple[str, ...]:
-    server = backend.connection
+    """The engine's command line; with a file it may not write, or it would take over a log that lies beside it."""
+    server, path = backend.connection, str(backend.path)
     if server is None:
-        return ("duckdb", str(backend.path), "-c") if backend.engine == "duckdb" else ("sqlite3", str(backend.path))
+        return ("duckdb", path, "-readonly", "-c") if backend.engine == "duckdb" else ("sqlite3", "-readonly", path)
     user = ("-U", server.user) if server.user else ()
     return ("psql", "-h", server.host, "-p", str(server.port), *user, "-d", server.database, "-c")
 
@@ -67,6 +69,7 @@ class _Looking:
         self._within_s = options.timeout * _SHARE_OF_TIME
         self._deadline = time.monotonic() + self._within_s
         self._gaps: list[str] = []
+        self._unexamined: list[str] = []
 
     def gather(self, facts: TypeFacts, source: Source | None) -> TypeFacts:
         """Everything."""
@@ -74,7 +77,7 @@ class _Looking:
             there = self._database.tables()
             recorded = self._recorded() if _OWN_COLUMNS_TABLE in there else {}
         except QueryFailed as error:
-            raise NotApplicable(f"{facts.database} cannot be read: {error}") from error
+            return replace(facts, unexamined=(f"{facts.database} could not be read: {error}",))
         tables = tuple(self._profiles(there))
         if self._depth is Depth.QUICK:
             self._gaps.append("no values were looked at, only declared types (see --mdm-depth)")
@@ -82,9 +85,16 @@ class _Looking:
         else:
             self._gaps += _sampled(tables, self._depth)
             sources = dict(self._sources(tables, source, self._within_s / 2))
-        examined = sum(len(table.columns) for table in tables)
+        headings = {table.table: found for table in tables if (found := self._headings(table)) is not None}
         return replace(
-            facts, examined=examined, gaps=tuple(self._gaps), tables=tables, recorded=recorded, sources=sources
+            facts,
+            examined=sum(len(table.columns) for table in tables),
+            gaps=tuple(self._gaps),
+            unexamined=tuple(self._unexamined),
+            tables=tables,
+            recorded=recorded,
+            sources=sources,
+            headings=headings,
         )
 
     def _profiles(self, there: Sequence[str]) -> Iterator[TableProfile]:
@@ -100,8 +110,21 @@ class _Looking:
                 return declared_profile(self._database, table)
             return self._whole(table, dates) or profile(self._database, table, dates)
         except QueryFailed as error:
-            self._gaps.append(f"table {table} cannot be read: {error}")
+            self._unexamined.append(f"the table {table} could not be read: {error}")
             return None
+
+    def _headings(self, table: TableProfile) -> Headings | None:
+        """Rows that are headings, looked for where a column has texts among other values."""
+        if not any(map(_is_mixed, table.columns)):
+            return None
+        try:
+            with time_limit(self._database, self._deadline - time.monotonic()):
+                rows = heading_rows(self._database, table.table)
+                columns = headed_columns(self._database.columns(table.table), self._database.engine)
+        except (QueryFailed, Unfinished) as error:
+            self._gaps.append(f"headings among the rows of {table.table} were not looked for: {error}")
+            return None
+        return Headings(rows=rows, columns=columns) if rows else None
 
     def _whole(self, table: str, dates: Sequence[str]) -> TableProfile | None:
         """All rows of a table, if that is wanted and there is the time."""
@@ -155,6 +178,11 @@ def _base_tables(dataset: Dataset, there: Sequence[str]) -> Sequence[str]:
     registered = dataset.registration.tables.values() if dataset.registration is not None else ()
     base = [table for table in there if table in set(registered)]
     return base or [table for table in there if not table.startswith("_") and not table.endswith(FEATURES)]
+
+
+def _is_mixed(column: ColumnProfile) -> bool:
+    others = column.looks.get("other", 0)
+    return bool(column.texts and column.integers + column.reals) or 0 < others < column.written
 
 
 def _doubtful(table: TableProfile) -> list[str]:

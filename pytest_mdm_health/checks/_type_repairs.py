@@ -1,150 +1,148 @@
-"""What to do about wrong types, in the words of each engine; whatever loses a value says so first."""
+"""What to do about wrong types: statements that show the values, and words for the rest.
+
+No statement changes anything. What a value means that was written in another way than its column is known to people
+only (18,5 is eighteen and a half or no number at all), and a conversion that guesses cannot be taken back.
+"""
 
 from __future__ import annotations
 
 import shlex
 
 from pytest_mdm_health.backends import quote
+from pytest_mdm_health.checks._registering_again import under_a_new_name
 from pytest_mdm_health.checks._type_facts import TypeFacts
 from pytest_mdm_health.integrity.column_profile import ColumnProfile, TableProfile
-from pytest_mdm_health.integrity.column_types import Kind
-from pytest_mdm_health.integrity.text_formats import FALSE, TRUE
+from pytest_mdm_health.integrity.heading_rows import is_heading
 from pytest_mdm_health.model import Remedy
 
-KEPT = ".before"
-_TYPES = {
-    "sqlite": {
-        Kind.INTEGER: "BIGINT",
-        Kind.FLOAT: "FLOAT",
-        Kind.BOOLEAN: "BOOLEAN",
-        Kind.TEXT: "TEXT",
-        Kind.TIME: "DATETIME",
-    },
-    "duckdb": {
-        Kind.INTEGER: "BIGINT",
-        Kind.FLOAT: "DOUBLE",
-        Kind.BOOLEAN: "BOOLEAN",
-        Kind.TEXT: "VARCHAR",
-        Kind.TIME: "TIMESTAMP",
-    },
-    "postgresql": {
-        Kind.INTEGER: "bigint",
-        Kind.FLOAT: "double precision",
-        Kind.BOOLEAN: "boolean",
-        Kind.TEXT: "text",
-        Kind.TIME: "timestamp",
-    },
-}
 _NUMERIC = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+_EXACT_DIGITS = 15
+"""Digits of a number that a floating point number keeps in any case."""
+
+_SHOWN = 100
 
 
 class Repair:
-    """The repairs of one column."""
+    """The remedies for one column."""
 
     def __init__(self, facts: TypeFacts, table: TableProfile, column: ColumnProfile) -> None:
-        self._facts = facts
+        self._facts, self._column = facts, column
+        self._source = facts.source_of(table, column)
         self._t, self._c = quote(table.table), quote(column.name)
-        self._new = quote(f"{column.name}__new")
-        self._sqlite = facts.engine == "sqlite"
+        self._again = under_a_new_name(facts.source)
 
     def as_numbers(self) -> Remedy:
-        """Make numbers of texts."""
-        bare = f"replace(trim({self._c}), ',', '')"
-        stray, value = f"{self._c} GLOB '*[^-+0-9.,eE ]*'", bare
-        if not self._sqlite:
-            value = f"TRY_CAST({bare} AS DOUBLE)" if self._facts.engine == "duckdb" else _postgres_number(bare)
-            stray = f"{value} IS NULL AND {self._c} IS NOT NULL"
-        text = "Look at the values that are no numbers. Then make numbers of the others; these become NULL."
-        return Remedy(text, (self._show(stray), *self._retyped(Kind.FLOAT, value)))
+        """Texts that should be numbers."""
+        c = self._c
+        if self._facts.engine == "sqlite":
+            strays = f"{c} GLOB '*[^-+0-9.eE]*' OR {c} GLOB '0[0-9]*' OR {c} GLOB '[-+]0[0-9]*'"
+        elif self._facts.engine == "duckdb":
+            strays = f"TRY_CAST({c} AS DOUBLE) IS NULL OR regexp_matches({c}, '^[-+]?0[0-9]')"
+        else:
+            strays = f"{c} !~ '{_NUMERIC}' OR {c} ~ '^[-+]?0[0-9]'"
+        shown = self._show(f"{c} IS NOT NULL AND ({strays} OR length({c}) > {_EXACT_DIGITS})")
+        text = (
+            "Look at the values that are no plain numbers, or that would lose zeros or digits as such; nothing is lost "
+            f"while they are text. {self._as_written()}Correct the source where it is wrong, and {self._again}."
+        )
+        return Remedy(text, (shown,))
 
     def without_texts(self) -> Remedy:
-        """Take texts out of a column of numbers, which only SQLite lets in."""
-        stray = f"typeof({self._c}) IN ('text', 'blob')"
-        change = self._update(f"replace(trim({self._c}), ',', '')", stray) + self._update("NULL", stray)
+        """Texts and raw bytes in a column of numbers, which only SQLite lets in."""
         text = (
-            "Look at the values that are no numbers. Then make numbers of those with thousands separators, and NULL of "
+            "Look at the values that are no numbers, and find out what each of them means. "
+            f"{self._as_written()}Correct them in the source, and {self._again}."
         )
-        return Remedy(f"{text}the others.", (self._show(stray), *self._changed(change)))
+        return Remedy(text, (self._show(f"typeof({self._c}) IN ('text', 'blob')"),))
 
-    def as_text(self, width: int) -> Remedy:
-        """Make identifiers of numbers again; where all had the same width, their zeros can be put back."""
-        if not width:
-            text = (
-                "MDM makes a number of a column of digits. Put a letter before them in the source; register it again."
-            )
-            return self.registered(text)
-        text = f"Keep them as text; all had {width} digits in the source, so the zeros can be put back."
-        digits = f"lpad(CAST(CAST({self._c} AS BIGINT) AS VARCHAR), {width}, '0')"
-        value = f"printf('%0{width}d', {self._c})" if self._sqlite else digits
-        return Remedy(text, self._retyped(Kind.TEXT, value))
+    def as_text(self, width: int = 0) -> Remedy:
+        """Numbers that should be the digits of identifiers."""
+        zeros = f", all with {width} digits" if width else ""
+        known = (
+            f"the source still has them{zeros}" if self._source is not None else "only a source or a backup has them"
+        )
+        text = (
+            f"Do not put zeros or digits back by calculation: {known}. MDM makes numbers of a column of digits; put a "
+            f"letter before each in the source, which keeps it text, and {self._again}."
+        )
+        return Remedy(text, (self._some(),))
 
     def as_integers(self) -> Remedy:
-        """Store whole numbers as integers."""
-        text = "Store them as integers, which may be NULL too in a database."
-        return Remedy(text, self._retyped(Kind.INTEGER, f"CAST({self._c} AS BIGINT)"))
+        """Whole numbers that are kept as floating point numbers."""
+        text = (
+            "No value is lost: missing ones made floating point numbers of them, which keep whole numbers of up to "
+            f"{_EXACT_DIGITS} digits. Where it is used, read the column as integers that may be missing (Int64 in pandas)."
+        )
+        return Remedy(text, (self._run(f"SELECT count(*), count({self._c}) FROM {self._t}"),))  # noqa: S608 - quoted
+
+    def as_moments(self) -> Remedy:
+        """Numbers that were dates or times."""
+        text = (
+            "Find out what these numbers count (seconds, milliseconds or microseconds since 1970, and in which time "
+            f"zone) before anything converts them. Where the source has the times as written, {self._again}."
+        )
+        return Remedy(text, (self._some(),))
 
     def as_truth(self) -> Remedy:
-        """Make one truth value of all its spellings."""
-        word = f"lower(trim(CAST({self._c} AS {self._type(Kind.TEXT)})))"
-        true, false = ("1", "0") if self._sqlite else ("TRUE", "FALSE")
-        true_words, false_words = (", ".join(f"'{word}'" for word in words) for words in ((*TRUE, "1"), (*FALSE, "0")))
-        value = f"CASE WHEN {word} IN ({true_words}) THEN {true} WHEN {word} IN ({false_words}) THEN {false} END"
-        return Remedy("Store truth values as such; other words become NULL.", self._retyped(Kind.BOOLEAN, value))
+        """One truth value in several spellings."""
+        text = (
+            "Decide of each word whether it means true, false or a missing value; one that is neither of the first two "
+            f"is not false. Write them in one way in the source, and {self._again}."
+        )
+        return Remedy(text, (self._grouped(),))
 
     def one_format(self, *, iso: bool) -> Remedy:
-        """Write all dates alike; only ISO 8601 can be read without knowing what was meant."""
-        text = "Write all dates of the source in one way, best as YYYY-MM-DD HH:MM:SS, and register it again."
-        if not iso:
-            return self.registered(text)
-        text = f"{text} Or write them alike in the database:"
-        if self._sqlite:
-            value = f"strftime('%Y-%m-%d %H:%M:%S', {self._c})"
-            return Remedy(text, self._changed(self._update(value, f"{value} IS NOT NULL")))
-        cast = "TRY_CAST" if self._facts.engine == "duckdb" else "CAST"
-        return Remedy(text, self._retyped(Kind.TIME, f"{cast}({self._c} AS TIMESTAMP)"))
+        """Dates that are written in several ways."""
+        ways = (
+            "Nothing is lost as they are, and pandas reads the mixture with to_datetime(format='ISO8601')."
+            if iso
+            else "Which part is the day and which the month only the source, or whoever made it, can tell."
+        )
+        text = (
+            f"{ways} Write all dates of the source in one way, best as YYYY-MM-DD HH:MM:SS with the fractions of "
+            f"seconds and the time zones that there are, and {self._again}."
+        )
+        lengths = f"SELECT length({self._c}), min({self._c}), max({self._c}), count(*) FROM {self._t} GROUP BY 1"  # noqa: S608 - quoted
+        return Remedy(text, (self._run(f"{lengths} ORDER BY 4 DESC LIMIT {_SHOWN}"),))
 
     def looked_at(self, condition: str, advice: str) -> Remedy:
         """Look at certain values first; `{c}` in the condition is the column."""
-        return Remedy(advice, (self._show(condition.format(c=self._c)),))
+        return Remedy(f"{advice} Then {self._again}.", (self._show(condition.format(c=self._c)),))
 
     def registered(self, advice: str) -> Remedy:
-        """Make the dataset anew from its source."""
-        if not self._facts.source:
-            return Remedy(advice)
-        words = shlex.join(["dataset", "register", self._facts.name, self._facts.source, "--force"])
-        return Remedy(advice, (f"MDM_HOME_DIR={shlex.quote(self._facts.home)} mdm {words}",))
+        """What only the source tells."""
+        return Remedy(f"{advice} Then {self._again}.", (self._grouped(),))
 
-    def _type(self, kind: Kind) -> str:
-        return _TYPES[self._facts.engine][kind]
-
-    def _retyped(self, kind: Kind, value: str) -> tuple[str, ...]:
-        if not self._sqlite:
-            return self._changed(f"ALTER TABLE {self._t} ALTER COLUMN {self._c} TYPE {self._type(kind)} USING {value};")
-        strays = "" if kind is Kind.TEXT else self._update("NULL", f"typeof({self._new}) = 'text'", self._new)
-        return self._changed(  # SQLite alters no types: a new column, the last of the table, takes the old one's place
-            f"BEGIN; ALTER TABLE {self._t} ADD COLUMN {self._new} {self._type(kind)}; "
-            f"{self._update(value, f'{self._c} IS NOT NULL', self._new)}{strays}"
-            f"ALTER TABLE {self._t} DROP COLUMN {self._c}; "
-            f"ALTER TABLE {self._t} RENAME COLUMN {self._new} TO {self._c}; COMMIT;"
+    def _as_written(self) -> str:
+        """What a conversion would get wrong, where it looks as if it could."""
+        if not {"decorated", "other"} & self._column.looks.keys():
+            return ""
+        return (
+            "A comma may part decimals (18,5) or thousands (24,775), and 5% is 0.05: a conversion that guesses makes "
+            "other numbers of them, or none. "
         )
 
     def _show(self, condition: str) -> str:
-        return self._run(f"SELECT {self._c}, count(*) FROM {self._t} WHERE {condition} GROUP BY 1")  # noqa: S608 - quoted
+        rows = f"SELECT {self._c}, count(*) FROM {self._t} WHERE {condition} GROUP BY 1"  # noqa: S608 - quoted
+        return self._run(f"{rows} ORDER BY 2 DESC LIMIT {_SHOWN}")
 
-    def _update(self, value: str, condition: str, column: str = "") -> str:
-        return f"UPDATE {self._t} SET {column or self._c} = {value} WHERE {condition}; "  # noqa: S608 - quoted
+    def _grouped(self) -> str:
+        return self._run(f"SELECT {self._c}, count(*) FROM {self._t} GROUP BY 1 ORDER BY 2 DESC LIMIT {_SHOWN}")  # noqa: S608 - quoted
 
-    def _changed(self, statements: str) -> tuple[str, ...]:
-        """The command that changes data, after one that keeps it as it was."""
-        change = self._run(statements.strip())
-        if self._facts.engine == "postgresql":
-            return (change,)
-        file = shlex.quote(self._facts.database)
-        return (f"cp -p -- {file} {shlex.quote(self._facts.database + KEPT)}", change)
+    def _some(self) -> str:
+        return self._run(f"SELECT {self._c} FROM {self._t} WHERE {self._c} IS NOT NULL LIMIT {_SHOWN}")  # noqa: S608 - quoted
 
     def _run(self, statement: str) -> str:
         return shlex.join((*self._facts.program, statement))
 
 
-def _postgres_number(text: str) -> str:
-    return f"CASE WHEN {text} ~ '{_NUMERIC}' THEN CAST({text} AS double precision) END"
+def without_headings(facts: TypeFacts, table: TableProfile) -> Remedy:
+    """Rows that hold the names of the columns."""
+    named = is_heading(facts.headings[table.table].columns)
+    shown = shlex.join((*facts.program, f"SELECT * FROM {quote(table.table)} WHERE {named} LIMIT {_SHOWN}"))  # noqa: S608 - quoted
+    text = (
+        "A heading lies among the rows, as where files were put together with theirs. Take it out of the source, and "
+        f"{under_a_new_name(facts.source)}. Converting the columns instead would leave a row of missing values, its "
+        "identifier included."
+    )
+    return Remedy(text, (shown,))

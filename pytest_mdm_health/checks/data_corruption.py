@@ -45,7 +45,8 @@ Findings
 * `surplus` (warn): bytes after the end of the database do not belong to it.
 * `not-examined` (warn): the data could not be examined, because it is locked, of a newer format, not readable for
   this user, because there is no room for the copy that reading it without a trace needs, or because a server refuses;
-  the result is an error, neither good nor bad.
+  or a registered table could not be read, for want of a right, for a lock, or for the time; the result is an error,
+  neither good nor bad.
 * `missing-table` (fail): a registered data table is not in the database.
 * `empty-table` (fail/warn): a registered table has no rows; a failure if MDM recorded that it had some.
 * `lost-columns` (fail): a table does not have columns that MDM recorded.

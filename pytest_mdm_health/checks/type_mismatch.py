@@ -23,13 +23,15 @@ the result says which.
 
 Solutions
 ---------
-Correct the source and register it again: identifiers stay strings, timestamps are datetime64, amounts float64, counts
-int64. Or change the column where it is: `ALTER TABLE … ALTER COLUMN … TYPE …` in DuckDB and PostgreSQL; SQLite needs a
-new column in the place of the old one.
+Look at the values, correct the source, register it again under a new name and compare the two: identifiers stay
+strings, timestamps are datetime64, amounts float64, counts int64. No command that converts is printed. What a value
+means that is written in another way than its column (18,5; 5%; 1.234; a heading among the rows) is known to people
+only, and `ALTER TABLE … ALTER COLUMN … TYPE …` makes other values of it, or none, which nothing brings back.
 
 Findings
 --------
 * `mixed-types` (fail): a column holds values of several types.
+* `heading-row` (fail): rows hold the names of the columns, a heading among the data.
 * `declared-type` (fail/warn): values are not of the type that their column declares; a failure if a column of numbers
   holds none.
 * `numbers-as-text` (warn/note): a column that is meant to hold numbers keeps them as text; a note if nothing but their
@@ -43,6 +45,8 @@ Findings
 * `float-integers` (warn/note): missing values made floating point numbers of integers; a warning for identifiers.
 * `tables-differ` (warn): a column is of one type in one table and of another in another one.
 * `changed-type` (warn): a column is of another type than it was.
+* `not-examined` (warn): the data or one of its tables could not be read, because of a lock, a missing right, the time
+  or damage; the result is an error, neither good nor bad.
 """
 
 from __future__ import annotations
@@ -77,6 +81,8 @@ def observe(mdm_dataset: Dataset, mdm_backend: Backend | None, mdm_home: Home, m
 
 def judge(facts: TypeFacts, before: TypeFacts | None) -> Iterator[Finding]:
     """Column by column, then tables against each other, then against what was; one cause is told once."""
+    yield from findings.of_unexamined(CHECK, facts)
+    yield from findings.of_headings(CHECK, facts)
     changed = {each.subject: each for each in findings.of_recorded(CHECK, facts, before)}
     for table, column in facts.each_column():
         for each in findings.ColumnJudge(CHECK, facts, table, column).findings():
