@@ -112,6 +112,7 @@ class TableChange:
         patterns: what the difference looks like.
         losses: what the backend cannot keep, in words; no damage.
         copy: where the rows of before were read.
+        packed: an archive that may hold the rows of before, and that nobody unpacked.
         not_it: copies that are not what was there before, or cannot be shown to be.
         reader: by what the rows of now were read, as `Reader.how`; empty if none were.
     """
@@ -136,5 +137,6 @@ class TableChange:
     patterns: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     copy: str = ""
+    packed: str = ""
     not_it: tuple[str, ...] = ()
     reader: str = ""

@@ -184,6 +184,8 @@ class _Telling:
         meant = "If it was meant, say so in a file of expectations (--mdm-expect)."
         if change is not None and change.copy:
             return Remedy(f"{change.copy} holds the rows as they were: put them back from there. {meant}")
+        if change is not None and change.packed:
+            return repairs.unpacked(self.facts, change.packed, meant)
         remedy = repairs.compared(self.facts)
         return Remedy(f"{remedy.text} {meant}", remedy.commands)
 

@@ -141,6 +141,8 @@ class OneTable:
                 found = f"cannot be compared: {error}"
             if not isinstance(found, str):
                 return self._with_detail(replace(change, copy=name, not_it=tuple(not_it)), found.detail)
+            if source is None:
+                change = replace(change, packed=change.packed or name)
             not_it.append(f"{name} {found}")
         return replace(change, not_it=tuple(not_it))
 

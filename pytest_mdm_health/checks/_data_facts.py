@@ -112,9 +112,17 @@ class DataFacts(Facts):
 
     Attributes:
         others: further database files in the dataset's folder.
+        own_file: whether the file lies in the dataset's own folder and is no other dataset's.
+        shared_with: other datasets that are registered with the file, or in whose folder it lies.
+        elsewhere: which of the others hold all registered tables, where the file does not.
+        registration, twin: the files of the registration; empty if there are none.
+        stray_log: a log or journal of another time beside the file, without which the file is sound; the tables are
+            then those of the file by itself.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
+        saved_is_sound: whether that was opened, and nothing was found to be wrong with it.
+        saved_problem: else what is, for a person, to follow "but".
         sought: the folders where backups were looked for; empty if nobody looked.
         place: where the data is, so that a later run can look there again; None unless a baseline is recorded or given.
         known: the data tables, without those that were made from others, for a later run; likewise.
@@ -132,9 +140,17 @@ class DataFacts(Facts):
     tables: tuple[TableState, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     others: tuple[str, ...] = ()
+    own_file: bool = True
+    shared_with: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    registration: str = ""
+    twin: str = ""
+    stray_log: str = ""
     source: str = ""
     written_source: str = ""
     saved: SavedData | None = None
+    saved_is_sound: bool = False
+    saved_problem: str = ""
     sought: tuple[str, ...] = ()
     place: Place | None = None
     known: tuple[TableRecord, ...] = field(default=(), metadata=BASELINE_ONLY)
@@ -152,8 +168,9 @@ class DataFacts(Facts):
         """Whether something is wrong that only another copy of the file puts right."""
         spoilt = self.file.code in BROKEN or bool(self.file.problems)
         lost = any(table.failed or table.lost_columns for table in self.tables)
+        lacking = any(table.kind == "base" and (not table.present or table.rows == 0) for table in self.tables)
         differing = any(each.found not in {None, each.rows} and not each.outdated for each in self.recorded)
-        return self.in_file and (spoilt or lost or differing)
+        return self.in_file and (spoilt or lost or lacking or differing)
 
     @property
     def readable(self) -> bool:

@@ -44,6 +44,14 @@ def of_left_over(check: Check, facts: DataFacts) -> Iterator[Finding]:
         where = Location(each.path)
         if each.live:
             continue
+        if each.path == facts.stray_log:
+            message = (
+                f"{each.path} does not belong to the file beside it, but to another copy of it: by itself the file is "
+                "sound, and with what is in there it is not"
+            )
+            remedy = repairs.without_log(facts)
+            yield check.finding("foreign-log", FAIL, message, remedy, location=where, subject="log")
+            continue
         if each.kind == "duckdb-wal":
             message = (
                 f"{each.size} bytes of changes lie in a log beside the file, left by a process that did not end well; "
@@ -84,13 +92,13 @@ def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
         subject = f"table {table.name}"
         if not table.present:
             message = f"the registered table {table.name} is not in the database"
-            remedy = repairs.registered_again(facts)
+            remedy = repairs.compared(facts)
             yield check.finding("missing-table", FAIL, message, remedy, location=where, subject=subject)
         elif table.rows == 0:
             proven = _had_rows(table, facts)
             message = f"the table {table.name} is empty" + (", and it was not when MDM recorded it" if proven else "")
             severity = FAIL if proven else WARN
-            remedy = repairs.registered_again(facts)
+            remedy = repairs.compared(facts)
             yield check.finding("empty-table", severity, message, remedy, location=where, subject=subject)
         if table.lost_columns:
             names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
@@ -133,12 +141,13 @@ def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list
     fewer = found < rows
     difference = f"{rows - found} are missing" if fewer else f"{found - rows} too many"
     message = f"{what} has {found} rows and had {rows} according to {sources}: {difference}"
-    first = "" if fewer else "If rows were added on purpose, have them counted again: `mdm dataset stats`."
+    first = "If rows were added on purpose, have them counted again: `mdm dataset stats`."
+    remedy = repairs.compared(facts) if fewer else repairs.kept(first)
     return check.finding(
         "row-count",
         FAIL if fewer else WARN,
         message,
-        repairs.compared(facts, first),
+        remedy,
         evidence={"rows": found, "recorded": rows},
         location=_where(facts),
         subject=f"table {table}" if table else "dataset",

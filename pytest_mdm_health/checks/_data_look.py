@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +14,23 @@ from pytest_mdm_health.backends import (
     Database,
     QueryFailed,
     Unfinished,
+    close_all,
     quote,
     sidecars,
 )
+from pytest_mdm_health.backends.private_copy import PrivateCopy
+from pytest_mdm_health.backends.sqlite_log import is_of_another_file
 from pytest_mdm_health.checks._data_facts import BROKEN, DataFacts, FileState, LeftOver, Recorded, TableState
 from pytest_mdm_health.checks._data_recorded import COUNTED_ROLES, OWN_TABLES, Record, records
-from pytest_mdm_health.mdm.backup_search import search_backups
+from pytest_mdm_health.checks._data_saved import holding_tables, opened_copy
+from pytest_mdm_health.mdm.backup_search import SavedData, search_backups
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.sources import source_of
+from pytest_mdm_health.mdm.twins import TWIN_FILE
 from pytest_mdm_health.model import Depth, NotApplicable
 from pytest_mdm_health.options import Options
 
@@ -42,11 +48,66 @@ _PASSING = (
 def gather(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
     """Look at one dataset's data, as closely as the depth says, and for a backup of it if it takes one."""
     facts = _gathered(dataset, backend, home, options)
-    if not facts.to_restore or Depth(options.depth) is Depth.QUICK:
+    if backend is not None and backend.connection is None:
+        facts = _without_stray_log(dataset, backend, facts, options)
+    if not facts.to_restore:
+        return facts
+    facts = replace(facts, elsewhere=tuple(holding_tables(dataset, facts)))
+    if Depth(options.depth) is Depth.QUICK:
         return facts
     path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
     saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
-    return replace(facts, saved=saved, sought=sought)
+    facts = replace(facts, saved=saved, sought=sought)
+    if saved is None or facts.elsewhere or not facts.own_file or facts.stray_log:
+        return facts
+    problem = _problem_of(saved, dataset, facts, options, within_s)
+    return replace(facts, saved_is_sound=not problem, saved_problem=problem)
+
+
+def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: Options, within_s: float) -> str:
+    """What is wrong with the data in a backup, looked at like that of the home; empty if nothing is."""
+    with opened_copy(saved, facts.engine, within_s) as copy:
+        if isinstance(copy, str):
+            return copy
+        try:
+            with copy.open() as database:
+                found = _Looking(dataset, database, replace(facts, left_over=()), options).gather()
+        except CannotOpen as error:
+            return f"that {error}"
+    missing = [table.name for table in found.tables if table.kind != "other" and not table.present]
+    if missing:
+        return f"the registered table {missing[0]} is not in there"
+    if found.unexamined or found.to_restore:
+        return "it is not sound or not complete either"
+    return "" if any(table.kind == "base" for table in found.tables) else "no table is registered to hold it against"
+
+
+def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
+    """The facts of the file by itself, if what lies beside it makes a sound file a damaged one."""
+    left = next((each for each in facts.left_over if not each.live), None)
+    if left is None:
+        return facts
+    path = Path(facts.file.path)
+    real = Path(os.path.realpath(path))
+    spoilt = facts.file.code in {*BROKEN, "unreadable"} or facts.file.problems or any(t.failed for t in facts.tables)
+    if not spoilt and not (left.kind == "wal" and is_of_another_file(real, Path(left.path))):
+        return facts
+    try:
+        copy = PrivateCopy([real])
+    except CannotOpen:
+        return facts
+    try:
+        with Backend(backend.engine, copy.path_of(real)).open() as database:
+            alone = _Looking(dataset, database, replace(facts, file=replace(facts.file, code="", reason="")), options)
+            found = alone.gather()
+    except CannotOpen:
+        return facts
+    finally:
+        close_all()
+        copy.remove()
+    lost = any(each.failed or (each.kind == "base" and not each.present) for each in found.tables)
+    sound = not (found.file.problems or found.unexamined or lost)
+    return replace(found, stray_log=left.path) if sound else facts
 
 
 def _gathered(dataset: Dataset, backend: Backend | None, home: Home, options: Options) -> DataFacts:
@@ -61,6 +122,10 @@ def _gathered(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         file=FileState(path=str(path), size=path.stat().st_size if kind_of(path) is FileKind.FILE else None),
         left_over=tuple(_left_over(path)),
         others=tuple(str(each) for each in dataset.files if not _same(each, path)),
+        own_file=_same(path.parent, dataset.folder) and not dataset.shared_with,
+        shared_with=dataset.shared_with,
+        registration=str(dataset.registration.file) if dataset.registration is not None else "",
+        twin=_twin_of(dataset),
         source=str(source.path) if source is not None and source.path is not None else "",
         written_source=source.written if source is not None else "",
     )
@@ -240,6 +305,11 @@ def _left_over(path: Path) -> Iterator[LeftOver]:
     for each in sidecars(path):
         if each.holds_changes:
             yield LeftOver(path=str(each.path), kind=each.kind, size=each.size, live=each.live)
+
+
+def _twin_of(dataset: Dataset) -> str:
+    twin = dataset.folder / TWIN_FILE
+    return str(twin) if kind_of(twin) is FileKind.FILE else ""
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -65,6 +65,9 @@ def with_tables(facts: DataFacts, since: Since) -> DataFacts:
     facts = replace(facts, plan=plan, own_plan=own, place=_place(facts, since))
     if since.backend is None or not facts.readable:
         return facts
+    if facts.stray_log:
+        why = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
+        return replace(facts, gaps=(*facts.gaps, why))
     seconds = since.options.timeout * _SHARE_OF_TIME
     until = Until(since.started + seconds, seconds)
     try:

@@ -1,14 +1,23 @@
-"""Commands that take files out of a backup and put them where they belong."""
+"""Commands that take files out of a backup and put them where they belong, without writing over anything.
+
+What is taken out goes into a new folder in the home first, and from there into its place only once all of it is there:
+an archive that breaks off, a full disk or a wrong name leave everything as it was.
+"""
 
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from pytest_mdm_health.mdm.backup_contents import BESIDE
 from pytest_mdm_health.mdm.backup_search import SavedData
+
+_UNPACKED = '"$d"'
+_WILD = re.compile(r"([\[\]*?\\])")
 
 
 @dataclass(frozen=True)
@@ -25,39 +34,62 @@ class Saved:
 
 
 def put_back(saved: Iterable[Saved], home: str) -> tuple[str, ...]:
-    """Take files out of their backups; those that come out of one archive in their places come out together."""
-    commands: list[str] = []
-    for (backup, unpack), group in groupby(saved, key=_unpacking):
-        each = list(group)
-        if unpack:
-            members = shlex.join(member for one in each for member in _members(one.data))
-            commands.append(f"{unpack}f {shlex.quote(backup)} -C {shlex.quote(home)} -- {members}")
-        else:
-            commands += (command for one in each for command in _one_by_one(one))
-    return tuple(dict.fromkeys(commands))
+    """Put files that are missing in their places, one command for each backup; it does nothing if one is there."""
+    return tuple(_command(list(group), home, "") for _, group in groupby(saved, key=_origin))
 
 
-def _unpacking(saved: Saved) -> tuple[str, str]:
-    """An archive and how to unpack it in the home; no command if that would not put the file in its place."""
-    data = saved.data
-    return data.backup, _tar(data) if data.form not in {"", "zip"} and data.in_place else ""
+def in_exchange(saved: Saved, home: str, kept: str) -> str:
+    """Put a file in the place of another one, which is kept with its logs under its name and this ending."""
+    return _command([saved], home, kept)
 
 
-def _one_by_one(saved: Saved) -> Iterator[str]:
-    data = saved.data
-    yield f"mkdir -p -- {shlex.quote(posixpath.dirname(saved.file))}"
-    for member in _members(data):
-        written, to = shlex.quote(member), shlex.quote(saved.file + member[len(data.member) :])
-        if not data.form:
-            yield f"cp -p -- {written} {to}"
-        elif data.form == "zip":
-            yield f"unzip -p {shlex.quote(data.backup)} {written} > {to}"
-        else:
-            yield f"{_tar(data)}Of {shlex.quote(data.backup)} -- {written} > {to}"
+def _origin(saved: Saved) -> tuple[str, str]:
+    return saved.data.backup, saved.data.form
 
 
-def _tar(data: SavedData) -> str:
-    return f"tar -x{'z' if data.form == 'tar.gz' else ''}"
+def _command(saved: Sequence[Saved], home: str, kept: str) -> str:
+    """A command in a subshell: take out, see that nothing is in the way, put aside, put in place."""
+    folder = shlex.quote(posixpath.join(home, ".restore-XXXXXX"))
+    files = shlex.join(dict.fromkeys(each.file for each in saved))
+    endings = " ".join(("''", *BESIDE, *(("-shm",) if kept else ())))
+    taken = f"d=$(mktemp -d {folder}) && trap 'rm -rf -- {_UNPACKED}' EXIT && {_taken_out(saved)} || exit 1"
+    told = '{ echo "$n is there already; nothing was changed" >&2; exit 1; }'
+    free = f'n="$f{kept}$e"; [ ! -e "$n" ] && [ ! -L "$n" ] || {told}'
+    aside = f'n="$f$e"; [ ! -e "$n" ] && [ ! -L "$n" ] || mv -- "$n" "$f{kept}$e" || exit 1'
+    loops = [f"for f in {files}; do for e in {endings}; do {step}; done; done" for step in (free, aside)]
+    placed = " && ".join(step for each in saved for step in _placed(each, saved))
+    return f"({'; '.join((taken, *loops[: 2 if kept else 1], placed))})"
+
+
+def _taken_out(saved: Sequence[Saved]) -> str:
+    data = saved[0].data
+    members = list(dict.fromkeys(member for each in saved for member in _members(each.data)))
+    if not data.form:
+        copies = (f"cp -p -- {shlex.quote(each)} {_inside(each, saved)}" for each in members)
+        return " && ".join(copies)
+    backup = shlex.quote(data.backup)
+    if data.form == "zip":
+        literally = shlex.join(_WILD.sub(r"\\\1", each) for each in members)
+        return f"unzip -q {backup} {literally} -d {_UNPACKED}"
+    return f"tar -x{'z' if data.form == 'tar.gz' else ''}pf {backup} -C {_UNPACKED} -- {shlex.join(members)}"
+
+
+def _placed(each: Saved, saved: Sequence[Saved]) -> Iterator[str]:
+    """The log first: a log without its file is nothing, a file without its log is not complete."""
+    yield f"mkdir -p -- {shlex.quote(posixpath.dirname(each.file))}"
+    for member in reversed(_members(each.data)):
+        to = shlex.quote(each.file + member[len(each.data.member) :])
+        yield f"mv -- {_inside(member, saved)} {to}"
+
+
+def _inside(member: str, saved: Sequence[Saved]) -> str:
+    """Where a member is once it was taken out; plain copies are numbered, for they may share a name."""
+    if saved[0].data.form:
+        inside = posixpath.normpath(member).lstrip("/")
+    else:
+        number = next(at for at, each in enumerate(saved) if member in _members(each.data))
+        inside = f"{number}-{posixpath.basename(member)}"
+    return f"{_UNPACKED}/{shlex.quote(inside)}"
 
 
 def _members(data: SavedData) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ class Repair:
         """Whole numbers that are kept as floating point numbers."""
         text = (
             "No value is lost: missing ones made floating point numbers of them, which keep whole numbers of up to "
-            f"{_EXACT_DIGITS} digits. Where it is used, read the column as integers that may be missing (Int64 in pandas)."
+            f"{_EXACT_DIGITS} digits. Where the column is used, read it as integers that may be missing (Int64 in "
+            "pandas)."
         )
         return Remedy(text, (self._run(f"SELECT count(*), count({self._c}) FROM {self._t}"),))  # noqa: S608 - quoted
 

@@ -30,9 +30,12 @@ checksums, and most single altered bits leave a file that it calls sound. DuckDB
 
 Solutions
 ---------
-Put the damaged file aside and restore it from a backup, or register the dataset again from its source. The guide's
-`restore_dataset.sh`, `migrate_dataset.sh` and `fix_data_corruption.py` are part of no released MDM. SQLite's
-`.recover` gets out of a damaged file what can still be read.
+Put the damaged file aside with its logs and restore it from a backup. The command for that is printed where a backup
+was found, opened, and nothing is wrong with the copy in it. Without a backup, register the dataset from its source
+under a new name and compare; MDM, forced to register it under the old name, removes the dataset's folder first and
+forgets what the registration says. The guide's `restore_dataset.sh`, `migrate_dataset.sh` and
+`fix_data_corruption.py` are part of no released MDM. SQLite's `.recover` gets out of a damaged file what can still be
+read, seldom all of it. A log of another time beside the file must be moved away before anything opens the dataset.
 
 Findings
 --------
@@ -51,6 +54,7 @@ Findings
 * `empty-table` (fail/warn): a registered table has no rows; a failure if MDM recorded that it had some.
 * `lost-columns` (fail): a table does not have columns that MDM recorded.
 * `row-count` (fail/warn): there are fewer rows than MDM counted; a warning if there are more.
+* `foreign-log` (fail): a log or journal beside the file belongs to another copy of it; by itself the file is sound.
 * `left-over-log` (warn): changes lie in a DuckDB log that a process left behind.
 * `interrupted-write` (note): a SQLite journal was left behind; the transaction will be undone.
 * `orphan-data` (note): the data is not registered, so most of this cannot be told.
