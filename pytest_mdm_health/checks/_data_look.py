@@ -71,7 +71,7 @@ def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: O
             return copy
         try:
             with copy.open() as database:
-                found = _Looking(dataset, database, replace(facts, left_over=()), options).gather()
+                found = _Looking(dataset, database, _unseen(facts), options).gather()
         except CannotOpen as error:
             return f"that {error}"
     missing = [table.name for table in found.tables if table.kind != "other" and not table.present]
@@ -80,6 +80,12 @@ def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: O
     if found.unexamined or found.to_restore:
         return "it is not sound or not complete either"
     return "" if any(table.kind == "base" for table in found.tables) else "no table is registered to hold it against"
+
+
+def _unseen(facts: DataFacts) -> DataFacts:
+    """The facts without what was seen in the file, to see another one in its stead."""
+    file = FileState(path=facts.file.path, size=facts.file.size)
+    return replace(facts, examined=0, gaps=(), unexamined=(), file=file, tables=(), recorded=())
 
 
 def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
@@ -98,8 +104,7 @@ def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, opt
         return facts
     try:
         with Backend(backend.engine, copy.path_of(real)).open() as database:
-            alone = _Looking(dataset, database, replace(facts, file=replace(facts.file, code="", reason="")), options)
-            found = alone.gather()
+            found = _Looking(dataset, database, _unseen(facts), options).gather()
     except CannotOpen:
         return facts
     finally:
