@@ -211,26 +211,12 @@ def test_a_view_that_nothing_can_be_read_from_is_damage(home: Path, look: Examin
     assert "no such table" in findings(look(home))["data-corruption.damaged"].message
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs SQLite's command line")
-def test_what_can_still_be_read_is_repaired_by_recovering_it(home: Path, look: Examine) -> None:
-    run_sql(home, "DROP TABLE train_features", "DROP TABLE test_features")
-    registration = home / "config/datasets/shop.yaml"
-    text = registration.read_text(encoding="utf-8")
-    registration.write_text("".join(line for line in text.splitlines(True) if "_features:" not in line or "{" in line))
-    overwrite(data(home), 18, b"\x01\x01")
-    run_sql(home, "CREATE INDEX extra ON train (id)")
-    path = data(home)
-    index_page = next(
-        at for at in range(4096, path.stat().st_size, 4096) if path.read_bytes()[at] == 0x0A
-    )  # a leaf of an index
-    overwrite(path, index_page + 3, b"\xff\xff")
-    finding = findings(look(home))["data-corruption.damaged"]
-    for command in finding.remedy.commands:
-        if " mdm " not in command:
-            subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
-    assert path.with_name(f"{path.name}.damaged").exists()
-    assert "data-corruption.damaged" not in findings(look(home))
-    assert "data-corruption.extra-file" not in findings(look(home))
+def test_what_recovering_gets_out_takes_the_place_of_nothing(home: Path, look: Examine) -> None:
+    overwrite(data(home), 4096 * 30, b"\x5a" * 4096)
+    remedy = findings(look(home))["data-corruption.damaged"].remedy
+    assert remedy.commands == ()
+    assert "(.recover)" in remedy.text
+    assert "count and compare them before they take the place of anything" in remedy.text
 
 
 RESTORED = ("no file", "a FIFO", "no content", "text", "half of it", "a lost row")
@@ -333,14 +319,171 @@ def test_a_quick_look_looks_for_no_backup(home: Path, look: Examine) -> None:
     assert "mdm_backup_1" not in findings(result)["data-corruption.truncated"].remedy.text
 
 
-def test_garbage_at_the_end_is_repaired_by_the_commands_that_are_given(each_engine: Path, look: Examine) -> None:
+def test_garbage_at_the_end_is_shown_and_a_repaired_file_passes(each_engine: Path, look: Examine, tree: Tree) -> None:
     original = data(each_engine).read_bytes()
     append(each_engine)
-    for command in look(each_engine).findings[0].remedy.commands:
-        subprocess.run(command, shell=True, check=True)  # noqa: S602 - a command to copy is for the shell
-    assert data(each_engine).read_bytes() == original
-    data(each_engine).with_name(data(each_engine).name + ".damaged").unlink()
+    before = tree(each_engine)
+    (command,) = look(each_engine).findings[0].remedy.commands
+    shown = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout
+    assert shown.split()[1:17] == ["g"] * 16
+    assert tree(each_engine) == before
+    data(each_engine).write_bytes(original)
     assert look(each_engine).findings == ()
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(home)): each.read_bytes() for each in sorted(home.rglob("*")) if each.is_file()}
+
+
+@pytest.mark.parametrize("older", ["", ".damaged", ".damaged-wal", ".damaged.wal", ".damaged-journal", ".damaged-shm"])
+def test_restoring_changes_one_file_and_writes_over_none(each_engine: Path, look: Examine, older: str) -> None:
+    save(each_engine, "from inside")
+    path = data(each_engine)
+    whole = contents(each_engine)
+    path.write_bytes(b"id,name\n" * 3000)
+    if older:
+        path.with_name(path.name + older).write_bytes(b"from an earlier time")
+    before = contents(each_engine)
+    (command,) = findings(look(each_engine))["data-corruption.wrong-format"].remedy.commands
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
+    after = contents(each_engine)
+    if older:
+        assert (done.returncode, after) == (1, before)
+        assert f"{path.name}{older} is there already; nothing was changed" in done.stderr
+    else:
+        aside = str(path.relative_to(each_engine)) + ".damaged"
+        assert (done.returncode, done.stderr) == (0, "")
+        assert after == {**whole, aside: b"id,name\n" * 3000}
+        assert look(each_engine).findings == ()
+    assert not list(each_engine.glob(".restore-*"))
+
+
+def test_a_backup_that_breaks_off_since_leaves_everything_as_it_is(home: Path, look: Examine) -> None:
+    save(home, "from inside")
+    os.truncate(data(home), 300_000)
+    (command,) = findings(look(home))["data-corruption.truncated"].remedy.commands
+    archive = home / "backup" / "mdm_backup_1.tar.gz"
+    os.truncate(archive, archive.stat().st_size // 3)
+    before = contents(home)
+    assert subprocess.run(["sh", "-c", command], check=False, stderr=subprocess.DEVNULL).returncode != 0
+    assert contents(home) == before
+
+
+@pytest.mark.parametrize(
+    "what", ["DROP TABLE test", "DELETE FROM train WHERE id < 9", "ALTER TABLE train DROP COLUMN city"]
+)
+def test_a_backup_in_which_something_is_missing_too_is_named_and_not_restored(
+    home: Path, look: Examine, what: str
+) -> None:
+    whole = data(home).read_bytes()
+    run_sql(home, what)
+    save(home, "from inside")
+    data(home).write_bytes(whole)
+    os.truncate(data(home), 300_000)
+    remedy = findings(look(home))["data-corruption.truncated"].remedy
+    assert remedy.commands == ()
+    assert "mdm_backup_1.tar.gz holds a copy, but " in remedy.text
+
+
+@pytest.mark.parametrize("what", ["DROP TABLE test", "DELETE FROM train"])
+def test_a_table_that_is_gone_or_empty_is_restored_from_a_backup(each_engine: Path, look: Examine, what: str) -> None:
+    save(each_engine, "from inside")
+    whole = contents(each_engine)
+    run_sql(each_engine, what)
+    damaged = data(each_engine).read_bytes()
+    (finding,) = look(each_engine).findings
+    type_commands(finding)
+    aside = str(data(each_engine).relative_to(each_engine)) + ".damaged"
+    assert contents(each_engine) == {**whole, aside: damaged}
+
+
+def test_a_registration_that_names_the_data_of_another_dataset_is_what_has_to_be_corrected(
+    each_engine: Path, look: Examine, tree: Tree
+) -> None:
+    registration = each_engine / "config/datasets/shop.yaml"
+    text = registration.read_text(encoding="utf-8")
+    own, other = data(each_engine), data(each_engine, "wine")
+    save(each_engine, "from inside")
+    registration.write_text(text.replace(str(own), str(other)), encoding="utf-8")
+    before = tree(each_engine)
+    missing = [each for each in look(each_engine).findings if each.code == "data-corruption.missing-table"]
+    assert len(missing) == 2
+    for each in missing:
+        assert f"Leave {other} as it is: it is the data of 'wine'." in each.remedy.text
+        assert f"{own} in the dataset's folder holds the registered tables" in each.remedy.text
+        assert str(registration) in each.remedy.text
+        type_commands(each)
+    assert tree(each_engine) == before
+    registration.write_text(text, encoding="utf-8")
+    assert look(each_engine).findings == ()
+
+
+def test_data_outside_the_datasets_folder_is_never_replaced(home: Path, look: Examine, tmp_path: Path) -> None:
+    save(home, "from inside")
+    registration = home / "config/datasets/shop.yaml"
+    elsewhere = Path(shutil.copy2(data(home), tmp_path / "shop.sqlite"))
+    registration.write_text(registration.read_text().replace(str(data(home)), str(elsewhere)))
+    data(home).unlink()
+    os.truncate(elsewhere, 300_000)
+    remedy = findings(look(home))["data-corruption.truncated"].remedy
+    assert f"Leave {elsewhere} as it is" in remedy.text
+    assert all(command.startswith("grep ") for command in remedy.commands)
+
+
+def restore_older_file_beside_log(home: Path, *, mode: str) -> None:
+    """An older copy of the file comes back, and the log of the newer one stays beside it."""
+    path = data(home)
+    log = path.with_name(f"{path.name}-wal")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(f"PRAGMA journal_mode={mode}")
+    connection.close()
+    old = path.read_bytes()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("CREATE TABLE filler AS SELECT a.* FROM train a, (SELECT id FROM train LIMIT 3)")
+    connection.execute("DROP TABLE filler")
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute("DELETE FROM train WHERE rowid % 9 = 0")
+    left = log.read_bytes()
+    connection.close()
+    path.write_bytes(old)
+    log.write_bytes(left)
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy(
+    home: Path, look: Examine, tree: Tree, mode: str
+) -> None:
+    restore_older_file_beside_log(home, mode=mode)
+    log = data(home).with_name("shop.sqlite-wal")
+    before = tree(home)
+    result = look(home)
+    finding = findings(result)["data-corruption.foreign-log"]
+    assert {each.code for each in result.findings if each.severity is not NOTE} == {"data-corruption.foreign-log"}
+    assert (finding.severity, finding.location and finding.location.file) == (FAIL, str(log))
+    assert "move the log there" in finding.remedy.text
+    type_commands(finding)
+    assert tree(home) == before
+    log.rename(home.parent / log.name)
+    assert look(home).findings == ()
+
+
+@pytest.mark.parametrize("checkpointed", [True, False])
+def test_a_log_that_belongs_to_its_file_is_no_foreign_one(home: Path, look: Examine, checkpointed: bool) -> None:
+    path = data(home)
+    killed = (
+        f"import sqlite3, os; c = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
+        "c.execute('PRAGMA journal_mode=WAL'); c.execute('PRAGMA wal_autocheckpoint=0')\n"
+        "for n in range(3): c.execute(f'CREATE TABLE more{n} (a)')\n"
+        f"c.execute('PRAGMA {'wal_checkpoint' if checkpointed else 'user_version'}')\n"
+        "for n in range(3): c.execute(f'DROP TABLE more{n}')\n"
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    assert path.with_name(f"{path.name}-wal").stat().st_size > 0
+    assert look(home).findings == ()
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
@@ -571,8 +714,43 @@ def test_a_role_that_may_read_no_table_examines_nothing_and_never_passes(
 ) -> None:
     postgres.run("ALTER TABLE train OWNER TO postgres", database="mdm_shop")
     result = examine(CHECK, server_home, "shop")
-    assert (result.status, result.examined) == (Status.SKIP, 0)
+    assert (result.status, result.examined) == (Status.ERROR, 0)
     assert "permission denied for table train" in result.reason
+    assert "GRANT SELECT" in findings(result)["data-corruption.not-examined"].remedy.text
+
+
+@pytest.mark.parametrize("depth", ["quick", "standard"])
+def test_one_table_that_may_not_be_read_is_an_error_though_others_were_examined(
+    server_home: Path, examine: Examine, postgres: Server, depth: str
+) -> None:
+    for file in (server_home / "config/datasets/shop.yaml", server_home / "datasets/shop/dataset_info.json"):
+        registered = yaml.safe_load(file.read_text())
+        file.write_text(json.dumps({**registered, "metadata": {}, "tables": {"train": "train", "test": "test"}}))
+    postgres.run("CREATE TABLE test AS SELECT * FROM train", database="mdm_shop", user=USER)
+    assert examine(CHECK, server_home, "shop", depth=depth).status is Status.PASS
+    postgres.run(f'REVOKE SELECT ON test FROM "{USER}"', database="mdm_shop")
+    result = examine(CHECK, server_home, "shop", depth=depth)
+    assert (result.status, result.examined) == (Status.ERROR, 2)
+    assert [each.code for each in result.findings] == ["data-corruption.not-examined"]
+    assert "the table test could not be read: permission denied" in result.reason
+    postgres.run("DROP TABLE train", database="mdm_shop", user=USER)
+    result = examine(CHECK, server_home, "shop", depth=depth)
+    assert (result.status, {each.severity for each in result.findings}) == (Status.FAIL, {FAIL, WARN})
+
+
+def test_a_table_that_another_session_locks_is_an_error_until_it_is_free(
+    server_home: Path, examine: Examine, postgres: Server
+) -> None:
+    with postgres.connect("mdm_shop") as other, other.transaction():
+        other.execute("LOCK TABLE train IN ACCESS EXCLUSIVE MODE")
+        result = examine(CHECK, server_home, "shop")
+        assert (result.status, [each.code for each in result.findings]) == (
+            Status.ERROR,
+            ["data-corruption.not-examined"],
+        )
+        assert "lock timeout" in result.reason
+        assert "until it was read, nothing is known of it" in result.findings[0].remedy.text
+    assert examine(CHECK, server_home, "shop").status is Status.PASS
 
 
 def test_a_role_that_a_server_refuses_leaves_its_data_unexamined(
