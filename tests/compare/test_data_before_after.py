@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -348,6 +349,34 @@ def test_a_packed_backup_is_named_and_a_plain_copy_is_read(
     plain = look(home.home, before=before, backup=backup)
     assert change(plain, "train")["copy"] == str(file_of(backup / "unpacked", "sqlite"))
     assert change(plain, "train")["cells"] == {"amount": 1}
+
+
+@pytest.mark.parametrize(("form", "inside"), [("gztar", ""), ("zip", ""), ("tar", ""), ("gztar", "home")])
+def test_what_is_printed_unpacks_a_backup_outside_the_home_and_with_it_the_rows_are_named(
+    store: Callable[..., Store], look: Look, tree: Tree, form: str, inside: str
+) -> None:
+    made = store("sqlite")
+    home = made.home
+    before = look(home, save=True)
+    (home / "backup").mkdir()
+    root = {"root_dir": home.parent, "base_dir": inside} if inside else {"root_dir": home}
+    archive = shutil.make_archive(str(home.parent / "mdm_backup_1"), form, **root)
+    shutil.move(archive, home / "backup")
+    made.run(*DAMAGE["a number"][0])
+    seen = tree(home)
+    remedy = finding(look(home, before=before), "altered-rows").remedy
+    (command,) = remedy.commands
+    folder = Path(f"{home}.unpacked")
+    assert f"--mdm-backup={folder}" in remedy.text
+    subprocess.run(["sh", "-c", command], check=True)
+    assert tree(home) == seen
+    assert folder.stat().st_mode & 0o777 == 0o700
+    result = look(home, before=before, backup=folder)
+    assert change(result, "train")["copy"].startswith(f"{folder}/mdm_backup_1/")
+    assert change(result, "train")["cells"] == {"amount": 1}
+    unpacked = tree(folder)
+    assert subprocess.run(["sh", "-c", command], check=False, stderr=subprocess.DEVNULL).returncode != 0
+    assert tree(folder) == unpacked
 
 
 def test_the_source_of_the_registration_is_a_copy_if_it_has_the_same_rows(
