@@ -57,7 +57,10 @@ def of_left_over(check: Check, facts: DataFacts) -> Iterator[Finding]:
                 f"{each.size} bytes of changes lie in a log beside the file, left by a process that did not end well; "
                 "a log that is cut off is dropped by DuckDB without a word"
             )
-            text = "Open the dataset once with MDM, which takes the changes over, and count its rows afterwards."
+            text = (
+                "Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which "
+                "takes the changes over, and count its rows afterwards."
+            )
             yield check.finding("left-over-log", WARN, message, Remedy(text), location=where, subject="log")
         elif each.kind == "journal":
             message = (

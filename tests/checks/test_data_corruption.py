@@ -470,6 +470,37 @@ def test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_health
     assert look(home).findings == ()
 
 
+KILLED = {
+    "duckdb": "import duckdb, os; c = duckdb.connect({path!r}); c.execute(\"SET wal_autocheckpoint='1GB'\")\n"
+    "c.execute('CREATE TABLE more (a INTEGER)'); c.execute('CHECKPOINT'); c.execute('INSERT INTO more VALUES (1)')\n"
+    "os._exit(9)",
+    "sqlite": "import sqlite3, os; c = sqlite3.connect({path!r}, isolation_level=None)\n"
+    "c.execute('PRAGMA journal_mode=DELETE'); c.execute('PRAGMA cache_size=2'); c.execute('VACUUM')\n"
+    "c.execute('CREATE TABLE more AS SELECT * FROM train'); c.execute('BEGIN'); c.execute('UPDATE train SET id = -1')\n"
+    "c.execute('UPDATE train_features SET id = -2'); os._exit(9)",
+}
+
+
+@pytest.mark.parametrize("engine", KILLED)
+def test_what_a_killed_process_left_of_another_copy_of_the_file_is_never_merged(
+    make_home: MakeHome, look: Examine, tree: Tree, engine: str
+) -> None:
+    home = make_home(f"mdm-1.0.6-{engine}")
+    path = data(home)
+    old = path.read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED[engine].format(path=str(path))], check=False)
+    path.write_bytes(old)
+    (log,) = (each for each in path.parent.glob(f"{path.name}?*") if each.stat().st_size)
+    before = tree(home)
+    result = look(home)
+    assert [each.code for each in result.findings] == ["data-corruption.foreign-log"]
+    assert str(log) in result.findings[0].message
+    type_commands(result.findings[0])
+    assert tree(home) == before
+    log.rename(home.parent / log.name)
+    assert look(home).findings == ()
+
+
 @pytest.mark.parametrize("checkpointed", [True, False])
 def test_a_log_that_belongs_to_its_file_is_no_foreign_one(home: Path, look: Examine, checkpointed: bool) -> None:
     path = data(home)

@@ -505,7 +505,7 @@ def test_data_on_a_server_is_examined_and_shown_by_the_commands_that_are_given(
     program, *arguments = shlex.split(command)
     assert arguments[-1].startswith("SELECT ")
     environ = {"PGPASSWORD": PASSWORD, "PGOPTIONS": "-c default_transaction_read_only=on"}
-    whole = [postgres.programs / program, *arguments]
+    whole: list[str | Path] = [postgres.programs / program, *arguments]
     done = subprocess.run(whole, check=True, env=environ, capture_output=True, text=True)
     assert "(0 rows)" not in done.stdout
 
