@@ -75,11 +75,14 @@ def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
     where = _where(facts)
     if not facts.registered:
         message = f"{facts.file.path} is not registered, so there is nothing to hold its tables against"
-        text = "Register the dataset, or remove the file if a registration that failed left it."
+        text = (
+            "Find out whether a registration is running or broke off. Then register the dataset, or move the file out of "
+            "the datasets once it is clear that nobody misses it."
+        )
         yield check.finding("orphan-data", NOTE, message, Remedy(text), location=where)
     for other in facts.others:
         message = f"{other} lies in the dataset's folder and is not the data that is registered"
-        text = "MDM does not read it. Remove it once it is clear that nobody misses it."
+        text = "MDM does not read it. Move it out of the datasets once it is clear that nobody misses it."
         yield check.finding("extra-file", NOTE, message, Remedy(text), location=Location(other), subject=other)
     if any(table.kind == "base" for table in facts.tables):
         for table in (each for each in facts.tables if each.kind == "other"):
@@ -185,7 +188,9 @@ def _let_in(facts: DataFacts) -> Remedy:
     code = facts.file.code
     if code == "locked":
         by = f" ({', '.join(facts.file.holders)})" if facts.file.holders else ""
-        return Remedy(f"Wait until whoever holds the file{by} is done, or end that process; then run this check again.")
+        return Remedy(
+            f"Wait until whoever holds the file{by} is done, or close it the usual way; then run this check again."
+        )
     if code == "newer-format":
         return Remedy("Run this with the release of the database engine that MDM uses, or a newer one.")
     if code == "no-room":
