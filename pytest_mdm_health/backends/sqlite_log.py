@@ -1,8 +1,8 @@
 """Whether a write-ahead log belongs to the SQLite file that it lies beside, told from the first bytes of both.
 
 SQLite merges whatever log it finds: nothing in a file names its log. But a file says whether it is in WAL mode at all,
-and carries a counter in its first page that every transaction which writes this page raises by one. The log holds
-copies of the page, and with them the counter, from the transaction after the file's own on.
+and carries a counter in its first page, which whoever writes this page raises by one above what was read. The log holds
+copies of the page: the first is at most one ahead of the file, and the last is not behind it.
 """
 
 from __future__ import annotations

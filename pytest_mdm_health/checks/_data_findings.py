@@ -76,8 +76,8 @@ def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
     if not facts.registered:
         message = f"{facts.file.path} is not registered, so there is nothing to hold its tables against"
         text = (
-            "Find out whether a registration is running or broke off. Then register the dataset, or move the file out of "
-            "the datasets once it is clear that nobody misses it."
+            "Find out whether a registration is running or broke off. Then register the dataset, or move the file out "
+            "of the datasets once it is clear that nobody misses it."
         )
         yield check.finding("orphan-data", NOTE, message, Remedy(text), location=where)
     for other in facts.others:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import duckdb
 import pytest
 import yaml
 
+from pytest_mdm_health.backends.sqlite_log import is_of_another_file
 from pytest_mdm_health.checks._data_look import gather
 from pytest_mdm_health.checks.data_corruption import judge
 from pytest_mdm_health.expected import Expected, ExpectedDataset
@@ -468,6 +470,35 @@ def test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_health
     assert tree(home) == before
     log.rename(home.parent / log.name)
     assert look(home).findings == ()
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_log_is_told_to_be_another_files_by_the_counter_and_the_mode_of_the_file(
+    tmp_path: Path, mode: str, newer: bool
+) -> None:
+    path, log = tmp_path / "x.sqlite", tmp_path / "x.sqlite-wal"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE train (id INTEGER)")
+    connection.execute(f"PRAGMA journal_mode={mode}")
+    older = path.read_bytes()
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    between = [path.read_bytes()]
+    for number in range(3):
+        with closing(sqlite3.connect(path)) as other:  # each raises the counter only once
+            other.execute(f"CREATE TABLE more{number} (a)")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        between.append(path.read_bytes())
+    connection.execute("CREATE TABLE last (a)")
+    of_then = log.read_bytes()
+    connection.execute("CREATE TABLE afterwards (a)")
+    connection.close()
+    log.write_bytes(of_then)
+    path.write_bytes(between[-1])
+    assert not is_of_another_file(path, log)
+    path.write_bytes(older if newer else path.read_bytes())
+    assert is_of_another_file(path, log) is newer
 
 
 KILLED = {
