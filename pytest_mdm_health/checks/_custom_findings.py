@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_mdm_health.checks._custom_facts import CustomFacts, CustomFile, Gone, Loading
+from pytest_mdm_health.checks._features_again import features_again
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -42,13 +42,16 @@ class FileJudge:
     def _place(self) -> Iterator[Finding]:
         file = self._file
         if file.belongs:
-            remedy = Remedy("Move it there.", (shlex.join(["mv", "-n", "--", file.path, file.belongs]),))
+            text = f"If the installed MDM is to use it, copy it to {file.belongs}; if there is such a file already, "
+            remedy = Remedy(f"{text}compare the two. Keep this one: another MDM may look for it here.")
             yield self._finding("wrong-place", WARN, f"lies where MDM does not look; that is {file.belongs}", remedy)
         if not file.registered and not file.is_index and not file.name.startswith("_"):
             near = f"; the nearest is {file.nearest!r}" if file.nearest else ""
-            renamed = shlex.join(["mv", "-n", "--", file.path, str(Path(file.path).with_name(f"{file.nearest}.py"))])
-            text = "MDM loads a file for the dataset of its name only."
-            remedy = Remedy(f"{text} Rename or remove it.", (renamed,) if file.nearest and not file.belongs else ())
+            text = "MDM loads a file for the dataset of its name only. Keep it: the dataset may come back, or"
+            name = f"{file.nearest}.py" if file.nearest else "a file of a dataset's name"
+            remedy = Remedy(
+                f"{text} be registered elsewhere. If another dataset is meant, copy it to {name} beside it."
+            )
             yield self._finding("unknown-dataset", WARN, f"is named after no registered dataset{near}", remedy)
         if file.listed is False and not file.is_index and not file.name.startswith("_"):
             severity = NOTE if self._facts.takes_functions is False else WARN
@@ -58,7 +61,7 @@ class FileJudge:
 
     def _syntax(self) -> Iterator[Finding]:
         if self._code.syntax:
-            remedy = Remedy("Correct the line, or restore the file.")
+            remedy = Remedy("Correct the line, or restore the file from a backup.")
             location = Location(self._file.path, self._code.line, self._code.column)
             yield self._finding("syntax", FAIL, f"is no Python: {self._code.syntax}", remedy, location=location)
 
@@ -125,7 +128,7 @@ class FileJudge:
         location = Location(self._file.path, loading.line or self._code.line if loading.syntax else loading.line)
         how = loading.error or f"its process {loading.how}"
         if loading.syntax:
-            remedy = Remedy("Correct the line, or restore the file.")
+            remedy = Remedy("Correct the line, or restore the file from a backup.")
             return self._finding("syntax", FAIL, f"is no Python: {how}", remedy, location=location)
         if loading.ends:
             how = loading.error or f"it {loading.how}"
@@ -170,15 +173,7 @@ class FileJudge:
 
     def _anew(self) -> Remedy:
         facts, name = self._facts, self._file.name
-        home = f"MDM_HOME_DIR={shlex.quote(facts.home)}"
-        if facts.regenerates:
-            return Remedy(
-                "Make the features again.", (f"{home} mdm {shlex.join(['features', 'regenerate', name, '--force'])}",)
-            )
-        source = facts.sources.get(name, "")
-        words = shlex.join(["dataset", "register", name, source, "--force"])
-        text = "Register the dataset again, which makes its features again."
-        return Remedy(text, (f"{home} mdm {words}",) if source else ())
+        return features_again(name, facts.sources.get(name, ""), regenerates=facts.regenerates)
 
     def _finding(
         self,

@@ -59,7 +59,7 @@ def _of_columns(check: Check, facts: FeatureFacts, change: TableChange, why: Seq
     if change.lost_custom:
         message = f"{table} has lost {_counted(change.lost_custom)}, which MDM does not make by itself"
         text = "See what has become of the dataset's custom features (`custom-features-not-loading`). "
-        remedy = Remedy(text + anew(facts).text, anew(facts).commands)
+        remedy = Remedy(text + anew(facts).text)
         yield _finding(check, "lost-features", WARN, message, remedy, change.lost_custom, f"custom features of {table}")
     if change.planned:
         message = f"{table} has lost {_counted(change.planned)}, as planned"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.checks._feature_facts import Difference, FeatureFacts, FeatureTable, GeneratorTrial
+from pytest_mdm_health.checks._features_again import features_again
 from pytest_mdm_health.mdm.amounts import counted
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
@@ -17,9 +17,11 @@ NAMED = 8
 def of_table(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterator[Finding]:
     """Whether a feature table is there, whole, and has values."""
     subject = f"table {table.name}"
-    if not table.present or table.failed:
-        what = f"cannot be read: {table.failed}" if table.present else "is registered and not there"
-        yield check.finding("missing-table", FAIL, f"{table.name} {what}", anew(facts), subject=subject)
+    if not table.present:
+        message = f"{table.name} is registered and not there"
+        yield check.finding("missing-table", FAIL, message, anew(facts), subject=subject)
+    elif table.failed:
+        return  # nothing is known of it, which makes the result an error
     elif not table.role:
         message = (
             f"{table.name} is there and not registered, as when generating features breaks off; MDM does not use it"
@@ -44,7 +46,10 @@ def _of_values(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterat
     if table.infinite:
         message = f"{table.name} has infinite numbers in {listed(tuple(table.infinite))}"
         evidence = {"columns": {**table.infinite}, "rows": rows}
-        remedy = Remedy("Look for what is divided by zero; models take no infinite numbers.", anew(facts).commands)
+        remedy = Remedy(
+            "Look for what is divided by zero, such as a column that holds zeros, and leave the feature out or correct "
+            "the data at its source; models take no infinite numbers."
+        )
         yield check.finding("infinite-feature", WARN, message, remedy, evidence=evidence, subject=subject)
     if table.constant:
         message = f"{table.name} has one and the same value in all {rows} rows of {listed(table.constant)}"
@@ -62,7 +67,8 @@ def of_difference(check: Check, facts: FeatureFacts, difference: Difference) -> 
         message = f"{lacks} lacks {missed} that {has} has: {listed(difference.missed)}"
         text = "A model trained on one cannot be used on the other. See whether the column they are made of has values "
         remedy = Remedy(
-            f"{text}there that a transformation does not take, such as negative ones.", anew(facts).commands
+            f"{text}there that a transformation does not take, such as negative ones, and train on features that both "
+            "tables have until it is corrected."
         )
         evidence: dict[str, JSON] = {"columns": [*difference.missed]}
         yield check.finding("tables-differ", WARN, message, remedy, evidence=evidence, subject=subject)
@@ -103,24 +109,18 @@ def of_trial(check: Check, trial: GeneratorTrial) -> Iterator[Finding]:
     on = f"on the first {counted(trial.rows, 'row')} of {trial.table}"
     if trial.raised:
         message = f"the installed generator fails {on}: {trial.raised}"
-        text = "Registering the dataset again would leave it without features. Correct the data or the installation."
+        text = "Registering the dataset again would leave it without features. Correct data or installation first."
         yield check.finding("generator-fails", FAIL, message, Remedy(text), subject=trial.table)
     elif trial.errors:
         message = f"the installed generator logs {counted(len(trial.errors), 'error')} {on}: {trial.errors[0]}"
-        text = "Registering the dataset again would leave out these features. Correct the column or its type."
+        text = "Registering the dataset again would leave out these features. Correct the column in the source first."
         evidence: dict[str, JSON] = {"errors": [*trial.errors], "features": trial.features}
         yield check.finding("generator-errors", WARN, message, Remedy(text), evidence=evidence, subject=trial.table)
 
 
 def anew(facts: FeatureFacts) -> Remedy:
     """Make the features again."""
-    home = f"MDM_HOME_DIR={shlex.quote(facts.home)}"
-    if facts.regenerates:
-        words = shlex.join(["features", "regenerate", facts.name, "--force"])
-        return Remedy("Make the features again.", (f"{home} mdm {words}",))
-    text = "Register the dataset again, which makes its features again; the installed MDM has no other way."
-    words = shlex.join(["dataset", "register", facts.name, facts.source, "--force"])
-    return Remedy(text, (f"{home} mdm {words}",) if facts.source else ())
+    return features_again(facts.name, facts.source, regenerates=facts.regenerates)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
 from pytest_mdm_health.checks._feature_differences import differences
-from pytest_mdm_health.checks._feature_facts import FeatureFacts, FeatureTable
+from pytest_mdm_health.checks._feature_facts import Difference, FeatureFacts, FeatureTable
 from pytest_mdm_health.checks._feature_rows import first_base_table
 from pytest_mdm_health.checks._feature_trial import try_generator
 from pytest_mdm_health.integrity.feature_profile import FeatureColumn, feature_profile
@@ -24,6 +24,9 @@ from pytest_mdm_health.options import Options
 
 _SHARE_OF_TIME = 0.4
 """How much of a check's time starting MDM's interpreter may take, and again running its generator."""
+
+_PASSES = {"locked", "unreadable", "no-room", "away", "refused", "starting", "full"}
+"""Why a database cannot be opened though nothing is known to be wrong with it; what is wrong is told by 5.1."""
 
 
 def gather(
@@ -57,7 +60,10 @@ def gather(
             looking = _Looking(dataset, database, Depth(options.depth), had_some=had_some)
             return looking.gather(facts, home, options, installation)
     except CannotOpen as error:
-        raise NotApplicable(f"{backend.path} {error}") from error
+        reason = f"{backend.path} {error}"
+        if error.code in _PASSES and facts.registered:
+            return replace(facts, unexamined=(f"its feature tables were not looked at: {reason}",))
+        raise NotApplicable(reason) from error
 
 
 def _registered(dataset: Dataset) -> dict[str, str]:
@@ -81,16 +87,25 @@ class _Looking:
         try:
             there = self._database.tables()
         except QueryFailed as error:
-            raise NotApplicable(f"its tables cannot be listed: {error}") from error
+            return replace(facts, unexamined=(f"its tables cannot be listed: {error}",))
         tables = tuple(self._looked_at(each) for each in self._tables(there))
         if not (tables or facts.failure or self._had_some):
             raise NotApplicable("no feature tables are registered")
-        facts = replace(facts, examined=len(tables) or 1, tables=tables)
+        read = [table for table in tables if not table.failed]
+        unread = tuple(f"the table {each.name} cannot be read: {each.failed}" for each in tables if each.failed)
+        facts = replace(facts, examined=len(read) if tables else 1, tables=tables, unexamined=unread)
         if self._depth is Depth.QUICK:
             self._gaps.append("no values were looked at and the generator was not tried (see --mdm-depth)")
             return replace(facts, gaps=tuple(self._gaps))
-        facts = replace(facts, differences=tuple(differences(self._dataset, self._database, tables)))
+        facts = replace(facts, differences=self._differences(read))
         return replace(self._tried(facts, there, home, options, installation), gaps=tuple(self._gaps))
+
+    def _differences(self, tables: Sequence[FeatureTable]) -> tuple[Difference, ...]:
+        try:
+            return tuple(differences(self._dataset, self._database, tables))
+        except QueryFailed as error:
+            self._gaps.append(f"the feature tables were not compared with each other: {error}")
+            return ()
 
     def _tables(self, there: Sequence[str]) -> Iterator[FeatureTable]:
         """The registered feature tables, then those that are called like one and are not registered."""

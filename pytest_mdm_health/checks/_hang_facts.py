@@ -31,6 +31,7 @@ class Running:
         moved_bytes: read and written; None if that cannot be seen.
         files: what it has open in the home.
         seen: whether its files and its environment can be seen.
+        ours: whether its environment or what it has open proves that it works on this home.
     """
 
     pid: int
@@ -47,6 +48,7 @@ class Running:
     files: tuple[str, ...]
     blockers: tuple[Blocker, ...]
     seen: bool
+    ours: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

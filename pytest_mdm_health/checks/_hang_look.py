@@ -80,11 +80,17 @@ def _was_completed(run: RegistrationRun | None) -> bool:
 
 
 def _is_ours(each: Registering, home: Home) -> bool:
-    """Whether it works on this home; one whose home cannot be told, or is nowhere, is not passed over."""
+    """Whether it may work on this home; one whose home cannot be told, or is nowhere, is not passed over."""
+    elsewhere = each.home is not None and kind_of(each.home) is FileKind.FOLDER
+    return not elsewhere or _is_proven_ours(each, home)
+
+
+def _is_proven_ours(each: Registering, home: Home) -> bool:
+    """Whether what it has open or its environment leaves no doubt that it works on this home."""
     if any(_lies_in(file, home) for file in each.files):
         return True
-    elsewhere = each.home is not None and kind_of(each.home) is FileKind.FOLDER
-    return not elsewhere or (each.home is not None and os.path.realpath(each.home) == os.path.realpath(home.root))
+    named = each.home  # a relative one is seen from where that process was started
+    return named is not None and named.is_absolute() and os.path.realpath(named) == os.path.realpath(home.root)
 
 
 def _lies_in(file: Path, home: Home) -> bool:
@@ -110,6 +116,7 @@ def _running(each: Registering, home: Home, run: RegistrationRun | None) -> Runn
         files=tuple(map(str, files)),
         blockers=tuple(_blockers(each.pid, files)) if each.idle else (),
         seen=each.moved is not None and each.home is not None,
+        ours=_is_proven_ours(each, home),
     )
 
 

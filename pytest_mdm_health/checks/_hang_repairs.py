@@ -1,50 +1,63 @@
-"""What to do about a registration that hangs, or about what one left. Nothing is deleted, only moved aside."""
+"""What to do about a registration that hangs, or about what one left: in words, with commands that only look.
+
+A process may have ended, and a folder may be at work again, by the time that somebody reads this.
+"""
 
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from pytest_mdm_health.checks._hang_facts import Leftover, Running
 from pytest_mdm_health.model import Remedy
 
-ASIDE = "set-aside"
-"""The folder in the home, on the same disk, that takes what is moved away; MDM does not look into it."""
-
 _AGAIN = (
-    "then move aside what it leaves (this check names it) and register again with more in the log and smaller batches: "
+    "then look at what it leaves (this check names it) and register again with more in the log and smaller batches: "
     "MDM_LOGGING_LEVEL=DEBUG MDM_PERFORMANCE_BATCH_SIZE=1000 timeout 1h mdm dataset register …"
 )
+_LOSES = "which loses what it has loaded"
 
 
 def of_running(code: str, each: Running) -> Remedy:
     """What to do about a registration that runs."""
-    looking = (f"ps -o pid,stat,etime,time,args -p {each.pid}", f"lsof -p {each.pid}")
+    state = f"ps -o pid,user,stat,lstart,etime,time,args -p {each.pid}"
+    if not each.ours:
+        text = (
+            "See whose it is and which home it works on: its MDM_HOME_DIR, or `.mdm` in the home folder of its user. "
+        )
+        return Remedy(
+            f"{text}Leave it alone unless it is yours, and examine this home again when it has ended.", (state,)
+        )
+    looking = (state, f"lsof -p {each.pid}")
     if code == "stopped":
-        text = f"Let it go on, or end it with `kill -KILL {each.pid}`, which loses what it has loaded; {_AGAIN}"
-        return Remedy(text, (f"kill -CONT {each.pid}",))
+        text = (
+            "See whether it is still the registration that you mean. `fg` in its terminal, or the signal CONT, lets it "
+            "go on; do that only if the dataset was not restored or registered meanwhile. Otherwise end it, "
+            f"{_LOSES}; {_AGAIN}"
+        )
+        return Remedy(text, looking)
     if code == "waiting-for-lock":
         pids = ",".join(map(str, dict.fromkeys(other.pid for other in each.blockers if other.pid)))
         text = (
-            f"Let the other process finish, or end it. If that does not help, end this one: `kill {each.pid}`; {_AGAIN}"
+            "Let the other process finish, or end it once you know what it is. If that does not help, end the "
+            f"registration, {_LOSES}; {_AGAIN}"
         )
         return Remedy(text, ((f"ps -o pid,stat,etime,args -p {pids}",) if pids else ()) + looking)
     if code == "idle":
-        loses = "which loses what it has loaded"
-        text = f"See what it waits for. If it does not go on, end it with `kill {each.pid}`, {loses}; {_AGAIN}"
+        text = f"See what it waits for. If it does not go on, end it, {_LOSES}; {_AGAIN}"
         return Remedy(text, (*looking, f"strace -f -p {each.pid}"))
     return Remedy("Nothing, unless it takes much longer than the others did (4.1).", looking[:1])
 
 
-def of_leftover(each: Leftover, home: str) -> Remedy:
-    """Move it out of the way, under a name that says what it was. It may be all that is left of the data."""
-    aside = Path(home) / ASIDE
-    text = "Move it aside. " + _again(each)
-    if each.holder:
-        text = f"Wait until {each.holder} is done: it may be the registration itself. Otherwise: {text}"
-    make = f"mkdir -p -- {shlex.quote(str(aside))}"
-    move = f"mv -n -- {shlex.quote(each.folder)} {shlex.quote(str(aside / f'{each.dataset}.{each.changed}'))}"
-    return Remedy(text, (f"{make} && {move}",))
+def of_leftover(each: Leftover) -> Remedy:
+    """See that nothing works on it, then move it out of the way. It may be all that is left of the data."""
+    folder = shlex.quote(each.folder)
+    wait = f"Wait until {each.holder} is done: it may be the registration itself. " if each.holder else ""
+    text = (
+        f"{wait}Make sure that no registration works on it and that none has ended well meanwhile: no process has it "
+        "open, and there is still no registration of that name. Then move the folder out of the datasets, on the same "
+        f"disk, and delete nothing. {_again(each)}"
+    )
+    return Remedy(text, (f"ls -la -- {folder}", f"lsof +D {folder}", "ps -eo pid,user,stat,lstart,args"))
 
 
 def _again(each: Leftover) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 DATA_IS_READABLE = (
+    "metadata-corruption.incomplete",
+    "metadata-corruption.lost-field",
     "metadata-corruption.other-default",
     "metadata-corruption.missing-column",
     "metadata-corruption.name-differs",

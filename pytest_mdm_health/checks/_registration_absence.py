@@ -55,7 +55,15 @@ def absence_of(dataset: Dataset, inventory: Inventory, options: Options, before:
         known_as=_known_as(dataset, inventory, was),
         saved=tuple(parts),
         sought=sought,
+        usual=_usual(dataset, home),
     )
+
+
+def _usual(dataset: Dataset, home: Home) -> str:
+    """The YAML file where MDM keeps it unless it is told otherwise, if there is one and MDM is told otherwise."""
+    usual = home.root / "config/datasets" / f"{dataset.name.lower()}.yaml"
+    elsewhere = os.path.realpath(usual.parent) != os.path.realpath(home.registrations)
+    return str(usual) if elsewhere and kind_of(usual) is FileKind.FILE else ""
 
 
 def _hold_back_if_unlisted(home: Home) -> None:

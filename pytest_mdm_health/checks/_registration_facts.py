@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_mdm_health.checks._saved_repairs import Saved
 from pytest_mdm_health.mdm.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place
 from pytest_mdm_health.mdm.registration_schema import Refusal
-from pytest_mdm_health.model import Facts, Location
+from pytest_mdm_health.model import BASELINE_ONLY, Facts, Location
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,22 @@ class YamlState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LineEdit:
+    """The change of one line of a file, the first one being 1, after which only what is meant has another value."""
+
+    file: str
+    line: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TwinState:
     """The JSON copy: why it cannot be read, what MDM refuses in it, and where it says something else than the YAML.
 
     Attributes:
+        absent: fields that have a value in it and are not in the YAML file at all.
+        complete: whether it says all that the YAML file says, and more.
         older: if it was last written before the YAML file, when both were, for a person; else empty.
     """
 
@@ -76,6 +88,8 @@ class TwinState:
     harmless: bool
     barrier: Barrier | None = None
     older: str = ""
+    absent: tuple[str, ...] = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +111,11 @@ class OnServer:
 
 @dataclass(frozen=True, kw_only=True)
 class DataState:
-    """The data that is registered: on which backend, where, and what is really there."""
+    """The data that is registered: on which backend, where, and what is really there.
+
+    Attributes:
+        owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
+    """
 
     backend: str | None
     real_engine: str | None
@@ -108,8 +126,7 @@ class DataState:
     shared_with: tuple[str, ...]
     server: OnServer | None = None
     barrier: Barrier | None = None
-    default_file: str = ""
-    default_line: int | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +171,7 @@ class Absence:
         known_as: another dataset that is registered with that data now.
         saved: what a backup holds of what is missing.
         sought: the folders in which backups were looked for.
+        usual: the YAML file where MDM keeps it unless it is told otherwise, if there is one and MDM looks elsewhere.
     """
 
     remembered: bool
@@ -164,6 +182,7 @@ class Absence:
     known_as: str
     saved: tuple[Saved, ...]
     sought: tuple[str, ...]
+    usual: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +197,9 @@ class MetadataFacts(Facts):
         taken: which of the files that this one might be renamed to are there already.
         absence: what is known where there is no YAML file; None where there is one.
         removal_planned: whether the migration is meant to remove the dataset.
+        path_edits: what makes both copies name the right file, if it is known for sure.
+        described: further fields that have a value: the value where it is one of few, else a digest of it.
+        planned: columns that the migration is meant to rename, to their new names, or to drop, to an empty text.
     """
 
     name: str
@@ -192,10 +214,18 @@ class MetadataFacts(Facts):
     taken: tuple[str, ...] = ()
     absence: Absence | None = None
     removal_planned: bool = False
+    path_edits: tuple[LineEdit, ...] = ()
+    described: Mapping[str, str] = field(default_factory=dict, metadata=BASELINE_ONLY)
+    planned: Mapping[str, str] = field(default_factory=dict, metadata=BASELINE_ONLY)
 
     def yaml_of(self, name: str) -> str:
         """The YAML file that MDM looks for under this name."""
         return f"{self.registrations}/{name.lower()}.yaml"
+
+    @property
+    def keeps_to_defaults(self) -> bool:
+        """Whether MDM looks for registrations where it does unless it is told otherwise."""
+        return self.registrations == f"{self.root}/config/datasets"
 
     @property
     def usual_yaml(self) -> str:

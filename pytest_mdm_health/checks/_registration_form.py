@@ -66,7 +66,8 @@ def of_names(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         yield _not_seen(check, facts)
     for file in yaml.overlooked:
         message = f"MDM looks for {facts.usual_yaml} and never at {file}"
-        remedy = Remedy("Compare the two and put this one away.", repairs.renamed(file, f"{file}{repairs.KEPT}"))
+        text = f"Compare the two. If {facts.usual_yaml} is the right one, move this one out of the folder and keep it."
+        remedy = Remedy(text, repairs.both_seen(facts.usual_yaml, file))
         yield check.finding("not-seen", WARN, message, remedy, location=Location(file), subject=file)
 
 
@@ -96,27 +97,35 @@ def _from_twin(facts: MetadataFacts) -> Remedy:
     if facts.yaml.barrier is not None:
         return allowed(facts.yaml.barrier)
     if not facts.twin.usable:
-        return Remedy("Correct the file, restore it from a backup, or register the dataset's sources again.")
+        return Remedy(
+            "Correct the file, or restore it from a backup. Without one, register the dataset's sources under a new "
+            "name, with the same target, ids and other options, and compare the data; with `--force` MDM deletes the "
+            "dataset's folder."
+        )
     lacks = "what `mdm dataset update` changed is not in there"
     if facts.twin.older:
-        lacks = f"it is older, {facts.twin.older}: what changed in between is not in there, so compare the two first"
-    text = f"Correct the file, or make it anew from its JSON copy ({lacks})."
-    return Remedy(text, repairs.yaml_from_twin(facts.yaml.file, facts.twin.file))
-
-
-def _missing_field(facts: MetadataFacts, field: str) -> Remedy:
-    if facts.twin.usable and facts.yaml.shape != "flat" and field not in facts.twin.refused:
-        return _from_twin(facts)
+        lacks = f"it is older, {facts.twin.older}: what changed in between is not in there"
     return Remedy(
-        f"Add `{field}` to {facts.yaml.pointer or facts.yaml.file}, as in the registration of another dataset."
+        f"Keep a copy of the file, then correct it, or restore it from a backup. Its JSON copy, {facts.twin.file}, has "
+        f"all fields, and JSON is valid YAML; but {lacks}, so compare it with what is left of the YAML file, field by "
+        "field."
     )
 
 
+def _missing_field(facts: MetadataFacts, field: str) -> Remedy:
+    file = facts.yaml.pointer or facts.yaml.file
+    if facts.twin.usable and facts.yaml.shape != "flat" and field not in facts.twin.refused:
+        text = f"Add `{field}` to {file} as its JSON copy, {facts.twin.file}, has it"
+        return Remedy(f"{text}; keep a copy of the file first, and compare the other fields of the two.")
+    return Remedy(f"Add `{field}` to {file}, as in the registration of another dataset; keep a copy of the file first.")
+
+
 def _named(facts: MetadataFacts, inside: str) -> Remedy:
-    file = facts.yaml.file
     if is_dataset_name(facts.name):
-        commands = repairs.field_set("name", facts.name.lower(), facts.yaml.pointer or file, indented=False)
-        return Remedy("Let `name` say what the file is called, in lower case.", commands)
+        text = (
+            f"Let `name` say what the file is called, {facts.name.lower()!r}, if that is the dataset's name; if it is "
+        )
+        return Remedy(f"{text}{inside!r}, another registration was copied here, which belongs under that name.")
     text = "MDM takes no dataset of the file's name: call the file what `name` says."
     return _renamed(facts, text, facts.yaml_of(inside)) if is_dataset_name(inside) else Remedy(text)
 

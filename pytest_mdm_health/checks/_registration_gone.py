@@ -97,12 +97,14 @@ def _not_done(check: Check, facts: MetadataFacts) -> Finding:
     message = f"{facts.name!r} is planned to be removed, and {state}"
     if not facts.registered:
         remedy = Remedy(
-            "Move the data away: nothing registers it any more. Or take the removal out of what is expected."
+            "Move the data away once it is saved: nothing registers it any more. Or take the removal out of the plan."
         )
         return check.finding("not-done", FAIL, message, remedy)
-    command = repairs.mdm(facts.root, "dataset", "remove", facts.name)
-    text = "Remove it if it is saved; MDM asks before it does. Or take the removal out of what is expected."
-    return check.finding("not-done", FAIL, message, Remedy(text, (command,)))
+    text = (
+        f"Once a backup of it was read to its end, remove it with `mdm dataset remove {facts.name}`, which deletes its "
+    )
+    text += "folder and registration. Or take the removal out of the plan."
+    return check.finding("not-done", FAIL, message, Remedy(text))
 
 
 def _of_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
@@ -110,12 +112,25 @@ def _of_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
         return allowed(facts.twin.barrier)
     if facts.in_force is None:
         return _restored(facts, absence)
+    if absence.usual:
+        return _looked_for_elsewhere(facts, absence)
     if _is_copied(facts):
         return _of_copied(facts)
-    commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file, there=False)
-    return Remedy(
-        "Make the YAML file from its JSON copy (what `mdm dataset update` changed is not in there).", commands
-    )
+    text = "Restore the YAML file from a backup; without one, make it from its JSON copy (what `mdm dataset update` "
+    commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file) if facts.keeps_to_defaults else ()
+    if not commands:
+        text = f"See whether {facts.registrations} is where the registrations are: `paths.configs_path` says so. If it "
+        text += (
+            "is, restore the YAML file from a backup; without one, copy the JSON copy there (what `mdm dataset update` "
+        )
+    return Remedy(f"{text}changed is not in there).", commands)
+
+
+def _looked_for_elsewhere(facts: MetadataFacts, absence: Absence) -> Remedy:
+    text = f"Its registration is {absence.usual}, and the settings have MDM look in {facts.registrations}: correct "
+    text += "`paths.configs_path` or take it out, rather than making registrations again"
+    odd = any(mark in facts.registrations for mark in "~$")
+    return Remedy(f"{text}. MDM expands neither `~` nor variables in it." if odd else f"{text}.")
 
 
 def _is_copied(facts: MetadataFacts) -> bool:
@@ -134,15 +149,15 @@ def _of_copied(facts: MetadataFacts) -> Remedy:
     if not own or not is_dataset_name(facts.name):
         why = "nothing beside it is its own" if not own else "MDM takes no dataset of this name"
         return Remedy(f"{text}As {why}, {aside}.")
-    commands = repairs.made_its_own(facts.usual_yaml, facts.twin.file, facts.name.lower(), own)
-    return Remedy(
-        f"{text}Register it under its own name, with its own data; or, if nobody needs it, {aside}.", commands
-    )
+    text += f"If it is to be a dataset of its own, copy that to {facts.usual_yaml} and let `name` and `path` say "
+    return Remedy(f"{text}{facts.name.lower()} and {own} in both files; or, if it is not needed, {aside}.")
 
 
 def _restored(facts: MetadataFacts, absence: Absence) -> Remedy:
     """Take out of a backup what is missing; with the data still there, that is the registration."""
-    commands = put_back(absence.saved, facts.root)
+    if absence.usual:
+        return _looked_for_elsewhere(facts, absence)
+    commands = put_back(absence.saved, facts.root) if facts.keeps_to_defaults else ()
     data_missing = absence.remembered and not (absence.lies or absence.on_server)
     complete = any(each.file == facts.usual_yaml for each in absence.saved)
     complete &= not data_missing or any(each.file == absence.was for each in absence.saved)
@@ -152,6 +167,8 @@ def _restored(facts: MetadataFacts, absence: Absence) -> Remedy:
     lacks = f"No backup in {' or '.join(absence.sought)} holds all of it. " if absence.sought else ""
     if data_missing:
         what = "its data and its registration" if not commands else "the rest"
-        return Remedy(f"{lacks}Restore {what} from a backup, or register its sources again.", commands)
-    text = f"Restore {facts.usual_yaml} from a backup. Otherwise move the data aside, because MDM refuses the name "
-    return Remedy(f"{lacks}{text}while it is there, and register the sources again if somebody needs them.", commands)
+        again = "or register its sources again with the same target, ids and other options"
+        return Remedy(f"{lacks}Restore {what} from a backup, {again}.", commands)
+    text = f"Restore {facts.usual_yaml} from a backup. Otherwise register the sources under a new name, with the same "
+    text += "target, ids and other options, and compare the data; MDM refuses the old name while this data is there"
+    return Remedy(f"{lacks}{text}, and `--force` would delete it.", commands)

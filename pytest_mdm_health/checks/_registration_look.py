@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
 from pytest_mdm_health.checks._registration_absence import absence_of
+from pytest_mdm_health.checks._registration_edits import owner_of, path_edits
 from pytest_mdm_health.checks._registration_facts import (
     Content,
     DataState,
@@ -20,17 +21,18 @@ from pytest_mdm_health.checks._registration_facts import (
     Unread,
     YamlState,
 )
+from pytest_mdm_health.checks._registration_since import described
 from pytest_mdm_health.mdm.engines import engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.oddities import is_odd_version, odd_dates
 from pytest_mdm_health.mdm.permissions import barrier
-from pytest_mdm_health.mdm.placement import place_of
+from pytest_mdm_health.mdm.placement import Place, place_of
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.servers import is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
-from pytest_mdm_health.mdm.twins import TWIN_FILE, differences, explained
+from pytest_mdm_health.mdm.twins import TWIN_FILE, absent_fields, differences, explained, is_below, is_contained
 from pytest_mdm_health.options import Options
 
 COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
@@ -55,6 +57,8 @@ def gather(
     content = _content(registration, backend, gaps)
     server = _on_server(backend, guessed=is_left_to_defaults(dataset, settings))
     files = (registration.document, registration.pointed, registration.twin, *dataset.files)
+    place = place_of(dataset, home)
+    owner = owner_of(dataset, place, inventory)
     return MetadataFacts(
         examined=sum(1 for each in files if each is not None) + dataset.remembered,
         name=dataset.name,
@@ -64,10 +68,12 @@ def gather(
         in_force=registration.in_force,
         yaml=_yaml_state(registration, dataset),
         twin=_twin_state(registration, home),
-        data=replace(_data_state(registration, dataset, home, settings), server=server),
+        data=replace(_data_state(registration, dataset, place, settings), server=server, owner=owner),
         content=content,
         taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
         absence=absence,
+        path_edits=path_edits(dataset, place, owner),
+        described=described(registration.data),
         gaps=tuple(gaps),
     )
 
@@ -118,6 +124,8 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
     ours = document.data if document is not None and document.usable and isinstance(document.data, Mapping) else {}
     theirs = twin.data if twin is not None and twin.data is not None else {}
     differs = differences(ours, theirs) if ours and theirs and registration.shape == "full" else ()
+    absent = absent_fields(ours, theirs) if differs else ()
+    rest = tuple(name for name in differs if not any(is_below(name, each) for each in absent))
     usual = home.datasets / registration.name.lower() / TWIN_FILE
     unread = twin is not None and twin.data is None
     return TwinState(
@@ -126,8 +134,10 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
         usable=twin is not None and twin.usable,
         problem=twin.problem if twin is not None else "",
         refused=(*(refusal.field for refusal in twin.refused), *twin.missing) if twin is not None else (),
-        differs=differs,
-        harmless=bool(differs) and explained(differs, ours, theirs, in_force=registration.in_force == "yaml"),
+        differs=rest,
+        harmless=bool(rest) and explained(rest, ours, theirs, in_force=registration.in_force == "yaml"),
+        absent=absent,
+        complete=bool(absent) and is_contained(ours, theirs),
         barrier=barrier(twin.path) if twin is not None and unread else None,
         older=_older(twin.path, (registration.pointed or registration.document or twin).path) if twin else "",
     )
@@ -145,17 +155,15 @@ def _older(twin: Path, yaml: Path) -> str:
     return f"written {first}, while the YAML file was {then}"
 
 
-def _data_state(registration: Registration, dataset: Dataset, home: Home, settings: Settings) -> DataState:
+def _data_state(registration: Registration, dataset: Dataset, place: Place | None, settings: Settings) -> DataState:
     default = settings.values[BACKEND]
-    origin, place = default.origin, place_of(dataset, home)
+    origin = default.origin
     source = f"{origin.name}, line {origin.line}" if origin.line else origin.name
     return DataState(
         backend=registration.backend,
         real_engine=engine_of(dataset.database) if dataset.database else None,
         default_backend=str(default.value),
         default_from="MDM's default" if origin.kind == "default" else source,
-        default_file=origin.name if origin.line else "",
-        default_line=origin.line,
         place=place,
         files=tuple(map(str, dataset.files)),
         shared_with=dataset.shared_with,

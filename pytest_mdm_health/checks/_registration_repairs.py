@@ -1,88 +1,61 @@
-"""Commands that repair a registration. Each keeps what it changes beside it, under a name that MDM does not read."""
+"""Commands that repair a registration without losing anything of it, and those that only look.
+
+Each change keeps the file as it was beside it, under a name that MDM does not read. It does not happen if that name is
+taken or the copy cannot be made, which the shell says, and it is one command: the summary shows the first one only.
+"""
 
 from __future__ import annotations
 
-import json
-import posixpath
 import re
 import shlex
-import sys
+from collections.abc import Sequence
+
+from pytest_mdm_health.checks._registration_facts import LineEdit
 
 KEPT = ".before"
-PYTHON = shlex.quote(sys.executable or "python3")  # it runs this, so it has PyYAML
-_TO_JSON = (
-    "import json, sys, yaml; yaml_file, json_file = sys.argv[1:]; "
-    "json.dump(yaml.safe_load(open(yaml_file, encoding='utf-8')), open(json_file, 'w'), indent=2, default=str)"
-)
-_AS_ITS_OWN = (
-    "import json, sys; yaml_file, json_file, name, path = sys.argv[1:]; "
-    "data = json.load(open(json_file, encoding='utf-8')); data['name'] = name; "
-    "(data.get('database') or data)['path'] = path; text = json.dumps(data, indent=2); "
-    "open(yaml_file, 'x').write(text); open(json_file, 'w').write(text)"
-)
 
 
-def yaml_from_twin(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
-    """Make the YAML file from its JSON copy, which every YAML reader reads as it is."""
-    keep = (f"mv -- {_quoted(yaml)} {_quoted(yaml + KEPT)}",) if there else ()
-    return (*keep, f"cp -n -- {_quoted(twin)} {_quoted(yaml)}")
+def yaml_from_twin(yaml: str, twin: str) -> tuple[str, ...]:
+    """Make the YAML file that is not there from its JSON copy, which every YAML reader reads as it is."""
+    return (f"cp -n -- {shlex.quote(twin)} {shlex.quote(yaml)}",)
 
 
-def made_its_own(yaml: str, twin: str, name: str, path: str) -> tuple[str, ...]:
-    """Make both copies of a registration from a JSON copy that speaks of another dataset, with this name and data."""
-    keep = f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}"
-    write = f"{PYTHON} -c {_quoted(_AS_ITS_OWN)} {' '.join(map(_quoted, (yaml, twin, name, path)))}"
-    return (f"{keep} && {write}",)  # the summary shows the first command only
+def yaml_completed(yaml: str, twin: str) -> tuple[str, ...]:
+    """Put the JSON copy, which says all that the YAML file says and more, in the place of the YAML file."""
+    return (f"{_kept(yaml)} && cat -- {shlex.quote(twin)} >| {shlex.quote(yaml)}",)
 
 
-def twin_from_yaml(yaml: str, twin: str, *, there: bool = True) -> tuple[str, ...]:
-    """Write the JSON copy anew from the YAML file."""
-    folder = f"mkdir -p -- {_quoted(posixpath.dirname(twin))}"
-    keep = f"cp -p -- {_quoted(twin)} {_quoted(twin + KEPT)}" if there else folder
-    return (keep, f"{PYTHON} -c {_quoted(_TO_JSON)} {_quoted(yaml)} {_quoted(twin)}")
-
-
-def field_set(field: str, value: str, yaml: str, twin: str = "", *, indented: bool = True) -> tuple[str, ...]:
-    """Give a field a new value where it stands on a line of its own, in the YAML file and in its JSON copy.
-
-    The YAML file may be a JSON copy itself, as a repair leaves it.
-    """
-    key, new = _pattern(field), _replacement(json.dumps(value, ensure_ascii=False))  # as it is in YAML too
-    block, braces = (r"\( *\)", r"\( *\)") if indented else (r"\(\)", r"\(  \)")
-    in_block = rf"s#^{block}{key}:.*#\1{_replacement(field)}: {new}#"
-    in_braces = rf's#^{braces}"{key}": *"[^"]*"#\1"{_replacement(field)}": {new}#'
-    commands = [_sed(f"{in_block}; {in_braces}", yaml)]
-    if twin:
-        commands.append(_sed(rf's#"{key}": *"[^"]*"#"{_replacement(field)}": {new}#', twin))
-    return tuple(commands)
+def lines_changed(edits: Sequence[LineEdit]) -> tuple[str, ...]:
+    """Change these lines, each as long as it is what it was when it was looked at."""
+    if not edits:
+        return ()
+    kept = [_kept(each.file) for each in edits]
+    changes = [
+        f"LC_ALL=C sed {shlex.quote(f'{each.line}s#^{_pattern(each.old)}$#{_replacement(each.new)}#')} "
+        f"{shlex.quote(each.file + KEPT)} >| {shlex.quote(each.file)}"
+        for each in edits
+    ]
+    return (" && ".join((*kept, *changes)),)
 
 
 def renamed(old: str, new: str) -> tuple[str, ...]:
     """Give a file another name, unless there is one of that name."""
-    return (f"mv -n -- {_quoted(old)} {_quoted(new)}",)
+    return (f"mv -n -- {shlex.quote(old)} {shlex.quote(new)}",)
 
 
-def default_set(backend: str, settings: str, line: int) -> tuple[str, ...]:
-    """Change the default backend in this line of the settings."""
-    return (_sed(rf"{line}s#\(default_backend[\"']\{{0,1\}} *: *\)[^ ,}}]*#\1{backend}#", settings),)
+def both_seen(*files: str) -> tuple[str, ...]:
+    """Look at size, time and content of files, to see which one is meant and whether they are the same."""
+    named = shlex.join(files)
+    return (f"ls -l -- {named}", f"sha256sum -- {named}")
 
 
-def mdm(home: str, *words: str, **variables: str) -> str:
-    """A command of MDM's on this home, with these environment variables."""
-    setting = " ".join(f"{name}={_quoted(value)}" for name, value in {"MDM_HOME_DIR": home, **variables}.items())
-    return f"{setting} mdm {shlex.join(words)}"
-
-
-def _sed(script: str, file: str) -> str:
-    return f"sed -i{KEPT} {_quoted(script)} {_quoted(file)}"
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(text)
+def _kept(file: str) -> str:
+    """Copy a file beside itself, and fail if there is such a copy already."""
+    return f"(umask 077; set -C; cat -- {shlex.quote(file)} > {shlex.quote(file + KEPT)})"
 
 
 def _pattern(text: str) -> str:
-    return re.sub(r"([\\.*\[\]^$#])", r"\\\1", text)
+    return re.sub(r"([\\.*\[^$#])", r"\\\1", text)
 
 
 def _replacement(text: str) -> str:

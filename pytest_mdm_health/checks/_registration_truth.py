@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import posixpath
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 
 from pytest_mdm_health.checks import _registration_repairs as repairs
@@ -11,7 +13,7 @@ from pytest_mdm_health.checks._permission_repairs import allowed
 from pytest_mdm_health.checks._registration_facts import MetadataFacts, MissingColumn, OnServer
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind
-from pytest_mdm_health.mdm.placement import Place
+from pytest_mdm_health.mdm.placement import Place, is_of_windows
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -22,7 +24,9 @@ _ABOUT = {
     "wrong-engine": "backend",
     "missing-data": "path",
     "path-elsewhere": "path",
+    "other-datasets-file": "path",
 }
+_NEEDED = {"tables", "problem_type", "target_column", "id_columns", "time_column", "group_column"}
 _NOT_THERE = {FileKind.MISSING: "does not exist", FileKind.UNREACHABLE: "cannot be reached"}
 
 
@@ -60,7 +64,10 @@ def of_place(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         yield from _on_server(check, facts, data.server)
     if data.shared_with and (place is None or _is_there(facts, place)):
         message = f"registered with the same data as {', '.join(data.shared_with)}"
-        text = "Register each from its own source again, or move the registration that is not needed out of the folder."
+        text = (
+            "See which of them the data is of, and let `path` of the others name their own data, from a backup if need "
+        )
+        text += "be; move a registration that is not needed out of the folder and keep it."
         yield check.finding("shared-data", WARN, message, Remedy(text), location=_place_of_path(facts))
 
 
@@ -77,7 +84,7 @@ def of_content(check: Check, facts: MetadataFacts) -> Iterator[Finding]:
         message = f"`{missing.field}` names the column {missing.column!r}, which is not in {', '.join(missing.tables)}"
         message += f"; there is {missing.nearest!r}" if missing.nearest else ""
         subject = f"{missing.field} {missing.column}"
-        location, remedy = place(missing.field), _column_remedy(facts, missing)
+        location, remedy = place(missing.field), _column_remedy(missing)
         yield check.finding("missing-column", FAIL, message, remedy, location=location, subject=subject)
 
 
@@ -89,12 +96,13 @@ def of_twin(check: Check, facts: MetadataFacts, failed: Collection[str] = ()) ->
     twin, yaml = facts.twin, facts.yaml
     if not yaml.there or yaml.shape != "full":
         return
-    rewritten = repairs.twin_from_yaml(yaml.file, twin.file, there=twin.there) if facts.in_force == "yaml" else ()
-    text = "Write the JSON copy anew from the YAML file." if rewritten else "Repair the YAML file first."
-    remedy = Remedy(f"This is how `mdm dataset update` leaves it. {text}" if twin.harmless else text, rewritten)
     location = Location(twin.file)
     if not twin.there:
         message = f"there is no {twin.file}; nothing steps in should the YAML file be damaged"
+        text = (
+            "Keep the YAML file in a backup. MDM writes the copy only when it registers a dataset, in the folder that "
+        )
+        remedy = Remedy(f"{text}`paths.datasets_path` names; see that this is the right one.")
         yield check.finding("no-twin", NOTE, message, remedy, location=location)
     elif twin.barrier is not None:
         if twin.barrier != facts.data.barrier:
@@ -102,17 +110,55 @@ def of_twin(check: Check, facts: MetadataFacts, failed: Collection[str] = ()) ->
             yield check.finding("out-of-reach", WARN, message, allowed(twin.barrier), location=location, subject="copy")
     elif not twin.usable:
         why = twin.problem or f"holds what MDM refuses: {', '.join(twin.refused)}"
-        yield check.finding("damaged-twin", WARN, f"the JSON copy {why}", remedy, location=location)
-    doubtful = [field for field in twin.differs if any(_is_about(each, field) for each in failed)]
-    if doubtful:
-        text = f"Repair {', '.join(doubtful)} in the YAML file first: the JSON copy may hold what is right."
-        remedy = Remedy(text)
+        text = f"Keep it as it is until {yaml.file} is seen to have every field, and restore it from a backup."
+        yield check.finding("damaged-twin", WARN, f"the JSON copy {why}", Remedy(text), location=location)
+    if twin.absent:
+        yield _incomplete(check, facts)
     if twin.differs:
         read = {"yaml": "the YAML file", "json": "the JSON copy"}.get(facts.in_force or "", "neither")
         message = f"the YAML file and its JSON copy differ in {', '.join(twin.differs)}; MDM's Python API reads {read}"
         severity = NOTE if twin.harmless else WARN
         evidence: dict[str, JSON] = {"fields": [*twin.differs], "read": facts.in_force}
+        remedy = _agreed(facts, failed)
         yield check.finding("twins-disagree", severity, message, remedy, evidence=evidence, location=location)
+
+
+def _incomplete(check: Check, facts: MetadataFacts) -> Finding:
+    """A YAML file that lacks what its JSON copy has."""
+    twin, yaml = facts.twin, facts.yaml
+    message = f"the YAML file lacks {', '.join(twin.absent)}, which its JSON copy {twin.file} has"
+    whole = twin.complete and twin.usable and not yaml.unread
+    if whole:
+        text = (
+            "Restore the YAML file from its JSON copy, which says all that the YAML file says, and these fields too; "
+        )
+        remedy = Remedy(f"{text}what is there is kept beside it.", repairs.yaml_completed(yaml.file, twin.file))
+    else:
+        text = "Keep a copy of the YAML file, and add these fields to it as the JSON copy has them"
+        others = f"; what is right in {', '.join(twin.differs)}, where the two differ, has to be seen" * bool(
+            twin.differs
+        )
+        remedy = Remedy(f"{text}{others}. Leave the JSON copy as it is.")
+    severity = FAIL if _NEEDED & set(twin.absent) else WARN
+    evidence: dict[str, JSON] = {"fields": [*twin.absent]}
+    location = Location(yaml.file)
+    return check.finding("incomplete", severity, message, remedy, evidence=evidence, location=location)
+
+
+def _agreed(facts: MetadataFacts, failed: Collection[str]) -> Remedy:
+    """What to do about copies that differ: neither of them is right because of what it is."""
+    doubtful = [field for field in facts.twin.differs if any(_is_about(each, field) for each in failed)]
+    if doubtful:
+        return Remedy(f"Repair {', '.join(doubtful)} in the YAML file first: the JSON copy may hold what is right.")
+    if facts.twin.harmless:
+        text = "This is how `mdm dataset update` leaves it, or text for people only. Nothing has to be done; keep the "
+        return Remedy(f"{text}YAML file in backups, which alone has what was updated.")
+    if facts.in_force != "yaml":
+        return Remedy("Repair the YAML file first; the JSON copy is in force and may hold what is right.")
+    text = (
+        "See which of the two is right in each of these fields, with a backup where neither is sure, and correct the "
+    )
+    return Remedy(f"{text}other one by hand; keep both files first.")
 
 
 def failed_fields(findings: Iterable[Finding]) -> Iterator[str]:
@@ -136,15 +182,20 @@ def _placed(check: Check, facts: MetadataFacts, place: Place) -> Iterator[Findin
         yield check.finding("out-of-reach", FAIL, message, allowed(barred), location=location)
     elif not place.inside:
         yield _elsewhere(check, facts, place, there=there)
+    elif facts.data.owner:
+        yield _of_another(check, facts, place)
     elif not there:
         what = _NOT_THERE.get(FileKind(place.kind), f"is a {place.kind}")
+        if is_of_windows(place.written):
+            what = f"is a path of Windows ({place.written}), which names nothing here"
         found = f"; its folder has {place.instead}" if place.instead else ""
         yield check.finding(
             "missing-data", FAIL, f"{place.path} {what}{found}", _path_remedy(facts, place), location=location
         )
     if place.relative:
         message = f"the path {place.written!r} is relative: MDM looks for it from wherever it is started"
-        remedy = Remedy("Register the absolute path.", _set_path(facts, place.written, place.path))
+        text = f"Let `path` be absolute in both copies: {place.path}, if that is the dataset's data."
+        remedy = Remedy(text, repairs.lines_changed(facts.path_edits if there else ()))
         yield check.finding("relative-path", WARN, message, remedy, location=location)
 
 
@@ -192,20 +243,32 @@ def _elsewhere(check: Check, facts: MetadataFacts, place: Place, *, there: bool)
     return check.finding("path-elsewhere", FAIL, message, remedy, evidence=evidence, location=location)
 
 
+def _of_another(check: Check, facts: MetadataFacts, place: Place) -> Finding:
+    """A path that leads to another dataset's file, though this one has a file of its own."""
+    owner = facts.data.owner
+    message = (
+        f"the registered path is that of another dataset, {owner!r}: {place.path}; its own file is {place.instead}"
+    )
+    message += ", which its JSON copy names" if "database.path" in facts.twin.differs and facts.path_edits else ""
+    evidence: dict[str, JSON] = {"registered": place.path, "dataset": owner, "here": place.instead}
+    remedy = _path_remedy(facts, place)
+    return check.finding(
+        "other-datasets-file", FAIL, message, remedy, evidence=evidence, location=_place_of_path(facts)
+    )
+
+
 def _set_backend(facts: MetadataFacts, backend: str) -> Remedy:
     if not backend:
-        return Remedy(f"Write one of {', '.join(ENGINES)}.")
-    commands = repairs.field_set("backend", backend, facts.yaml.pointer or facts.yaml.file, _twin_file(facts))
-    return Remedy(f"Register the backend that the data is on, {backend}.", commands)
+        return Remedy(f"Write one of {', '.join(ENGINES)}, the one that the data is on.")
+    text = f"Write the backend that the data is on, {backend}, as `backend` in {facts.yaml.pointer or facts.yaml.file}"
+    return Remedy(f"{text} and in its JSON copy; keep both files first.")
 
 
 def _default_remedy(facts: MetadataFacts) -> Remedy:
     data = facts.data
-    text = f"Set database.default_backend to {data.backend} (MDM then refuses those on {data.default_backend}), "
-    text += f"or register the dataset's sources again on {data.default_backend}."
-    if data.default_line:
-        return Remedy(text, repairs.default_set(str(data.backend), data.default_file, data.default_line))
-    return Remedy(text, (f"export MDM_DATABASE_DEFAULT_BACKEND={data.backend}",))
+    text = f"For one command, set the variable in front of it: `MDM_DATABASE_DEFAULT_BACKEND={data.backend} mdm …` "
+    text += f"reaches this dataset. If most datasets are on {data.backend}, make it database.default_backend; MDM then "
+    return Remedy(f"{text}refuses those on {data.default_backend}.")
 
 
 def _lacks(facts: MetadataFacts, field: str) -> bool:
@@ -217,28 +280,24 @@ def _path_remedy(facts: MetadataFacts, place: Place | None) -> Remedy:
         return Remedy(f"Let `path` name the file of the data, in quotes, such as {json.dumps(facts.data.files[0])}.")
     if place is None or not place.instead:
         return Remedy(f"Restore {facts.name!r} from a backup into this home, and let `path` name the restored file.")
-    return Remedy("Let `path` name this home's own file.", _set_path(facts, place.written, place.instead))
+    if facts.path_edits and not place.relative:
+        text = f"Let `path` name this home's own file, which has all the registered tables: {place.instead}. Both "
+        return Remedy(f"{text}copies are kept as they are.", repairs.lines_changed(facts.path_edits))
+    text = f"See whether {place.instead} is this dataset's data, and has all of it. If so, let `path` name it in "
+    text += f"{facts.yaml.pointer or facts.yaml.file} and in the JSON copy; keep both files first."
+    if _is_there(facts, place):
+        text = f"MDM has gone on with the registered file, so compare the two, which may both have changed. {text}"
+        return Remedy(text, repairs.both_seen(place.path, place.instead))
+    return Remedy(text, (f"ls -l -- {shlex.quote(posixpath.dirname(place.instead))}",))
 
 
-def _set_path(facts: MetadataFacts, old: str, new: str) -> tuple[str, ...]:
-    return repairs.field_set("path", new, facts.yaml.pointer or facts.yaml.file, _twin_file(facts)) if old else ()
-
-
-def _column_remedy(facts: MetadataFacts, missing: MissingColumn) -> Remedy:
-    text = f"Let `{missing.field}` name a column of the table."
+def _column_remedy(missing: MissingColumn) -> Remedy:
+    text = f"Let `{missing.field}` name a column of the table, in both copies; keep them first."
     if missing.in_twin:
         text += f" The JSON copy says {', '.join(missing.in_twin)}, which there is."
-    if missing.in_twin and missing.field != "id_columns":  # a list stands on several lines
-        file = facts.yaml.pointer or facts.yaml.file
-        return Remedy(text, repairs.field_set(missing.field, missing.in_twin[0], file, indented=False))
-    if missing.field != "target_column" or not missing.nearest:
-        return Remedy(text)
-    command = repairs.mdm(facts.root, "dataset", "update", facts.name, "--target", missing.nearest)
-    return Remedy(text, (command,))
-
-
-def _twin_file(facts: MetadataFacts) -> str:
-    return facts.twin.file if facts.twin.there else ""
+    elif missing.nearest:
+        text += f" {missing.nearest!r} may be meant."
+    return Remedy(text)
 
 
 def _place_of_path(facts: MetadataFacts) -> Location:

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Collection, Iterator
 
 from pytest_mdm_health.checks._slow_facts import Sized, SlowFacts
-from pytest_mdm_health.checks._slow_repairs import install, larger_batches, to_duckdb
+from pytest_mdm_health.checks._slow_repairs import larger_batches, missing_reader, to_duckdb
 from pytest_mdm_health.mdm.amounts import counted, duration, size
 from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
 
@@ -42,8 +42,7 @@ def _small_batches(check: Check, facts: SlowFacts, cut: list[Sized], warned: Col
         f"{most.dataset!r} with {most.rows} rows is loaded in {batches} batches of {facts.batch_size} "
         f"(batch_size from {facts.batch_set_in or 'MDM'}), and each costs a round of its own{more}"
     )
-    text = f"Take larger batches, such as {better} rows, as far as memory allows (4.2)."
-    remedy = Remedy(text, (larger_batches(better),))
+    remedy = Remedy(larger_batches(better))
     told = any(each.dataset.lower() in warned for each in cut)
     severity = WARN if batches > TOO_MANY_BATCHES and not told else NOTE
     evidence: dict[str, JSON] = {each.dataset: each.rows for each in cut}
@@ -55,7 +54,7 @@ def of_readers(check: Check, facts: SlowFacts) -> Iterator[Finding]:
     for each in facts.readers:
         needed = f"; {', '.join(map(repr, each.datasets))} cannot be registered again" if each.datasets else ""
         message = f"{facts.python} has no {each.package}, which pandas needs for {each.suffix} files{needed}"
-        remedy = Remedy("Install it for MDM's interpreter.", (install(facts.python, each.package),))
+        remedy = missing_reader(facts.python, each.package)
         yield check.finding("reader-missing", WARN if each.datasets else NOTE, message, remedy, subject=each.package)
 
 

@@ -1,4 +1,4 @@
-"""What makes a registration quicker."""
+"""What makes a registration quicker: in words, because a variable that is exported holds for everything after it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _GUIDES_BATCH = 5000
 
 def without_features() -> Remedy:
     """Generate features another time."""
-    text = (
-        "Register with `--no-features`, or switch features off for the time being (the guide's "
-        "MDM_FEATURES_GENERATE_ON_REGISTER is read by no released MDM), and generate them when the data is in."
+    return Remedy(
+        "For a new registration give `--no-features`, or set "
+        f"{variable_for('feature_engineering.enabled')}=false in front of that one command (the guide's "
+        "MDM_FEATURES_GENERATE_ON_REGISTER is read by no released MDM). A dataset that is registered stays as it is."
     )
-    return Remedy(text, (f"export {variable_for('feature_engineering.enabled')}=false",))
 
 
 def faster_load(facts: SlowFacts, each: Timing) -> Remedy:
@@ -25,29 +25,34 @@ def faster_load(facts: SlowFacts, each: Timing) -> Remedy:
     profile = f"MDM_HOME_DIR={shlex.quote(facts.home)} python -m cProfile -m mdm.cli.main dataset register …"
     text = f"Profile it: `{profile}` with MDM's interpreter."
     if facts.batch_size < _GUIDES_BATCH:
-        return Remedy(f"Take larger batches. {text}", (larger_batches(_GUIDES_BATCH),))
+        return Remedy(f"{larger_batches(_GUIDES_BATCH)} {text}")
     sqlite = any(other.dataset.lower() == each.dataset and other.backend == "sqlite" for other in facts.datasets)
     return to_duckdb() if sqlite else Remedy(text)
 
 
 def larger_batches(rows: int) -> str:
-    """The command that sets the number of rows of a batch."""
-    return _export("performance.batch_size", str(rows))
+    """How to take larger batches, as a sentence."""
+    return (
+        f"Take batches of {rows} rows for the next registration, as far as memory allows (4.2): set "
+        f"{variable_for('performance.batch_size')}={rows} in front of that one command."
+    )
 
 
 def to_duckdb() -> Remedy:
     """Another backend."""
-    text = (
-        "Register it again on DuckDB. MDM's commands then refuse the datasets that stay on SQLite, so move all of "
-        "them, or set the variable only where those on DuckDB are worked with."
+    return Remedy(
+        "Register its source under a new name on DuckDB, with "
+        f"{variable_for('database.default_backend')}=duckdb in front of that one command and the same target, ids and "
+        "other options, and compare the two before you give the old one up. MDM refuses datasets that are not on the "
+        "default backend, so every later command on the new one needs the variable too; do not change the default for "
+        "those that stay on SQLite."
     )
-    return Remedy(text, (_export("database.default_backend", "duckdb"),))
 
 
-def install(python: str, package: str) -> str:
-    """The command that adds a package to an interpreter."""
-    return shlex.join((python, "-m", "pip", "install", package))
-
-
-def _export(key: str, value: str) -> str:
-    return f"export {variable_for(key)}={value}"
+def missing_reader(python: str, package: str) -> Remedy:
+    """What adding a package to MDM's interpreter would change, and to add it."""
+    text = (
+        f"See what installing {package} for MDM's interpreter would change besides, and install it in a release that "
+        "leaves pandas, numpy and SQLAlchemy as they are."
+    )
+    return Remedy(text, (shlex.join((python, "-m", "pip", "install", "--dry-run", package)),))

@@ -24,7 +24,8 @@ makes with the columns of the dataset's feature table.
 Solutions
 ---------
 Correct the file as the finding says; a module that is not listed is added to `custom_features/__init__.py` and its
-`__all__`, where the installed MDM has `discover_custom_features`. Then make the features again.
+`__all__`, where the installed MDM has `discover_custom_features`. Then make the features again, with all that the
+dataset has saved before: `mdm dataset register --force` deletes the dataset's folder first.
 
 Findings
 --------

@@ -27,13 +27,16 @@ settings. Otherwise it is a warning, and so is the loss of a feature that MDM do
 Solutions
 ---------
 Correct the column that is named and make the features again: `mdm features regenerate <dataset> --force` where the
-installed MDM has it, else by registering the dataset again. Where single features may be missing,
+installed MDM has it, which no released one does, else by registering the dataset again, best under a new name: with
+`--force` MDM deletes the dataset's folder first and forgets target, ids, problem type, time and group column, tags and
+description. Where single features may be missing,
 `MDM_FEATURES_SKIP_ON_ERROR=true` or `MDM_FEATURES_SKIP_LIST=…` in versions that know them. Old bare functions become
 `@custom_feature(name=, input_columns=, output_type=)`, or the class that the released versions expect (6.2).
 
 Findings
 --------
-* `missing-table` (fail): a registered feature table is not there or cannot be read.
+* `missing-table` (fail): a registered feature table is not there. One that is there and cannot be read, for want of a
+  permission or because it is locked, makes the result an error.
 * `row-count` (fail): a feature table has more or fewer rows than the table that it was made of.
 * `left-behind` (warn): a feature table is there that is not registered.
 * `empty-feature` (fail): a feature has no value in any row.
@@ -75,6 +78,7 @@ CHECK = Check(
     title="Missing, incomplete or useless features",
     per=Kind.DATASET,
     requires=("metadata-corruption",),
+    despite=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
     tags=("features",),
 )
 

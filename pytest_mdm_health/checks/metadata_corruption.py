@@ -26,9 +26,12 @@ MDM build its model from it: `mdm.models.dataset.DatasetInfo(**data)`. See wheth
 
 Solutions
 ---------
-Make the damaged copy anew from the good one: JSON is valid YAML, so `dataset_info.json` copied over the YAML file is
-a registration again. With neither copy usable, restore them from a backup, or register the dataset's sources again.
-The guide's `scripts/rebuild_metadata.py` is part of no released MDM.
+Correct the damaged copy by what the other one says, field by field, or restore it from a backup. JSON is valid YAML, so
+`dataset_info.json` is a registration again where the YAML file should be; but what `mdm dataset update` changed is only
+in the YAML file, so keep that too. Never write the JSON copy from a YAML file that may lack fields. With neither copy
+usable and no backup, register the dataset's sources under a new name, with the same target, ids and other options:
+`mdm dataset register --force` deletes the dataset's folder first and forgets all of these. The guide's
+`scripts/rebuild_metadata.py` is part of no released MDM.
 
 Findings
 --------
@@ -60,12 +63,20 @@ Findings
 * `bad-connection` (fail): nobody can connect with what is registered of a server, whatever runs there.
 * `path-elsewhere` (fail/warn): the registration points out of this home, as it does in a copied one; a warning for
   data that was deliberately put somewhere else.
+* `other-datasets-file` (fail): the registered path is another dataset's own file, though this dataset has one of its
+  own.
 * `relative-path` (warn): MDM finds the data only when it is started in one certain folder.
 * `shared-data` (warn): two registrations lay claim to the same data; what one of them changes, changes the other.
 * `missing-column` (fail): the target, id, time or group column is in none of the tables.
 * `odd-date` (warn): a date cannot be right.
 * `odd-version` (note): the version is no version.
 * `damaged-twin` (warn): the JSON copy cannot be used, so nothing steps in for the YAML file.
+* `incomplete` (fail/warn): the YAML file lacks fields that its JSON copy has, as when its end is lost; a failure if the
+  problem type, tables, or the target, id, time or group column are among them.
+* `lost-field` (fail/warn): the target, time or group column or an id column of the baseline is not registered any more,
+  or another column is in its place; a warning if another copy of the registration was in force then.
+* `changed-field` (warn): the problem type is another one or is gone, tags, description or source are gone, ids came, or
+  the version went back since the baseline.
 * `twins-disagree` (warn/note): the two copies say different things; a note for what `mdm dataset update` leaves
   behind.
 * `no-twin` (note): there is no JSON copy.
@@ -79,6 +90,7 @@ from dataclasses import replace
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks import _registration_form as form
 from pytest_mdm_health.checks import _registration_gone as gone
+from pytest_mdm_health.checks import _registration_since as since
 from pytest_mdm_health.checks import _registration_truth as truth
 from pytest_mdm_health.checks._registration_facts import MetadataFacts
 from pytest_mdm_health.checks._registration_look import gather
@@ -107,12 +119,15 @@ def observe(
 ) -> MetadataFacts:
     """Read both copies of the registration and look at what they speak of."""
     facts = gather(mdm_dataset, mdm_inventory, mdm_backend, mdm_options, before)
-    return replace(facts, removal_planned=bool(mdm_expected.of(mdm_dataset.name).removed))
+    plan = mdm_expected.of(mdm_dataset.name)
+    return replace(facts, removal_planned=bool(plan.removed), planned=since.planned_columns(plan))
 
 
 def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:
     """What is wrong with the registration, from the file as such to what it says."""
     yield from gone.of_absence(CHECK, facts, before)
+    if before is not None:
+        yield from since.of_fields(CHECK, facts, before)
     found = list(_of_the_yaml(facts))
     yield from found
     yield from truth.of_twin(CHECK, facts, set(truth.failed_fields(found)))

@@ -22,13 +22,16 @@ logged with `MDM_LOGGING_LEVEL=DEBUG`, elsewhere with `MDM_LOGGING_FILE`.
 
 Solutions
 ---------
-End what holds the lock, or let the stopped process go on. Otherwise end the registration, move what it left aside, see
-that its source is still there, and start again with a time-out (the guide: 300 s for each step) and smaller batches:
-`MDM_PERFORMANCE_BATCH_SIZE=1000`. The guide's `MDM_PERFORMANCE_MAX_WORKERS=2` is for 0.2.0; other versions load with
-one worker.
+End what holds the lock, or let the stopped process go on. Otherwise end the registration, move what it left aside once
+nothing works on it any more, see that its source is still there, and start again with a time-out (the guide: 300 s for
+each step) and smaller batches: `MDM_PERFORMANCE_BATCH_SIZE=1000`. The guide's `MDM_PERFORMANCE_MAX_WORKERS=2` is for
+0.2.0; other versions load with one worker.
 
 Findings
 --------
+A registration that may be that of another home, because neither its environment nor what it has open can be seen, is
+never more than a note.
+
 * `stopped` (fail/warn): a running registration was stopped and will not go on by itself; a warning under a debugger.
 * `waiting-for-lock` (fail/warn): it does nothing while another process locks a file that it has open; a warning until
   it is five minutes old.
@@ -73,7 +76,7 @@ def judge(facts: HangFacts, before: HangFacts | None) -> Iterator[Finding]:
         yield _of_running(running)
     for leftover in facts.leftovers:
         if before is None or leftover.dataset not in before.registered:
-            yield _of_leftover(leftover, facts)
+            yield _of_leftover(leftover)
     if facts.unfinished:
         yield _of_unfinished(facts)
 
@@ -83,6 +86,8 @@ def _of_running(each: Running) -> Finding:
         f"the registration of {each.dataset!r} (PID {each.pid})" if each.dataset else f"a registration (PID {each.pid})"
     )
     code, severity, what = _verdict(each)
+    if not each.ours:
+        severity, what = Severity.NOTE, f"{what}; whether it works on this home cannot be told"
     evidence: dict[str, JSON] = {
         "pid": each.pid,
         "age_s": each.age_s,
@@ -116,7 +121,7 @@ def _verdict(each: Running) -> tuple[str, Severity, str]:
     return "idle", Severity.NOTE if each.connected and not old else Severity.WARN, what
 
 
-def _of_leftover(each: Leftover, facts: HangFacts) -> Finding:
+def _of_leftover(each: Leftover) -> Finding:
     holds = f"holds {', '.join(each.holds)} ({size(each.size)})" if each.holds else "is empty"
     state = "is half registered" if each.trace is not None or not each.size else "is not registered"
     history = "the log does not tell whether a registration broke off or its registration was lost"
@@ -132,7 +137,7 @@ def _of_leftover(each: Leftover, facts: HangFacts) -> Finding:
     if each.holder:
         message += f"; {each.holder} has it open"
     evidence: dict[str, JSON] = {"folder": each.folder, "size": each.size}
-    remedy = repairs.of_leftover(each, facts.home)
+    remedy = repairs.of_leftover(each)
     return CHECK.finding(
         "half-registered", Severity.WARN, message, remedy, evidence=evidence, location=location, subject=each.dataset
     )

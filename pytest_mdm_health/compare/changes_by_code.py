@@ -25,6 +25,8 @@ CHANGES: Mapping[str, tuple[str, Change]] = {
     "feature-generation-failure.altered-features": ("feature", Change.NEW),
     "feature-generation-failure.lost-features": ("feature", Change.REMOVED),
     "feature-generation-failure.new-features": ("feature", Change.ADDED),
+    "metadata-corruption.changed-field": ("field", Change.NEW),
+    "metadata-corruption.lost-field": ("field", Change.REMOVED),
     "metadata-corruption.lost-registration": ("dataset", Change.REMOVED),
     "metadata-corruption.vanished": ("dataset", Change.REMOVED),
     "postgres-slowdown.slower-statements": ("statement", Change.WORSE),

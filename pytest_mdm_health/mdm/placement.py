@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from pytest_mdm_health.mdm.files import kind_of
 from pytest_mdm_health.mdm.home import Home
@@ -50,16 +50,27 @@ def place_of(dataset: Dataset, home: Home) -> Place | None:
         kind=kind_of(registered).value,
         inside=inside,
         relative=not Path(registration.registered_path).is_absolute()
-        and not registration.registered_path.startswith("~"),
+        and not registration.registered_path.startswith("~")
+        and not is_of_windows(registration.registered_path),
         other_home="" if inside else _home_around(registered),
-        instead=_instead(dataset, registered),
+        instead=_instead(dataset, registered, registration.registered_path),
     )
 
 
-def _instead(dataset: Dataset, registered: Path) -> str:
+def is_of_windows(written: str) -> bool:
+    """Whether a path is an absolute one of Windows, seen from a system that has none."""
+    return PureWindowsPath(written).is_absolute() and not Path(written).is_absolute()
+
+
+def name_in(written: str) -> str:
+    """The last part of a path, be it one of Windows."""
+    return PureWindowsPath(written).name if is_of_windows(written) else Path(written).name
+
+
+def _instead(dataset: Dataset, registered: Path, written: str) -> str:
     others = [path for path in dataset.files if os.path.realpath(path) != os.path.realpath(registered)]
     others = [path for path in others if not is_put_aside(os.path.realpath(path))]  # nor by way of a link
-    named = [path for path in others if path.name == registered.name]
+    named = [path for path in others if path.name in {registered.name, name_in(written)}]
     return str((named or others)[0]) if others else ""
 
 

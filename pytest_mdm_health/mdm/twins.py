@@ -84,6 +84,30 @@ def differences(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tuple
     return tuple(found) if ours == theirs else (*found, "database")
 
 
+def absent_fields(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tuple[str, ...]:
+    """The fields that have a value in the copy and are not in the YAML file at all, as when its end is lost.
+
+    MDM writes every field, with or without a value. Where nothing but text for people is absent, nothing is.
+    """
+    absent = [name for name in _all(twin, {}) if name not in yaml and _plain(twin[name]) not in (None, [], {})]
+    return tuple(absent) if set(absent) - set(_ADVICE_ONLY) else ()
+
+
+def is_below(field: str, other: str) -> bool:
+    """Whether a dotted field is another one or is in it."""
+    return field == other or field.startswith(f"{other}.")
+
+
+def is_contained(yaml: object, twin: object, depth: int = 0) -> bool:
+    """Whether the copy says all that the YAML file says, so that nothing is lost where it takes its place."""
+    if depth <= _DEEPEST and isinstance(yaml, Mapping) and isinstance(twin, Mapping):
+        return all(
+            _plain(item) is None or (key in twin and is_contained(item, twin[key], depth + 1))
+            for key, item in yaml.items()
+        )
+    return _plain(yaml) == _plain(twin)
+
+
 def explained(
     fields: tuple[str, ...], yaml: Mapping[str, object], twin: Mapping[str, object], *, in_force: bool = True
 ) -> bool:

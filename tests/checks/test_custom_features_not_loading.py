@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -395,7 +393,7 @@ PLACES: dict[str, tuple[str, Severity, str]] = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_file_that_mdm_does_not_look_for_is_found_and_repaired_by_the_command_that_is_given(
+def test_a_file_that_mdm_does_not_look_for_is_found_kept_and_repaired_by_being_put_in_its_place(
     home: Path, examine: Examine, name: str
 ) -> None:
     code, severity, place = PLACES[name]
@@ -403,9 +401,10 @@ def test_a_file_that_mdm_does_not_look_for_is_found_and_repaired_by_the_command_
     (home / place).write_text(CUSTOM)
     result = examine(CHECK, home)
     assert findings(result) == [(code, severity)]
-    for command in result.findings[0].remedy.commands:
-        subprocess.run(shlex.split(command), check=True)
-    assert (folder(home) / "shop.py").exists()
+    assert result.findings[0].remedy.commands == ()
+    assert "Keep" in result.findings[0].remedy.text
+    assert not any(word in result.findings[0].remedy.text for word in ("remove", "delete"))
+    (home / place).rename(folder(home) / "shop.py")
     assert examine(CHECK, home).findings == ()
 
 
@@ -538,13 +537,15 @@ def test_features_of_a_dataset_without_a_feature_table_are_found(home: Path, pyt
     assert "makes per_piece, which no feature table has" in finding.message
 
 
-def test_the_features_are_made_again_by_the_command_that_is_given(
+def test_the_features_are_made_again_without_a_command_that_deletes_the_dataset(
     home: Path, make_home: MakeHome, python: str, examine: Examine
 ) -> None:
     sources = make_home("raw", "raw")
     put(home, CUSTOM)
     finding = the(examine(CHECK, home, python=python), "custom-features-not-loading.not-in-table")
-    assert finding.remedy.commands == (f"MDM_HOME_DIR={home} mdm dataset register shop {sources}/shop --force",)
+    assert finding.remedy.commands == ()
+    assert f"{sources}/shop" in finding.remedy.text
+    assert "deletes the folder" in finding.remedy.text
 
 
 def test_data_that_cannot_be_read_leaves_the_loading(home: Path, python: str, examine: Examine) -> None:

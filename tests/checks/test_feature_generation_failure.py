@@ -21,7 +21,7 @@ import yaml
 from pytest_mdm_health.checks._feature_since import CELLS
 from pytest_mdm_health.expected import Expected, ExpectedDataset
 from pytest_mdm_health.model import Finding, Result, Severity, Status
-from tests.conftest import HOMES
+from tests.conftest import HOMES, Hold
 from tests.made_up_features import FEATURES
 from tests.postgres import USER, MakePostgresHome, Server
 
@@ -186,8 +186,8 @@ def test_damaged_features_are_found_and_repaired_when_they_are_made_again(
     assert tree(each_engine) == before
     assert findings(result) == [(code, severity)]
     if severity is not NOTE:
-        again = f"MDM_HOME_DIR={each_engine} mdm dataset register shop {each_engine.parent}/raw/shop --force"
-        assert the(result, code).remedy.commands == (again,)
+        assert the(result, code).remedy.commands == ()
+        assert the(result, code).remedy.text
     data(each_engine).write_bytes(sound)
     assert findings(examine(CHECK, each_engine, "shop")) == []
 
@@ -354,7 +354,20 @@ def test_an_mdm_that_makes_features_again_by_a_command_is_told_to(
     run_sql(home, "DROP TABLE test_features")
     python = make_python({**FEATURES, **typer, "mdm/cli/main.py": program})
     finding = the(examine(CHECK, home, "shop", python=str(python)), "feature-generation-failure.missing-table")
-    assert finding.remedy.commands == (f"MDM_HOME_DIR={home} mdm features regenerate shop --force",)
+    assert finding.remedy.commands == ()
+    assert "`mdm features regenerate shop --force`" in finding.remedy.text
+    assert "save the dataset's folder" in finding.remedy.text
+
+
+def test_features_are_not_made_again_by_a_command_that_deletes_the_dataset(
+    home: Path, make_home: MakeHome, examine: Examine
+) -> None:
+    sources = make_home("raw", "raw")
+    run_sql(home, "DROP TABLE test_features")
+    remedy = the(examine(CHECK, home, "shop"), "feature-generation-failure.missing-table").remedy
+    assert remedy.commands == ()
+    assert f"from its source, {sources}/shop" in remedy.text
+    assert all(word in remedy.text for word in ("deletes the folder", "target", "problem type", "new name"))
 
 
 def test_features_on_a_server_are_examined(
@@ -380,10 +393,39 @@ def test_a_database_that_cannot_be_opened_is_skipped_with_the_reason(home: Path,
     assert str(data(home)) in result.reason
 
 
-def test_a_feature_table_that_cannot_be_read_is_found(home: Path, examine: Examine) -> None:
+def test_a_feature_table_that_cannot_be_read_is_neither_missing_nor_a_skip(home: Path, examine: Examine) -> None:
     run_sql(home, "DROP TABLE test_features", "CREATE VIEW test_features AS SELECT * FROM nowhere")
-    finding = the(examine(CHECK, home, "shop"), "feature-generation-failure.missing-table")
-    assert "cannot be read: no such table" in finding.message
+    result = examine(CHECK, home, "shop")
+    assert (result.status, result.findings, result.examined) == (Status.ERROR, (), 1)
+    assert result.reason.startswith("the table test_features cannot be read: no such table")
+
+
+def test_features_on_a_server_that_may_not_be_read_are_an_error_and_no_loss(
+    postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    create = "CREATE TABLE train AS SELECT n AS id, n * 0.5::float AS amount FROM generate_series(1, 300) AS n"
+    features = "CREATE TABLE train_features AS SELECT *, ln(amount) AS amount_log FROM train"
+    postgres.add_database("mdm_shop", create, features, owner=USER)
+    home = make_postgres_home(postgres)
+    register(home, tables={"train": "train", "train_features": "train_features"})
+    before = examine(CHECK, home, "shop")
+    assert before.status is Status.PASS
+    for other, refused in (("train_features", "train_features"), ("train", "train")):
+        postgres.run(f"REVOKE ALL ON {other} FROM {USER}", database="mdm_shop")
+        result = examine(CHECK, home, "shop", before=before)
+        assert (result.status, result.findings) == (Status.ERROR, ())
+        assert f"permission denied for table {refused}" in result.reason
+        postgres.run(f"GRANT ALL ON {other} TO {USER}", database="mdm_shop")
+    assert examine(CHECK, home, "shop", before=before).status is Status.PASS
+
+
+def test_features_that_somebody_locks_are_an_error(home: Path, examine: Examine, hold: Hold) -> None:
+    code = f"import sqlite3; c = sqlite3.connect({str(data(home))!r}); c.execute('BEGIN EXCLUSIVE')"
+    run_sql(home, "PRAGMA journal_mode = DELETE")
+    hold(code)
+    result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
+    assert (result.status, result.findings) == (Status.ERROR, ())
+    assert "locked" in result.reason
 
 
 CHANGES = {f"{CHECK}.lost-features", f"{CHECK}.new-features", f"{CHECK}.altered-features"}
