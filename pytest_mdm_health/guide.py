@@ -304,6 +304,9 @@ SYMPTOMS = (
         (
             "metadata-corruption.twins-disagree",
             "metadata-corruption.damaged-twin",
+            "metadata-corruption.incomplete",
+            "metadata-corruption.lost-field",
+            "metadata-corruption.changed-field",
         ),
     ),
     Symptom(
@@ -312,6 +315,7 @@ SYMPTOMS = (
         (
             "metadata-corruption.other-default",
             "metadata-corruption.missing-data",
+            "metadata-corruption.other-datasets-file",
             "metadata-corruption.wrong-engine",
         ),
     ),

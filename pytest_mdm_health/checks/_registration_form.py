@@ -102,21 +102,26 @@ def _from_twin(facts: MetadataFacts) -> Remedy:
             "name, with the same target, ids and other options, and compare the data; with `--force` MDM deletes the "
             "dataset's folder."
         )
-    lacks = "what `mdm dataset update` changed is not in there"
-    if facts.twin.older:
-        lacks = f"it is older, {facts.twin.older}: what changed in between is not in there"
     return Remedy(
         f"Keep a copy of the file, then correct it, or restore it from a backup. Its JSON copy, {facts.twin.file}, has "
-        f"all fields, and JSON is valid YAML; but {lacks}, so compare it with what is left of the YAML file, field by "
-        "field."
+        f"all fields, and JSON is valid YAML; but {_lacks(facts)}, so compare it with what is left of the YAML file, "
+        "field by field."
     )
+
+
+def _lacks(facts: MetadataFacts) -> str:
+    """What may not be in the JSON copy."""
+    if facts.twin.older:
+        return f"it is older, {facts.twin.older}: what changed in between is not in there"
+    return "what `mdm dataset update` changed is not in there"
 
 
 def _missing_field(facts: MetadataFacts, field: str) -> Remedy:
     file = facts.yaml.pointer or facts.yaml.file
     if facts.twin.usable and facts.yaml.shape != "flat" and field not in facts.twin.refused:
         text = f"Add `{field}` to {file} as its JSON copy, {facts.twin.file}, has it"
-        return Remedy(f"{text}; keep a copy of the file first, and compare the other fields of the two.")
+        text += "; keep a copy of the file first, and compare the other fields of the two"
+        return Remedy(f"{text}: {_lacks(facts)}." if facts.twin.older else f"{text}.")
     return Remedy(f"Add `{field}` to {file}, as in the registration of another dataset; keep a copy of the file first.")
 
 

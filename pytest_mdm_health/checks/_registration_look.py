@@ -32,7 +32,7 @@ from pytest_mdm_health.mdm.placement import Place, place_of
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.servers import is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
-from pytest_mdm_health.mdm.twins import TWIN_FILE, absent_fields, differences, explained, is_below, is_contained
+from pytest_mdm_health.mdm.twins import TWIN_FILE, absent_fields, differences, explained, is_contained
 from pytest_mdm_health.options import Options
 
 COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
@@ -125,7 +125,7 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
     theirs = twin.data if twin is not None and twin.data is not None else {}
     differs = differences(ours, theirs) if ours and theirs and registration.shape == "full" else ()
     absent = absent_fields(ours, theirs) if differs else ()
-    rest = tuple(name for name in differs if not any(is_below(name, each) for each in absent))
+    rest = tuple(name for name in differs if not absent or name.partition(".")[0] in ours)
     usual = home.datasets / registration.name.lower() / TWIN_FILE
     unread = twin is not None and twin.data is None
     return TwinState(

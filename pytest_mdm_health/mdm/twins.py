@@ -93,11 +93,6 @@ def absent_fields(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tup
     return tuple(absent) if set(absent) - set(_ADVICE_ONLY) else ()
 
 
-def is_below(field: str, other: str) -> bool:
-    """Whether a dotted field is another one or is in it."""
-    return field == other or field.startswith(f"{other}.")
-
-
 def is_contained(yaml: object, twin: object, depth: int = 0) -> bool:
     """Whether the copy says all that the YAML file says, so that nothing is lost where it takes its place."""
     if depth <= _DEEPEST and isinstance(yaml, Mapping) and isinstance(twin, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tarfile
@@ -10,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pytest_mdm_health.expected import Expected, ExpectedDataset
 from pytest_mdm_health.model import Finding, Result, Severity, Status
 from tests.postgres import USER, MakePostgresHome, Server
+from tests.registrations import differing
 
 CHECK = "metadata-corruption"
 HANG = "registration-hang"
@@ -43,6 +46,12 @@ def lose_registration(home: Path) -> None:
 def lose_all(home: Path) -> None:
     yaml_file(home).unlink()
     shutil.rmtree(folder(home))
+
+
+def contents(home: Path) -> dict[str, bytes]:
+    """Every file of the dataset and its registration, whole."""
+    files = (yaml_file(home), *folder(home).rglob("*"))
+    return {str(each.relative_to(home)): each.read_bytes() for each in files if each.is_file()}
 
 
 def only(result: Result, code: str) -> Finding:
@@ -107,7 +116,7 @@ def test_data_that_was_registered_whole_is_told_once_too(home: Path, examine: Ex
     lose_registration(home)
     finding = only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
     assert finding.severity is Severity.WARN
-    assert "MDM refuses the name" in finding.remedy.text
+    assert "MDM refuses the old name" in finding.remedy.text
     assert f"{HANG}.half-registered" not in {each.code for each in examine(HANG, home).findings}
 
 
@@ -120,7 +129,7 @@ def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home
 
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
 @pytest.mark.parametrize("keep", [True, False], ids=["copied", "renamed"])
-def test_a_folder_that_was_copied_or_renamed_gets_a_registration_of_its_own(
+def test_a_folder_that_was_copied_or_renamed_is_said_to_be_and_registered_by_hand(
     make_home: Callable[[str], Path], examine: Examine, name: str, keep: bool
 ) -> None:
     home = make_home(name)
@@ -130,12 +139,17 @@ def test_a_folder_that_was_copied_or_renamed_gets_a_registration_of_its_own(
         (home / "config/datasets/wine.yaml").unlink()
     finding = unregistered(examine(CHECK, home, "oldwine"))
     assert "that of 'wine'" in finding.remedy.text
-    assert len(finding.remedy.commands) == 1  # the summary shows no more
-    apply(finding)
+    assert finding.remedy.commands == ()
+    copy = home / "datasets/oldwine/dataset_info.json"
+    own = next(each for each in copy.parent.iterdir() if each.suffix in {".sqlite", ".duckdb"})
+    assert f"`name` and `path` say oldwine and {own} in both files" in finding.remedy.text
+    data = json.loads(copy.read_text())
+    data.update(name="oldwine", database={**data["database"], "path": str(own)})
+    for file in (copy, home / "config/datasets/oldwine.yaml"):
+        file.write_text(json.dumps(data))
     repaired = examine(CHECK, home, "oldwine")
     assert (repaired.status, repaired.findings) == (Status.PASS, ())
     assert not keep or examine(CHECK, home, "wine").status is Status.PASS
-    assert (home / "datasets/oldwine/dataset_info.json.before").exists()
 
 
 def test_a_copied_folder_without_data_is_moved_out_of_the_way(home: Path, examine: Examine) -> None:
@@ -146,17 +160,60 @@ def test_a_copied_folder_without_data_is_moved_out_of_the_way(home: Path, examin
     assert finding.remedy.commands == ()
 
 
-def test_a_copied_folder_is_not_registered_over_a_registration_that_came_in_between(
+def test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed(
+    home: Path, examine: Examine, tree: Callable[[Path], dict[str, tuple[object, ...]]]
+) -> None:
+    for name in ("wine", "big", "breast_cancer", "shop"):
+        file = home / f"config/datasets/{name}.yaml"
+        right = yaml.safe_load(file.read_text())
+        file.unlink()
+        before = tree(home)
+        (finding,) = (each for each in examine(CHECK, home, name).findings if each.code == f"{CHECK}.unregistered")
+        assert "`mdm dataset update`" in finding.remedy.text
+        apply(finding)
+        now = yaml.safe_load(file.read_text())
+        copy = json.loads((home / f"datasets/{name}/dataset_info.json").read_text())
+        assert now == copy
+        assert differing(right, now) <= ({"description", "last_updated_at"} if name == "shop" else set())
+        assert {key: info[2:] for key, info in tree(home).items() if key in before and key != "config/datasets"} == {
+            key: info[2:] for key, info in before.items() if key != "config/datasets"
+        }
+        assert examine(CHECK, home, name).status is Status.PASS
+
+
+@pytest.mark.parametrize("value", ["${MDM_HOME_DIR}/config/datasets", "~/no/config/datasets", "/nowhere/datasets"])
+@pytest.mark.parametrize("lose", [lambda _: None, lambda home: (folder(home) / "dataset_info.json").unlink()])
+def test_registrations_are_not_made_again_where_the_settings_lead_elsewhere(
+    home: Path, examine: Examine, value: str, lose: Change
+) -> None:
+    backups = pack(home)
+    before = examine(CHECK, home, "shop")
+    lose(home)
+    with (home / "mdm.yaml").open("a") as settings:
+        settings.write(f"paths:\n  configs_path: {value}\n")
+    found = [
+        each
+        for known in (None, before)
+        for each in examine(CHECK, home, "shop", before=known, backup=backups).findings
+        if each.code in {f"{CHECK}.unregistered", f"{CHECK}.lost-registration"}
+    ]
+    assert len(found) == 2
+    for each in found:
+        assert each.remedy.commands == ()
+        assert f"Its registration is {yaml_file(home)}, and the settings have MDM look in" in each.remedy.text
+        assert ("expands neither" in each.remedy.text) is ("$" in value)  # of `~` the folder is shown in full
+
+
+def test_a_registration_that_is_lost_in_a_folder_of_the_settings_is_not_made_by_a_command(
     home: Path, examine: Examine
 ) -> None:
-    shutil.copytree(folder(home), home / "datasets/oldshop")
-    finding = unregistered(examine(CHECK, home, "oldshop"))
-    (home / "config/datasets/oldshop.yaml").write_text("name: oldshop")
-    subprocess.run(["sh", "-c", "\n".join(finding.remedy.commands)], check=False, timeout=60, stderr=subprocess.DEVNULL)
-    assert (home / "config/datasets/oldshop.yaml").read_text() == "name: oldshop"
-    assert (home / "datasets/oldshop/dataset_info.json").read_bytes() == (
-        folder(home) / "dataset_info.json"
-    ).read_bytes()
+    (home / "config/datasets").rename(home / "registered")
+    with (home / "mdm.yaml").open("a") as settings:
+        settings.write("paths:\n  configs_path: registered\n")
+    (home / "registered/wine.yaml").unlink()
+    remedy = unregistered(examine(CHECK, home, "wine")).remedy
+    assert remedy.commands == ()
+    assert f"See whether {home}/registered is where the registrations are" in remedy.text
 
 
 def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Path, examine: Examine) -> None:
@@ -178,10 +235,13 @@ def test_a_registration_that_the_baseline_knows_is_lost_and_brought_back(
     home = make_home(name)
     before = examine(CHECK, home, "shop")
     backups = pack(home)
+    right = contents(home)
     lose(home)
     finding = only(examine(CHECK, home, "shop", before=before, backup=backups), "metadata-corruption.lost-registration")
     assert finding.severity is Severity.FAIL
     apply(finding)
+    if lose is lose_registration:
+        assert contents(home) == right
     again = examine(CHECK, home, "shop", before=before)
     assert {each.code for each in again.findings} <= {f"{CHECK}.no-twin", *(each.code for each in before.findings)}
 
@@ -205,11 +265,14 @@ def test_a_dataset_that_vanished_is_a_failure_and_comes_back_out_of_a_backup(
     home = make_home(name)
     before = examine(CHECK, home, "shop")
     backups = pack(home, inside=inside)
+    right = contents(home)
     lose_all(home)
     finding = only(examine(CHECK, home, "shop", before=before, backup=backups), "metadata-corruption.vanished")
     assert finding.severity is Severity.FAIL
     assert str(folder(home)) in finding.message
     apply(finding)
+    for each in ("config/datasets/shop.yaml", f"datasets/shop/shop.{name.rpartition('-')[2]}"):
+        assert contents(home)[each] == right[each]
     for check in (CHECK, "data-corruption"):
         assert examine(check, home, "shop").status is Status.PASS
 
@@ -315,7 +378,8 @@ def test_a_planned_removal_is_a_note_when_it_was_done_and_a_failure_until_then(h
     before = examine(CHECK, home, "shop")
     finding = only(examine(CHECK, home, "shop", before=before, expected=REMOVED), "metadata-corruption.not-done")
     assert finding.severity is Severity.FAIL
-    assert "mdm dataset remove shop" in finding.remedy.commands[0]
+    assert finding.remedy.commands == ()
+    assert "`mdm dataset remove shop`" in finding.remedy.text
     lose_registration(home)
     assert (
         "its data is still there"

@@ -209,3 +209,17 @@ def test_options_that_cannot_be_meant_are_refused(
     result = health(*(option.format(f=file) for option in options))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said.format(f=file) in result.stderr.str()
+
+
+def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
+    home: Path, record: Callable[[Path], Path], compare: Compare
+) -> None:
+    baseline = record(home)
+    for file in (home / "config/datasets/wine.yaml", home / "datasets/wine/dataset_info.json"):
+        data = {**yaml.safe_load(file.read_text()), "target_column": None}
+        file.write_text(json.dumps(data))
+    code, document = compare(home, baseline, "--mdm-fail-on=regression")
+    assert code == 1
+    assert found(document, "fail") == {"metadata-corruption.lost-field wine"}
+    (told,) = (each for each in document["baseline"]["changes"] if each["code"] == "metadata-corruption.lost-field")
+    assert (told["change"], told["kind"]) == ("removed", "field")

@@ -1,0 +1,221 @@
+"""7.2 against a baseline: what a registration said once and does not say any more."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pytest_mdm_health.expected import Expected, ExpectedDataset
+from pytest_mdm_health.model import Finding, Result, Severity, Status
+from tests.conftest import HOMES
+from tests.registrations import said
+
+CHECK = "metadata-corruption"
+LOST, CHANGED = "metadata-corruption.lost-field", "metadata-corruption.changed-field"
+Examine = Callable[..., Result]
+NAMES = ("big", "breast_cancer", "shop", "wine")
+
+
+def copies(home: Path, name: str = "breast_cancer") -> tuple[Path, Path]:
+    return home / f"config/datasets/{name}.yaml", home / f"datasets/{name}/dataset_info.json"
+
+
+def change(home: Path, name: str = "breast_cancer", **fields: object) -> None:
+    """Give fields other values, in both copies."""
+    for file in copies(home, name):
+        data = {**said(file), **fields}
+        file.write_text(json.dumps(data, default=str) if file.suffix == ".json" else yaml.safe_dump(data))
+
+
+def since(result: Result) -> list[tuple[str, str, Severity]]:
+    return [(each.code, each.subject, each.severity) for each in result.findings if each.code in {LOST, CHANGED}]
+
+
+def the(result: Result, subject: str) -> Finding:
+    (found,) = (each for each in result.findings if each.code in {LOST, CHANGED} and each.subject == subject)
+    return found
+
+
+@pytest.fixture
+def everything(home: Path) -> Path:
+    """A home with a dataset that has a value in every field."""
+    columns = {"time_column": "f00", "group_column": "f01", "id_columns": ["id", "f02"]}
+    change(home, **columns, tags=["real"], description="cells", source="raw/x", version="2.1.0")
+    return home
+
+
+LOSSES: dict[str, tuple[dict[str, object], list[tuple[str, str, Severity]]]] = {
+    "target": ({"target_column": None}, [(LOST, "target_column", Severity.FAIL)]),
+    "another target": ({"target_column": "f02"}, [(LOST, "target_column", Severity.FAIL)]),
+    "time": ({"time_column": None}, [(LOST, "time_column", Severity.FAIL)]),
+    "group": ({"group_column": ""}, [(LOST, "group_column", Severity.FAIL)]),
+    "ids": ({"id_columns": []}, [(LOST, "id_columns", Severity.FAIL)]),
+    "one of the ids": ({"id_columns": ["id"]}, [(LOST, "id_columns", Severity.FAIL)]),
+    "another id": ({"id_columns": ["id", "f02", "target"]}, [(CHANGED, "id_columns", Severity.WARN)]),
+    "ids the other way round": ({"id_columns": ["f02", "id"]}, []),
+    "problem type": ({"problem_type": None}, [(CHANGED, "problem_type", Severity.WARN)]),
+    "another problem type": ({"problem_type": "regression"}, [(CHANGED, "problem_type", Severity.WARN)]),
+    "tags": ({"tags": []}, [(CHANGED, "tags", Severity.WARN)]),
+    "other tags": ({"tags": ["new"]}, []),
+    "description": ({"description": None}, [(CHANGED, "description", Severity.WARN)]),
+    "source": ({"source": None}, [(CHANGED, "source", Severity.WARN)]),
+    "version": ({"version": "1.10.0"}, [(CHANGED, "version", Severity.WARN)]),
+    "a later version": ({"version": "2.10.0"}, []),
+    "a version that is none": ({"version": "latest"}, []),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_is_lost_since_the_baseline_is_told_and_gone_when_it_is_put_right(
+    everything: Path, examine: Examine, name: str
+) -> None:
+    fields, expected = LOSSES[name]
+    before = examine(CHECK, everything, "breast_cancer")
+    kept = [file.read_bytes() for file in copies(everything)]
+    change(everything, **fields)
+    result = examine(CHECK, everything, "breast_cancer", before=before)
+    assert since(result) == expected
+    for _, subject, severity in expected:
+        assert the(result, subject).remedy.commands == ()
+        assert "backup" in the(result, subject).remedy.text
+        assert result.status is (Status.FAIL if severity is Severity.FAIL else Status.WARN)
+    assert since(examine(CHECK, everything, "breast_cancer")) == []
+    for file, content in zip(copies(everything), kept, strict=True):
+        file.write_bytes(content)
+    assert since(examine(CHECK, everything, "breast_cancer", before=before)) == []
+
+
+def test_a_dataset_that_was_registered_again_without_its_options_has_lost_all_of_them(
+    everything: Path, examine: Examine
+) -> None:
+    before = examine(CHECK, everything, "breast_cancer")
+    nothing = {"target_column": None, "time_column": None, "group_column": None, "problem_type": None}
+    change(everything, **nothing, id_columns=[], tags=[], description=None, version="1.0.0")
+    result = examine(CHECK, everything, "breast_cancer", before=before)
+    lost = {subject for code, subject, _ in since(result) if code == LOST}
+    assert lost == {"target_column", "time_column", "group_column", "id_columns"}
+    changed = {subject for code, subject, _ in since(result) if code == CHANGED}
+    assert changed == {"problem_type", "tags", "description", "version"}
+    assert "named 'target' when the baseline was recorded" in the(result, "target_column").message
+
+
+def test_a_lost_target_does_not_keep_the_data_and_its_features_from_being_examined(
+    home: Path, examine: Examine
+) -> None:
+    before = examine(CHECK, home, "shop")
+    change(home, "shop", target_column=None)
+    assert examine(CHECK, home, "shop", before=before).status is Status.FAIL
+    for other in ("data-corruption", "feature-generation-failure", "type-mismatch"):
+        assert examine(other, home, "shop").status is not Status.BLOCKED
+
+
+@pytest.mark.parametrize(("before", "after"), list(permutations(HOMES, 2)))
+def test_real_migrations_have_lost_nothing(
+    make_home: Callable[..., Path], examine: Examine, before: str, after: str
+) -> None:
+    old, new = make_home(before, "before"), make_home(after, "after")
+    for name in NAMES:
+        assert since(examine(CHECK, new, name, before=examine(CHECK, old, name))) == [], name
+
+
+def test_the_json_copy_alone_is_held_against_the_baseline_too(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    yaml_file, twin = copies(home, "wine")
+    yaml_file.unlink()
+    assert since(examine(CHECK, home, "wine", before=before)) == []
+    twin.write_text(json.dumps({**said(twin), "target_column": None}))
+    assert since(examine(CHECK, home, "wine", before=before)) == [(LOST, "target_column", Severity.WARN)]
+    only = examine(CHECK, home, "wine")
+    twin.write_text(json.dumps({**said(twin), "id_columns": []}))
+    assert since(examine(CHECK, home, "wine", before=only)) == [(LOST, "id_columns", Severity.FAIL)]
+
+
+def test_a_pointer_is_held_against_the_baseline_too(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    yaml_file, _ = copies(home, "wine")
+    pointed = home / "datasets/wine/dataset.yaml"
+    shutil.copy(yaml_file, pointed)
+    yaml_file.write_text(f"path: {home}/datasets/wine\n")
+    assert since(examine(CHECK, home, "wine", before=before)) == []
+    pointed.write_text(yaml.safe_dump({**said(pointed), "target_column": None}))
+    result = examine(CHECK, home, "wine", before=before)
+    assert since(result) == [(LOST, "target_column", Severity.FAIL)]
+    assert str(pointed) in the(result, "target_column").remedy.text
+
+
+def test_a_flat_registration_has_no_such_fields_to_lose(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    yaml_file, _ = copies(home, "wine")
+    flat = {"name": "wine", "path": f"{home}/datasets/wine/wine.sqlite", "backend": "sqlite"}
+    yaml_file.write_text(yaml.safe_dump({**flat, "created_at": "2026-11-22", "version": "0.1.0"}))
+    result = examine(CHECK, home, "wine", before=before)
+    assert (result.status, since(result)) == (Status.PASS, [])
+
+
+@pytest.mark.parametrize("text", ["name: [", ""])
+def test_a_registration_that_cannot_be_read_has_not_lost_single_fields(home: Path, examine: Examine, text: str) -> None:
+    before = examine(CHECK, home, "wine")
+    yaml_file, twin = copies(home, "wine")
+    yaml_file.write_text(text)
+    twin.unlink()
+    result = examine(CHECK, home, "wine", before=before)
+    assert (result.status, since(result)) == (Status.FAIL, [])
+
+
+def test_a_dataset_of_another_name_has_lost_nothing(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    for file in copies(home, "wine"):
+        file.write_text(file.read_text().replace("datasets/wine", "datasets/port").replace("name: wine", "name: port"))
+    (home / "datasets/wine").rename(home / "datasets/port")
+    copies(home, "wine")[0].rename(copies(home, "port")[0])
+    assert since(examine(CHECK, home, "port")) == since(examine(CHECK, home, "wine", before=before)) == []
+
+
+def test_a_baseline_that_does_not_have_these_fields_yet_says_nothing_false(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "wine")
+    assert "described" in before.kept
+    older = replace(before, kept={}, facts=without(before.facts, "described", "planned", "path_edits"))
+    change(home, "wine", tags=[], problem_type=None)
+    assert since(examine(CHECK, home, "wine", before=older)) == []
+
+
+def without(facts: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if name not in names}
+
+
+def test_nothing_that_a_person_wrote_is_kept_for_the_comparison(everything: Path, examine: Examine) -> None:
+    result = examine(CHECK, everything, "breast_cancer")
+    assert "cells" not in str(result.kept)
+    assert "described" not in result.facts
+
+
+PLANNED = {
+    "renamed": ExpectedDataset(renamed={"breast_cancer": {"target": "diagnosis"}}),
+    "renamed in every table": ExpectedDataset(renamed={"*": {"target": "diagnosis"}}),
+}
+
+
+@pytest.mark.parametrize("plan", PLANNED)
+def test_a_target_whose_column_is_meant_to_be_renamed_is_not_lost(home: Path, examine: Examine, plan: str) -> None:
+    before = examine(CHECK, home, "breast_cancer")
+    expected = Expected(given=True, datasets={"breast_cancer": PLANNED[plan]})
+    for target, lost in {"target": False, "diagnosis": False, "other": True}.items():
+        change(home, target_column=target)
+        assert bool(since(examine(CHECK, home, "breast_cancer", before=before, expected=expected))) is lost
+
+
+def test_a_target_whose_column_is_meant_to_go_is_not_lost(home: Path, examine: Examine) -> None:
+    before = examine(CHECK, home, "breast_cancer")
+    change(home, target_column=None)
+    planned = ExpectedDataset(dropped={"breast_cancer": ("target",)})
+    expected = Expected(given=True, datasets={"breast_cancer": planned})
+    assert since(examine(CHECK, home, "breast_cancer", before=before, expected=expected)) == []
+    assert since(examine(CHECK, home, "breast_cancer", before=before)) != []
