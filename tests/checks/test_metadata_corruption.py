@@ -408,8 +408,8 @@ def test_a_path_that_was_put_right_meanwhile_is_not_changed(home: Path, examine:
 def test_a_path_elsewhere_in_the_file_stays(home: Path, examine: Examine, where: str) -> None:
     old = "/old/home/datasets/shop/shop.sqlite"
     in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", rf"\1{old}")(home)
-    more = {"description": {"description": f"x\n  path: {old}\n"}, "metadata": {"metadata": {"path": old}}}[where]
-    copies = [{**each, **more} for each in both(home)]
+    added: dict[str, object] = {"description": f"x\n  path: {old}\n", "metadata": {"path": old}}
+    copies = [{**each, where: added[where]} for each in both(home)]
     yaml_file(home).write_text(yaml.safe_dump(copies[0], sort_keys=False))
     twin_file(home).write_text(json.dumps(copies[1], indent=2))
     apply(the("path-elsewhere", examine(CHECK, home, "shop")))
@@ -844,7 +844,7 @@ def test_a_default_is_not_flipped_for_all_datasets(make_home: Callable[..., Path
     assert remedy.commands == ()
     named = re.search(r"`(MDM_DATABASE_DEFAULT_BACKEND)=(\w+) mdm …` reaches this dataset", remedy.text)
     assert named is not None
-    assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop", environ=dict([named.groups()])))
+    assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop", environ={named[1]: named[2]}))
 
 
 def test_no_copy_is_written_from_a_yaml_file_that_nothing_proves_whole(home: Path, examine: Examine) -> None:

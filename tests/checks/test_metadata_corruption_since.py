@@ -28,7 +28,7 @@ def copies(home: Path, name: str = "breast_cancer") -> tuple[Path, Path]:
     return home / f"config/datasets/{name}.yaml", home / f"datasets/{name}/dataset_info.json"
 
 
-def change(home: Path, name: str = "breast_cancer", **fields: object) -> None:
+def change(home: Path, name: str = "breast_cancer", /, **fields: object) -> None:
     """Give fields other values, in both copies."""
     for file in copies(home, name):
         data = {**said(file), **fields}
