@@ -155,7 +155,7 @@ def _again(facts: ConfigFacts, each: Changed) -> Remedy:
     if each.set_by.startswith(PREFIX):
         if each.value is None:
             return Remedy(f"Set {each.set_by} again.")
-        return Remedy("Set the variable again.", (f"export {each.set_by}={shlex.quote(_in_shell(each.value))}",))
+        return Remedy(f"Set the variable again, as it was: {each.set_by}={shlex.quote(_in_shell(each.value))}")
     written = repairs.nested(each.key)
     if each.value is not None:
         written = written.replace("...", _in_yaml(each.value), 1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from pytest_mdm_health.checks._config_paths import LiteralPath, literal_paths
 from pytest_mdm_health.checks._config_plan import Planned, planned
 from pytest_mdm_health.expected import Expected
 from pytest_mdm_health.mdm.effective import Told, told_by
@@ -18,7 +19,7 @@ from pytest_mdm_health.mdm.permissions import Barrier, barrier
 from pytest_mdm_health.mdm.secrets import redact
 from pytest_mdm_health.mdm.settings import Origin, Settings, SettingsProblem
 from pytest_mdm_health.mdm.settings_schema import BY_NAME, accepted
-from pytest_mdm_health.mdm.yaml_file import load_yaml
+from pytest_mdm_health.mdm.yaml_file import load_yaml, readable_as
 from pytest_mdm_health.model import Facts
 
 Plain = bool | int | float | str | tuple[int, ...] | None
@@ -56,7 +57,9 @@ class ConfigFacts(Facts):
         file: its `mdm.yaml`.
         state: present, missing, empty or unusable.
         generation: whose names the file uses.
-        spare: a readable copy of the file among the backups; empty if there is none.
+        spare: a copy of the file among the backups that can be read and has settings; empty if there is none.
+        encoding: the encoding that the file says it has and that it can be read in as settings; empty for UTF-8.
+        literal_paths: paths that MDM takes literally although they are written for somebody who expands them.
         barrier: the missing permission that keeps the file from being read.
         problems: what is wrong with the file and what variables set.
         variables: key to the variable that sets it.
@@ -99,6 +102,8 @@ class ConfigFacts(Facts):
     told: bool = False
     plan_given: bool = False
     planned: tuple[Planned, ...] = ()
+    encoding: str = ""
+    literal_paths: tuple[LiteralPath, ...] = ()
 
 
 def gather(
@@ -133,6 +138,8 @@ def gather(
         told=bool(told),
         plan_given=expected.given,
         planned=tuple(planned(expected, settings, told)),
+        encoding=readable_as(settings.file) if settings.state == "unusable" else "",
+        literal_paths=tuple(literal_paths(home, settings)),
         validate=installation is not None and installation.offers("config validate"),
         show=installation is not None and installation.offers("config show"),
         version=(installation.version or "") if installation is not None else "",
@@ -193,7 +200,7 @@ def _spare_copy(candidates: list[Path]) -> str:
 
 def _is_settings(file: Path) -> bool:
     document = load_yaml(file)
-    return document.usable and isinstance(document.data, dict)
+    return document.usable and isinstance(document.data, dict) and bool(document.data)
 
 
 def _leads_to(given: str, root: Path) -> bool:

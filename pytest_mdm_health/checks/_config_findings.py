@@ -18,6 +18,9 @@ _CODES = {
     **dict.fromkeys(("too-large", "too-deep", "too-many-nodes", "alias-bomb", "recursive"), "unreasonable"),
     **{code: code for code in ("encoding", "unreadable", "not-a-mapping", "duplicate-key", "unknown-key")},
     "key-not-text": "odd-key",
+    "unseen": "odd-character",
+    "no-blank": "missing-blank",
+    "conflict": "merge-conflict",
     "trap": "read-otherwise",
 }
 """Codes of problems to codes of findings; all others are values that MDM refuses."""
@@ -36,7 +39,7 @@ def of_problems(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
             _remedy(code, problem, facts),
             evidence={"problem": problem.code, "key": problem.key, "meant": problem.suggestion},
             location=None if by_variable else Location(facts.file, problem.origin.line, problem.origin.column),
-            subject=problem.origin.name if by_variable else problem.key or problem.code,
+            subject=_subject(problem),
         )
 
 
@@ -63,7 +66,7 @@ def of_home(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
             "home-variable",
             Severity.WARN,
             f"{HOME_VARIABLE} {what} the folder that it happens to be started in",
-            Remedy("Give it the whole path.", (f"export {HOME_VARIABLE}={shlex.quote(facts.home)}",)),
+            Remedy(f"Give it the whole path of the home that is meant, such as {_home(facts)} for this one."),
             subject=HOME_VARIABLE,
         )
     elif given is not None and not facts.names_this_home:
@@ -71,17 +74,38 @@ def of_home(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
             "other-home",
             Severity.NOTE,
             f"{HOME_VARIABLE} leads MDM to {given}, while this run examines {facts.home}",
-            Remedy("Set it to this home if this is the one to work with.", (_export_home(facts),)),
+            Remedy(f"Set {_home(facts)} if MDM is to work with this home; else nothing has to be done."),
             subject=HOME_VARIABLE,
         )
     if facts.state in {"missing", "empty"}:
         what = "does not exist" if facts.state == "missing" else "says nothing"
+        message = f"{facts.file} {what}, so all settings that no variable sets have their defaults"
+        remedy = Remedy("Nothing has to be done if that is meant.")
+        if facts.spare:
+            message += f"; {facts.spare} has settings"
+            remedy = repairs.put_back(facts.file, facts.spare, missing=facts.state == "missing")
+        severity = Severity.WARN if facts.spare else Severity.NOTE
+        yield check.finding("defaults-in-force", severity, message, remedy, location=Location(facts.file))
+
+
+def of_paths(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
+    """The paths that MDM takes literally although they are written for somebody who expands them."""
+    for each in facts.literal_paths:
+        state = "which is not there" if not each.there else "which is empty"
         yield check.finding(
-            "defaults-in-force",
-            Severity.NOTE,
-            f"{facts.file} {what}, so all settings that no variable sets have their defaults",
-            Remedy("Nothing has to be done if that is meant."),
-            location=Location(facts.file),
+            "unexpanded-path",
+            Severity.WARN if each.there or each.key == "logging.file" else Severity.FAIL,
+            f"`{each.key}` is {each.value} by {each.source}; {each.why}, so it looks in the folder of that very name, "
+            f"{each.folder}, {state}",
+            Remedy(
+                f"Write the whole path, or one as seen from the home, as `{each.key}`; then see with `mdm dataset list` "
+                "that MDM finds what it found before. Do not register anything again before that: the data is where it "
+                "was, and MDM looks elsewhere.",
+                (f"ls -la -- {shlex.quote(facts.home)}",),
+            ),
+            evidence={"folder": each.folder},
+            location=Location(facts.file, each.line) if each.line else None,
+            subject=each.key,
         )
 
 
@@ -121,10 +145,12 @@ def _remedy(code: str, problem: SettingsProblem, facts: ConfigFacts) -> Remedy:
     validate = f"MDM_HOME_DIR={shlex.quote(facts.home)} mdm config validate" if facts.validate else ""
     if code == "unreadable" and facts.barrier is not None:
         return allowed(facts.barrier)
-    if code in {"unreadable", "unreasonable"}:
-        return repairs.replaced(facts.file, facts.spare)
+    if code == "unreadable":
+        return repairs.no_settings(facts.file, facts.spare)
+    if code == "unreasonable":
+        return repairs.unreasonable(facts.file, facts.spare, problem)
     if code == "encoding":
-        return repairs.encoded(facts.file, problem)
+        return repairs.encoded(facts.file, facts.spare, problem, facts.encoding)
     if code in {"syntax", "not-a-mapping"}:
         return repairs.restored(facts.file, facts.spare, problem, validate)
     if problem.origin.kind == "environment":
@@ -133,6 +159,8 @@ def _remedy(code: str, problem: SettingsProblem, facts: ConfigFacts) -> Remedy:
 
 
 def _advice(problem: SettingsProblem) -> str:
+    if problem.code in {"unseen", "no-blank", "conflict"}:
+        return problem.suggestion
     if problem.code == "duplicate-key":
         return "Take out the one that is not meant."
     if problem.code == "unknown-key":
@@ -145,6 +173,14 @@ def _advice(problem: SettingsProblem) -> str:
 
 def _place(problem: SettingsProblem) -> str:
     return "mdm.yaml" if problem.origin.line is None else f"mdm.yaml, line {problem.origin.line}"
+
+
+def _subject(problem: SettingsProblem) -> str:
+    if problem.origin.kind == "environment":
+        return problem.origin.name
+    if problem.code in {"unseen", "no-blank"}:  # there may be one on every line
+        return f"line {problem.origin.line}"
+    return problem.key or problem.code
 
 
 def _why_ignored(variable: IgnoredVariable) -> str:
@@ -166,10 +202,6 @@ def _source(each: Difference) -> str:
 
 def _ask(facts: ConfigFacts) -> tuple[str, ...]:
     return (f"MDM_DEBUG_CONFIG=true {_home(facts)} mdm config show --sources",) if facts.show else ()
-
-
-def _export_home(facts: ConfigFacts) -> str:
-    return f"export {_home(facts)}"
 
 
 def _home(facts: ConfigFacts) -> str:

@@ -1,4 +1,4 @@
-"""What to do about settings. Commands keep what they change beside it, under a name that MDM does not read."""
+"""What to do about settings. A command that changes the file keeps it first, under a name that MDM does not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from pytest_mdm_health.model import Remedy
 
 KEPT = ".before"
 PYTHON = shlex.quote(sys.executable or "python3")  # it runs this, so it has PyYAML
-_ENCODED = re.compile(r"UTF-(16|32)")
+_BACKEND = "database.default_backend"
+_ONE_BACKEND = (
+    "MDM then refuses every dataset that is on another backend, so set it only for the command that needs it."
+)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READABLE = "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"
 
@@ -25,31 +28,69 @@ def corrected(file: str, problem: SettingsProblem, advice: str, *more: str) -> R
 def restored(file: str, spare: str, problem: SettingsProblem, validate: str) -> Remedy:
     """Put the copy of the file back, or correct the place by hand where there is no copy."""
     if spare:
-        return Remedy("Put back the copy that can be read, after a look at what has changed since.", _put(file, spare))
+        return put_back(file, spare)
     more = (validate,) if validate else (f"{PYTHON} -c {shlex.quote(_READABLE)} {shlex.quote(file)}",)
     return corrected(file, problem, "Correct the line that is named; there is no copy of the file to put back.", *more)
 
 
-def replaced(file: str, spare: str) -> Remedy:
-    """Move away what is no settings file."""
-    aside = f"mv -n -- {shlex.quote(file)} {shlex.quote(file + KEPT)}"
-    again = (f"cp -n -- {shlex.quote(spare)} {shlex.quote(file)}",) if spare else ()
-    text = "Move it aside" + (" and put back the copy that can be read." if spare else "; MDM then uses its defaults.")
-    return Remedy(text, (aside, *again))
+def put_back(file: str, spare: str, *, missing: bool = False) -> Remedy:
+    """Put a copy that can be read in the place of the file, which is kept beside it."""
+    text = f"Compare the two, then put back the copy that can be read ({spare})"
+    if missing:
+        return Remedy(f"{text}.", (f"cp -n -- {shlex.quote(spare)} {shlex.quote(file)}",))
+    text += f"; the file is kept as {file + KEPT}, and write what has changed since the copy was made into it again."
+    return Remedy(text, (after_keeping(file, f"cp -- {shlex.quote(spare)} {shlex.quote(file)}"),))
 
 
-def encoded(file: str, problem: SettingsProblem) -> Remedy:
-    """Write the file anew in UTF-8."""
-    kept, now = shlex.quote(file + KEPT), shlex.quote(file)
-    keep = f"cp -p -- {now} {kept}"
-    found = _ENCODED.search(problem.message)
-    if found:
-        return Remedy("Write the file anew in UTF-8.", (keep, f"iconv -f {found[0]} -t UTF-8 {kept} > {now}"))
+def after_keeping(file: str, command: str) -> str:
+    """A command that changes a file, run only once a copy of it was made; an older copy is never overwritten."""
+    kept = shlex.quote(file + KEPT)
+    already = shlex.quote(f"{file + KEPT} exists already, so nothing was changed")
+    return f"if test -e {kept}; then echo {already} >&2; false; else cp -p -- {shlex.quote(file)} {kept} && {command}; fi"
+
+
+def no_settings(file: str, spare: str) -> Remedy:
+    """Look at what has the place of the settings file; it may be needed, so it is not moved by a command."""
+    text = "See what has its place, and move that elsewhere yourself; then put mdm.yaml back"
+    text += f" from {spare}." if spare else " from a backup. Without the file every setting has its default."
+    return Remedy(text, (f"ls -ld -- {shlex.quote(file)}",))
+
+
+def unreasonable(file: str, spare: str, problem: SettingsProblem) -> Remedy:
+    """Put a copy back, or take out by hand what is no settings."""
+    if spare:
+        return put_back(file, spare)
+    return corrected(file, problem, "Restore it from a backup, or take out what is no settings and keep the rest.")
+
+
+def encoded(file: str, spare: str, problem: SettingsProblem, encoding: str) -> Remedy:
+    """Write the file in UTF-8 where its encoding is known; else restore it, for no guess is safe."""
+    if encoding:
+        now = shlex.quote(file)
+        convert = f'new=$(mktemp) && iconv -f {encoding} -t UTF-8 {now} > "$new" && cat "$new" > {now} && rm "$new"'
+        text = f"Write the file in UTF-8; as it is now, it is kept as {file + KEPT}."
+        return Remedy(text, (after_keeping(file, convert),))
+    if spare:
+        return put_back(file, spare)
+    look = (f"od -A d -c {shlex.quote(file)} | head -n 20",)
+    if "U+0000" in problem.message:
+        text = (
+            "Restore the file from a backup. Zeros are what a power cut or a full disk leaves in the place of text; "
+            "what was there cannot be told from them, so do not take them out: that leaves an empty or a cut file, "
+            "and MDM goes on with its defaults. (Zeros between all letters are UTF-16 that was saved without its mark.)"
+        )
+        return Remedy(text, look)
     if "U+" in problem.message:
-        text = "Take the characters out that are no text, then look the file over."
-        return Remedy(text, (keep, rf"LC_ALL=C tr -d '\000-\010\013\014\016-\037\177' < {kept} > {now}"))
-    text = "Write the file anew in UTF-8; it was probably saved in the encoding of Western European Windows."
-    return Remedy(text, (keep, f"iconv -f WINDOWS-1252 -t UTF-8 {kept} > {now}"))
+        text = "Restore the file from a backup, or correct the line that is named in an editor that shows the character."
+        return Remedy(text, (edit(file, problem.origin.line),))
+    if "UTF-" in problem.message.partition("where")[0] and "encoded" in problem.message:
+        return Remedy("Restore the file from a backup: it is cut or damaged, and cannot be read as that either.", look)
+    text = (
+        "Restore the file from a backup, or open it in an editor with the encoding that it was saved in and save it as "
+        "UTF-8. Which encoding that was cannot be told from the file: the same byte is another letter in each, and a "
+        "file may have lines of several. Compare every value that is not plain ASCII afterwards."
+    )
+    return Remedy(text, (f"LC_ALL=C sed -n {problem.origin.line or 1}l {shlex.quote(file)}",))
 
 
 def variable_renamed(variable: IgnoredVariable) -> Remedy:
@@ -59,8 +100,8 @@ def variable_renamed(variable: IgnoredVariable) -> Remedy:
         known = "No released MDM has such a variable." if variable.known else "Unset it if it was meant for MDM."
         return Remedy(known, taken_out)
     if variable.instead is not None:
-        text = f"The variable for `{variable.key}` is {variable.instead}."
-        return Remedy(text, (f'export {variable.instead}="${variable.name}"', *taken_out) if taken_out else ())
+        text = f"Set {variable.instead} in its place, which is the variable for `{variable.key}`, then unset this one."
+        return Remedy(f"{text} {_ONE_BACKEND}" if variable.key == _BACKEND else text)
     text = f"No variable can set `{variable.key}`; write it into mdm.yaml: {nested(variable.key)}"
     return Remedy(text, taken_out)
 
@@ -86,7 +127,3 @@ def nested(key: str) -> str:
     parts = key.split(".")
     return ": {".join(parts) + ": ..." + "}" * (len(parts) - 1)
 
-
-def _put(file: str, spare: str) -> tuple[str, ...]:
-    old, new = shlex.quote(file), shlex.quote(spare)
-    return (f"cp -p -- {old} {shlex.quote(file + KEPT)}", f"cp -- {new} {old}")

@@ -15,6 +15,9 @@ Variables are a trap of their own. MDM splits what follows `MDM_` at every `_` a
 again, so `MDM_DATABASE_SQLALCHEMY_POOL_SIZE` speaks of `database.sqlalchemy.pool.size`, which does not exist; for
 most keys of two words there is no variable at all. A variable that names a whole section replaces it.
 
+In `paths.*` MDM expands neither `~` nor `$VARIABLE`: it looks in a folder of that very name below the home, finds
+nothing there, and says that there are no datasets.
+
 YAML reads some plain words and numbers as something else: `OFF`, `on`, `yes` and `no` as true or false, `012` as ten,
 `1:30` as ninety.
 
@@ -33,13 +36,17 @@ names of either configuration system for the same setting. Of a password only wh
 
 Solutions
 ---------
-Correct the line that is named, or put back a copy from the backup. Write what no variable can set into `mdm.yaml`. Put
+Correct the line that is named, or put back a copy from the backup. A file that is zeros, cut, or in an encoding that
+nothing names is restored, not repaired: what was there cannot be told from it. Write what no variable can set into `mdm.yaml`. Put
 text that YAML would read as something else in quotes. `mdm config validate` and `MDM_DEBUG_CONFIG=true mdm config show
 --sources` help where MDM has them; no released version does.
 
 Findings
 --------
 * `syntax` (fail): the file is no YAML that MDM can read.
+* `merge-conflict` (fail/warn): a merge left its marks in the file; a warning if it can be read all the same.
+* `odd-character` (warn): the file holds a character that is not seen, such as a no-break space.
+* `missing-blank` (warn): a key is not followed by a blank after its colon, so YAML takes the line for text.
 * `unreasonable` (fail): the file is too large, too deeply nested or too much repeated to be settings.
 * `encoding` (fail): the file is not UTF-8, or holds characters that YAML forbids.
 * `unreadable` (fail/warn): no file that can be read stands at its place; a warning for a link that leads nowhere, which
@@ -54,7 +61,10 @@ Findings
 * `ignored-variable` (warn/note): a variable sets nothing; a note if it resembles no setting, so may not be MDM's.
 * `home-variable` (warn): `MDM_HOME_DIR` means another folder to MDM than to the one who set it.
 * `other-home` (note): `MDM_HOME_DIR` names another home than the one that is examined.
-* `defaults-in-force` (note): there is no settings file, or it says nothing.
+* `unexpanded-path` (fail/warn): a path has `~`, a variable or the form of Windows, MDM takes it literally, and the
+  folder of that very name is not there; a warning if it is there and empty, and for `logging.file`.
+* `defaults-in-force` (warn/note): there is no settings file, or it says nothing; a warning if a copy among the backups
+  has settings.
 * `not-effective` (warn): the installed MDM works with another value than the one that is set.
 * `mdm-refuses` (fail): the installed MDM does not load the settings, for a reason of its own.
 * `other-default` (note): the installed MDM has other defaults than the released versions.
@@ -107,6 +117,7 @@ def judge(facts: ConfigFacts, before: ConfigFacts | None) -> Iterator[Finding]:
     yield from findings.of_problems(CHECK, facts)
     yield from findings.of_variables(CHECK, facts)
     yield from findings.of_home(CHECK, facts)
+    yield from findings.of_paths(CHECK, facts)
     yield from findings.of_the_installed(CHECK, facts)
     yield from of_plan(CHECK, facts)
     if before is not None:

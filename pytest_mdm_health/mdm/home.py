@@ -88,8 +88,9 @@ def under(base: Path, text: str) -> Path | None:
 
 
 def _place(base: Path, setting: object, default: str) -> Path:
-    found = under(base, setting) if isinstance(setting, str) else None
-    return found or base / default
+    """Where MDM looks: it expands neither `~` nor variables in its settings."""
+    usable = isinstance(setting, str) and setting and "\0" not in setting
+    return base / str(setting) if usable else base / default
 
 
 def _is_there(path: Path) -> bool:

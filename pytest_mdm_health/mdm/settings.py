@@ -21,6 +21,7 @@ from pytest_mdm_health.mdm.environment import (
     sets_a_flag,
 )
 from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.settings_marks import marks_in
 from pytest_mdm_health.mdm.settings_problems import (
     Origin,
     SettingsProblem,
@@ -93,7 +94,7 @@ def read_settings(root: Path, environ: Mapping[str, str]) -> Settings:
         state=state,
         document=document if state != "missing" else None,
         values={name: reading.value_of(name) for name in BY_NAME},
-        problems=(*_file_problems(document, state), *reading.problems()),
+        problems=(*_file_problems(document, state), *_marks(document, state), *reading.problems()),
         generation=_generation(said),
         variables={name: variable for name, variable in landed.items() if name in BY_NAME},
         ignored_variables=tuple(_ignored(reading.landings)),
@@ -214,6 +215,11 @@ def _file_problems(document: YamlDocument, state: State) -> Iterator[SettingsPro
     if document.data and not isinstance(document.data, dict):
         message = f"holds {kind_in_words(document.data)} where MDM takes sections of keys and values"
         yield SettingsProblem("not-a-mapping", "", message, Origin("file", file, 1, 1), fatal=True)
+
+
+def _marks(document: YamlDocument, state: State) -> Iterator[SettingsProblem]:
+    if state in {"present", "unusable"}:
+        yield from marks_in(document.path, usable=document.usable)
 
 
 def _generation(said: Mapping[Any, Any]) -> Generation:

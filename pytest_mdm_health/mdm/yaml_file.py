@@ -91,6 +91,20 @@ def load_yaml(path: Path) -> YamlDocument:
         return YamlDocument(path, problems=(YamlProblem(_code_of(error), error.reason),))
 
 
+def readable_as(path: Path) -> str:
+    """The encoding that a file names by its first bytes, if it can be read to its end in it and is a mapping then."""
+    try:
+        content = read_bytes(path, SIZE_LIMIT)
+    except Unreadable:
+        return ""
+    name = next((name for mark, name in _ENCODING_MARKS if content.startswith(mark)), "")
+    try:
+        document = parse_yaml(content.decode(name).encode(), path) if name else None
+    except UnicodeError:
+        return ""
+    return name if document is not None and document.usable and isinstance(document.data, dict) else ""
+
+
 def parse_yaml(content: bytes, path: Path) -> YamlDocument:
     """What a YAML file with this content says. Never raises."""
     try:
