@@ -48,7 +48,8 @@ def marks_in(file: Path, *, usable: bool) -> Iterator[SettingsProblem]:
 def _in_line(line: str, place: str, number: int) -> Iterator[SettingsProblem]:
     unseen = next((each for each in _UNSEEN.finditer(line) if unicodedata.category(each[0]) in _UNSEEN_KINDS), None)
     if unseen is not None:
-        name = f"U+{ord(unseen[0]):04X} {unicodedata.name(unseen[0], '')}".rstrip()
+        known = "BYTE ORDER MARK" if unseen[0] == "\ufeff" else unicodedata.name(unseen[0], "")
+        name = f"U+{ord(unseen[0]):04X} {known}".rstrip()
         message = f"holds a character that is not seen, {name}; YAML takes it for a part of the key or value"
         advice = "Delete it, and type a plain blank where one belongs."
         yield SettingsProblem("unseen", "", message, Origin("file", place, number, unseen.start() + 1), advice)

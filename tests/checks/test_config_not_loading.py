@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from pytest_mdm_health.expected import Expected, ExpectedDataset
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.model import Finding, Remedy, Result, Severity, Status
 from tests.conftest import HOMES
 
 CHECK = "config-not-loading"
@@ -58,6 +59,12 @@ def make_broken_link(home: Path) -> None:
     file_of(home).symlink_to(home / "gone.yaml")
 
 
+def put_good_settings_back(home: Path) -> None:
+    """Move what is there elsewhere, as the text says."""
+    file_of(home).rename(home.parent / "moved")
+    says("cli: {page_size: 50}\n")(home)
+
+
 @dataclass(frozen=True)
 class Case:
     """A way to damage the settings, and what repairs them if no command does."""
@@ -86,14 +93,14 @@ CASES = (
     ),
     fail("config-not-loading.syntax", says("cli: {}\n---\nb: 2\n"), says("cli: {}\n"), "two-documents"),
     fail("config-not-loading.syntax", says("logging:\n  file: 2026-13-45\n"), says("logging: {file: a}\n"), "no-date"),
-    fail("config-not-loading.unreasonable", says("a: " + "[" * 5000)),
-    fail("config-not-loading.unreasonable", says("#" * 2_000_000), label="size"),
-    fail("config-not-loading.encoding", says(b"logging:\n  file: caf\xe9.log\n"), label="latin-1"),
+    fail("config-not-loading.unreasonable", says("a: " + "[" * 5000), says("cli: {}\n")),
+    fail("config-not-loading.unreasonable", says("#" * 2_000_000), says("cli: {}\n"), "size"),
+    fail("config-not-loading.encoding", says(b"logging:\n  file: caf\xe9.log\n"), says("cli: {}\n"), "latin-1"),
     fail("config-not-loading.encoding", says("logging: {level: DEBUG}\n".encode("utf-16")), label="utf-16"),
-    fail("config-not-loading.encoding", says("logging: {level: DEBUG}\0\n"), label="nul"),
-    fail("config-not-loading.unreadable", make_fifo, label="fifo"),
-    fail("config-not-loading.unreadable", make_folder, label="folder"),
-    warn("config-not-loading.unreadable", make_broken_link, label="link"),
+    fail("config-not-loading.encoding", says("logging: {level: DEBUG}\0\n"), says("cli: {}\n"), "nul"),
+    fail("config-not-loading.unreadable", make_fifo, put_good_settings_back, "fifo"),
+    fail("config-not-loading.unreadable", make_folder, put_good_settings_back, "folder"),
+    warn("config-not-loading.unreadable", make_broken_link, put_good_settings_back, "link"),
     fail("config-not-loading.not-a-mapping", says("- database\n"), says("database: {}\n")),
     fail("config-not-loading.odd-key", says("on: 1\n"), says("cli: {}\n"), "top"),
     warn("config-not-loading.odd-key", says("logging: {1: x}\n"), says("logging: {level: INFO}\n"), "below"),
@@ -182,6 +189,184 @@ def test_a_good_copy_among_the_backups_repairs_what_is_no_yaml(home: Path, exami
     assert examine(CHECK, home).findings == ()
 
 
+CHANGING = re.compile(r"\b(mv|rm|cp|tr|iconv|export|chown|chmod|mkdir|tee)\b|[^2]>(?!&)")
+
+
+def test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file(home: Path, examine: Examine) -> None:
+    good = file_of(home).read_bytes()
+    for damage in (b"\0" * len(good), good[:100] + b"\0" * 100, good[:50] + b"\0" + good[50:], good[:-9] + b"\x01" * 9):
+        says(damage)(home)
+        remedy = the("encoding", examine(CHECK, home)).remedy
+        assert remedy.text.startswith("Restore the file from a backup")
+        assert not CHANGING.search("\n".join(remedy.commands))
+        assert file_of(home).read_bytes() == damage
+    (home / "backup").mkdir()
+    (home / "backup" / "mdm.yaml").write_bytes(good)
+    apply(the("encoding", examine(CHECK, home)))
+    assert file_of(home).read_bytes() == good
+    assert (home / "mdm.yaml.before").read_bytes() == damage
+    assert examine(CHECK, home).findings == ()
+
+
+SPEAKING = "logging:\n  file: Übersicht-€-Ł-я-日本-😀.log\npaths: {logs_path: größe}\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
+def test_settings_that_name_their_encoding_are_written_in_utf_8_with_every_value(
+    home: Path, examine: Examine, encoding: str
+) -> None:
+    content = (SPEAKING if encoding in {"utf-16", "utf-32"} else f"\ufeff{SPEAKING}").encode(encoding)
+    says(content)(home)
+    file_of(home).chmod(0o600)
+    apply(the("encoding", examine(CHECK, home)))
+    assert file_of(home).read_text(encoding="utf-8") == SPEAKING
+    assert yaml.safe_load(file_of(home).read_text(encoding="utf-8")) == yaml.safe_load(SPEAKING)
+    assert (home / "mdm.yaml.before").read_bytes() == content
+    assert {each.stat().st_mode & 0o777 for each in (file_of(home), home / "mdm.yaml.before")} == {0o600}
+    assert "encoding" not in codes(examine(CHECK, home))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SPEAKING.encode("utf-16")[:-1],
+        SPEAKING.encode("utf-16")[:61],
+        b"\xff\xfe" + bytes(200),
+        b"\xff\xfe\x00\xd8" + SPEAKING.encode("utf-16-le"),
+        "logging: {file: größe€.log}\n".encode("cp1252"),
+        "logging: {file: größe.log}\n".encode("latin-1"),
+        "logging: {file: журнал.log}\n".encode("cp1251"),
+        "logging: {file: Łódź.log}\n".encode("cp1250"),
+        "logging: {file: größe.log}\n".encode("mac-roman"),
+        "logging: {file: größe.log}\n".encode() + "paths: {logs_path: größe}\n".encode("cp1252"),
+    ],
+    ids=["odd", "cut", "zeros", "surrogate", "cp1252", "latin-1", "cp1251", "cp1250", "mac", "mixed"],
+)
+def test_what_an_encoding_that_cannot_be_known_meant_is_not_guessed(
+    home: Path, examine: Examine, content: bytes
+) -> None:
+    says(content)(home)
+    remedy = the("encoding", examine(CHECK, home)).remedy
+    assert remedy.text.startswith("Restore the file from a backup")
+    assert remedy.commands
+    assert not CHANGING.search("\n".join(remedy.commands))
+
+
+def test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then(home: Path, examine: Examine) -> None:
+    (home / "backup").mkdir()
+    (home / "backup" / "mdm.yaml").write_bytes(file_of(home).read_bytes())
+    (home / "mdm.yaml.before").write_text("older")
+    for damage in (b"database: [\n", "cli: {}\n".encode("utf-16")):
+        says(damage)(home)
+        (finding,) = (each for each in examine(CHECK, home).findings if each.severity is Severity.FAIL)
+        (command,) = finding.remedy.commands
+        done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0
+        assert "exists already, so nothing was changed" in done.stderr
+        assert (home / "mdm.yaml.before").read_text() == "older"
+        assert file_of(home).read_bytes() == damage
+
+
+@pytest.mark.parametrize("damage", [lambda home: file_of(home).unlink(), says(""), says("# later\n")])
+def test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired(
+    home: Path, examine: Examine, damage: Change
+) -> None:
+    good = file_of(home).read_bytes()
+    (home / "backup").mkdir()
+    (home / "backup" / "mdm.yaml").write_bytes(good)
+    damage(home)
+    finding = the("defaults-in-force", examine(CHECK, home))
+    assert finding.severity is Severity.WARN
+    apply(finding)
+    assert file_of(home).read_bytes() == good
+    assert examine(CHECK, home).findings == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["~/.mdm/x", "~ml/x", "${MDM_HOME_DIR}/x", "$MDM_DATA", "sub/$USER/x", "%APPDATA%/x", "C:\\Users\\me", "x\\y"],
+)
+@pytest.mark.parametrize("key", ["datasets_path", "configs_path", "custom_features_path", "logs_path"])
+def test_a_path_that_mdm_takes_literally_is_found_and_repaired(
+    home: Path, examine: Examine, key: str, value: str
+) -> None:
+    good = file_of(home).read_text(encoding="utf-8")
+    written(home, paths={key: value})
+    finding = the("unexpanded-path", examine(CHECK, home))
+    assert (finding.severity, finding.subject) == (Severity.FAIL, f"paths.{key}")
+    assert finding.evidence["folder"] == f"{home}/{value}"
+    assert not CHANGING.search("\n".join(finding.remedy.commands))
+    (home / value).mkdir(parents=True)
+    assert the("unexpanded-path", examine(CHECK, home)).severity is Severity.WARN, "config-not-loading.unexpanded-path"
+    (home / value / "something").touch()
+    assert "unexpanded-path" not in codes(examine(CHECK, home)), "a folder of that name"
+    says(good)(home)
+    assert "unexpanded-path" not in codes(examine(CHECK, home))
+
+
+def test_a_path_from_a_variable_and_the_log_are_looked_at_too(home: Path, examine: Examine) -> None:
+    result = examine(CHECK, home, environ={"MDM_PATHS_DATASETS_PATH": "~/data", "MDM_LOGGING_FILE": "$HOME/mdm.log"})
+    found = {each.subject: each for each in result.findings if each.code == f"{CHECK}.unexpanded-path"}
+    assert {subject: each.severity for subject, each in found.items()} == {
+        "paths.datasets_path": Severity.FAIL,
+        "logging.file": Severity.WARN,
+    }
+    assert "by MDM_PATHS_DATASETS_PATH" in found["paths.datasets_path"].message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "name"),
+    [
+        ("cli:\n\u00a0 page_size: 9\n", 2, "U+00A0 NO-BREAK SPACE"),
+        ("cli:\n  page_\u200bsize: 9\n", 2, "U+200B ZERO WIDTH SPACE"),
+        ("cli: {}\n\ufefflogging: {}\n", 2, "U+FEFF"),
+        ("cli: {page_size:\u30009}\n", 1, "U+3000 IDEOGRAPHIC SPACE"),
+        ("paths:\n  logs_path: 'lo\u00adgs'\n", 2, "U+00AD SOFT HYPHEN"),
+        ("cli:\n  page_size: 9\u202e\n", 2, "U+202E RIGHT-TO-LEFT OVERRIDE"),
+    ],
+)
+def test_a_character_that_is_not_seen_is_named_with_its_line(
+    home: Path, examine: Examine, text: str, line: int, name: str
+) -> None:
+    says(text)(home)
+    finding = next(each for each in examine(CHECK, home).findings if each.code == "config-not-loading.odd-character")
+    assert name in finding.message
+    assert finding.location is not None
+    assert finding.location.line == line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffcli: {page_size: 9}\n",
+        "cli: {page_size: 9}  # a\u00a0comment\n#\u200b\n",
+        "logging: {file: Übersicht-日本.log}\r\n",
+        "paths: {logs_path: '/srv/a:b'}\n",
+    ],
+)
+def test_what_yaml_reads_as_it_is_seen_is_healthy(home: Path, examine: Examine, text: str) -> None:
+    says(text)(home)
+    assert examine(CHECK, home).findings == ()
+
+
+def test_a_colon_without_a_blank_is_named_and_repaired(home: Path, examine: Examine) -> None:
+    says("database:\n  default_backend:sqlite\n")(home)
+    finding = the("missing-blank", examine(CHECK, home))
+    assert (finding.code, finding.subject) == ("config-not-loading.missing-blank", "line 2")
+    says("database:\n  default_backend: sqlite\n")(home)
+    assert examine(CHECK, home).findings == ()
+
+
+def test_marks_of_a_merge_are_named_and_repaired(home: Path, examine: Examine) -> None:
+    says("cli:\n<<<<<<< HEAD\n  page_size: 9\n=======\n  page_size: 7\n>>>>>>> other\n")(home)
+    finding = the("merge-conflict", examine(CHECK, home))
+    assert (finding.code, finding.severity) == ("config-not-loading.merge-conflict", Severity.FAIL)
+    assert finding.message.startswith("mdm.yaml, line 2: ")
+    assert "on the lines 2, 4, 6" in finding.message
+    says("cli:\n  page_size: 7\n")(home)
+    assert examine(CHECK, home).findings == ()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
 def test_settings_that_may_not_be_read_are_not_moved_away(home: Path, tmp_path: Path) -> None:
     bound = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -263,9 +448,13 @@ def test_a_variable_that_sets_nothing_is_found_and_repaired(
 ) -> None:
     finding = the("ignored-variable", examine(CHECK, home, environ={name: value}))
     assert finding.severity is Severity.WARN
-    repaired = apply(finding, {name: value})
-    assert repaired == instead
-    assert examine(CHECK, home, environ=repaired).findings == ()
+    if instead:
+        assert finding.remedy.commands == ()
+        assert all(f"Set {each} in its place" in finding.remedy.text for each in instead)
+        assert ("set it only for the command" in finding.remedy.text) is (name == "MDM_DATABASE__DEFAULT_BACKEND")
+    else:
+        assert apply(finding, {name: value}) == {}
+    assert examine(CHECK, home, environ=instead).findings == ()
 
 
 def test_a_variable_that_cannot_be_meant_for_mdm_is_a_note(home: Path, examine: Examine) -> None:
@@ -309,14 +498,16 @@ def test_a_variable_that_no_shell_can_name_is_given_no_command(home: Path, exami
 def test_a_home_variable_that_is_no_whole_path_is_found_and_repaired(home: Path, examine: Examine, value: str) -> None:
     finding = next(iter(examine(CHECK, home, environ={"MDM_HOME_DIR": value}).findings))
     assert (finding.code, finding.severity) == ("config-not-loading.home-variable", Severity.WARN)
-    assert examine(CHECK, home, environ=apply(finding)).findings == ()
+    assert f"MDM_HOME_DIR={home}" in finding.remedy.text
+    assert finding.remedy.commands == ()
+    assert examine(CHECK, home, environ={"MDM_HOME_DIR": str(home)}).findings == ()
 
 
 def test_a_variable_for_another_home_is_a_note(home: Path, tmp_path: Path, examine: Examine) -> None:
     result = examine(CHECK, home, environ={"MDM_HOME_DIR": str(tmp_path / "other")})
     finding = next(iter(result.findings))
     assert (finding.code, result.status) == ("config-not-loading.other-home", Status.PASS)
-    assert examine(CHECK, home, environ=apply(finding)).findings == (), "repaired"
+    assert (finding.remedy.commands, f"MDM_HOME_DIR={home}" in finding.remedy.text) == ((), True)
 
 
 FLAT = """
@@ -468,7 +659,7 @@ def test_a_variable_that_is_not_set_any_more_is_found_and_repaired(home: Path, e
     }
     finding = the("reverted", result)
     assert finding.message.endswith("MDM_CLI_SHOW_PROGRESS is not set any more")
-    assert apply(finding) == {"MDM_CLI_SHOW_PROGRESS": "false"}
+    assert finding.remedy == Remedy("Set the variable again, as it was: MDM_CLI_SHOW_PROGRESS=false")
     assert examine(CHECK, home, environ=environ, before=before).findings == ()
 
 

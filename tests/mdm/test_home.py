@@ -39,6 +39,15 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert locate(Path("here"), read_settings(Path("here"), {})).datasets == tmp_path / "here" / "datasets"
 
 
+@pytest.mark.parametrize("value", ["~/data", "$HOME/data", "${HOME}/data"])
+def test_paths_in_the_settings_are_taken_literally_as_mdm_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    (tmp_path / "mdm.yaml").write_text(f"paths:\n  datasets_path: {value}\n")
+    assert locate(tmp_path, read_settings(tmp_path, {})).datasets == tmp_path / value
+
+
 def test_a_tilde_is_the_users_home_unless_there_is_a_folder_of_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
