@@ -48,7 +48,7 @@ MESSAGES = (
         r"database (?:table )?is locked",
         "several processes or threads write to one SQLite file",
         "3.2",
-        fix="switch the file to WAL: PRAGMA journal_mode=WAL",
+        fix="let one process write at a time; when none has the file open, WAL lets others read meanwhile",
         finding="database-locked",
     ),
     KnownError(
@@ -56,7 +56,7 @@ MESSAGES = (
         r"no such table|relation \S+ does not exist|Table with name \S+ does not exist",
         "the migration of this dataset is not complete",
         "5.1",
-        fix="run the migration of the dataset again",
+        fix="compare the dataset with a backup; finish its migration only once nothing is lost by that",
         finding="no-such-table",
     ),
     KnownError(
@@ -64,7 +64,7 @@ MESSAGES = (
         r"KeyError: ['\"](?:backend|path|name|created_at|version|database|tables)['\"]",
         "the registration of a dataset is damaged",
         "7.2",
-        fix="rebuild the registration",
+        fix="restore the registration from a backup; rebuild by hand only the fields that no copy has",
         finding="metadata-key",
     ),
     KnownError(
@@ -73,7 +73,7 @@ MESSAGES = (
         r"|failed to allocate",
         "the batches are too large for the memory there is",
         "4.2",
-        fix="a smaller `performance.batch_size`",
+        fix="a smaller `performance.batch_size`, with a look at the features afterwards",
         finding="out-of-memory",
     ),
     KnownError(
@@ -89,7 +89,7 @@ MESSAGES = (
         r"PermissionError|\bpermission denied\b(?! for (?:table|schema|relation|database|sequence|view|function))",
         "files in the home belong to another user or may not be read",
         "1.1",
-        fix="give the home back to whom runs MDM: chown",
+        fix="see whose the file is; chown gives it back to the user who runs MDM",
         finding="permission-denied",
     ),
     KnownError(
@@ -97,7 +97,7 @@ MESSAGES = (
         r"ModuleNotFoundError|No module named|ImportError",
         "MDM or something it needs is not installed, or not in this version",
         "1.2",
-        fix="install MDM again with its requirements",
+        fix="see which module it is, and install MDM with its requirements into an environment of its own",
         finding="module-missing",
     ),
     # Commands

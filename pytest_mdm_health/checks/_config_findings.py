@@ -95,12 +95,12 @@ def of_paths(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
         yield check.finding(
             "unexpanded-path",
             Severity.WARN if each.there or each.key == "logging.file" else Severity.FAIL,
-            f"`{each.key}` is {each.value} by {each.source}; {each.why}, so it looks in the folder of that very name, "
-            f"{each.folder}, {state}",
+            f"`{each.key}` is {each.value} by {each.source}; {each.why}, so it looks in the folder of that very "
+            f"name, {each.folder}, {state}",
             Remedy(
-                f"Write the whole path, or one as seen from the home, as `{each.key}`; then see with `mdm dataset list` "
-                "that MDM finds what it found before. Do not register anything again before that: the data is where it "
-                "was, and MDM looks elsewhere.",
+                f"Write the whole path, or one as seen from the home, as `{each.key}`; then see with "
+                "`mdm dataset list` that MDM finds what it found before. Register nothing again before that: the data "
+                "is where it was, and MDM looks elsewhere.",
                 (f"ls -la -- {shlex.quote(facts.home)}",),
             ),
             evidence={"folder": each.folder},
@@ -145,14 +145,16 @@ def _remedy(code: str, problem: SettingsProblem, facts: ConfigFacts) -> Remedy:
     validate = f"MDM_HOME_DIR={shlex.quote(facts.home)} mdm config validate" if facts.validate else ""
     if code == "unreadable" and facts.barrier is not None:
         return allowed(facts.barrier)
-    if code == "unreadable":
-        return repairs.no_settings(facts.file, facts.spare)
-    if code == "unreasonable":
-        return repairs.unreasonable(facts.file, facts.spare, problem)
-    if code == "encoding":
-        return repairs.encoded(facts.file, facts.spare, problem, facts.encoding)
-    if code in {"syntax", "not-a-mapping"}:
-        return repairs.restored(facts.file, facts.spare, problem, validate)
+    of_file = {
+        "unreadable": lambda: repairs.no_settings(facts.file, facts.spare),
+        "unreasonable": lambda: repairs.unreasonable(facts.file, facts.spare, problem),
+        "encoding": lambda: repairs.encoded(facts.file, facts.spare, problem, facts.encoding),
+        **dict.fromkeys(
+            ("syntax", "not-a-mapping"), lambda: repairs.restored(facts.file, facts.spare, problem, validate)
+        ),
+    }
+    if code in of_file:
+        return of_file[code]()
     if problem.origin.kind == "environment":
         return repairs.unset(problem.origin.name, _advice(problem))
     return repairs.corrected(facts.file, problem, _advice(problem), *((validate,) if validate else ()))

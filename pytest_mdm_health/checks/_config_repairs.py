@@ -46,7 +46,9 @@ def after_keeping(file: str, command: str) -> str:
     """A command that changes a file, run only once a copy of it was made; an older copy is never overwritten."""
     kept = shlex.quote(file + KEPT)
     already = shlex.quote(f"{file + KEPT} exists already, so nothing was changed")
-    return f"if test -e {kept}; then echo {already} >&2; false; else cp -p -- {shlex.quote(file)} {kept} && {command}; fi"
+    return (
+        f"if test -e {kept}; then echo {already} >&2; false; else cp -p -- {shlex.quote(file)} {kept} && {command}; fi"
+    )
 
 
 def no_settings(file: str, spare: str) -> Remedy:
@@ -81,7 +83,9 @@ def encoded(file: str, spare: str, problem: SettingsProblem, encoding: str) -> R
         )
         return Remedy(text, look)
     if "U+" in problem.message:
-        text = "Restore the file from a backup, or correct the line that is named in an editor that shows the character."
+        text = (
+            "Restore the file from a backup, or correct the line that is named in an editor that shows the character."
+        )
         return Remedy(text, (edit(file, problem.origin.line),))
     if "UTF-" in problem.message.partition("where")[0] and "encoded" in problem.message:
         return Remedy("Restore the file from a backup: it is cut or damaged, and cannot be read as that either.", look)
@@ -126,4 +130,3 @@ def nested(key: str) -> str:
     """How the key is written in YAML on one line: `a: {b: {c: ...}}`."""
     parts = key.split(".")
     return ": {".join(parts) + ": ..." + "}" * (len(parts) - 1)
-

@@ -25,7 +25,7 @@ def of_files(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
             "old-file" if each.kind == "old" else "lookalike-file",
             Severity.WARN if each.known else Severity.NOTE,
             f"{each.file} lies in the home, {has}; MDM reads its settings from mdm.yaml only",
-            _moved(each, facts),
+            _looked_at(each, facts),
             evidence={"known": list(each.known)},
             location=Location(each.file),
             subject=each.file.removeprefix(facts.home).lstrip("/\\"),
@@ -64,7 +64,11 @@ def of_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
             "mixed-flags",
             Severity.WARN,
             f"the new code is switched on for {new} and off for {old}",
-            Remedy("Set all switches alike: all on after the migration, all off before it.", _all_on(flags.switches)),
+            Remedy(
+                "Set all switches alike: all on after the migration, all off before it. "
+                + _by_variables(flags.switches),
+                _shown(facts),
+            ),
             evidence={each.name: each.on for each in flags.switches},
             location=_place(flags.switches),
             subject="switches",
@@ -74,7 +78,7 @@ def of_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
             "flags-off",
             Severity.WARN,
             "the migration is over, and every switch still has the old code at work",
-            Remedy("Switch the new code on.", _all_on(flags.switches)),
+            Remedy("Switch the new code on. " + _by_variables(flags.switches), _shown(facts)),
             location=_place(flags.switches),
             subject="switches",
         )
@@ -92,7 +96,9 @@ def of_cache(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
         f"{cache.folder} holds a configuration in {files}"
         + (", older than mdm.yaml: what has changed since may not be in force" if cache.older else ""),
         Remedy(
-            "Delete it; it is a cache, which an MDM that has one makes again.", (f"rm -r -- {_quoted(cache.folder)}",)
+            "No released MDM reads it. Look at what is in it; if it is a cache and nothing else, and no MDM runs, move "
+            "it out of the home and keep it until MDM has started with the settings that are meant.",
+            (f"ls -lR -- {shlex.quote(cache.folder)}",),
         ),
         location=Location(cache.folder),
         subject="cache/config",
@@ -107,7 +113,10 @@ def of_installed(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
             "legacy-active",
             Severity.WARN,
             f"the installed MDM works with the configuration {said!r} (mdm.config.CONFIG_TYPE)",
-            Remedy("Make it use the new one.", ("export MDM_FORCE_NEW_CONFIG=true",)),
+            Remedy(
+                "Write into mdm.yaml what the old configuration says and is still meant; then start MDM with "
+                "MDM_FORCE_NEW_CONFIG=true, and compare the settings that it works with."
+            ),
             evidence={"config_type": said},
         )
 
@@ -140,13 +149,17 @@ def _unread_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
     why_unread = _why_unread(facts)
     if why_unread and (flags.there or flags.given):
         what = flags.file if flags.there else ", ".join(each.origin.name for each in flags.switches if each.origin.name)
-        remove = (f"mv -n -- {shlex.quote(flags.file)} {shlex.quote(flags.file + '.before')}",) if flags.there else ()
-        text = "Move it aside, so that nobody goes by it." if flags.there else "Unset the variables."
+        text = "Unset the variables."
+        if flags.there:
+            text = (
+                "Nothing has to be done for this MDM. Keep the file while another version may still be started with "
+                "this home; then move it into the backup, so that it misleads no reader."
+            )
         yield check.finding(
             "unread-flags",
             Severity.NOTE,
             f"{what}: {why_unread}",
-            Remedy(text, (*remove, *_unset(flags.switches))),
+            Remedy(text, (*_shown(facts), *_unset(flags.switches))),
             subject="feature_flags.yaml",
         )
 
@@ -183,9 +196,14 @@ def _why_unread(facts: LegacyFacts) -> str:
     return ""
 
 
-def _all_on(switches: tuple[Flag, ...]) -> tuple[str, ...]:
-    off = (each.name for each in switches if not each.on and each.name in SWITCHES)
-    return tuple(f"export {FLAG_PREFIX}{name.upper()}=true" for name in off)
+def _by_variables(switches: tuple[Flag, ...]) -> str:
+    off = [each.name for each in switches if not each.on and each.name in SWITCHES]
+    names = ", ".join(f"{FLAG_PREFIX}{name.upper()}=true" for name in off)
+    return f"On is, as variables: {names}." if names else ""
+
+
+def _shown(facts: LegacyFacts) -> tuple[str, ...]:
+    return (f"cat -- {shlex.quote(facts.flags.file)}",) if facts.flags.there else ()
 
 
 def _unset(switches: tuple[Flag, ...]) -> tuple[str, ...]:
@@ -197,12 +215,15 @@ def _place(switches: tuple[Flag, ...]) -> Location | None:
     return Location(found.name, found.line, found.column) if found else None
 
 
-def _moved(each: LegacyFile, facts: LegacyFacts) -> Remedy:
-    folder = f"{facts.home}/backup/legacy"
-    commands = (f"mkdir -p -- {_quoted(folder)}", f"mv -n -- {_quoted(each.file)} {_quoted(folder)}")
+def _looked_at(each: LegacyFile, facts: LegacyFacts) -> Remedy:
+    look = (f"cat -- {shlex.quote(each.file)}",)
     if each.known:
-        return Remedy("Write what still counts into mdm.yaml, and move the file out of the way.", commands)
-    return Remedy("Move it out of the home, if it is not needed there.", commands)
+        text = (
+            "Write what still counts into mdm.yaml. Then move the file to a place of its own below "
+            f"{facts.home}/backup, so that nobody edits it in the belief that it counts."
+        )
+        return Remedy(text, look)
+    return Remedy("See whose it is; it may stay if another program reads it there.", look)
 
 
 def _instead(each: OldUse) -> str:
@@ -215,7 +236,3 @@ def _instead(each: OldUse) -> str:
     if not each.use.complete:
         return f"Write `getattr({each.new}, ...)` for the key that is computed."
     return f"Write `{each.new}`."
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(text)

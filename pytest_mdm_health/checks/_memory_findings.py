@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks._memory_facts import DuckDB, Measured, MemoryFacts
@@ -22,6 +23,11 @@ TOO_FULL = 0.9
 """The guide: above this share of memory, work should pause."""
 
 LEAST_BATCH = 100
+_SMALLER_BATCHES = (
+    "With fewer rows in a batch than a dataset has, features may differ from batch to batch, and MDM then registers "
+    "the dataset without any and says so in the log only: look for its feature tables afterwards."
+)
+_AROUND = 5
 _PER_THREAD = 125_000_000
 """What DuckDB wants for each thread at least."""
 
@@ -89,8 +95,8 @@ def _batch_too_large(check: Check, facts: MemoryFacts, each: Measured, batch: in
         f"that MDM can have now ({facts.room.bound_by})"
     )
     variable = variable_for("performance.batch_size")
-    text = f"Take batches of a tenth of the memory there is: {better} rows, here or as `performance.batch_size`."
-    remedy = Remedy(text, (f"export {variable}={better}",))
+    text = f"Take batches of a tenth of the memory there is: {better} rows, as {variable} or `performance.batch_size`. "
+    remedy = Remedy(text + _SMALLER_BATCHES)
     severity = WARN if batch > facts.room.free / 2 else NOTE
     evidence: dict[str, JSON] = {
         "batch_bytes": batch,
@@ -174,10 +180,17 @@ def of_log(check: Check, facts: MemoryFacts) -> Iterator[Finding]:
     times = f"{often(facts.ran_out_count)}, last at {last.time or 'an unknown time'}"
     message = f"memory ran out {times}{over}{since}: {last.message}"
     severity = NOTE if all(each.succeeded_since for each in facts.ran_out) else WARN
-    variable = variable_for("performance.batch_size")
     smaller = max(LEAST_BATCH, facts.batch_size // 4)
-    text = "Repeat what failed with smaller batches; on DuckDB also with a memory_limit that fits this machine."
-    remedy = Remedy(text, (f"export {variable}={smaller}",))
+    text = (
+        f"See what the log says around it, then repeat what failed with smaller batches ({smaller} rows, as "
+        "`performance.batch_size`); on DuckDB also with a memory_limit that fits this machine. "
+    )
+    look = (
+        ()
+        if last.line is None
+        else (f"sed -n {max(1, last.line - _AROUND)},{last.line + _AROUND}p {shlex.quote(last.file)}",)
+    )
+    remedy = Remedy(text + _SMALLER_BATCHES, look)
     yield check.finding("ran-out", severity, message, remedy, location=Location(last.file, last.line))
 
 

@@ -47,8 +47,9 @@ def of_probe(check: Check, facts: PoolFacts) -> Iterator[Finding]:
     message = (
         f"of {counted(probe.wanted, 'connection')} of the pool only {probe.opened} came about: {probe.reason}{limit}"
     )
-    text = "Let processes open more files, or make the pool smaller."
-    commands = (f"ulimit -n {4 * facts.pool.most}",)
+    text = "Make the pool smaller, or let processes open more files: the limit of the shell that starts MDM is raised "
+    text += f"with `ulimit -Sn`, to {max(4 * facts.pool.most, 2 * (facts.open_files or 0))} for instance."
+    commands = ("ulimit -Sn; ulimit -Hn",)
     evidence: dict[str, JSON] = {"opened": probe.opened, "wanted": probe.wanted}
     yield check.finding("probe-failed", WARN, message, Remedy(text, commands), evidence=evidence)
 
@@ -120,10 +121,10 @@ def _leaks(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
 
 def _end(use: ServerUse, idle: list[Idle]) -> Remedy:
     text = (
-        "End the programs that hold them, and let them use connections in `with`. As a last resort end the sessions "
-        "with the last command; what they have not committed is lost."
+        "See which programs hold them, let those finish or stop them where they were started, and let them use "
+        f"connections in `with`. {repairs.TO_END_A_SESSION}"
     )
-    return Remedy(text, repairs.end_sessions(use, {each.pid: each.user for each in idle}))
+    return Remedy(text, repairs.look_at_sessions(use, {each.pid: each.user for each in idle}))
 
 
 def _room(facts: PoolFacts, use: ServerUse) -> Remedy:
@@ -135,7 +136,8 @@ def _room(facts: PoolFacts, use: ServerUse) -> Remedy:
     if use.problem:
         step = next_step(use, use.problem, use.reason, None)
         return Remedy(f"{step.text} Then {smaller}.", step.commands)
-    text = f"End sessions that nobody needs; {smaller}; raise max_connections; or put pgbouncer between."
+    text = f"See which programs hold sessions and stop those that nobody needs; {smaller}; raise max_connections; or "
+    text += "put pgbouncer between."
     return Remedy(text, (repairs.psql(use, repairs.SESSIONS),))
 
 

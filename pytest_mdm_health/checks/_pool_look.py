@@ -50,8 +50,11 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         gaps.append("no pool was filled for a test, which needs --mdm-depth=standard")
     probing = depth is not Depth.QUICK
     most = {server.name: pool_of(settings, "postgresql", fixed) for server in servers_of(inventory)}
+    missed = list[str]()
     servers = tuple(
-        use_of(server, inventory, most[server.name], gaps, probing=probing) for server in servers_of(inventory)
+        # a server that nobody named, and where no dataset is, may be away
+        use_of(server, inventory, most[server.name], gaps if server.assumed else missed, probing=probing)
+        for server in servers_of(inventory)
     )
     return PoolFacts(
         examined=1 + sum(not use.problem for use in servers),
@@ -68,6 +71,7 @@ def gather(inventory: Inventory, installation: Installation | None, depth: Depth
         servers=servers,
         logged=_logged(inventory.home.log_file, gaps),
         gaps=tuple(gaps),
+        unexamined=tuple(missed),
     )
 
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _SHOWN = 40
 
 
-def use_of(server: Server, inventory: Inventory, pool: Pool, gaps: list[str], *, probing: bool) -> ServerUse:
-    """How much of a server is taken and by whom; what could not be looked at goes to `gaps`."""
-    look, first = Look(server, inventory, gaps), server.logins[0]
+def use_of(server: Server, inventory: Inventory, pool: Pool, missed: list[str], *, probing: bool) -> ServerUse:
+    """How much of a server is taken and by whom; what could not be looked at goes to `missed`."""
+    look, first = Look(server, inventory, missed=missed), server.logins[0]
     use = ServerUse(
         server=server.name, host=first.host, port=first.port, login=first.user or "postgres", most=pool.most
     )
@@ -42,7 +42,7 @@ def use_of(server: Server, inventory: Inventory, pool: Pool, gaps: list[str], *,
     except ConnectionLost as error:
         code, reason, why = "dropped", str(error), str(error)
     if code != "full":
-        gaps.append(f"connections of the server {server.name} could not be looked at: {why}")
+        missed.append(f"connections of the server {server.name} could not be looked at: {why}")
     return replace(use, problem=code, reason=reason)
 
 

@@ -35,16 +35,23 @@ class NoWayIn(Exception):
 
 @dataclass
 class Look:
-    """What one look gathers, and what it could not."""
+    """What one look gathers, and what it could not.
+
+    Attributes:
+        gaps: what this role, or this server, does not show; a sound server may have some.
+        missed: questions that the server did not answer although it should have.
+    """
 
     server: Server
     inventory: Inventory
     gaps: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     recorded: list[tuple[str, str, int, float]] = field(default_factory=list)
     measured: list[RecordedStatement] = field(default_factory=list)
     recorded_since: str = ""
     recording: bool = False
     why_not_recording: str = ""
+    missed_statements: bool = False
 
     def enter(self) -> tuple[Connection, tuple[RefusedLogin, ...]]:
         """The first login that gets in, and those that the server refused before.
@@ -83,7 +90,7 @@ class Look:
     def ask(
         self, database: PostgresDatabase, statement: str, what: str, parameters: Sequence[object] = ()
     ) -> list[Row]:
-        """The rows that a statement gives; if the server could not answer, none, and a gap.
+        """The rows that a statement gives; if the server could not answer, none, and what was missed.
 
         Raises:
             ConnectionLost: the server broke the connection off.
@@ -93,7 +100,7 @@ class Look:
         except ConnectionLost:
             raise
         except (QueryFailed, Unfinished) as error:
-            self.gaps.append(f"{what} could not be looked at: {error}")
+            self.missed.append(f"{what} could not be looked at: {error}")
             return []
 
 

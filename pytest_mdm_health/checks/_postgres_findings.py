@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import literal, quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
-from pytest_mdm_health.checks._postgres_facts import Blocked, DatabaseState, PostgresFacts, ServerState, TableState
+from pytest_mdm_health.checks._postgres_facts import (
+    Blocked,
+    DatabaseState,
+    InvalidIndex,
+    PostgresFacts,
+    ServerState,
+    TableState,
+)
 from pytest_mdm_health.checks._postgres_next import next_step
 from pytest_mdm_health.mdm.amounts import counted, times
 from pytest_mdm_health.model import JSON, Check, Finding, Remedy, Severity
@@ -62,10 +69,11 @@ def of_server(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
         evidence = {"seconds": state.connect_s}
         yield check.finding("slow-connection", WARN, message, Remedy(text), evidence=evidence)
     for setting, message, value in _memory(state, sum(each.size or 0 for each in facts.databases)):
-        commands = [f"ALTER SYSTEM SET {setting} = {literal(value)}", "SELECT pg_reload_conf()"]
-        text = f"Set {setting} to something like {value}"
-        text += ", then restart the server." if setting == "shared_buffers" else "."
-        remedy = Remedy(text, tuple(repairs.psql(facts, each, admin=True) for each in commands))
+        text = f"Let an administrator set {setting} to something like {value} (ALTER SYSTEM, or in postgresql.conf), "
+        text += "after a note of what it was, and "
+        text += "restart the server." if setting == "shared_buffers" else "reload the server's settings."
+        where = f"SELECT name, setting, unit, source, sourcefile FROM pg_settings WHERE name = '{setting}'"  # noqa: S608
+        remedy = Remedy(text, (repairs.psql(facts, where),))
         yield check.finding("memory-settings", NOTE, message, remedy, subject=setting)
 
 
@@ -94,10 +102,8 @@ def of_tables(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
     for index in facts.invalid_indexes:
         what = "does not keep double values out" if index.unique else "is never used"
         message = f"the index {index.name} on {index.database}.{index.table} was not finished: it {what}"
-        text = "Make it anew, or drop it." if not index.unique else "Remove the double values, then make it anew."
-        command = repairs.psql(facts, f"REINDEX INDEX CONCURRENTLY {index.sql_name}", index.database)
         subject = f"{index.database} {index.name}"
-        yield check.finding("invalid-index", WARN, message, Remedy(text, (command,)), subject=subject)
+        yield check.finding("invalid-index", WARN, message, _index_again(facts, index), subject=subject)
 
 
 def of_databases(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
@@ -107,8 +113,13 @@ def of_databases(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
             message = (
                 f"{counted(database.checksum_failures, 'read')} in {database.name} met a page with a wrong checksum"
             )
-            text = "Save what can be read, restore the database from a backup, and test the disk and the memory."
-            remedy = Remedy(text, (repairs.dump(facts, database.name),))
+            text = (
+                "Stop what writes to the database. Let an administrator copy the server's data folder while the server "
+                "is stopped, and test the disk and the memory; then restore the database from a backup beside the "
+                "damaged one and compare what can still be read of both. Overwrite no older backup with what is damaged."
+            )
+            counted_by = "SELECT datname, checksum_failures, checksum_last_failure FROM pg_stat_database"
+            remedy = Remedy(text, (repairs.psql(facts, counted_by),))
             yield check.finding("checksum-failure", FAIL, message, remedy, subject=database.name)
         if database.age >= OLD:
             severity = FAIL if database.age >= AT_ITS_END else WARN
@@ -116,7 +127,7 @@ def of_databases(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
                 f"{database.name} has not been frozen for {database.age / 1e6:.0f} million transactions; "
                 "at 2147 million the server refuses to write"
             )
-            text = "Freeze it as an administrator; then find out why autovacuum did not."
+            text = "Freeze it as an administrator, which changes no value; then find out why autovacuum did not."
             remedy = Remedy(text, (repairs.psql(facts, "VACUUM (FREEZE)", database.name, admin=True),))
             yield check.finding("wraparound", severity, message, remedy, subject=database.name)
         yield from _cache(check, facts, database)
@@ -132,10 +143,8 @@ def _blocked(check: Check, facts: PostgresFacts, each: Blocked) -> Finding:
     message = f"process {each.pid} has waited {each.waits_s:.0f} s for process {by}{application}{state}"
     message += f": {each.statement}" if each.statement else ""
     message += f" behind {each.by_what}" if each.by_what else ""
-    text = (
-        f"Let process {by} finish. If nobody knows it, end it with the last command: what it has not committed is lost."
-    )
-    remedy = Remedy(text, repairs.end_sessions(facts, {by: each.by_user}))
+    text = f"Let process {by} finish, or let its program end its transaction. {repairs.TO_END_A_SESSION}"
+    remedy = Remedy(text, repairs.look_at_sessions(facts, {by: each.by_user}))
     evidence: dict[str, JSON] = {"pid": each.pid, "blocked_by": list(each.by), "seconds": each.waits_s}
     return check.finding("blocked-session", severity, message, remedy, evidence=evidence, subject=str(each.pid))
 
@@ -147,10 +156,23 @@ def _upkeep(
     if code != "dead-rows":
         statement = f"ANALYZE {table.sql_name}"
     off = facts.state is not None and not facts.state.autovacuum
-    text = "Let the server do it now."
+    text = "Let the server do it now; this changes no value."
     text += " Autovacuum is off, so it does not by itself." if off or table.neglected else ""
     remedy = Remedy(text, (repairs.psql(facts, statement, table.database),))
     return check.finding(code, severity, message, remedy, subject=table.full_name)
+
+
+def _index_again(facts: PostgresFacts, index: InvalidIndex) -> Remedy:
+    if index.unique:
+        text = (
+            "Look for the rows whose values are there twice, and find out which of them are right before any is "
+            "removed; a registration that was repeated makes such rows. Then let the index be made again (REINDEX "
+            "INDEX CONCURRENTLY), or drop it if nothing needs it."
+        )
+        definition = f"SELECT pg_get_indexdef({literal(index.sql_name)}::regclass)"
+        return Remedy(text, (repairs.psql(facts, definition, index.database),))
+    text = "Make it again; this changes no value, and takes time and room on the disk. Or drop it if nothing needs it."
+    return Remedy(text, (repairs.psql(facts, f"REINDEX INDEX CONCURRENTLY {index.sql_name}", index.database),))
 
 
 def _read_through(check: Check, facts: PostgresFacts, table: TableState) -> Iterator[Finding]:
@@ -160,8 +182,12 @@ def _read_through(check: Check, facts: PostgresFacts, table: TableState) -> Iter
     column = table.filters[0]
     message = f"{table.full_name} ({_size(table.size)}) was read from end to end {table.full_reads} times"
     message += f", and statements looked for certain values of {column!r} {times(table.filtered)}"
-    statement = f"CREATE INDEX CONCURRENTLY ON {table.sql_name} ({quote(column)})"
-    remedy = Remedy("Try an index on it.", (repairs.psql(facts, statement, table.database),))
+    text = (
+        f"Try an index on it (CREATE INDEX CONCURRENTLY ON {table.sql_name} ({quote(column)})), if none of those that "
+        "there are begins with it and there is room on the disk. An index takes time at every write."
+    )
+    there = f"SELECT indexdef FROM pg_indexes WHERE tablename = {literal(table.name.rpartition('.')[2])}"  # noqa: S608
+    remedy = Remedy(text, (repairs.psql(facts, there, table.database),))
     evidence: dict[str, JSON] = {
         "full_reads": table.full_reads,
         "index_reads": table.index_reads,
@@ -191,10 +217,12 @@ def _unregistered(check: Check, facts: PostgresFacts, database: DatabaseState) -
     size = "" if database.size is None else f" ({_size(database.size)})"
     message = f"no registration of this home knows the database {database.name}{size}"
     text = (
-        "MDM never drops the database of a dataset that is removed or whose registration failed. If no other home uses "
-        "it, keep a copy and drop it. The last command destroys the database for good."
+        "MDM never drops the database of a dataset that is removed or whose registration failed. It may also belong to "
+        "another home, or be the only copy of a dataset whose registration was lost: look at what is in it. Nothing "
+        "has to be done about it; it takes room and nothing else."
     )
-    remedy = Remedy(text, (repairs.dump(facts, database.name), repairs.drop(facts, database.name)))
+    tables = "SELECT schemaname, relname, n_live_tup, last_analyze FROM pg_stat_user_tables ORDER BY 1, 2"
+    remedy = Remedy(text, (repairs.psql(facts, tables, database.name),))
     return check.finding("unregistered-database", NOTE, message, remedy, subject=database.name)
 
 

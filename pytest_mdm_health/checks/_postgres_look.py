@@ -66,7 +66,7 @@ def gather(server: Server, inventory: Inventory, within_s: float) -> PostgresFac
         facts = replace(facts, problem=error.code, reason=str(error))
     except ConnectionLost as error:
         facts = replace(facts, problem="dropped", reason=str(error).removeprefix("the server "))
-    return replace(facts, gaps=tuple(look.gaps))
+    return replace(facts, gaps=tuple(look.gaps), unexamined=tuple(look.missed))
 
 
 def _of_server(facts: PostgresFacts, look: Look, entered: Connection) -> PostgresFacts:
@@ -111,7 +111,7 @@ def _of_datasets(facts: PostgresFacts, look: Look, until: float) -> PostgresFact
         look.gaps.append(
             f"of {counted(len(by_database), 'database')}, {len(waiting)} could not be looked into in the time given"
         )
-    if not look.recording:
+    if not look.recording and not look.missed_statements:
         look.gaps.append(_NOT_RECORDING.format(why=look.why_not_recording))
     return replace(
         facts,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Way
 from pytest_mdm_health.checks._postgres_refusals import REFUSALS, Case, Step, Steps, let_in
@@ -37,10 +36,12 @@ def next_step(server: Address, problem: str, reason: str, way: Way | None) -> Re
 
 def _no_database(case: Case) -> Remedy:
     text = (
-        "Look at the databases that there are; correct `database` in the registration, restore the one that is "
-        "missing from a backup, or make the one that MDM itself goes to."
+        f"Look at the databases that there are; correct `database` in the registration, or restore {case.way.database} "
+        "from a backup: an empty database of that name would hide that its data is lost. The database `postgres`, "
+        "which clients go to for what concerns the whole server, holds no data: an administrator makes it with "
+        "createdb."
     )
-    return Remedy(text, (repairs.list_databases(case.server, case.way.user), repairs.create_database(case.server)))
+    return Remedy(text, (repairs.list_databases(case.server, case.way.user),))
 
 
 def _unknown_host(case: Case) -> Remedy:
@@ -86,21 +87,29 @@ def _dropped(case: Case) -> Remedy:
 
 def _full(case: Case) -> Remedy:
     text = (
-        "End sessions that nobody needs, or raise max_connections and restart the server. An administrator gets in "
-        "even now and sees who holds the connections."
+        "An administrator gets in even now and sees who holds the connections: stop the programs that nobody needs, or "
+        "raise max_connections and restart the server."
     )
     return Remedy(text, (case.ask(repairs.SESSIONS),))
 
 
 def _full_role(case: Case) -> Remedy:
-    text = f"The role {case.user} has a limit of its own: end its sessions, or let an administrator lift the limit."
-    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(f"ALTER ROLE {quote(case.user)} CONNECTION LIMIT -1")))
+    text = (
+        f"The role {case.user} has a limit of its own: stop the programs that hold its sessions and that nobody needs, "
+        "or let an administrator raise the limit (ALTER ROLE ... CONNECTION LIMIT), after a note of what it was."
+    )
+    limits = "SELECT rolname, rolconnlimit FROM pg_roles WHERE rolconnlimit >= 0"
+    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(limits)))
 
 
 def _full_database(case: Case) -> Remedy:
-    text = "The database has a limit of its own: end its sessions, or let an administrator lift the limit."
-    statement = f"ALTER DATABASE {quote(case.way.database)} CONNECTION LIMIT -1"
-    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(statement)))
+    text = (
+        f"The database {case.way.database} has a limit of its own: stop the programs that hold its sessions and that "
+        "nobody needs, or let an administrator raise the limit (ALTER DATABASE ... CONNECTION LIMIT), after a note of "
+        "what it was."
+    )
+    limits = "SELECT datname, datconnlimit FROM pg_database WHERE datconnlimit >= 0"
+    return Remedy(text, (case.ask(repairs.SESSIONS), case.ask(limits)))
 
 
 def _full_pooler(case: Case) -> Remedy:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pytest_mdm_health.backends import quote
 from pytest_mdm_health.checks import _postgres_repairs as repairs
 from pytest_mdm_health.checks._postgres_facts import Way
 from pytest_mdm_health.checks._postgres_repairs import Address
@@ -64,17 +63,18 @@ def _no_password(case: Case) -> Remedy:
 
 def _no_role(case: Case) -> Remedy:
     text = (
-        f"The server knows no role {case.user}: correct the user{case.where('user')}, or let an administrator make the "
-        "role; createuser asks for its password."
+        f"The server knows no role {case.user}: correct the user{case.where('user')}, or, if the name is right, let an "
+        "administrator make the role (createuser --login --pwprompt)."
     )
-    return Remedy(
-        text, (case.ask("SELECT rolname FROM pg_roles WHERE rolcanlogin"), repairs.create_role(case.server, case.user))
-    )
+    return Remedy(text, (case.ask("SELECT rolname FROM pg_roles WHERE rolcanlogin"),))
 
 
 def _no_login(case: Case) -> Remedy:
-    text = f"Let an administrator allow the role {case.user} to log in, or correct the user{case.where('user')}."
-    return Remedy(text, (case.ask(f"ALTER ROLE {quote(case.user)} LOGIN"),))
+    text = (
+        f"Ask the administrator why the role {case.user} may not log in and to allow it (ALTER ROLE ... LOGIN), or "
+        f"correct the user{case.where('user')}."
+    )
+    return Remedy(text, (case.ask("SELECT rolname FROM pg_roles WHERE rolcanlogin"),))
 
 
 def _operating_system(case: Case) -> Remedy:
@@ -82,13 +82,13 @@ def _operating_system(case: Case) -> Remedy:
         f"On this way the server lets {case.user} in only as the user of that name of the operating system: run MDM as "
         "that user, or let an administrator write scram-sha-256 for it in pg_hba.conf and reload."
     )
-    return Remedy(text, (case.ask("SHOW hba_file"), case.ask("SELECT pg_reload_conf()")))
+    return Remedy(text, (case.ask("SHOW hba_file"),))
 
 
 def _not_admitted(case: Case) -> Remedy:
     line = f"a line for {case.user}, {case.way.database} and this machine's address"
     text = f"Let an administrator add {line} to pg_hba.conf and reload it."
-    commands = (case.ask("SHOW hba_file"), case.ask("SELECT pg_reload_conf()"))
+    commands = (case.ask("SHOW hba_file"),)
     if "no encryption" not in case.reason.casefold():
         return Remedy(text, commands)
     text = f"If the server wants encryption, set sslmode to `require`{case.where('sslmode')}. {text}"
@@ -117,13 +117,19 @@ def _sslmode(case: Case) -> Remedy:
 
 
 def _no_right(case: Case) -> Remedy:
-    statement = f"GRANT CONNECT ON DATABASE {quote(case.way.database)} TO {quote(case.user)}"
-    return Remedy(f"Let an administrator allow {case.user} to connect to it.", (case.ask(statement),))
+    text = (
+        f"Ask the administrator whether {case.user} is meant to use the database {case.way.database}, and to allow it "
+        f"(GRANT CONNECT ON DATABASE); or correct the user{case.where('user')}."
+    )
+    return Remedy(text, (case.ask("SELECT datname, datacl FROM pg_database"),))
 
 
 def _closed_database(case: Case) -> Remedy:
-    statement = f"ALTER DATABASE {quote(case.way.database)} ALLOW_CONNECTIONS true"
-    return Remedy("Let an administrator open the database to connections again.", (case.ask(statement),))
+    text = (
+        f"Ask the administrator why the database {case.way.database} takes no connections, and to open it again "
+        "(ALTER DATABASE ... ALLOW_CONNECTIONS true) once that is over."
+    )
+    return Remedy(text, (case.ask("SELECT datname, datallowconn FROM pg_database"),))
 
 
 def let_in(case: Case) -> Remedy:

@@ -1,4 +1,8 @@
-"""Commands for PostgreSQL's own client programs. They ask for a password; none is ever written into a command."""
+"""Commands for PostgreSQL's own client programs. They ask for a password; none is ever written into a command.
+
+They look, or do what changes no value: statistics, vacuum, an index made again. Rights, limits, settings, roles,
+databases and sessions are changed by nobody but an administrator who has looked, so a text names the statement.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ import shlex
 from collections.abc import Mapping
 from typing import Protocol
 
-from pytest_mdm_health.backends import quote
 from pytest_mdm_health.mdm.servers import MAINTENANCE
 
 ADMINISTRATOR = "postgres"
 """The usual name of the role that may do everything."""
 
+TO_END_A_SESSION = (
+    "As a last resort an administrator ends a session with pg_terminate_backend, after a look that it is still the "
+    "same one and whose program it is; what it has not committed is lost."
+)
 SESSIONS = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
 """Who holds a server's connections."""
 
@@ -53,24 +60,9 @@ def list_databases(server: Address, user: str) -> str:
     return shlex.join(["psql", *_at(server), *whom, "-d", "template1", "-l"])
 
 
-def create_database(server: Address) -> str:
-    """Make the database that clients go to for what concerns the whole server."""
-    return shlex.join(["createdb", *_at(server), "-U", ADMINISTRATOR, "--maintenance-db=template1", MAINTENANCE])
-
-
-def create_role(server: Address, name: str) -> str:
-    """Make a role that logs in; asks for its password."""
-    return shlex.join(["createuser", *_at(server), "-U", ADMINISTRATOR, "--login", "--pwprompt", "--", name])
-
-
 def look_up(server: Address) -> str:
     """Which address a host's name stands for."""
     return shlex.join(["getent", "hosts", "--", server.host])
-
-
-def dump(server: Address, database: str) -> str:
-    """Keep a database in a file beside."""
-    return _program("pg_dump", server, database, "-Fc", "-f", f"{database}.dump")
 
 
 def ready(server: Address) -> str:
@@ -78,23 +70,20 @@ def ready(server: Address) -> str:
     return shlex.join(["pg_isready", *_at(server)])
 
 
-def end_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, str]:
-    """Look at sessions, then end them: as the home's own role where they are its own, else as an administrator.
+def look_at_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, ...]:
+    """Look at sessions: as the home's own role where they are its own, else as an administrator.
+
+    No command ends one: a process id is given to another session once it is free, and neither the name of a program
+    nor that of a database proves that a session belongs to this home.
 
     Args:
         server: where they are.
         users: the role of each session, by its process id.
     """
     admin = any(user != server.login for user in users.values())
-    shown = "pid, usename, application_name, state, query"
+    shown = "pid, usename, application_name, client_addr, backend_start, state, state_change, query"
     look = f"SELECT {shown} FROM pg_stat_activity WHERE pid IN ({', '.join(map(str, users))})"  # noqa: S608 - numbers
-    end = "SELECT " + ", ".join(f"pg_terminate_backend({pid})" for pid in users)
-    return psql(server, look, admin=admin), psql(server, end, admin=admin)
-
-
-def drop(server: Address, database: str) -> str:
-    """Destroy a database."""
-    return psql(server, f"DROP DATABASE {quote(database)}")
+    return (psql(server, look, admin=admin),)
 
 
 def _program(program: str, server: Address, database: str, *words: str, admin: bool = False) -> str:

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 SLOW_STATEMENT_MS = 1000.0
 """The guide's limit for the mean time of a statement."""
 
+_NOT_LOADED = "shared_preload_libraries"
+"""The setting that the server names, in whatever language, where the extension was created and not loaded."""
+
 RECORDED, RECORDED_TEXT = 200, 400
 """Statements that are kept to be compared with later ones, those that took most time; characters of each."""
 
 
 def record_statements(database: PostgresDatabase, look: Look, databases: Sequence[str]) -> None:
     """What the extension has recorded, unless another database had it already; it records for the whole server."""
-    if look.recording or not databases:
+    if look.recording or look.missed_statements or not databases:
         return
     for view, recent, tells_since in look.ask(database, sql.EXTENSION, "extensions"):
         total = "total_exec_time" if recent else "total_time"
@@ -35,8 +38,12 @@ def record_statements(database: PostgresDatabase, look: Look, databases: Sequenc
             since = database.query(sql.SINCE.format(view=view), (), ANSWER_S) if tells_since else [("",)]
         except ConnectionLost:
             raise
-        except (QueryFailed, Unfinished) as error:  # not loaded, or not for this role
-            look.why_not_recording = f" ({error})"
+        except (QueryFailed, Unfinished) as error:
+            if _NOT_LOADED in str(error):
+                look.why_not_recording = f" ({error})"
+            else:
+                look.missed_statements = True
+                look.missed.append(f"the statements that the server recorded could not be looked at: {error}")
             return
         look.recording, look.recorded_since = True, str(since[0][0])
         look.recorded += [(name, text, int(calls), float(mean)) for name, text, calls, mean in rows]

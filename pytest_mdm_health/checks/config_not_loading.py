@@ -37,9 +37,9 @@ names of either configuration system for the same setting. Of a password only wh
 Solutions
 ---------
 Correct the line that is named, or put back a copy from the backup. A file that is zeros, cut, or in an encoding that
-nothing names is restored, not repaired: what was there cannot be told from it. Write what no variable can set into `mdm.yaml`. Put
-text that YAML would read as something else in quotes. `mdm config validate` and `MDM_DEBUG_CONFIG=true mdm config show
---sources` help where MDM has them; no released version does.
+nothing names is restored, not repaired: what was there cannot be told from it. Write what no variable can set into
+`mdm.yaml`. Put text that YAML would read as something else in quotes. `mdm config validate` and
+`MDM_DEBUG_CONFIG=true mdm config show --sources` help where MDM has them; no released version does.
 
 Findings
 --------

@@ -24,9 +24,10 @@ trees to search with `--mdm-source`.
 
 Solutions
 ---------
-Move what is left of the old configuration into the backup. Write the keys under the names that count. Set all switches
-alike. Remove `cache/config`. Let code that indexes the old `CONFIG` ask the attribute of `get_settings()` instead, or
-of `get_config()` where MDM calls it so. `MDM_FORCE_NEW_CONFIG=true` helps with an MDM that has both systems and says so
+Write what still counts into mdm.yaml under the names that count, then move what is left of the old configuration into
+the backup. Set all switches alike. Move `cache/config` away once it is certain that it is a cache only. Let code that
+indexes the old `CONFIG` ask the attribute of `get_settings()` instead, or of `get_config()` where MDM
+calls it so. `MDM_FORCE_NEW_CONFIG=true` helps with an MDM that has both systems and says so
 with `CONFIG_TYPE`.
 
 Findings

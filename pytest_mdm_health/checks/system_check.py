@@ -64,6 +64,9 @@ COMMANDS = {
     "benchmark": ("--quick", "--format", "json"),
 }
 """The guide's commands with their options."""
+
+ONLY_LOOK = ("config validate", "dataset list")
+"""Those that change no data, and so may be run on the home itself."""
 _NOT_COMPARED = (
     "`mdm dataset list` gave no list that could be read whole, so it was not compared with the registrations"
 )
@@ -132,7 +135,10 @@ def judge(facts: SystemFacts, before: SystemFacts | None) -> Iterator[Finding]: 
             code = "command-hangs" if each.code is None else "command-failed"
             text = f"Run it by hand and read its last lines: {each.last_lines or 'it printed nothing'}"
             message = f"`{each.typed}` {each.how}"
-            yield CHECK.finding(code, Severity.FAIL, message, Remedy(text, (each.typed,)), subject=each.typed)
+            remedy = Remedy(text, (each.typed,))
+            if not _only_looks(each.typed):
+                remedy = Remedy(f"{text}. Run it on a copy of the home, since it may write into the one it is given")
+            yield CHECK.finding(code, Severity.FAIL, message, remedy, subject=each.typed)
     if facts.listed is None:
         return
     there = {name.lower() for name in facts.listed}
@@ -146,6 +152,10 @@ def judge(facts: SystemFacts, before: SystemFacts | None) -> Iterator[Finding]: 
         message = f"MDM lists '{name}', of which there is neither a registration nor data in this home"
         remedy = Remedy("See which home the installed MDM takes for its own: `MDM_HOME_DIR` and `paths.*`.")
         yield CHECK.finding("listed-only", Severity.WARN, message, remedy, subject=name)
+
+
+def _only_looks(typed: str) -> bool:
+    return any(f" {command}" in typed for command in ONLY_LOOK)
 
 
 def listed(answer: str) -> tuple[str, ...] | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -66,8 +67,10 @@ def test_an_old_settings_file_is_found_and_repaired_by_moving_it(home: Path, exa
     finding = the("old-file", result)
     assert (finding.severity, result.status, finding.subject) == (Severity.WARN, Status.WARN, place)
     assert finding.evidence["known"] == ["database", "default_backend"]
-    apply(finding)
-    assert (home / "backup" / "legacy" / file.name).read_text(encoding="utf-8") == OLD_SETTINGS
+    assert finding.remedy.commands == (f"cat -- {file}",)
+    assert "Write what still counts into mdm.yaml" in finding.remedy.text
+    (home / "backup" / "legacy").mkdir(parents=True)
+    file.rename(home / "backup" / "legacy" / file.name)
     assert examine(CHECK, home).findings == (), "legacy-config-active.old-file is repaired"
 
 
@@ -95,10 +98,12 @@ def test_a_settings_file_of_nearly_the_right_name_is_found_and_repaired(
     home: Path, examine: Examine, name: str
 ) -> None:
     text = {"mdm.json": '{"database": {}}', "mdm.toml": "[database]\n"}.get(name, "database: {}\n")
-    put(home / name, text)
+    file = put(home / name, text)
     finding = the("lookalike-file", examine(CHECK, home))
     assert (finding.code, finding.severity) == ("legacy-config-active.lookalike-file", Severity.WARN)
-    apply(finding)
+    assert finding.remedy.commands == (f"cat -- {file}",)
+    (home / "backup").mkdir()
+    file.rename(home / "backup" / name)
     assert examine(CHECK, home).findings == ()
 
 
@@ -138,8 +143,9 @@ def test_switches_that_are_half_on_are_found_and_repaired(home: Path, examine: E
     finding = the("mixed-flags", examine(CHECK, home))
     assert (finding.code, finding.severity) == ("legacy-config-active.mixed-flags", Severity.WARN)
     assert finding.message == "the new code is switched on for backend and off for registrar, features"
-    repaired = apply(finding)
-    assert repaired == {name: "true" for name in SWITCHED if "BACKEND" not in name}
+    repaired = {name: "true" for name in SWITCHED if "BACKEND" not in name}
+    assert all(f"{name}=true" in finding.remedy.text for name in repaired)
+    assert finding.remedy.commands == (f"cat -- {home / 'feature_flags.yaml'}",)
     assert examine(CHECK, home, environ=repaired).findings == ()
 
 
@@ -153,9 +159,9 @@ def test_switches_that_are_all_off_matter_only_after_the_migration(home: Path, e
     assert examine(CHECK, home, phase="any").findings == ()
     finding = the("flags-off", examine(CHECK, home, phase="post"))
     assert (finding.code, finding.severity) == ("legacy-config-active.flags-off", Severity.WARN)
-    repaired = apply(finding)
-    assert repaired == SWITCHED
-    assert examine(CHECK, home, phase="post", environ=repaired).findings == ()
+    assert all(f"{name}=true" in finding.remedy.text for name in SWITCHED)
+    assert finding.remedy.commands == (f"cat -- {home / 'feature_flags.yaml'}",)
+    assert examine(CHECK, home, phase="post", environ=SWITCHED).findings == ()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +196,10 @@ def test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired(
     finding = the("unread-flags", result)
     assert (finding.code, finding.severity) == ("legacy-config-active.unread-flags", Severity.NOTE)
     assert codes(result) == ["unread-flags"]
-    assert examine(CHECK, home, environ=apply(finding, environ), python=python).findings == ()
+    assert apply(finding, environ) == {}
+    assert (home / "feature_flags.yaml").read_text() == "use_new_backend: true\n"
+    (home / "feature_flags.yaml").unlink()
+    assert examine(CHECK, home, python=python).findings == ()
 
 
 def test_switches_in_a_home_where_the_installed_mdm_does_not_look_are_a_note(
@@ -210,6 +219,9 @@ def test_a_cache_that_is_older_than_the_settings_is_found_and_repaired(home: Pat
     finding = the("stale-cache", examine(CHECK, home))
     assert (finding.code, finding.severity) == ("legacy-config-active.stale-cache", Severity.WARN)
     apply(finding)
+    assert cached.read_text() == "x"
+    assert finding.remedy.commands == (f"ls -lR -- {cached.parent}",)
+    shutil.rmtree(cached.parent)
     assert examine(CHECK, home).findings == ()
 
 
@@ -224,7 +236,8 @@ def test_an_mdm_that_says_it_works_the_old_way_is_found_and_repaired(
     python = str(make_python({"mdm/config.py": source}))
     finding = the("legacy-active", examine(CHECK, home, python=python))
     assert (finding.code, finding.severity) == ("legacy-config-active.legacy-active", Severity.WARN)
-    assert examine(CHECK, home, environ=apply(finding), python=python).findings == ()
+    assert (finding.remedy.commands, "MDM_FORCE_NEW_CONFIG=true" in finding.remedy.text) == ((), True)
+    assert examine(CHECK, home, environ={"MDM_FORCE_NEW_CONFIG": "true"}, python=python).findings == ()
 
 
 def test_a_custom_feature_that_asks_the_old_configuration_is_found_and_repaired(home: Path, examine: Examine) -> None:

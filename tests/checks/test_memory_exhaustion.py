@@ -122,9 +122,11 @@ def test_a_batch_that_takes_more_than_a_tenth_is_a_note(examine_limited: Examine
 
 def test_a_batch_is_repaired_by_the_size_that_is_proposed(examine_limited: Examine, home: Path) -> None:
     widen(home, rows=2000, width=40_000)
-    (command,) = only(examine_limited(home), "memory-exhaustion.batch-too-large").remedy.commands
-    variable, _, value = command.removeprefix("export ").partition("=")
-    assert codes(examine_limited(home, {variable: value})) == set()
+    remedy = only(examine_limited(home), "memory-exhaustion.batch-too-large").remedy
+    proposed = re.search(r"there is: (\d+) rows, as (MDM_\w+) or `performance.batch_size`", remedy.text)
+    assert proposed is not None
+    assert (remedy.commands, "look for its feature tables" in remedy.text) == ((), True)
+    assert codes(examine_limited(home, {proposed[2]: proposed[1]})) == set()
 
 
 def test_at_quick_depth_nothing_is_opened_and_sizes_are_guessed(examine: Examine, home: Path) -> None:
@@ -319,6 +321,9 @@ def test_memory_that_ran_out_is_a_warning_with_its_place_in_the_log(examine: Exa
     assert finding.severity is Severity.WARN
     assert "while 'big' was registered" in finding.message
     assert finding.location is not None
+    (command,) = finding.remedy.commands
+    shown = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True, timeout=60).stdout
+    assert "Unable to allocate" in shown
     assert (
         "Unable to allocate" in Path(finding.location.file).read_text().splitlines()[(finding.location.line or 0) - 1]
     )

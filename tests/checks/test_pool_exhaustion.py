@@ -172,6 +172,11 @@ def test_a_pool_that_cannot_be_filled_is_noticed_and_repaired(home: Path) -> Non
     assert finding.severity is Severity.WARN
     assert "of 160 connections" in finding.message
     assert "100 files open" in finding.message
+    shown = subprocess.run(
+        ["sh", "-c", f"{finding.remedy.commands[0]}; ulimit -n"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split()[0] == shown.stdout.split()[2], "the limit stays what it is"
+    assert "`ulimit -Sn`, to 640" in finding.remedy.text
     assert repaired.findings == ()
 
 
@@ -317,15 +322,15 @@ def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
         assert forgotten.message.startswith("1 connection has done nothing ")
         assert "secret" not in repr(result)
         for finding in (open_one, forgotten):
-            look, end = finding.remedy.commands  # the terminal shows the first alone
+            (look,) = finding.remedy.commands
             assert "terminate" not in look
-            shop.follow(look)
-            assert "with the last command; what they have not committed is lost" in finding.remedy.text
-            shop.follow(end)
-        assert examine("pool-exhaustion", home).findings == ()
+            assert "idle" in shop.follow(look).stdout
+            assert "what it has not committed is lost" in finding.remedy.text
+        assert connection.execute("SELECT count(*) FROM train").fetchone() == (100,), "nobody ended it"
+    assert examine("pool-exhaustion", home).findings == ()
 
 
-def test_a_transaction_of_a_superuser_that_others_wait_for_is_told_once_and_ended_by_an_administrator(
+def test_a_transaction_of_a_superuser_that_others_wait_for_is_told_once_and_looked_at_by_an_administrator(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     home = small(shop, make_postgres_home)
@@ -345,10 +350,10 @@ def test_a_transaction_of_a_superuser_that_others_wait_for_is_told_once_and_ende
         blocked = found(examine("postgres-slowdown", home, server=shop.name), "postgres-slowdown.blocked-session")
         assert (leaked.severity, blocked.severity) == (Severity.NOTE, Severity.WARN)
         assert leaked.remedy.commands == blocked.remedy.commands
-        look, end = blocked.remedy.commands
+        (look,) = blocked.remedy.commands
         assert "terminate" not in look
-        shop.follow(look)
-        assert shop.follow(end).stdout.split()[2] == "t"
+        assert "LOCK TABLE train" in shop.follow(look).stdout
+        culprit.execute("COMMIT")
         assert waiting.result().fetchone() == (100,)
 
 
@@ -374,7 +379,7 @@ def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
     home = make_postgres_home(own_postgres)
     own_postgres.stop()
     result = examine("pool-exhaustion", home)
-    assert (result.status, result.findings) == (Status.SKIP, ())
+    assert (result.status, result.findings) == (Status.ERROR, ())
     why = f"connections of the server {own_postgres.name} could not be looked at: it cannot be opened: the server does"
     assert f"{why} not answer" in result.reason
     login = {"host": HOST, "port": own_postgres.port, "user": USER, "password": PASSWORD, "pool_size": 1}
@@ -384,11 +389,25 @@ def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
     assert examine("pool-exhaustion", home).examined == 2
 
 
+def test_a_question_that_a_server_does_not_answer_is_no_pass_until_that_is_repaired(
+    shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    home = small(shop, make_postgres_home)
+    for name in ("postgres", "mdm_shop"):
+        shop.run("REVOKE SELECT ON pg_locks FROM PUBLIC", database=name)
+    result = examine("pool-exhaustion", home)
+    assert result.status is Status.ERROR
+    assert f"idle sessions of the server {shop.name} could not be looked at: permission denied" in result.reason
+    for name in ("postgres", "mdm_shop"):
+        shop.run("GRANT SELECT ON pg_locks TO PUBLIC", database=name)
+    assert examine("pool-exhaustion", home).status is Status.PASS
+
+
 def test_a_server_that_breaks_off_while_it_is_looked_at_is_told_in_a_whole_sentence(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     with broken_line(shop, at=b"pg_stat_activity") as port:
         line: dict[str, object] = {"host": HOST, "port": port, "user": USER, "password": PASSWORD}
         result = examine("pool-exhaustion", make_postgres_home(shop, {"postgresql": line}, shop=line))
-    assert result.status is Status.SKIP
+    assert result.status is Status.ERROR
     assert f"{HOST}:{port} could not be looked at: the server broke the connection off: " in result.reason

@@ -117,20 +117,46 @@ def test_one_login_that_is_refused_among_others_gets_the_answer_that_fits_it(
     shop.follow(finding.remedy.commands[0])
 
 
-def test_a_role_that_nobody_made_is_made(shop: Server, unreachable: Ask) -> None:
-    remedy = unreachable(shop, user="ghost").remedy
-    assert "knows no role ghost" in remedy.text
-    assert USER in shop.follow(remedy.commands[0]).stdout
-    at = f"-h {HOST} -p {shop.port} -U postgres"
-    assert remedy.commands[1] == f"createuser {at} --login --pwprompt -- ghost"
+ROLES = "SELECT rolname, rolcanlogin, rolconnlimit, rolsuper FROM pg_roles ORDER BY 1"
+DATABASES = "SELECT datname, datallowconn, datconnlimit, datacl::text FROM pg_database ORDER BY 1"
 
 
-def test_a_role_that_may_not_log_in_is_allowed_to(shop: Server, unreachable: Ask) -> None:
+@pytest.fixture
+def looked(shop: Server) -> Callable[[Finding], str]:
+    """Run what a finding prints; roles, rights, limits and settings of the server stay what they are."""
+
+    def run(finding: Finding, server: Server = shop) -> str:
+        def state() -> object:
+            return [server.run(each, database="template1") for each in (ROLES, DATABASES, "SHOW ALL")]
+
+        before = state()
+        assert finding.remedy.commands
+        said = "\n".join(server.follow(command).stdout for command in finding.remedy.commands)
+        assert state() == before
+        return said
+
+    return run
+
+
+Looked = Callable[..., str]
+
+
+def test_a_role_that_nobody_made_is_looked_for_among_those_that_there_are(
+    shop: Server, unreachable: Ask, looked: Looked
+) -> None:
+    finding = unreachable(shop, user="ghost")
+    assert "knows no role ghost" in finding.remedy.text
+    assert USER in looked(finding)
+
+
+def test_a_role_that_may_not_log_in_is_a_question_to_the_administrator(
+    shop: Server, unreachable: Ask, looked: Looked
+) -> None:
     shop.add_user("sleeper")
     shop.run("ALTER ROLE sleeper NOLOGIN")
-    (command,) = unreachable(shop, user="sleeper").remedy.commands
-    shop.follow(command)
-    shop.connect("mdm_shop", "sleeper").close()
+    finding = unreachable(shop, user="sleeper")
+    assert "ALTER ROLE ... LOGIN" in finding.remedy.text
+    assert "sleeper" not in looked(finding)
 
 
 def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(shop: Server, unreachable: Ask) -> None:
@@ -141,26 +167,31 @@ def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(s
     assert "pg_hba.conf" in shop.follow(remedy.commands[1]).stdout
 
 
-def test_a_right_that_is_missing_is_granted(shop: Server, unreachable: Ask, examine: Examine, tmp_path: Path) -> None:
+def test_a_right_that_is_missing_is_shown_and_granted_by_the_administrator(
+    shop: Server, unreachable: Ask, examine: Examine, tmp_path: Path, looked: Looked
+) -> None:
     names = ("postgres", "mdm_shop")
     shop.add_user("guest")
     shop.run(*(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in names))
     try:
-        (command,) = unreachable(shop, user="guest").remedy.commands
-        shop.follow(command)
+        finding = unreachable(shop, user="guest")
+        assert "whether guest is meant to use the database" in finding.remedy.text
+        assert "mdm_shop" in looked(finding)
+        shop.run("GRANT CONNECT ON DATABASE postgres TO guest", "GRANT CONNECT ON DATABASE mdm_shop TO guest")
         assert examine(CHECK, tmp_path / "home", server=shop.name).status is not Status.FAIL
     finally:
         shop.run("GRANT CONNECT ON DATABASE postgres TO PUBLIC", "DROP DATABASE mdm_shop")
 
 
-def test_databases_that_are_missing_are_looked_for_and_made(own_postgres: Server, unreachable: Ask) -> None:
+def test_databases_that_are_missing_are_looked_for_and_not_made_empty(
+    own_postgres: Server, unreachable: Ask, looked: Looked
+) -> None:
     own_postgres.start()
     own_postgres.run("DROP DATABASE postgres", database="template1")
     finding = unreachable(own_postgres)
     assert finding.evidence == {"why": "no-database"}
-    assert "template1" in own_postgres.follow(finding.remedy.commands[0]).stdout
-    own_postgres.follow(finding.remedy.commands[1])
-    own_postgres.connect(user=USER).close()
+    assert "template1" in looked(finding, own_postgres)
+    assert "an empty database of that name would hide that its data is lost" in finding.remedy.text
 
 
 @pytest.mark.parametrize(("others", "more"), [(["wine"], ""), (["wine", "xylo"], "; and 2 more places")])
@@ -220,14 +251,16 @@ def test_a_full_server_is_asked_by_an_administrator_who_holds_it(own_postgres: S
 
 
 @pytest.mark.parametrize(("what", "name"), [("ROLE", USER), ("DATABASE", "postgres")])
-def test_a_limit_of_a_role_or_a_database_is_lifted(
-    own_postgres: Server, unreachable: Ask, examine: Examine, tmp_path: Path, what: str, name: str
+def test_a_limit_of_a_role_or_a_database_is_shown_and_stays_until_the_administrator_raises_it(
+    own_postgres: Server, unreachable: Ask, examine: Examine, tmp_path: Path, what: str, name: str, looked: Looked
 ) -> None:
     own_postgres.start()
     own_postgres.run(f"ALTER {what} {name} CONNECTION LIMIT 0")
     finding = unreachable(own_postgres)
     assert finding.evidence == {"why": "full"}
-    own_postgres.follow(finding.remedy.commands[1])
+    assert f"ALTER {what} ... CONNECTION LIMIT" in finding.remedy.text
+    assert name in looked(finding, own_postgres)
+    own_postgres.run(f"ALTER {what} {name} CONNECTION LIMIT -1")
     assert examine(CHECK, tmp_path / "home", server=own_postgres.name).status is Status.PASS
 
 

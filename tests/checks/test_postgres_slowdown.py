@@ -255,8 +255,10 @@ def test_statements_that_became_slower_since_the_baseline_are_told_until_they_ar
     assert re.search(r"a statement in mdm_shop takes 1\d\d ms on average \(10 runs\), \d+ times the", finding.message)
     assert finding.message.endswith("FROM report")
     assert "4111" not in repr((before, result))
+    data = contents(each_postgres, "report")
     for command in finding.remedy.commands:
         each_postgres.follow(command)
+    assert contents(each_postgres, "report") == data
     assert look(each_postgres).status is Status.PASS
     slower(each_postgres, 0.01)
     repaired = look(each_postgres)
@@ -355,9 +357,39 @@ def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server,
     own_postgres.add_database("mdm_shop", owner=USER)
     own_postgres.run('CREATE SCHEMA "a\'b"', 'CREATE EXTENSION pg_stat_statements SCHEMA "a\'b"', database="mdm_shop")
     own_postgres.run("SELECT FROM pg_sleep(1.05)", database="mdm_shop", user=USER)
-    assert "permission denied for schema" in look(own_postgres).reason
+    blind = look(own_postgres)
+    assert (blind.status, "permission denied for schema" in blind.reason) == (Status.ERROR, True)
     own_postgres.run(f'GRANT USAGE ON SCHEMA "a\'b" TO {USER}', database="mdm_shop")
     assert codes(look(own_postgres)) == {"slow-statement"}
+
+
+@pytest.mark.parametrize("what", ["pg_database", "pg_locks", "pg_stat_user_tables", "pg_index", "pg_extension"])
+def test_a_question_that_the_server_does_not_answer_is_no_pass_until_that_is_repaired(
+    own_postgres: Server, look: Look, what: str
+) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    names = ("postgres", "mdm_shop")
+    for name in names:
+        own_postgres.run(f"REVOKE SELECT ON {what} FROM PUBLIC", database=name)
+    result = look(own_postgres)
+    assert result.status is Status.ERROR
+    assert "could not be looked at: permission denied for" in result.reason
+    for name in names:
+        own_postgres.run(f"GRANT SELECT ON {what} TO PUBLIC", database=name)
+    assert look(own_postgres).status is Status.PASS
+
+
+def test_a_catalogue_that_is_locked_is_no_pass(own_postgres: Server, look: Look) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with contextlib.closing(own_postgres.connect("mdm_shop")) as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE pg_index")
+        result = look(own_postgres)
+        holder.execute("ROLLBACK")
+    assert result.status in {Status.ERROR, Status.FAIL}, result
+    assert look(own_postgres).status is Status.PASS
 
 
 @contextlib.contextmanager
@@ -402,9 +434,13 @@ def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repair
     assert finding.evidence["blocked_by"] == [waiting.info.backend_pid]
     assert "(mdm), which is idle in transaction: UPDATE train SET target = ?" in finding.message
     assert "4711" not in repr(result)
-    for command in finding.remedy.commands:
-        postgres.follow(command)
+    (command,) = finding.remedy.commands
+    assert str(waiting.info.backend_pid) in postgres.follow(command).stdout
+    assert "pg_terminate_backend" not in command
+    assert waiting.execute("SELECT target FROM train WHERE id = 1").fetchone() == (4711,), "its session goes on"
+    waiting.execute("COMMIT")
     assert "blocked-session" not in codes(look(postgres))
+    assert postgres.run("SELECT target FROM train WHERE id = 1", database="mdm_shop") == [(1234,)], "and the other's"
 
 
 def test_a_session_that_hangs_for_a_minute_is_a_failure() -> None:
@@ -425,6 +461,11 @@ NEGLECT = (
 )
 
 
+def contents(server: Server, *tables: str) -> list[object]:
+    """The tables whole, in their order on the disk."""
+    return [server.run(f"SELECT * FROM {table}".replace("''", "'"), database="mdm_shop") for table in tables]
+
+
 def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Server, look: Look) -> None:
     own_postgres.start(autovacuum="off")
     own_postgres.add_database("mdm_shop", *NEGLECT, owner=USER)
@@ -437,8 +478,13 @@ def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Se
     assert found(result, "postgres-slowdown.stale-statistics").subject == "mdm_shop.stale"
     assert found(result, "postgres-slowdown.dead-rows").subject == "mdm_shop.stale"
     assert "'kind'" in found(result, "postgres-slowdown.sequential-scan").message
+    data = contents(own_postgres, "\"ne''ver\"", "stale", "events", "small")
     for finding in result.findings:
         own_postgres.follow(*finding.remedy.commands)
+    assert contents(own_postgres, "\"ne''ver\"", "stale", "events", "small") == data
+    assert codes(look(own_postgres)) == {"sequential-scan"}
+    assert "CREATE INDEX CONCURRENTLY ON" in found(result, "postgres-slowdown.sequential-scan").remedy.text
+    own_postgres.run("CREATE INDEX CONCURRENTLY ON events (kind)", database="mdm_shop")
     own_postgres.run(*reads, database="mdm_shop", user=USER)
     assert look(own_postgres).status is Status.PASS
 
@@ -467,8 +513,28 @@ def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server
     finding = found(result, "postgres-slowdown.invalid-index")
     assert codes(result, Severity.WARN) == {"invalid-index"}
     assert "i%x on mdm_shop.train" in finding.message
-    postgres.run("DELETE FROM train WHERE id > 7", database="mdm_shop", user=USER)
+    assert "which of them are right before any is removed" in finding.remedy.text
+    data = contents(postgres, "train")
+    assert "CREATE UNIQUE INDEX" in postgres.follow(finding.remedy.commands[0]).stdout
+    assert contents(postgres, "train") == data
+    postgres.run('DROP INDEX "i%x"', database="mdm_shop", user=USER)
+    assert look(postgres).status is Status.PASS
+
+
+def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with contextlib.closing(postgres.connect("mdm_shop", USER)) as other:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO train VALUES (9999, 9)")
+        with contextlib.closing(postgres.connect("mdm_shop", USER)) as maker:
+            maker.execute("SET statement_timeout = '500ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                maker.execute('CREATE INDEX CONCURRENTLY "i%y" ON train (target)')
+        other.execute("COMMIT")
+    finding = found(look(postgres), "postgres-slowdown.invalid-index")
+    data = contents(postgres, "train")
     postgres.follow(finding.remedy.commands[0])
+    assert contents(postgres, "train") == data
     assert look(postgres).status is Status.PASS
 
 
@@ -494,8 +560,10 @@ def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
     result = look(own_postgres)
     finding = found(result, "postgres-slowdown.memory-settings")
     assert (result.status, finding.subject) == (Status.PASS, "effective_cache_size")
-    for command in finding.remedy.commands:
-        own_postgres.follow(command)
+    (command,) = finding.remedy.commands
+    assert "postgresql.auto.conf" in own_postgres.follow(command).stdout or "effective_cache_size" in command
+    assert own_postgres.run("SHOW effective_cache_size") == [("8TB",)]
+    own_postgres.run("ALTER SYSTEM RESET effective_cache_size", "SELECT pg_reload_conf()")
     assert codes(look(own_postgres)) == set()
 
 
@@ -512,7 +580,11 @@ def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(ow
         own_postgres.run("SELECT * FROM train", database="mdm_shop")
     result = look(own_postgres)
     assert codes(result, Severity.FAIL) == {"checksum-failure"}
-    assert found(result, "postgres-slowdown.checksum-failure").subject == "mdm_shop"
+    finding = found(result, "postgres-slowdown.checksum-failure")
+    assert finding.subject == "mdm_shop"
+    files = {each.name for each in own_postgres.folder.iterdir()}
+    assert "mdm_shop" in own_postgres.follow(finding.remedy.commands[0]).stdout
+    assert {each.name for each in own_postgres.folder.iterdir()} == files, "no dump takes the place of a sound one"
     own_postgres.run("DROP DATABASE mdm_shop WITH (FORCE)")
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     assert look(own_postgres).status is Status.PASS
@@ -531,22 +603,25 @@ def test_a_server_that_will_stop_writing_is_noticed_and_repaired(
     assert codes(result, severity) == {"wraparound"}
     assert {each.subject for each in result.findings} >= {"mdm_shop", "postgres", "template1"}
     own_postgres.run("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+    data = contents(own_postgres, "train")
     for finding in result.findings:
         assert finding.code == "postgres-slowdown.wraparound"
         own_postgres.follow(finding.remedy.commands[0])
+    assert contents(own_postgres, "train") == data
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_database_that_no_registration_knows_is_a_note_and_gone_when_repaired(postgres: Server, look: Look) -> None:
+def test_a_database_that_no_registration_knows_is_a_note_and_kept(postgres: Server, look: Look) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     postgres.add_database("mdm_old-one", *TRAIN, owner=USER)
     postgres.add_database("somebody_elses")
     result = look(postgres)
     finding = found(result, "postgres-slowdown.unregistered-database")
     assert (result.status, finding.subject) == (Status.PASS, "mdm_old-one")
-    assert "destroys the database for good" in finding.remedy.text
-    for command in finding.remedy.commands:
-        postgres.follow(command)
+    assert "look at what is in it" in finding.remedy.text
+    assert "train" in postgres.follow(finding.remedy.commands[0]).stdout
+    assert postgres.run("SELECT count(*) FROM train", database="mdm_old-one") == [(1000,)]
+    postgres.run('DROP DATABASE "mdm_old-one"')
     assert codes(look(postgres)) == set()
 
 

@@ -97,6 +97,9 @@ def test_a_command_that_ends_with_an_error_is_named_with_its_last_lines(
     assert "ended with exit code 3" in finding.message
     assert "no such backend" in finding.remedy.text
     assert "hunter2" not in repr(result)
+    assert (finding.remedy.commands, "on a copy of the home" in finding.remedy.text) == ((), True)
+    refused = an_mdm(make_python, config_validate="sys.exit(3)")
+    (finding,) = examine("system-check", home, python=str(refused)).findings
     assert finding.remedy.commands[0].startswith(f"MDM_HOME_DIR={shlex.quote(str(home))} ")
 
 
