@@ -116,7 +116,7 @@ def of_databases(check: Check, facts: PostgresFacts) -> Iterator[Finding]:
             text = (
                 "Stop what writes to the database. Let an administrator copy the server's data folder while the server "
                 "is stopped, and test the disk and the memory; then restore the database from a backup beside the "
-                "damaged one and compare what can still be read of both. Overwrite no older backup with what is damaged."
+                "damaged one and compare what can still be read of both. Overwrite no older backup with a damaged one."
             )
             counted_by = "SELECT datname, checksum_failures, checksum_last_failure FROM pg_stat_database"
             remedy = Remedy(text, (repairs.psql(facts, counted_by),))

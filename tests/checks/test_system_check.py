@@ -98,8 +98,14 @@ def test_a_command_that_ends_with_an_error_is_named_with_its_last_lines(
     assert "no such backend" in finding.remedy.text
     assert "hunter2" not in repr(result)
     assert (finding.remedy.commands, "on a copy of the home" in finding.remedy.text) == ((), True)
+
+
+def test_a_command_that_only_looks_is_given_to_be_run_by_hand(
+    examine: Examine, home: Path, make_python: MakePython
+) -> None:
     refused = an_mdm(make_python, config_validate="sys.exit(3)")
     (finding,) = examine("system-check", home, python=str(refused)).findings
+    assert finding.code == "system-check.command-failed"
     assert finding.remedy.commands[0].startswith(f"MDM_HOME_DIR={shlex.quote(str(home))} ")
 
 
