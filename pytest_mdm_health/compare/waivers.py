@@ -24,6 +24,10 @@ SCHEMA = "mdm-waivers/1"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
 _UNKNOWN = {Status.ERROR, Status.BLOCKED}
+_NAMES_COLUMNS = ("columns", "cells", "altered_columns")
+"""Where the evidence of a finding says which columns it is about."""
+
+_WHOLE_ROWS = frozenset({"missing-rows", "added-rows", "duplicated-rows"})
 Covered = list[tuple[Finding, list["Waiver"]]]
 
 
@@ -36,6 +40,7 @@ class Waiver:
         codes: the codes that it means.
         target: name of the target, or a pattern.
         subject: what in the target, or a pattern.
+        columns: those whose changed values are accepted; None where it does not speak of columns.
         phase: the runs in which it counts.
         reason: why it is accepted.
         owner: who answers for that.
@@ -47,6 +52,7 @@ class Waiver:
     codes: frozenset[str]
     target: str
     subject: str = "*"
+    columns: frozenset[str] | None = None
     phase: Phase = Phase.ANY
     reason: str
     owner: str
@@ -76,7 +82,16 @@ class Waiver:
     def covers(self, finding: Finding, target: Target) -> bool:
         """Whether it means this finding."""
         about = finding.code in self.codes and matches(self.target, target.name)
-        return about and matches(self.subject, finding.subject)
+        return about and matches(self.subject, finding.subject) and self._covers_columns(finding)
+
+    def _covers_columns(self, finding: Finding) -> bool:
+        """Whether all columns of the finding are accepted; rows that are lost or new are never a matter of columns."""
+        if self.columns is None:
+            return True
+        rows = finding.evidence.get("rows")
+        seen_all = not isinstance(rows, Mapping) or rows.get("complete") is not False
+        about = _columns_of(finding)
+        return seen_all and bool(about) and about <= self.columns and finding.code.partition(".")[2] not in _WHOLE_ROWS
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,12 @@ class WaiverOutcome:
         )
 
 
+def _columns_of(finding: Finding) -> frozenset[str]:
+    """The columns that a finding is about, as far as it says so."""
+    told = (finding.evidence.get(name) for name in _NAMES_COLUMNS)
+    return frozenset(str(column) for columns in told if isinstance(columns, (list, Mapping)) for column in columns)
+
+
 def _day(value: object) -> object:
     """A date that was put in quotes is one all the same."""
     if isinstance(value, str) and _DAY.fullmatch(value):
@@ -136,6 +157,7 @@ class _Entry(Shape):
     code: Pattern
     target: Pattern
     subject: str = "*"
+    columns: Annotated[list[Pattern], Field(min_length=1)] = Field(default_factory=list)
     phase: Literal["pre", "post", "any"] = "any"
     reason: Said
     owner: Said
@@ -199,9 +221,10 @@ def _waiver(file: ShapedFile[WaiversFile], number: int, known: frozenset[str]) -
         raise file.unusable(why, "waivers", number, "code")
     return Waiver(
         codes=codes,
+        columns=frozenset(entry.columns) or None,
         phase=Phase(entry.phase),
         line=file.line("waivers", number),
-        **entry.model_dump(exclude={"phase"}),
+        **entry.model_dump(exclude={"columns", "phase"}),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,34 @@ def test_a_result_of_which_some_is_accepted_is_what_is_left_and_shows_that_first
     assert after.waiver is None
     assert after.findings == (tolerable, bad)
     assert list(after.waived) == [bad.fingerprint(SHOP)]
+
+
+ALTERED = "data-corruption.altered-rows"
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence", "accepted"),
+    [
+        (ALTERED, {"cells": {"ts": 900}}, True),
+        (ALTERED, {"altered_columns": ["ts", "until"]}, True),
+        (ALTERED, {"cells": {"ts": 900}, "rows": {"complete": True}}, True),
+        (ALTERED, {"cells": {"ts": 900, "name": 1}}, False),
+        (ALTERED, {"altered_columns": ["name"]}, False),
+        (ALTERED, {"cells": {"ts": 900}, "rows": {"complete": False}}, False),
+        (ALTERED, {"altered_columns": []}, False),
+        (ALTERED, {}, False),
+        ("data-corruption.missing-rows", {"cells": {"ts": 900}}, False),
+        ("data-corruption.added-rows", {"cells": {"ts": 900}}, False),
+        ("data-corruption.duplicated-rows", {"cells": {"ts": 900}}, False),
+    ],
+)
+def test_a_waiver_for_columns_accepts_nothing_that_happened_outside_of_them(
+    read: Read, code: str, evidence: dict[str, Any], accepted: bool
+) -> None:
+    about = replace(finding(code, Severity.FAIL, "table train"), evidence=evidence)
+    waivers = read(entry(code="data-corruption.*", columns="[ts, until]"))
+    (after,) = waive(waivers, result(about, check=load()["data-corruption"].check)).results
+    assert after.status is (Status.WAIVED if accepted else Status.FAIL)
 
 
 def test_notes_need_no_waiver_and_keep_none_from_counting(read: Read) -> None:
@@ -432,6 +461,7 @@ waiver = st.fixed_dictionaries(
         "code": st.sampled_from([HELD, "", 5]),
         "target": st.sampled_from(["shop", "", None]),
         "subject": st.sampled_from(["", "orders", None, 1]),
+        "columns": st.sampled_from([["ts"], ["a", "b"], [], [""], [1], "ts", {}, None]),
         "phase": st.sampled_from(["pre", "post", "any", "", None]),
         "reason": text_or_not,
         "owner": text_or_not,
