@@ -15,7 +15,7 @@ def allowed(barrier: Barrier) -> Remedy:
     if barrier.own:
         return Remedy(f"Allow yourself to read {barrier.path}; nothing says that it is damaged.", (allow,))
     text = (
-        f"{barrier.path} belongs to another user: work as that user, or let an administrator allow you to read it or make "
-        "it yours (chown), if nothing else that needs it runs as that user."
+        f"{barrier.path} belongs to another user: work as that user, or let an administrator allow you to read it or "
+        "make it yours (chown), if nothing else that needs it runs as that user."
     )
     return Remedy(text, (f"ls -ld -- {path}",))
