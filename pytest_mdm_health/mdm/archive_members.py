@@ -11,10 +11,23 @@ from typing import Literal
 
 MemberKind = Literal["file", "folder", "link", "hard link", "FIFO", "device", "other"]
 ProblemCode = Literal[
-    "unknown-format", "truncated", "damaged", "surplus", "escape", "link-out", "special", "duplicate", "bomb"
+    "unknown-format",
+    "unknown-form",
+    "encrypted",
+    "truncated",
+    "damaged",
+    "surplus",
+    "escape",
+    "link-out",
+    "special",
+    "duplicate",
+    "bomb",
 ]
 PROBLEMS = 50
 """How many problems of one archive are noted."""
+
+CLOSED: frozenset[ProblemCode] = frozenset({"encrypted", "unknown-form"})
+"""Problems that leave it open what an archive, or a member of it, holds."""
 
 _LONGEST_NAME = 4096
 _DRIVE = re.compile(r"[a-zA-Z]:")
@@ -91,6 +104,7 @@ class Ledger:
         problems: at most `PROBLEMS` of them.
         unpacked: bytes that came out.
         ended: whether the end of the list of members was seen.
+        closed: whether something in it is encrypted or of a form that is not read here.
     """
 
     def __init__(self, size: int, until: float, limits: Limits) -> None:
@@ -104,7 +118,7 @@ class Ledger:
         self.members: dict[str, Member] = {}
         self.problems: list[Problem] = []
         self.unpacked = 0
-        self.ended = False
+        self.ended = self.closed = False
         self._until, self._limits = until, limits
         self._most = max(limits.unpacked, limits.ratio * size)
         self._seen = 0
@@ -155,6 +169,7 @@ class Ledger:
 
     def note(self, code: ProblemCode, message: str, member: str = "") -> None:
         """Note a problem down."""
+        self.closed = self.closed or code in CLOSED
         if len(self.problems) < PROBLEMS:
             self.problems.append(Problem(code=code, message=message, member=shown(member)))
 

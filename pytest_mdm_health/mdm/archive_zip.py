@@ -8,7 +8,7 @@ import struct
 import zipfile
 from typing import BinaryIO
 
-from pytest_mdm_health.mdm.archive_members import Ledger, Member, MemberKind, shown
+from pytest_mdm_health.mdm.archive_members import Ledger, Member, MemberKind
 from pytest_mdm_health.mdm.restoring import Take, handing_over
 
 CHUNK = 1024 * 1024
@@ -30,26 +30,24 @@ _KINDS: dict[int, MemberKind] = {
 }
 
 
-def read_zip(file: BinaryIO, ledger: Ledger, take: Take | None) -> tuple[str, ...]:
-    """Read a zip archive, and return what could not be looked at, as sentences.
+def read_zip(file: BinaryIO, ledger: Ledger, take: Take | None) -> None:
+    """Read a zip archive; members that are encrypted or compressed in an unknown way are noted as problems.
 
     Raises:
         Stopped, zipfile.BadZipFile: and whatever the decompressors raise.
     """
     if _directory_size(file) > _LARGEST_DIRECTORY:
         raise zipfile.BadZipFile("its list of members is absurdly long")
-    unread = []
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             if info.flag_bits & _ENCRYPTED:
                 ledger.add(info.filename, Member(info.filename, "file", info.file_size))
-                unread.append(f"{shown(info.filename)} is encrypted")
+                ledger.note("encrypted", "is encrypted, so that it cannot be read here", info.filename)
                 continue
             try:
                 _read_member(archive, info, ledger, take)
             except NotImplementedError:
-                unread.append(f"{shown(info.filename)} is compressed in a way that cannot be read here")
-    return tuple(unread)
+                ledger.note("unknown-form", "is compressed in a way that cannot be read here", info.filename)
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, ledger: Ledger, take: Take | None) -> None:

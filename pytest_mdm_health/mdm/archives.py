@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import lzma
 import os
 import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
 from pytest_mdm_health.mdm.archive_members import Ledger, Limits, Member, Problem, ProblemCode, Stopped, shown
+from pytest_mdm_health.mdm.archive_streams import NoProgram, uncompressed
 from pytest_mdm_health.mdm.archive_tar import Truncated, read_tar
 from pytest_mdm_health.mdm.archive_zip import read_zip
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 from pytest_mdm_health.mdm.restoring import Take
 
 Form = Literal["tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst"]
-NOT_READ: tuple[Form, ...] = ("tar.bz2", "tar.xz", "tar.zst")
-"""Forms that are recognised and not looked into: MDM and the guide make none of them."""
-
 _HEAD = 512
 _MAGIC: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\x1f\x8b", "tar.gz"),
@@ -32,6 +31,22 @@ _MAGIC: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\x28\xb5\x2f\xfd", "tar.zst"),
     (257, b"ustar", "tar"),
 )
+_CLOSED: tuple[tuple[bytes, ProblemCode, str], ...] = (
+    (b"7z\xbc\xaf\x27\x1c", "unknown-form", "a 7z archive"),
+    (b"Rar!\x1a\x07", "unknown-form", "a RAR archive"),
+    (b"LZIP", "unknown-form", "a file that lzip compressed"),
+    (b"\x04\x22\x4d\x18", "unknown-form", "a file that lz4 compressed"),
+    (b"\x89LZO\x00\r\n\x1a\n", "unknown-form", "a file that lzop compressed"),
+    (b"\x1f\x9d", "unknown-form", "a file that compress made"),
+    (b"hsqs", "unknown-form", "a SquashFS image"),
+    (b"0707", "unknown-form", "a cpio archive"),
+    (b"Salted__", "encrypted", "encrypted with OpenSSL"),
+    (b"age-encryption.org/", "encrypted", "encrypted with age"),
+    (b"-----BEGIN AGE ENCRYPTED FILE", "encrypted", "encrypted with age"),
+    (b"-----BEGIN PGP MESSAGE", "encrypted", "encrypted with OpenPGP"),
+)
+"""What is recognised and cannot be looked into, by its first bytes."""
+
 _ENDINGS: dict[str, Form] = {
     ".tar.gz": "tar.gz",
     ".tgz": "tar.gz",
@@ -46,6 +61,7 @@ _ENDINGS: dict[str, Form] = {
 ENDINGS = tuple(_ENDINGS)
 _Broken = (
     tarfile.TarError,
+    lzma.LZMAError,
     zipfile.BadZipFile,
     zlib.error,
     OSError,
@@ -112,14 +128,15 @@ def read_archive(path: Path, until: float, take: Take | None = None, limits: Lim
 def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Reading:
     head, size = file.read(_HEAD), os.fstat(file.fileno()).st_size
     form = next((form for at, magic, form in _MAGIC if head[at : at + len(magic)] == magic), None)
-    if form in NOT_READ:
-        return Reading(form=form, members={}, gaps=(f"is a {form} archive, which is not looked into",))
+    if form is None and (closed := _closed(head)) is not None:
+        return Reading(form=None, members={}, problems=(closed,))
     file.seek(0)
     ledger = Ledger(size, until, limits)
-    gaps: tuple[str, ...] = ()
     end: ProblemCode | None = None
     try:
-        gaps = _read_form(file, form, head, ledger, take)
+        _read_form(file, form, head, ledger, take)
+    except NoProgram as missing:
+        return _reading(form, ledger, (str(missing),))
     except Stopped as stopped:
         ledger.problems += [stopped.problem] if stopped.problem else []
         return _reading(form, ledger, (f"was read as far as byte {file.tell()} of {size}: {stopped}",))
@@ -129,7 +146,18 @@ def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Re
     except _Broken as error:
         end = _code_of(error, size, ledger.ended)
         ledger.note(end, _words_of(error, end))
-    return _reading(form, ledger, gaps, listed=end in {None, "surplus"}, complete=end in {None, "surplus"} and not gaps)
+    listed = end in {None, "surplus"}
+    return _reading(form, ledger, (), listed=listed, complete=listed and not ledger.closed)
+
+
+def closed_form(code: ProblemCode, what: str) -> Problem:
+    """The problem that something is encrypted or of a form that is not read here."""
+    more = "cannot be read" if code == "encrypted" else "is not read"
+    return Problem(code=code, message=f"is {what}: what is in it {more} here")
+
+
+def _closed(head: bytes) -> Problem | None:
+    return next((closed_form(code, what) for magic, code, what in _CLOSED if head.startswith(magic)), None)
 
 
 def _state(file: BinaryIO) -> tuple[int, int]:
@@ -151,17 +179,16 @@ def _reading(
     )
 
 
-def _read_form(file: BinaryIO, form: Form | None, head: bytes, ledger: Ledger, take: Take | None) -> tuple[str, ...]:
+def _read_form(file: BinaryIO, form: Form | None, head: bytes, ledger: Ledger, take: Take | None) -> None:
     if form == "zip":
-        return read_zip(file, ledger, take)
-    if form == "tar.gz":
-        with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-            read_tar(cast("BinaryIO", unpacked), ledger, take)
-    elif form == "tar" or _is_old_tar(head):
+        read_zip(file, ledger, take)
+    elif form == "tar" or (form is None and _is_old_tar(head)):
         read_tar(file, ledger, take)
+    elif form is not None:
+        with uncompressed(file, form) as stream:
+            read_tar(stream, ledger, take)
     else:
         raise _NoArchive
-    return ()
 
 
 class _NoArchive(ValueError):
@@ -178,7 +205,7 @@ def _code_of(error: BaseException, size: int, ended: bool) -> ProblemCode:
     text = str(error)
     if isinstance(error, _NoArchive):
         return "unknown-format" if size else "truncated"
-    if any(words in text for words in ("unexpected end", "empty file", "truncated header", "its end is missing")):
+    if any(words in text for words in ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")):
         return "truncated"
     behind = ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in text
     return "surplus" if behind else "damaged"
