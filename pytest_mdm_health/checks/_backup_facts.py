@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_mdm_health.mdm.archive_members import Problem
+from pytest_mdm_health.mdm.archive_members import CLOSED, Problem
 from pytest_mdm_health.model import Facts
 
 OLD_DAYS = 30
@@ -96,6 +96,31 @@ class Unsound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlogged:
+    """A database in a backup that lacks what the log or journal beside the home's database holds.
+
+    Attributes:
+        file: where it is in the backup.
+        log: what lies beside the home's database.
+        newer: whether the home's was written to after the backup was made.
+    """
+
+    dataset: str
+    file: str
+    log: str
+    newer: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """A file of one dataset that could not be read to its end, with the reasons, as sentences without a full stop."""
+
+    dataset: str
+    file: str
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Assessed:
     """A backup of a whole home that was looked into.
 
@@ -113,6 +138,8 @@ class Assessed:
         lacking_files: settings and custom features that it does not hold, relative to the home.
         unsound: data in it that would be of no use.
         outdated: datasets and files that were changed since, by name.
+        unread: what of it could not be looked at, each with its reason, as a sentence without a full stop.
+        unlogged: databases in it that lack what is in the log beside the home's.
     """
 
     backup: Found
@@ -129,17 +156,34 @@ class Assessed:
     lacking_files: tuple[str, ...]
     unsound: tuple[Unsound, ...]
     outdated: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    unlogged: tuple[Unlogged, ...] = ()
 
     @property
     def restores(self) -> bool:
         """Whether nothing speaks against restoring it."""
-        bad = {"unknown-format", "truncated", "damaged", "escape", "bomb"}
-        return self.root is not None and not self.unsound and not any(each.code in bad for each in self.problems)
+        return self.root is not None and not (self.unsound or self.broken or self.closed)
 
     @property
-    def unread(self) -> bool:
-        """Whether nothing can be said of what is in it."""
-        return self.root is None and not self.complete and not self.problems
+    def broken(self) -> bool:
+        """Whether the archive itself is damaged or would do harm."""
+        bad = {"unknown-format", "truncated", "damaged", "escape", "bomb"}
+        return any(each.code in bad for each in self.problems)
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing else is wrong than that not all of it was read."""
+        return bool(self.unread) and not (self.broken or self.closed)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it was read to its end and nothing speaks against restoring it."""
+        return self.restores and self.complete and not self.unread and not self.unlogged
+
+    @property
+    def closed(self) -> tuple[Problem, ...]:
+        """What is encrypted, or of a form that is not read here."""
+        return tuple(each for each in self.problems if each.code in CLOSED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +298,8 @@ class BackupFacts(Facts):
         unsound: files of those that would be of no use.
         access: owners and modes; None where the system has no such thing.
         script: None if there is none.
+        unread: files of single datasets that could not be read to their end.
+        unlisted: what of the folders of backups could not be listed, each with its reason.
     """
 
     phase: str
@@ -274,3 +320,13 @@ class BackupFacts(Facts):
     unsound: tuple[Unsound, ...]
     access: Access | None
     script: Script | None
+    unread: tuple[Unread, ...] = ()
+    unlisted: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is a backup that was read to its end and would restore."""
+        in_parts = bool(self.parts) and not self.assessed
+        return any(each.proven for each in self.assessed) or (
+            in_parts and not (self.lacking or self.unsound or self.unread)
+        )

@@ -28,7 +28,10 @@ _PRE = "pre"
 
 def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
     """Whether there is any backup, and whether it is of now."""
-    if not facts.assessed and not facts.parts:
+    if not facts.assessed and not facts.parts and facts.unlisted:
+        message = f"{facts.unlisted[0]}{_more(len(facts.unlisted) - 1)}, so it is not known whether there is a backup"
+        yield check.finding("not-read", _open(facts), message, repairs.listed(facts), subject="folders")
+    elif not facts.assessed and not facts.parts:
         message = f"there is no backup of this home in {' or '.join(facts.looked)}"
         severity = FAIL if facts.phase == _PRE else NOTE
         yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
@@ -40,9 +43,35 @@ def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         if backup.age_s < -_FUTURE_S:
             message = f"{backup.path} was made {duration(-backup.age_s)} from now: its time or this clock is wrong, "
             message += "and with it which backup is the newest"
-            remedy = Remedy("Set the clock right, or give the file the time of now.", (repairs.touched(backup.path),))
+            remedy = repairs.time_seen(backup.path)
             yield check.finding("future-time", WARN, message, remedy, subject=backup.path)
     yield from _of_old(check, facts)
+
+
+def of_reading(check: Check, facts: BackupFacts) -> Iterator[Finding]:
+    """Whether each backup was read to its end; what was not is no backup that is known to be good."""
+    for one in facts.assessed:
+        path = one.backup.path
+        evidence: dict[str, JSON] = {"reasons": [*(each.message for each in one.closed), *one.unread]}
+        if one.closed:
+            message = f"{path} {_problem(one.closed[0])}{_more(len(one.closed) - 1)}"
+            severity = FAIL if facts.phase == _PRE and not facts.proven else _open(facts)
+            remedy = repairs.opened(facts, one)
+        elif one.open:
+            message = f"{one.unread[0]}{_more(len(one.unread) - 1)}, so it is not known whether {path} would restore"
+            severity, remedy = _open(facts), repairs.read_again(facts, path)
+        else:
+            continue
+        yield check.finding("not-read", severity, message, remedy, evidence=evidence, subject=path)
+    for part in facts.unread:
+        message = f"{part.why[0]}, so it is not known whether it would restore {part.dataset!r}"
+        remedy = repairs.read_again(facts, part.file)
+        yield check.finding("not-read", _open(facts), message, remedy, subject=part.dataset)
+
+
+def _open(facts: BackupFacts) -> Severity:
+    """How bad it is that something was not read; before a migration nothing passes with it."""
+    return WARN if facts.phase == _PRE else NOTE
 
 
 def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
@@ -59,14 +88,14 @@ def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Find
         ("duplicate-member", WARN, again),
         ("surplus", WARN, again),
     ):
-        problems = [each for each in one.problems if _CODES[each.code] == code]
+        problems = [each for each in one.problems if _CODES.get(each.code) == code]
         if problems:
             message = f"{path} {_problem(problems[0])}{_more(len(problems) - 1)}"
             evidence: dict[str, JSON] = {"members": [each.member for each in problems if each.member]}
             yield check.finding(code, severity, message, remedy, evidence=evidence, location=place, subject=path)
     if one.form and one.called and one.form != one.called:
         message = f"{path} is called .{one.called} and is a {one.form}; what unpacks it by its name fails"
-        remedy = Remedy("Give it the name of what it is.", (repairs.renamed(one),))
+        remedy = repairs.renamed(one)
         yield check.finding("wrong-format", WARN, message, remedy, location=place, subject=path)
 
 
@@ -77,13 +106,21 @@ def of_content(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Find
         message = f"{path} holds nothing of an MDM home"
         yield check.finding("nothing-inside", FAIL, message, repairs.new_backup(facts), subject=path)
     yield from of_data(check, facts, one.unsound, path)
+    for each in one.unlogged:
+        when = ", which was written to since" if each.newer else ""
+        message = f"{each.file} in {path} lacks the changes that {each.log}{when} holds for {each.dataset!r}"
+        severity = FAIL if facts.phase == _PRE else NOTE if each.newer else WARN
+        remedy = repairs.new_backup(facts, f"Keep {each.log} where it is: the last changes are only in there.")
+        subject = f"{each.dataset} in {path}"
+        yield check.finding("without-log", severity, message, remedy, location=Location(path), subject=subject)
 
 
 def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
     """Whether the newest backup that would restore, else the newest, holds everything, and as it is now."""
     one: Assessed | BackupFacts = facts
     if facts.assessed:
-        one = next((each for each in facts.assessed if each.restores), facts.assessed[0])
+        restoring = [each for each in facts.assessed if each.restores]
+        one = next((each for each in restoring if each.proven), (*restoring, facts.assessed[0])[0])
     path = one.backup.path if isinstance(one, Assessed) else facts.place.folder
     remedy = repairs.new_backup(facts)
     in_files = facts.datasets - len(facts.on_servers)
@@ -161,11 +198,7 @@ def _of_old(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         yield check.finding("old-backups", NOTE, message, repairs.new_backup(facts, "Keep it for now."))
     elif facts.old:
         message = f"{facts.old} of {facts.count} backups in {facts.place.folder} are older than {OLD_DAYS} days"
-        text = "This deletes them; a newer one was read to its end and would restore."
-        remedy = Remedy(text, repairs.prune(facts))
-        if not repairs.can_prune(facts):
-            remedy = Remedy("Keep them until a newer one is known to be good.")
-        yield check.finding("old-backups", NOTE, message, remedy)
+        yield check.finding("old-backups", NOTE, message, repairs.old_listed(facts))
 
 
 def _lacking(check: Check, facts: BackupFacts, where: str, lacking: Sequence[Lacking]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from pytest_mdm_health.checks import _backup_parts as single
 from pytest_mdm_health.checks._backup_facts import OLD_DAYS, SOME, Assessed, BackupFacts, Found, Script
@@ -17,7 +18,7 @@ from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.home import SETTINGS_FILE
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.passwords import files_with_passwords
-from pytest_mdm_health.model import Depth
+from pytest_mdm_health.model import Depth, Phase
 from pytest_mdm_health.options import Options
 
 _LOOKED_INTO = 3
@@ -55,14 +56,16 @@ class _Gathering:
         for path, size in elsewhere.items():
             gone_through.add_size(path, size)
         parts = single.parts_in(there, wanted)
-        saved = frozenset((*parts, *(SETTINGS_FILE for each in there.found if each.kind == "settings")))
-        assessed = self._assessed(there, saved)
-        unsound = tuple(single.unsound_in(parts, wanted, self._looking))
+        settings = [SETTINGS_FILE for each in there.found if each.kind == "settings" and each.size]
+        unsound, unread = single.judged(parts, wanted, self._looking)
+        of_no_use = {*(each.dataset for each in unsound), *(each.dataset for each in unread)}
+        saved = frozenset((*parts, *settings))
+        assessed = self._assessed(there, saved - of_no_use)
         found = [self._found(each) for each in there.found]
         script = self._script()
         passwords = [*files_with_passwords(self._inventory)]
         passwords += [each.path for each in there.found[:SOME] if each.kind == "archive"] if passwords else []
-        return BackupFacts(
+        facts = BackupFacts(
             examined=gone_through.entries + len(found),
             gaps=(*gone_through.gaps, *there.gaps, *self._looking.gaps),
             phase=self._options.phase,
@@ -80,10 +83,13 @@ class _Gathering:
             lacking=() if assessed else tuple(single.lacking_in(parts, wanted)),
             lacking_files=() if assessed or not saved else self._lacking_files(saved),
             outdated=() if assessed else tuple(single.outdated_in(parts, wanted)),
-            unsound=unsound,
+            unsound=tuple(unsound),
+            unread=tuple(unread),
+            unlisted=there.gaps,
             access=access_of(gone_through, self._home.root, self._owner, passwords) if POSIX else None,
             script=script,
         )
+        return replace(facts, examined=0) if _is_open(facts) else facts
 
     def _until(self, share: float) -> float:
         return self._started + share * self._options.timeout
@@ -102,18 +108,20 @@ class _Gathering:
         )
 
     def _assessed(self, there: Backups, saved: frozenset[str]) -> tuple[Assessed, ...]:
-        """From the newest on until one would restore; an archive without a home in it need not be one of MDM's."""
-        assessed: list[Assessed] = []
-        for backup in (each for each in there.found if each.whole):
+        """From the newest on until one is proven; an archive without a home in it need not be one of MDM's."""
+        assessed: list[tuple[Backup, Assessed]] = []
+        for backup in (each for each in there.found if each.whole or each.kind == "closed"):
             gaps = len(self._looking.gaps)
             result = self._looking.assess(backup, self._found(backup), saved)
-            if result.root is None and not backup.by_script and (result.complete or not there.certain):
+            if result.root is None and not backup.named and (result.complete or not there.certain):
                 del self._looking.gaps[gaps:]
                 continue
-            assessed.append(result)
-            if result.restores or result.unread or len(assessed) == _LOOKED_INTO:
+            assessed.append((backup, result))
+            if result.proven or len(assessed) == _LOOKED_INTO or time.monotonic() > self._looking.read_until:
                 break
-        return tuple(assessed)
+        if any(result.proven for _, result in assessed):  # then what need not be of MDM is taken for something else
+            return tuple(result for backup, result in assessed if backup.named or not result.closed or result.members)
+        return tuple(result for _, result in assessed)
 
     def _script(self) -> Script | None:
         path = find_script(self._home, self._options)
@@ -125,3 +133,9 @@ class _Gathering:
                 f"{NAME} is not there to be run: no home, source tree or folder of the PATH has it"
             )
         return Script(path=str(path)) if path is not None else None
+
+
+def _is_open(facts: BackupFacts) -> bool:
+    """Whether it is not known before a migration if there is a backup: a right or the time was missing."""
+    unread = facts.unlisted or facts.unread or any(each.open for each in facts.assessed)
+    return facts.phase == Phase.PRE.value and bool(unread) and not facts.proven

@@ -19,7 +19,7 @@ def of_modes(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         return
     if access.foreign.count:
         message = f"{_are(access.foreign)} not owned by {access.owner}, who owns the home: {_named(access.foreign)}"
-        yield check.finding("foreign-owner", WARN, message, repairs.owned(facts, access))
+        yield check.finding("foreign-owner", WARN, message, repairs.given(facts, access, access.foreign))
     yield from _barred(check, facts, access)
     yield from _open(check, facts, access)
     if access.odd_folders.count:
@@ -29,11 +29,11 @@ def of_modes(check: Check, facts: BackupFacts) -> Iterator[Finding]:
         shield = _SHIELD if access.shielded else ""
         message = f"others may read {_named(access.passwords)}, with a database password in it{shield}"
         severity = NOTE if access.shielded else WARN
-        yield check.finding("password-readable", severity, message, repairs.closed_to_others(access))
+        yield check.finding("password-readable", severity, message, repairs.closed_to_others(facts, access))
 
 
 def _barred(check: Check, facts: BackupFacts, access: Access) -> Iterator[Finding]:
-    text = f"Give {access.owner} the permission."
+    text = f"Give {access.owner} the permission, unless it is withheld on purpose."
     for paths, severity, subject in ((access.barred, FAIL, "data"), (access.barred_others, WARN, "other")):
         if paths.count:
             message = f"{access.owner}, who owns the home, may not use {_named(paths)}"
@@ -45,7 +45,7 @@ def _barred(check: Check, facts: BackupFacts, access: Access) -> Iterator[Findin
     ):
         if paths.count:
             message = f"{access.owner}, who owns the home, does not own and may not use {_named(paths)}"
-            yield check.finding("unreadable", severity, message, repairs.given(access, paths, facts), subject=subject)
+            yield check.finding("unreadable", severity, message, repairs.given(facts, access, paths), subject=subject)
 
 
 def _open(check: Check, facts: BackupFacts, access: Access) -> Iterator[Finding]:

@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pytest_mdm_health.checks._backup_facts import Lacking, OnServer, Unsound
+from pytest_mdm_health.backends import Backend, Unfinished, real_engine
+from pytest_mdm_health.checks._backup_compare import Failures, rows_in, rows_of
+from pytest_mdm_health.checks._backup_facts import Lacking, OnServer, Unread, Unsound
 from pytest_mdm_health.checks._backup_look import Looking, changed_since
 from pytest_mdm_health.mdm.archive_members import shown
 from pytest_mdm_health.mdm.backup_contents import WantedDataset
@@ -38,15 +40,20 @@ def lacking_in(parts: Parts, wanted: tuple[WantedDataset, ...]) -> Iterator[Lack
             yield Lacking(dataset=dataset.name, what=("data",), since=False)
 
 
-def unsound_in(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking) -> Iterator[Unsound]:
-    """The files that would be of no use."""
+def judged(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking) -> tuple[list[Unsound], list[Unread]]:
+    """The files that would be of no use, and those that could not be read to their end."""
+    unsound, unread = [], []
     for dataset in wanted:
         backup = parts.get(dataset.name)
         if backup is None:
             continue
+        file, start = shown(str(backup.path)), len(looking.gaps)
         problems = tuple(_problems(backup, dataset, looking))
         if problems:
-            yield Unsound(dataset=dataset.name, file=shown(str(backup.path)), problems=problems)
+            unsound.append(Unsound(dataset=dataset.name, file=file, problems=problems))
+        if gaps := tuple(looking.gaps[start:]):
+            unread.append(Unread(dataset=dataset.name, file=file, why=gaps))
+    return unsound, unread
 
 
 def outdated_in(parts: Parts, wanted: tuple[WantedDataset, ...]) -> Iterator[str]:
@@ -71,10 +78,47 @@ def _problems(backup: Backup, dataset: WantedDataset, looking: Looking) -> Itera
     if not backup.size:
         kind = kind_of(backup.path)
         yield "is empty: it has 0 bytes" if kind is FileKind.FILE else f"is a {kind.value}"
-    elif backup.path.suffix.lower() == ".parquet":
-        yield from _parquet(backup, looking)
-    elif backup.path.suffix.lower() not in TABLE_SUFFIXES and looking.depth is not Depth.QUICK:
+        return
+    start = len(looking.gaps)
+    problems = tuple(_parquet(backup, looking)) if backup.path.suffix.lower() == ".parquet" else _opens(backup, looking)
+    yield from problems
+    if problems or len(looking.gaps) > start or looking.depth is Depth.QUICK:
+        return
+    if backup.path.suffix.lower() in TABLE_SUFFIXES:
+        yield from _table(backup, dataset, looking)
+    else:
         yield from looking.problems_of(backup.path, str(backup.path), dataset) or ()
+
+
+def _opens(backup: Backup, looking: Looking) -> tuple[str, ...]:
+    try:
+        open_regular(backup.path).close()
+    except Unreadable as error:
+        looking.gaps.append(f"{backup.path} {error.reason}")
+    return ()
+
+
+def _table(backup: Backup, dataset: WantedDataset, looking: Looking) -> Iterator[str]:
+    """Read it to its end; nothing in a CSV file says where that is, so its rows are counted against the home's."""
+    try:
+        rows = rows_of(backup.path, looking.open_until)
+    except Unfinished as error:
+        looking.gaps.append(f"{backup.path} was not read to its end: {error}")
+        return
+    except Failures as error:
+        yield f"cannot be read: {error}"
+        return
+    if backup.path.suffix.lower() == ".csv" and dataset.live and not changed_since(dataset.live, backup.made):
+        there = _rows_there(dataset.live, dataset)
+        if there and rows not in {*there, sum(there)}:
+            yield f"has {rows} rows, and no table of {dataset.name!r} has as many"
+
+
+def _rows_there(live: Path, dataset: WantedDataset) -> tuple[int, ...]:
+    try:
+        return rows_in(Backend(real_engine(live) or dataset.backend or "sqlite", live), dataset.tables)
+    except Failures:  # other checks say what is wrong with the home's
+        return ()
 
 
 def _parquet(backup: Backup, looking: Looking) -> Iterator[str]:

@@ -16,8 +16,11 @@ Diagnosis
 Backups are looked for in the folder named with --mdm-backup, else in `backup` in the home, else in `/backup` if
 something there is called like one of MDM's: archives (`mdm_backup_*.tar.gz` and others), copies of the home, and files
 named after a dataset. The newest is read to its end, so that every check sum in it is compared; nothing is unpacked but
-the databases, into a private folder, where they are opened and verified (not with --mdm-depth=quick). Where it would
-not restore, the next older one is looked into, too.
+the databases, into a private folder, where they are opened and verified (not with --mdm-depth=quick). Where a log or
+journal beside a database of the home holds changes and the backup lacks that log, the tables of both are compared.
+Where the newest is not known to be good, the next older one is looked into, too. What may not be read, is encrypted,
+is of a form that is not read here (7z, pieces of a split archive, repositories of other programs) or was not read to
+its end in the time is named, and never lets this check pass before a migration. `.tar.zst` needs the program `zstd`.
 By hand: `df -h` and `ls -ld` of the home and the folder of backups, `gzip -t` and `tar -tzf` of the archive. With
 --mdm-run-scripts, `backup_mdm_state.sh --dry-run --verbose` is run where there is one; no released MDM has it.
 
@@ -25,13 +28,19 @@ Owners and modes are judged for the owner of the home, whoever runs the suite; a
 
 Solutions
 ---------
-Make a new backup, while nothing works with the home. For room: delete archives that are older than 30 days once a newer
-one is known to be good, pack harder (`--compress --level 9`), or write to other storage (`--output`). For permissions:
-`chown` and `chmod` of the home, with folders at 755.
+Make a new backup, while nothing works with the home; the command that is offered writes under a temporary name and
+overwrites nothing. For room: delete archives that are older than 30 days by hand, once a newer one was restored and
+compared, pack harder (`--compress --level 9`), or write to other storage (`--output`). For permissions: `chown` and
+`chmod` of the home, with folders at 755.
 
 Findings
 --------
 * `no-backup` (fail/note): there is no backup of the data; a fail before the migration.
+* `not-read` (fail/warn/note): a backup was not read to its end; a fail before the migration for one that is encrypted or
+  of a form that is not read here, if no other is known to be good. Where a right or the time is missing, the result is
+  an error then.
+* `without-log` (fail/warn/note): a database in a backup lacks changes that are in the log or journal beside the home's;
+  a note if they are newer than the backup and no migration follows.
 * `damaged-archive` (fail): the archive is cut off, damaged or none at all; it would not restore.
 * `path-escape` (fail): unpacking it would write outside the folder that it is unpacked in.
 * `bomb` (fail): it unpacks to what is out of all proportion to its size.
@@ -87,6 +96,7 @@ def observe(mdm_inventory: Inventory, mdm_options: Options) -> BackupFacts:
 
 def judge(facts: BackupFacts, before: BackupFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - told by itself
     """From the backups that are there to the one that is to be made."""
+    yield from findings.of_reading(CHECK, facts)
     yield from findings.of_presence(CHECK, facts)
     for one in facts.assessed:
         yield from findings.of_archive(CHECK, facts, one)

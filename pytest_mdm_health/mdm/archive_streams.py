@@ -46,7 +46,7 @@ def uncompressed(file: BinaryIO, form: str) -> Iterator[BinaryIO]:
     elif form == "tar.bz2":
         opened = bz2.BZ2File(file, mode="rb")
     else:
-        opened = lzma.LZMAFile(file, mode="rb")
+        opened = lzma.LZMAFile(file, mode="rb")  # noqa: SIM115 - closed below
     with opened:
         yield cast("BinaryIO", opened)
 

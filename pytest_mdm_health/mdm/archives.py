@@ -205,7 +205,10 @@ def _code_of(error: BaseException, size: int, ended: bool) -> ProblemCode:
     text = str(error)
     if isinstance(error, _NoArchive):
         return "unknown-format" if size else "truncated"
-    if any(words in text for words in ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")):
+    if any(
+        words in text
+        for words in ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")
+    ):
         return "truncated"
     behind = ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in text
     return "surplus" if behind else "damaged"

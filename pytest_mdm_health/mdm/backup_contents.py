@@ -60,7 +60,7 @@ class Wanted:
 
     Attributes:
         datasets: every one that is registered.
-        files: settings and custom features that there are, relative to the home.
+        files: settings and custom features that there are and that are not empty, relative to the home.
     """
 
     datasets: tuple[WantedDataset, ...]
@@ -104,7 +104,7 @@ def wanted_of(inventory: Inventory) -> Wanted:
     """What a backup of this home has to hold."""
     home = inventory.home
     modules = [home.custom_features / name for name in _modules(home.custom_features)]
-    files = [path for path in (home.settings_file, home.feature_flags, *modules) if kind_of(path) is FileKind.FILE]
+    files = [path for path in (home.settings_file, home.feature_flags, *modules) if _holds_something(path)]
     datasets = tuple(_wanted_dataset(each, home.root) for each in inventory.datasets if each.registration)
     return Wanted(datasets=datasets, files=tuple(_relative(path, home.root, path.name) for path in files))
 
@@ -124,7 +124,7 @@ def held_in(members: Mapping[str, Member], wanted: Wanted) -> Held:
         root=root,
         data={name: member for name, member in found.items() if member is not None},
         registrations=frozenset(registrations),
-        files=frozenset(file for file in wanted.files if _is_file(members, _join(root, file))),
+        files=frozenset(file for file in wanted.files if _has_content(members, _join(root, file))),
     )
 
 
@@ -209,6 +209,13 @@ def _has_content(members: Mapping[str, Member], name: str) -> bool:
 
 def _join(root: str, path: str) -> str:
     return f"{root}/{path}" if root else path
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return kind_of(path) is FileKind.FILE and path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _modules(folder: Path) -> list[str]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pytest_mdm_health.mdm.archive_members import Problem
 from pytest_mdm_health.mdm.archives import ENDINGS
+from pytest_mdm_health.mdm.backup_forms import closed_file, closed_folder, piece_of
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import SETTINGS_FILE, Home
@@ -26,9 +28,13 @@ PATTERN = "mdm_backup_*.tar.gz"
 """How `backup_mdm_state.sh` calls its archives."""
 
 TABLE_SUFFIXES = (".parquet", ".csv")
-BackupKind = Literal["archive", "folder", "dataset", "settings"]
+NAMED = "mdm_backup"
+"""How the names of MDM's backups begin, whatever made them."""
+
+BackupKind = Literal["archive", "folder", "dataset", "settings", "closed"]
 _BY_SCRIPT = re.compile(r"mdm_backup_.*\.tar\.gz", re.DOTALL)
 _DATASET_SUFFIXES = (*TABLE_SUFFIXES, *DATABASE_SUFFIXES)
+_BESIDE_AN_ARCHIVE = (".md5", ".sha1", ".sha256", ".sha512", ".sig", ".asc", ".txt", ".log", ".json", ".md")
 _PARTS_OF_A_HOME = ("datasets", "config", SETTINGS_FILE)
 _PARTS_NEEDED = 2
 _DEPTH = 2
@@ -41,10 +47,11 @@ class Backup:
     Attributes:
         path: the archive, the folder that looks like a home, or the saved file.
         kind: `archive` and `folder` are of a whole home, `dataset` is a file with one dataset's data, `settings` a
-            saved `mdm.yaml`.
+            saved `mdm.yaml`, and `closed` cannot be looked into.
         made: when, in seconds since 1970: the time of its last change.
         size: in bytes; of a folder 0, because it is not gone through here.
         by_script: whether it is called as `backup_mdm_state.sh` calls its archives.
+        closed: why it cannot be looked into, for one that cannot by its name.
     """
 
     path: Path
@@ -52,6 +59,12 @@ class Backup:
     made: float
     size: int
     by_script: bool = False
+    closed: Problem | None = None
+
+    @property
+    def named(self) -> bool:
+        """Whether its name says that it is a backup of MDM."""
+        return self.path.name.startswith(NAMED)
 
     @property
     def whole(self) -> bool:
@@ -87,7 +100,7 @@ def look_for_backups(home: Home, given: Path | None, datasets: Collection[str]) 
         return find_backups(given or home.backup, home.root)
     there = find_backups(ELSEWHERE, home.root)
     looked = (home.backup, ELSEWHERE)
-    if any(each.kind != "archive" or each.by_script for each in there.found if _is_named(each, datasets)):
+    if any(each.kind not in {"archive", "closed"} or each.named for each in there.found if _is_named(each, datasets)):
         return replace(there, looked=looked, certain=False)
     return Backups(folder=home.backup, looked=looked, gaps=there.gaps)
 
@@ -116,36 +129,50 @@ def _found(folder: Path, home: Path, gaps: list[str], depth: int = 0) -> Iterato
         parts = (folder, *(folder / part for part in _PARTS_OF_A_HOME))
         yield Backup(path=folder, kind="folder", made=max(map(_modified, parts)), size=0)
         return
+    if (closed := closed_folder(names)) is not None:
+        yield Backup(path=folder, kind="closed", made=_youngest(folder, names), size=0, closed=closed)
+        return
+    pieces: set[str] = set()
     for path in (folder / name for name in names):
-        backup = _backup(path, gaps)
+        if (whole := piece_of(path.name)) in pieces and whole:
+            continue
+        pieces.add(whole)
+        backup = _backup(path, names, gaps)
         if backup is not None:
             yield backup
         elif depth < _DEPTH and not path.is_symlink() and kind_of(path) is FileKind.FOLDER:
             yield from _found(path, home, gaps, depth + 1)
 
 
-def _backup(path: Path, gaps: list[str]) -> Backup | None:
+def _backup(path: Path, beside: Collection[str], gaps: list[str]) -> Backup | None:
     try:
         info = path.lstat()
     except OSError as error:
         gaps.append(f"{path} cannot be looked at: {error.strerror}")
         return None
-    kind = _kind(path, info.st_mode)
-    if kind is None:
+    if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
         return None
+    kind = _kind(path)
+    closed = closed_file(path.name, beside, _DATASET_SUFFIXES) if kind is None else None
+    if closed is None and kind is None:
+        if not path.name.startswith(NAMED) or path.suffix.lower() in _BESIDE_AN_ARCHIVE:
+            return None
+        kind = "archive"  # what it is will be told by its first bytes
     size = info.st_size if stat.S_ISREG(info.st_mode) else 0
     by_script = _BY_SCRIPT.fullmatch(path.name) is not None
-    return Backup(path=path, kind=kind, made=info.st_mtime, size=size, by_script=by_script)
+    return Backup(path=path, kind=kind or "closed", made=info.st_mtime, size=size, by_script=by_script, closed=closed)
 
 
-def _kind(path: Path, mode: int) -> BackupKind | None:
-    if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
-        return None
+def _kind(path: Path) -> BackupKind | None:
     if path.name.lower().endswith(ENDINGS):
         return "archive"
     if path.name == SETTINGS_FILE:
         return "settings"
     return "dataset" if path.suffix.lower() in _DATASET_SUFFIXES else None
+
+
+def _youngest(folder: Path, names: Collection[str]) -> float:
+    return max(map(_modified, (folder, *(folder / name for name in names))))
 
 
 def _listed(folder: Path, gaps: list[str]) -> list[str]:

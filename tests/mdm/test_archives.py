@@ -308,9 +308,7 @@ def test_a_zip_with_a_password_is_a_problem_and_never_complete(tmp_path: Path, m
     assert not reading.complete
 
 
-def test_what_is_encrypted_is_not_forgotten_behind_many_other_problems(
-    tmp_path: Path, make: Callable[[str], Path]
-) -> None:
+def test_what_is_encrypted_is_not_forgotten_behind_many_other_problems(make: Callable[[str], Path]) -> None:
     path = make("zip")
     with zipfile.ZipFile(path, "a") as archive:
         for number in range(60):
@@ -402,7 +400,15 @@ def test_without_the_program_for_it_a_form_is_a_gap(
 
 def test_random_bytes_never_raise(tmp_path: Path) -> None:
     chance = random.Random(2)  # noqa: S311 - the same bytes in every run
-    for head in (b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\3\4", b"\0" * 257 + b"ustar\x0000", b""):
+    for head in (
+        b"\x1f\x8b\x08\0",
+        b"BZh9",
+        b"\xfd7zXZ\x00",
+        b"\x28\xb5\x2f\xfd",
+        b"PK\3\4",
+        b"\0" * 257 + b"ustar\x0000",
+        b"",
+    ):
         for _ in range(50):
             (tmp_path / "a").write_bytes(head + chance.randbytes(chance.randrange(3000)))
             assert not read_archive(tmp_path / "a", forever()).complete

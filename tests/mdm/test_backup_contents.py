@@ -37,7 +37,8 @@ def test_every_registered_dataset_and_the_settings_are_wanted(each_home: Path) -
 
 def test_custom_features_and_the_switches_of_the_migration_are_wanted(home: Path) -> None:
     (home / "feature_flags.yaml").write_text("use_new_backend: true\n")
-    (home / "config" / "custom_features" / "shop.py").write_text("")
+    (home / "config" / "custom_features" / "shop.py").write_text("import mdm")
+    (home / "config" / "custom_features" / "__init__.py").touch()  # of which nothing can be lost
 
     assert wanted_by(home).files == ("mdm.yaml", "feature_flags.yaml", "config/custom_features/shop.py")
 
