@@ -1,8 +1,8 @@
 """What to do about backups, owners and modes, with this home's own paths.
 
 A command that writes makes one new archive, gives one archive the name of its form, or changes permissions of paths
-that it names; it overwrites and deletes nothing that was there before. What else has to be done is said in words, beside
-commands that only show.
+that it names; it overwrites and deletes nothing that was there before. What else has to be done is said in words,
+beside commands that only show.
 """
 
 from __future__ import annotations

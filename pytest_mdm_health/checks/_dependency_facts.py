@@ -20,6 +20,7 @@ from pytest_mdm_health.mdm.requirements import (
     needed_by,
     read_requirements,
 )
+from pytest_mdm_health.mdm.search_interpreter import Command
 from pytest_mdm_health.model import Facts
 
 
@@ -131,6 +132,10 @@ class DependencyFacts(Facts):
         causes: why modules do not import; `late` what is imported late and is not there.
         pip: whether pip is installed there.
         duckdb_by_default: whether new datasets go to DuckDB.
+        folder: where the package called `mdm` lies.
+        command: the `mdm` command on the PATH, if that was looked for.
+        stopped: why it cannot start, as a sentence without a full stop.
+        lost: the folder that MDM was installed from, if it is not there any more.
     """
 
     python: str
@@ -150,6 +155,40 @@ class DependencyFacts(Facts):
     unclear: tuple[Unclear, ...] = ()
     pip: bool = True
     duckdb_by_default: bool = False
+    folder: str | None = None
+    command: str = ""
+    stopped: str = ""
+    lost: str | None = None
+
+
+def stopped_by(command: Command | None, installation: Installation | None) -> str:
+    """Why the `mdm` command, or MDM itself, cannot start; empty if it can, as far as this is known."""
+    if command is not None and command.why_not:
+        return f"{command.path} cannot start: it {command.why_not}"
+    if installation is None or not installation.python_version:
+        return ""
+    starts = command.module if command is not None else ""
+    if not installation.found:
+        named = installation.distributions.get(NAME)
+        origin = _source(named.origin) if named else None
+        what = command.path if command is not None and starts else f"MDM in {installation.python}" if origin else ""
+        source = f"; it was installed from {origin}" if origin else ""
+        return f"{what} ends in: No module named {NAME!r}{source}" if what else ""
+    if command is None or not starts or installation.is_ml_data_manager or _has(installation.folder, starts):
+        return ""
+    return f"{command.path} ends in: No module named {starts!r}"
+
+
+def _has(folder: Path | None, module: str) -> bool:
+    if folder is None:
+        return False
+    path = folder.joinpath(*module.split(".")[1:])
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def of_command(command: Command, stopped: str) -> DependencyFacts:
+    """What is known where there is a command that leads to no interpreter."""
+    return DependencyFacts(examined=1, python="", versions={}, needs={}, command=command.path, stopped=stopped)
 
 
 def gather(installation: Installation, requirements: Path | None, *, duckdb_by_default: bool) -> DependencyFacts:
@@ -160,6 +199,8 @@ def gather(installation: Installation, requirements: Path | None, *, duckdb_by_d
     versions = {name: found.version for name in needs if (found := installation.distributions.get(name))}
     wanted, unclear = read_requirements(requirements, environment) if requirements else ([], [])
     python_version = installation.python_version
+    named = installation.distributions.get(NAME) if ours or installation.folder is None else None
+    source = _source(named.origin if named else None)
     asked = tuple(_asked(each, installation, needs) for each in wanted)
     return DependencyFacts(
         examined=len(installation.modules) + len(installation.distributions) + len(asked),
@@ -171,7 +212,9 @@ def gather(installation: Installation, requirements: Path | None, *, duckdb_by_d
         requires_python=ours.requires_python if ours else None,
         python_fits=not (ours and python_version) or allows(ours.requires_python or "", python_version),
         mdm_version=installation.version,
-        source=_source(ours.origin if ours else None),
+        source=_still_there(source),
+        lost=source if source != _still_there(source) else None,
+        folder=str(installation.folder) if installation.folder else None,
         versions=versions,
         needs=needs,
         causes=tuple(_causes(installation)),
@@ -241,6 +284,10 @@ def _contradicted(wanted: Wanted, needed: str | None) -> str | None:
     if not needed or not exact or exact.endswith("*") or "," in exact:
         return None
     return None if allows(str(Requirement(needed).specifier), exact) else needed
+
+
+def _still_there(source: str | None) -> str | None:
+    return None if source and source.startswith("/") and not Path(source).exists() else source
 
 
 def _source(origin: str | None) -> str | None:

@@ -20,7 +20,8 @@ the databases, into a private folder, where they are opened and verified (not wi
 journal beside a database of the home holds changes and the backup lacks that log, the tables of both are compared.
 Where the newest is not known to be good, the next older one is looked into, too. What may not be read, is encrypted,
 is of a form that is not read here (7z, pieces of a split archive, repositories of other programs) or was not read to
-its end in the time is named, and never lets this check pass before a migration. `.tar.zst` needs the program `zstd`.
+its end in the time is named, and never lets this check pass before a migration. `.tar.zst` needs the program
+`zstd`.
 By hand: `df -h` and `ls -ld` of the home and the folder of backups, `gzip -t` and `tar -tzf` of the archive. With
 --mdm-run-scripts, `backup_mdm_state.sh --dry-run --verbose` is run where there is one; no released MDM has it.
 
@@ -36,9 +37,9 @@ compared, pack harder (`--compress --level 9`), or write to other storage (`--ou
 Findings
 --------
 * `no-backup` (fail/note): there is no backup of the data; a fail before the migration.
-* `not-read` (fail/warn/note): a backup was not read to its end; a fail before the migration for one that is encrypted or
-  of a form that is not read here, if no other is known to be good. Where a right or the time is missing, the result is
-  an error then.
+* `not-read` (fail/warn/note): a backup was not read to its end; a fail before the migration for one that is encrypted
+  or of a form that is not read here, if no other is known to be good. Where a right or the time is missing, the result
+  is an error then.
 * `without-log` (fail/warn/note): a database in a backup lacks changes that are in the log or journal beside the home's;
   a note if they are newer than the backup and no migration follows.
 * `damaged-archive` (fail): the archive is cut off, damaged or none at all; it would not restore.

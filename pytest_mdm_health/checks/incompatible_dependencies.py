@@ -10,7 +10,8 @@ Causes
 MDM sets no upper bounds, so a fresh installation gets releases that it was never tried with. A dependency can meet
 every declared requirement and still break the import: setuptools from 82 on comes without `pkg_resources`, which a
 library below MDM imports. Others are used and not declared at all. An upgrade of Python leaves an environment whose
-interpreter is gone. And a distribution called `mdm` on PyPI is a different program.
+interpreter is gone; moving the source tree of an editable installation leaves a command without its module. And a
+distribution called `mdm` on PyPI is a different program.
 
 Diagnosis
 ---------
@@ -19,13 +20,15 @@ pydantic typer`, `python --version`, and `python -c 'import mdm.api, mdm.cli.dat
 
 Solutions
 ---------
-Install what is missing; put back a release that is known to work; install the exact versions of
-`requirements_migration.txt` without the cache, best in a new virtual environment (`python -m venv`, or `uv venv`
-with Python 3.10), which keeps the old one until the new one works.
+Install the exact versions of `requirements_migration.txt` without the cache, or releases that are known to work, in a
+new virtual environment (`python -m venv`, or `uv venv` with Python 3.10), which keeps the old one until the new one
+works. No command that is offered changes an environment that is there: a release without an upper bound brings others
+with it that do not fit. What belongs to Python itself, such as `_sqlite3`, comes with Python and not from PyPI.
 
 Findings
 --------
 * `interpreter` (fail): the interpreter of the `mdm` command is gone or does not answer.
+* `not-starting` (fail): the `mdm` command cannot start, or ends in `No module named 'mdm'`.
 * `other-mdm` (warn): what is installed as `mdm` is not the ML Data Manager.
 * `not-importable` (fail/warn): modules that commands or backends need do not import; a warning if only some call
   gets there.
@@ -45,10 +48,12 @@ Findings
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pytest_mdm_health.checks import _dependency_repairs as repairs
-from pytest_mdm_health.checks._dependency_facts import DependencyFacts, gather, troubles
+from pytest_mdm_health.checks._dependency_facts import DependencyFacts, gather, of_command, stopped_by, troubles
 from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.mdm.search_interpreter import find_command
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.model import JSON, Check, Finding, Kind, Location, NotApplicable, Severity
 from pytest_mdm_health.options import Options
@@ -65,16 +70,28 @@ FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
 def observe(mdm_installation: Installation | None, mdm_options: Options, mdm_config: Settings) -> DependencyFacts:
     """Compare what MDM's interpreter has with what is required of it."""
+    command = find_command() if mdm_options.python is None else None
+    stopped = stopped_by(command, mdm_installation)
     if mdm_installation is None:
+        if command is not None and stopped:
+            return of_command(command, stopped)
         raise NotApplicable("there is no mdm command on the PATH; name MDM's interpreter with --mdm-python")
-    if mdm_installation.python_version and not mdm_installation.folder:
+    if mdm_installation.python_version and not mdm_installation.folder and not stopped:
         raise NotApplicable(f"{mdm_installation.python} has no MDM; name MDM's interpreter with --mdm-python")
     duckdb = mdm_config["database.default_backend"] == "duckdb"
-    return gather(mdm_installation, mdm_options.requirements, duckdb_by_default=duckdb)
+    facts = gather(mdm_installation, mdm_options.requirements, duckdb_by_default=duckdb)
+    return replace(facts, command=command.path if command else "", stopped=stopped)
 
 
 def judge(facts: DependencyFacts, before: DependencyFacts | None) -> Iterator[Finding]:  # noqa: ARG001 - stands for itself
     """From what stops MDM to what may trouble it one day."""
+    if facts.stopped and not facts.broken:
+        remedy = repairs.of_command(facts)
+        yield CHECK.finding(
+            "not-starting", FAIL, facts.stopped, remedy, location=Location(facts.command or facts.python)
+        )
+    if facts.python_version and not facts.folder:
+        return
     if facts.broken:
         message = f"MDM's interpreter gives no answer: {facts.broken}."
         yield CHECK.finding("interpreter", FAIL, message, repairs.new_environment(facts))

@@ -126,6 +126,7 @@ class Installation:
         python_version: such as `3.11.7`; None when it did not answer.
         environment: what environment markers are compared with there.
         folder: where the package called `mdm` lies, whatever it is.
+        found: whether anything called `mdm` can be imported there at all.
         is_ml_data_manager: whether that package is the ML Data Manager.
         version: the ML Data Manager's version, where its distribution says one.
         other_distribution: what is called `mdm` there instead.
@@ -143,6 +144,7 @@ class Installation:
     python_version: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    found: bool = True
     is_ml_data_manager: bool = False
     version: str | None = None
     other_distribution: str | None = None

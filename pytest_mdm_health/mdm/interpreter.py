@@ -112,7 +112,8 @@ def probe(python: Path, root: Path, timeout_s: float, environ: Mapping[str, str]
     """
     interpreter = _Interpreter(python, root, environ, time.monotonic() + timeout_s)
     try:
-        answers = interpreter.ask(["python", "environment", "distributions", "package"], timeout_s=timeout_s)
+        questions = ["python", "environment", "distributions", "found", "package"]
+        answers = interpreter.ask(questions, timeout_s=timeout_s, found=[known.NAME])
     except CannotRun as error:
         return Installation(python=python, error=str(error))
     if "package" not in answers.values:
@@ -136,6 +137,7 @@ def _installation(python: Path, values: Mapping[str, Any]) -> Installation:
         python_version=values["python"],
         environment=values["environment"],
         folder=folder,
+        found=bool(values["found"].get(known.NAME)),
         is_ml_data_manager=ours,
         version=named.version if named and ours else None,
         other_distribution=None if ours else _other(named, folder),

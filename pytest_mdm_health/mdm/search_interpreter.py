@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
@@ -15,6 +17,8 @@ from pytest_mdm_health.mdm.installation import NAME, is_ml_data_manager
 COMMAND = "mdm"
 _SCRIPT_START = 16 * 1024
 _NAMES = ("python.exe",) if os.name == "nt" else ("python3", "python")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ENTRY = re.compile(rb"\b(mdm\.cli(?:\.[A-Za-z_]\w*)*)")
 _LONG_SHEBANG = re.compile(rb"""^'''exec' ["']?([^"'\n]+?)["']? "\$0" "\$@"$""", re.MULTILINE)
 
 
@@ -40,6 +44,69 @@ def find_interpreter(option: str | None) -> Path | None:
     if behind_command and re.search(rb"\bmdm\.cli\b", start):
         return behind_command
     return Path(sys.executable) if _is_here() else behind_command
+
+
+@dataclass(frozen=True)
+class Command:
+    """The `mdm` command on the PATH.
+
+    Attributes:
+        path: where it is.
+        module: the module of the ML Data Manager that it starts, such as `mdm.cli.main`; empty for another program.
+        why_not: why it cannot start, as far as the file itself tells, to follow its path in a sentence; empty if
+            nothing speaks against it.
+    """
+
+    path: str
+    module: str = ""
+    why_not: str = ""
+
+
+def find_command() -> Command | None:
+    """The `mdm` command on the PATH, whether or not it can be started; nothing is run. None: there is none."""
+    script = shutil.which(COMMAND)
+    if script is None:
+        return next((found for each in _on_the_path() if (found := _stray(each))), None)
+    start = _start_of(Path(script))
+    entry = _ENTRY.search(start)
+    return Command(script, os.fsdecode(entry[1]), _why_not(start)) if entry else Command(script)
+
+
+def _on_the_path() -> Iterator[Path]:
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        if folder:
+            yield Path(folder, COMMAND)
+
+
+def _stray(path: Path) -> Command | None:
+    """What is called like the command and is none, because it cannot be executed or leads nowhere."""
+    kind = kind_of(path)
+    if kind is FileKind.BROKEN_LINK:
+        return Command(str(path), why_not=f"is a link to {path.readlink()}, which is not there")
+    entry = _ENTRY.search(_start_of(path)) if kind is FileKind.FILE else None
+    return Command(str(path), os.fsdecode(entry[1]), "may not be executed") if entry else None
+
+
+def _why_not(start: bytes) -> str:
+    """Why the system would not start a script that begins like this."""
+    if start.startswith(_BYTE_ORDER_MARK):
+        return "begins with a byte order mark, so that its first line is not taken for the name of an interpreter"
+    first_line = start.partition(b"\n")[0]
+    if not first_line.startswith(b"#!"):
+        return ""
+    if first_line.endswith(b"\r"):
+        return "has a first line that ends with a carriage return, which is taken for a part of the interpreter's name"
+    words = os.fsdecode(first_line[2:]).split()
+    return _missing(words) if words else "names no interpreter in its first line"
+
+
+def _missing(words: list[str]) -> str:
+    if kind_of(Path(words[0])) is not FileKind.FILE:
+        return f"names the interpreter {words[0]} in its first line, which is not there"
+    program = next((each for each in words[1:] if not each.startswith("-") and "=" not in each), "")
+    if Path(words[0]).name == "env" and program and shutil.which(program) is None:
+        return f"names the interpreter {program} in its first line, which is not on the PATH"
+    return ""
 
 
 def _named(option: str) -> Path:

@@ -70,7 +70,7 @@ def only_show(home: Path, finding: Finding) -> str:
     before = tree_of(home)
     shown = ""
     for command in finding.remedy.commands:
-        shown += subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout  # noqa: S602 - as a person would
+        shown += subprocess.run(command, shell=True, check=True, capture_output=True).stdout.decode(errors="replace")  # noqa: S602 - as a person would
     assert tree_of(home) == before
     assert finding.remedy.text
     return shown

@@ -1,22 +1,28 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shlex
 import shutil
 import signal
+import subprocess
+import tempfile
 import venv
+import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
 from pytest_mdm_health.checks.incompatible_dependencies import judge, observe
-from pytest_mdm_health.mdm.interpreter import probe
+from pytest_mdm_health.mdm.interpreter import find_interpreter, probe
 from pytest_mdm_health.mdm.settings import read_settings
 from pytest_mdm_health.model import Finding, NotApplicable, Result, Severity, Status
 from pytest_mdm_health.options import Options
+from tests.conftest import MDM_SOURCES
 
 CHECK = "incompatible-dependencies"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -26,6 +32,15 @@ FITTING = {"pandas": "2.3.1\nnumpy>=1.26", "numpy": "2.2.0", "sqlalchemy": "2.0.
 
 class MakePython(Protocol):
     def __call__(self, files: dict[str, str] | None = None, **more: object) -> Path: ...
+
+
+@pytest.fixture(autouse=True)
+def path_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The first folder on the PATH, which is empty; what else is on it has no MDM."""
+    (tmp_path / "bin").mkdir()
+    folders = (each for each in os.environ["PATH"].split(os.pathsep) if not Path(each, "mdm").exists())
+    monkeypatch.setenv("PATH", os.pathsep.join((str(tmp_path / "bin"), *folders)))
+    return tmp_path / "bin"
 
 
 @pytest.fixture
@@ -79,13 +94,13 @@ CASES = (
         "incompatible-dependencies.not-importable", FAIL, lambda python: install(python, "no_such_thing"),
         files={"mdm/features/generator.py": BROKEN},
         says="mdm.cli.dataset (and 2 more modules of MDM) cannot be imported: ModuleNotFoundError: No module named 'n",
-        command="pip install no_such_thing",
+        command="-c 'import no_such_thing'",
     ),
     Case(
         "incompatible-dependencies.not-importable", FAIL,
         lambda python: install(python, "setuptools", module="pkg_resources"),
         files={"mdm/features/generator.py": "import profiling\n", "profiling.py": "import pkg_resources\n"},
-        says="No module named 'pkg_resources'", command="pip install 'setuptools<81'",
+        says="No module named 'pkg_resources'", command="pip show setuptools",
     ),
     Case(
         "incompatible-dependencies.not-importable", FAIL, lambda python: (site_of(python) / "mdm" / "lost.py").touch(),
@@ -97,7 +112,7 @@ CASES = (
         lambda python: (site_of(python) / "engine.py").write_text("run = 1\n"),
         files={"mdm/storage/sqlite.py": "import engine\n", "engine.py": "from math import no_such_function\n"},
         says="cannot import name 'no_such_function' from 'math'",
-        command="pip install --force-reinstall --no-cache-dir engine",
+        command="pip show engine",
     ),
     Case(
         "incompatible-dependencies.not-importable", FAIL,
@@ -113,7 +128,7 @@ CASES = (
     Case(
         "incompatible-dependencies.not-installed", WARN, lambda python: install(python, "openpyxl"),
         files={"mdm/storage/sqlite.py": "def f():\n    import openpyxl\n"}, says="MDM imports openpyxl only when",
-        requires=(), command="pip install openpyxl",
+        requires=(), command="-c 'import openpyxl'",
     ),
     Case(
         "incompatible-dependencies.left-over", NOTE, lambda python: (site_of(python) / "mdm" / "old.py").unlink(),
@@ -122,7 +137,7 @@ CASES = (
     Case(
         "incompatible-dependencies.missing", FAIL, lambda python: install(python, "psutil", "6.0"),
         requires=("psutil>=5",), says="mdm requires psutil>=5, which is not installed.",
-        command="pip install 'psutil>=5'",
+        command="pip show psutil",
     ),
     Case(
         "incompatible-dependencies.missing", WARN, lambda python: install(python, "pytz"),
@@ -135,7 +150,7 @@ CASES = (
     Case(
         "incompatible-dependencies.version", WARN, lambda python: install(python, "pandas", "2.3"),
         requires=("pandas>=2",), distributions={"pandas": "1.5"},
-        says="mdm requires pandas>=2, but installed is 1.5.", command="pip install 'pandas>=2'",
+        says="mdm requires pandas>=2, but installed is 1.5.", command="pip show pandas",
     ),
     Case(
         "incompatible-dependencies.version", NOTE, lambda python: install(python, "numpy", "2.0"),
@@ -148,7 +163,7 @@ CASES = (
     Case(
         "incompatible-dependencies.known-trouble", FAIL, lambda python: install(python, "sqlalchemy", "2.0.41"),
         requires=("duckdb-engine", "sqlalchemy"), distributions={"duckdb-engine": "0.17.0", "sqlalchemy": "2.1.9"},
-        says="With duckdb-engine 0.17.0 and sqlalchemy 2.1.9, registering", command="pip install 'sqlalchemy<2.1'",
+        says="With duckdb-engine 0.17.0 and sqlalchemy 2.1.9, registering", command="pip show sqlalchemy",
     ),
 )  # fmt: skip
 
@@ -172,6 +187,8 @@ def test_a_damaged_installation_is_found_and_a_repaired_one_is_not(
     assert (found.code, found.severity) == (case.code, case.severity)
     assert case.says in found.message
     assert case.command in " ".join(found.remedy.commands)
+    assert found.remedy.text
+    leaves_alone(python, found)
 
     case.repair(python)
 
@@ -194,26 +211,141 @@ def test_commands_use_mdms_own_interpreter_and_the_installer_that_is_there(make_
     without = make_python(requires=("psutil",), name="has no pip")
     having = make_python(requires=("psutil",), name="has pip", distributions={"pip": "24.0"})
 
-    assert look(without, home)[0].remedy.commands == (f"uv pip install --python {shlex.quote(str(without))} psutil",)
-    assert look(having, home)[0].remedy.commands == (f"{shlex.quote(str(having))} -m pip install psutil",)
+    uv, pip = f"uv pip {{}} --python {shlex.quote(str(without))}", f"{shlex.quote(str(having))} -m pip {{}}"
+    assert look(without, home)[0].remedy.commands == (f"{uv.format('show')} psutil", uv.format("check"))
+    assert look(having, home)[0].remedy.commands == (f"{pip.format('show')} psutil", pip.format("check"))
 
 
-def test_mdm_itself_is_installed_again_from_where_it_came(make_python: MakePython, home: Path) -> None:
+def run_in(folder: Path, finding: Finding) -> None:
+    """Run the commands in a folder, as a person would."""
+    for command in finding.remedy.commands:
+        subprocess.run(  # noqa: S602 - as a person would
+            command,
+            shell=True,
+            check=False,
+            cwd=folder,
+            capture_output=True,
+            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+
+def leaves_alone(python: Path, finding: Finding) -> None:
+    """The commands of a finding leave the environment as it is, and install only into one that they make."""
+    environment = python.parent.parent
+    before = tree_of(environment)
+    with tempfile.TemporaryDirectory() as folder:
+        run_in(Path(folder), finding)
+    assert tree_of(environment) == before
+    for command in finding.remedy.commands:
+        assert " install " not in command or " -m venv new-mdm && new-mdm/bin/python -m pip install " in command
+
+
+def tree_of(folder: Path) -> dict[str, bytes]:
+    return {str(each): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def wheel_of(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:
+    """A wheel that needs nothing."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, source in files.items():
+            wheel.writestr(file, source)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment(
+    make_python: MakePython, home: Path, tmp_path: Path
+) -> None:
     python = make_python({"mdm/storage/sqlite.py": "import mdm.lost\n"}, distributions={"pip": "24.0"})
     assert "not from PyPI" in look(python, home)[0].remedy.text
-
-    origin = '{"url": "file:///opt/my%20mdm", "dir_info": {}}'
+    sound = {**MDM_SOURCES, "mdm/storage/sqlite.py": ""}
+    wheel = wheel_of(tmp_path / "my mdm", "mdm", "1.0.7", sound)
+    origin = json.dumps({"url": wheel.as_uri(), "archive_info": {}})
     next(site_of(python).glob("mdm-*.dist-info")).joinpath("direct_url.json").write_text(origin, encoding="utf-8")
+    (tmp_path / "work").mkdir()
+    before = tree_of(python.parent.parent)
 
-    assert look(python, home)[0].remedy.commands[0].endswith("install --force-reinstall --no-deps '/opt/my mdm'")
+    (found,) = look(python, home)
+    run_in(tmp_path / "work", found)
+
+    assert tree_of(python.parent.parent) == before
+    assert look(tmp_path / "work" / "new-mdm" / "bin" / "python", home) == []
+    made = tree_of(tmp_path / "work")
+    run_in(tmp_path / "work", found)
+    assert tree_of(tmp_path / "work") == made  # what is there is not installed into
+
+
+def test_the_file_of_requirements_is_installed_in_a_new_environment(
+    make_python: MakePython, home: Path, tmp_path: Path
+) -> None:
+    wheel_of(tmp_path / "wheels", "ghost", "1.0", {"ghost.py": ""})
+    file = tmp_path / "r.txt"
+    file.write_text(f"--no-index\n--find-links {tmp_path / 'wheels'}\nghost==1.0\n", encoding="utf-8")
+    (tmp_path / "work").mkdir()
+    python = make_python()
+    found = next(each for each in look(python, home, file) if each.code.endswith("migration-requirements"))
+    before = tree_of(python.parent.parent)
+
+    run_in(tmp_path / "work", found)
+
+    assert tree_of(python.parent.parent) == before
+    assert (site_of(tmp_path / "work" / "new-mdm" / "bin" / "python") / "ghost.py").exists()
+
+
+def raising(module: str) -> str:
+    return f"raise ModuleNotFoundError({f'No module named {module!r}'!r}, name={module!r})\n"
+
+
+@pytest.mark.parametrize("module", ["_sqlite3", "_ctypes", "lzma", "xml.etree"])
+def test_a_module_of_python_itself_is_never_looked_for_on_pypi(
+    make_python: MakePython, home: Path, module: str
+) -> None:
+    python = make_python({"mdm/storage/sqlite.py": raising(module)})
+
+    (found,) = look(python, home)
+
+    assert "a module of Python itself" in found.remedy.text
+    assert not any("pip" in command for command in found.remedy.commands)
+
+
+def test_a_module_that_python_had_is_not_to_be_built_into_it_again(make_python: MakePython, home: Path) -> None:
+    facts = observe(
+        probe(make_python({"mdm/storage/sqlite.py": raising("distutils")}), home, 60, {}),
+        Options(home=home),
+        read_settings(home, {}),
+    )
+
+    for version, says in (("3.11.7", "a module of Python itself"), ("3.13.1", "Python 3.12 and later do not have it")):
+        (found,) = judge(replace(facts, python_version=version), None)
+        assert says in found.remedy.text
+
+
+def test_a_damaged_library_below_a_module_of_python_is_no_matter_for_pip(make_python: MakePython, home: Path) -> None:
+    facts = observe(
+        probe(make_python({"mdm/storage/sqlite.py": BROKEN}), home, 60, {}), Options(home=home), read_settings(home, {})
+    )
+    cause = replace(
+        facts.causes[0], missing=None, where="sqlite3.dbapi2", error="ImportError: libsqlite3.so.0: not there"
+    )
+
+    (found,) = judge(replace(facts, causes=(cause,)), None)
+
+    assert "a module of Python itself" in found.remedy.text
 
 
 def test_an_import_that_takes_too_long_is_a_warning_and_repaired_by_waiting(
     make_python: MakePython, home: Path
 ) -> None:
-    python = make_python({"mdm/storage/sqlite.py": "import time\ntime.sleep(2)\n"})
+    python = make_python({"mdm/storage/sqlite.py": "import time\ntime.sleep(8)\n"})
 
-    found = look(python, home, timeout_s=1)
+    found = look(python, home, timeout_s=5)
 
     assert [(each.code, each.severity) for each in found] == [("incompatible-dependencies.unfinished", WARN)]
     assert "importtime" in found[0].remedy.commands[0]
@@ -317,6 +449,138 @@ def test_without_an_mdm_the_check_does_not_apply_and_says_what_to_give(home: Pat
 def make_bare_python(folder: Path) -> Path:
     venv.create(folder / "bare", with_pip=False, symlinks=True)
     return folder / "bare" / "bin" / "python"
+
+
+ENTRY = "import sys\nfrom mdm.cli.main import main\nsys.exit(main())\n"
+
+
+def command_of(folder: Path, first_line: str, body: str = ENTRY) -> Path:
+    path = folder / "mdm"
+    path.write_bytes(f"{first_line}\n{body}".encode())
+    path.chmod(0o755)
+    return path
+
+
+def looked_from_the_path(home: Path) -> list[Finding]:
+    """As in a run: the interpreter is the one that the command leads to."""
+    python = find_interpreter(None)
+    installation = probe(python, home, 60, {"PATH": os.environ["PATH"]}) if python else None
+    return list(judge(observe(installation, Options(home=home), read_settings(home, {})), None))
+
+
+def starts(command: Path) -> bool:
+    return subprocess.run([command], check=False, capture_output=True, shell=False).returncode == 0
+
+
+def lose_the_module(python: Path) -> None:
+    shutil.move(site_of(python) / "mdm", python.parent.parent / "moved")
+
+
+def lose_its_beginning(python: Path) -> None:
+    """What stays of a package without its `__init__.py` can be found, and holds nothing."""
+    shutil.rmtree(site_of(python) / "mdm")
+    (site_of(python) / "mdm").mkdir()
+
+
+def nothing(python: Path) -> None:
+    """The command itself is at fault."""
+
+
+@pytest.mark.parametrize(
+    ("first_line", "damage", "says"),
+    [
+        ("#!{}", lose_the_module, "ends in: No module named 'mdm'"),
+        ("#!{}", lose_its_beginning, "ends in: No module named 'mdm.cli.main'"),
+        ("#!{}\r", nothing, "ends with a carriage return"),
+        (
+            "#!/usr/bin/env python3.99",
+            nothing,
+            "the interpreter python3.99 in its first line, which is not on the PATH",
+        ),
+        ("#!/opt/gone/bash {}", nothing, "the interpreter /opt/gone/bash in its first line, which is not there"),
+        ("\ufeff#!{}", nothing, "byte order mark"),
+    ],
+    ids=["module", "beginning", "carriage-return", "env", "shell", "mark"],
+)
+def test_a_command_that_cannot_start_is_a_failure_and_no_skip(
+    make_python: MakePython,
+    home: Path,
+    path_with: Path,
+    first_line: str,
+    damage: Callable[[Path], None],
+    says: str,
+) -> None:
+    python = make_python({"mdm/cli/main.py": "def main():\n    return 0\n"})
+    (path_with / "python3").symlink_to(python)
+    sound = command_of(path_with, f"#!{python}")
+    assert starts(sound)
+    assert "incompatible-dependencies.not-starting" not in {each.code for each in looked_from_the_path(home)}
+    damage(python)
+    command = command_of(path_with, first_line.format(python))
+
+    found = next(each for each in looked_from_the_path(home) if each.code == "incompatible-dependencies.not-starting")
+
+    with contextlib.suppress(OSError):  # the system does not even begin
+        assert not starts(command)
+    assert found.severity is FAIL
+    assert says in found.message
+    assert str(command) in found.message
+    assert found.remedy.text
+    leaves_alone(python, found)
+
+
+def test_an_editable_installation_whose_source_was_moved_is_a_failure_that_names_it(
+    make_python: MakePython, home: Path, path_with: Path, tmp_path: Path
+) -> None:
+    python = make_python({"mdm/cli/main.py": "def main():\n    return 0\n"})
+    shutil.move(site_of(python) / "mdm", tmp_path / "tree" / "mdm")
+    (site_of(python) / "mdm.pth").write_text(f"{tmp_path / 'tree'}\n", encoding="utf-8")
+    origin = json.dumps({"url": (tmp_path / "tree").as_uri(), "dir_info": {"editable": True}})
+    next(site_of(python).glob("mdm-*.dist-info")).joinpath("direct_url.json").write_text(origin, encoding="utf-8")
+    command = command_of(path_with, f"#!{python}")
+    assert starts(command)
+    assert looked_from_the_path(home) == []
+
+    (tmp_path / "tree").rename(tmp_path / "elsewhere")
+
+    (found,) = looked_from_the_path(home)
+    assert (found.code, found.severity) == ("incompatible-dependencies.not-starting", FAIL)
+    assert found.message.endswith(f"No module named 'mdm'; it was installed from {tmp_path / 'tree'}")
+    assert f"Put the source tree back to {tmp_path / 'tree'}" in found.remedy.text
+    assert found.remedy.commands == ()
+    (named,) = look(python, home)  # the same if the interpreter is named
+    assert named.message == found.message
+
+    (tmp_path / "elsewhere").rename(tmp_path / "tree")
+    assert looked_from_the_path(home) == []
+
+
+def test_a_command_that_leads_nowhere_or_may_not_be_executed_is_a_failure(home: Path, path_with: Path) -> None:
+    with pytest.raises(NotApplicable):
+        looked_from_the_path(home)
+    (path_with / "mdm").symlink_to("/opt/pipx/venvs/mdm/bin/mdm")
+    (found,) = looked_from_the_path(home)
+    assert "is a link to /opt/pipx/venvs/mdm/bin/mdm, which is not there" in found.message
+
+    (path_with / "mdm").unlink()
+    command_of(path_with, "#!/usr/bin/python3").chmod(0o644)
+    (found,) = looked_from_the_path(home)
+    assert found.message.endswith("may not be executed")
+
+
+def test_another_program_called_mdm_is_no_command_that_cannot_start(
+    make_python: MakePython, home: Path, path_with: Path
+) -> None:
+    python = make_python(distributions={"mdm": "0.3"})
+    shutil.rmtree(site_of(python) / "mdm")
+    command_of(path_with, f"#!{python}", "import mdm\nmdm.run()\n")
+
+    with pytest.raises(NotApplicable, match="has no MDM"):
+        looked_from_the_path(home)
+
+    (site_of(python) / "mdm.py").write_text("def run(): ...\n", encoding="utf-8")
+    with pytest.raises(NotApplicable, match="has no MDM"):
+        looked_from_the_path(home)
 
 
 def test_a_whole_run_says_what_is_wrong_and_leaves_the_home_alone(
