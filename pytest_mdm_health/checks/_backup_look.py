@@ -16,7 +16,7 @@ from pytest_mdm_health.checks._backup_compare import Failures, contents_differ
 from pytest_mdm_health.checks._backup_facts import Assessed, Found, Lacking, Unlogged, Unsound
 from pytest_mdm_health.mdm.archive_members import Member, shown
 from pytest_mdm_health.mdm.archives import Reading, form_by_name, read_archive
-from pytest_mdm_health.mdm.backup_contents import Held, Wanted, WantedDataset, held_in
+from pytest_mdm_health.mdm.backup_contents import BESIDE, Held, Wanted, WantedDataset, held_in
 from pytest_mdm_health.mdm.backup_folders import read_folder
 from pytest_mdm_health.mdm.backups import Backup
 from pytest_mdm_health.mdm.files import Unreadable, open_regular, read_bytes
@@ -74,7 +74,7 @@ class Looking:
             if reading.listed and held.root is not None
             else (),
             unsound=tuple(looked.unsound),
-            outdated=tuple(_outdated(self.wanted, held, backup.made)),
+            outdated=tuple(_outdated(self.wanted, reading, held, backup.made)),
             unread=unread,
             unlogged=tuple(looked.unlogged),
         )
@@ -231,11 +231,13 @@ def _without_tables(database: Database, dataset: WantedDataset) -> tuple[str, ..
     return ()
 
 
-def _outdated(wanted: Wanted, held: Held, made: float) -> Iterator[str]:
+def _outdated(wanted: Wanted, reading: Reading, held: Held, made: float) -> Iterator[str]:
     for dataset in wanted.datasets:
         member = held.data.get(dataset.name)
         if member is not None and dataset.live is not None:
-            then = made if member.modified is None else member.modified
+            near = (reading.members.get(f"{member.name}{ending}") for ending in BESIDE)
+            times = [each.modified for each in (member, *near) if each is not None and each.modified is not None]
+            then = max(times, default=made)
             if changed_since(dataset.live, then):
                 yield dataset.name
 

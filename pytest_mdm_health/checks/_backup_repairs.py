@@ -24,7 +24,7 @@ _WILD = "*?[\\"
 def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
     """Make a backup of the whole home now."""
     text = f"{first} Make a backup while nothing works with the home{_by_script(facts)}.".strip()
-    if _inside(facts, facts.home) == ".":
+    if "." in _ways_in(facts):
         return Remedy(f"{text} It has to go to another folder than the home itself: name one with --mdm-backup.")
     if facts.place.kind not in {FileKind.FOLDER.value, FileKind.MISSING.value}:
         return _to(facts, f"{text} {facts.place.folder} is a {facts.place.kind}, so it has to go to", "-czf")
@@ -195,17 +195,16 @@ def _backup_in(facts: BackupFacts, folder: str, how: str) -> str:
 
 def _left_out(facts: BackupFacts) -> str:
     """Options of tar that leave out the cache, and the backups themselves by whatever way they lie in the home."""
-    inside = {_inside(facts, facts.home), _inside(facts, os.path.realpath(facts.home))}
-    names = sorted(each for each in inside if each not in {"", "."})
+    names = sorted(_ways_in(facts) - {"."})
     literal = " --no-wildcards" if any(sign in name for name in names for sign in _WILD) else ""
     return literal + "".join(f" --exclude={shlex.quote(f'./{name}')}" for name in (*names, "cache"))
 
 
-def _inside(facts: BackupFacts, home: str) -> str:
-    """Where the folder of backups lies as seen from the home; empty if it does not lie in it."""
-    folder = facts.place.folder if home == facts.home else os.path.realpath(facts.place.folder)
-    inside = os.path.relpath(folder, home)
-    return "" if inside == ".." or inside.startswith("../") else inside
+def _ways_in(facts: BackupFacts) -> set[str]:
+    """Where the folder of backups lies as seen from the home, by its name and really; `.` is the home itself."""
+    folder, home = facts.place.folder, facts.home
+    ways = (os.path.relpath(folder, home), os.path.relpath(os.path.realpath(folder), os.path.realpath(home)))
+    return {each for each in ways if each != ".." and not each.startswith("../")}
 
 
 def _shown(facts: BackupFacts, paths: Paths, test: str) -> tuple[str, ...]:

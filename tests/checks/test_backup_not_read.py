@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
-import pandas
+import pandas as pd
 import pytest
 
 from pytest_mdm_health.mdm.inventory import take_inventory
@@ -407,7 +407,7 @@ def exported(home: Path, ending: str) -> None:
         with contextlib.closing(sqlite3.connect(home / f"datasets/{name}/{name}.sqlite")) as connection:
             tables = [each for (each,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
             table = next(each for each in sorted(tables) if each[0] != "_" and not each.endswith("_features"))
-            frame = pandas.read_sql_query(f'SELECT * FROM "{table}"', connection).astype(str)  # noqa: F841 - used below
+            frame = pd.read_sql_query(f'SELECT * FROM "{table}"', connection).astype(str)  # noqa: F841 - used below
         options = "PARQUET" if ending == "parquet" else "CSV, HEADER"
         duckdb.execute(f"COPY (SELECT * FROM frame) TO '{home / 'backup' / name}.{ending}' (FORMAT {options})")
         aged(home / "backup" / f"{name}.{ending}")
