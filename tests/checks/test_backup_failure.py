@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -223,6 +224,25 @@ def new_alone(home: Path) -> None:
     archive_of(home)
 
 
+CHANGES = """
+import os, sqlite3
+c = sqlite3.connect({path!r})
+c.execute("PRAGMA journal_mode=WAL")
+c.execute("PRAGMA wal_autocheckpoint=0")
+c.execute("DELETE FROM train WHERE rowid % 2 = 0")
+c.commit()
+os._exit(0)
+"""
+
+
+def without_log(home: Path) -> None:
+    """Back up a database without the log that an interrupted process left beside it."""
+    data = home / "datasets" / "shop" / "shop.sqlite"
+    subprocess.run([sys.executable, "-c", CHANGES.format(path=str(data))], check=True)
+    settle(home)
+    archive_of(home, "mdm_backup_1.tar.gz", "--exclude=shop.sqlite-wal", "--exclude=shop.sqlite-shm")
+
+
 def no_fifo(home: Path) -> None:
     (home / "backup").unlink()
     archive_of(home)
@@ -312,6 +332,8 @@ CASES = (
         with_damage(lambda home: (home / "datasets/wine/wine.sqlite").write_bytes(b"")),
         label="empty",
     ),
+    Case("backup-failure.without-log", WARN, without_log),
+    Case("backup-failure.without-log", FAIL, without_log, phase="pre"),
     Case("backup-failure.missing-settings", WARN, without("mdm.yaml")),
     Case("backup-failure.link-out", WARN, with_link, without_link),
     Case("backup-failure.special-member", WARN, with_fifo, without_fifo),
