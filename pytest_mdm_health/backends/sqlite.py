@@ -20,7 +20,7 @@ from pytest_mdm_health.backends.base import (
     surplus_sentence,
 )
 from pytest_mdm_health.backends.interrupting import interrupting
-from pytest_mdm_health.backends.sqlite_open import ATTEMPTS, FAILURES, is_damage, open_sqlite
+from pytest_mdm_health.backends.sqlite_open import ATTEMPTS, FAILURES, is_damage, open_alone, open_sqlite
 
 PROBLEMS = 20
 """How many problems of a damaged file are told."""
@@ -37,14 +37,19 @@ class SqliteDatabase(HandedBack):
     engine = "sqlite"
     closed = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         """Open the file, read-only and without changing it or anything beside it.
+
+        Args:
+            path: the file.
+            alone: look away from the journal or log beside it.
 
         Raises:
             CannotOpen: it cannot be opened, and why.
         """
         self._path = path
-        self._opened = open_sqlite(path)
+        self._open = open_alone if alone else open_sqlite
+        self._opened = self._open(path)
 
     @property
     def how(self) -> How:  # type: ignore[override]  # it may be opened another way when it changes
@@ -116,7 +121,7 @@ class SqliteDatabase(HandedBack):
     def _reopen(self) -> None:
         self._opened.close()
         try:
-            self._opened = open_sqlite(self._path)
+            self._opened = self._open(self._path)
         except CannotOpen as error:
             raise QueryFailed(str(error), damaged=error.code in {"damaged", "truncated", "wrong-format"}) from error
 

@@ -1,63 +1,72 @@
-"""Whether a write-ahead log belongs to the SQLite file that it lies beside, told from the first bytes of both.
+"""Whether a write-ahead log belongs to the SQLite file that it is beside, as far as the two files tell.
 
-SQLite merges whatever log it finds: nothing in a file names its log. But a file says whether it is in WAL mode at all,
-and carries a counter in its first page, which whoever writes this page raises by one above what was read. The log holds
-copies of the page: the first is at most one ahead of the file, and the last is not behind it.
+SQLite does not ask: whatever valid log it finds beside a file it merges with it, also with a file that is not in WAL
+mode or was restored from an older copy, and nothing in either names the other. So that a log belongs to its file cannot
+be shown; that it does not, sometimes can. What counts the changes of a file is in its first page, and a log that holds
+this page continues that count.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pytest_mdm_health.backends.base import CannotOpen
-from pytest_mdm_health.backends.sqlite_header import HEADER_BYTES, read_header
+from pytest_mdm_health.backends.sqlite_header import SqliteHeader
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 
+_MAGICS = (0x377F0682, 0x377F0683)
 _LOG_HEADER, _FRAME_HEADER = 32, 24
-_MAGIC = (0x377F0682, 0x377F0683)
 _COUNTER_AT = 24
+_FRAMES = 500_000
+"""Frames that are looked at, at most."""
 
 
-def is_of_another_file(path: Path, log: Path) -> bool:
-    """Whether the log cannot have been written for the file as it is; false where that cannot be told. Never raises."""
+def of_another_time(path: Path, header: SqliteHeader, log: Path) -> str:
+    """How it shows that the log was not written for the file as it is now, as a sentence; empty if it does not."""
+    if not header.wal:
+        return "the file is not in WAL mode, and SQLite removes the log before it takes a file out of that mode"
     try:
-        header = read_header(path)
-        with open_regular(path) as file, open_regular(log) as frames:
-            (counter,) = struct.unpack_from(">I", file.read(HEADER_BYTES), _COUNTER_AT)
-            committed, counters = _committed(frames, header.page_size)
-    except (CannotOpen, Unreadable, OSError, struct.error):
-        return False
-    if not committed:
-        return False
-    if not header.wal:  # a file leaves this mode only when its log was taken over
-        return True
-    return bool(counters) and (counters[0] > counter + 1 or counters[-1] < counter)
+        with open_regular(log) as reading, open_regular(path) as file:
+            page_size, salts = _head_of(reading)
+            if not salts:
+                return ""
+            if page_size != header.page_size:
+                return f"its pages have {page_size} bytes, those of the file {header.page_size}"
+            first, found = file.read(page_size), list(_first_pages(reading, page_size, salts))
+    except (Unreadable, OSError):
+        return ""
+    if not found or first in found or _counter(found[0]) - _counter(first) in {0, 1}:
+        return ""
+    return f"it continues the file after change {_counter(found[0]) - 1}, and the file is at change {_counter(first)}"
 
 
-def _committed(log: BinaryIO, page_size: int) -> tuple[bool, list[int]]:
-    """Whether the log has a completed transaction, and the counters of the first page up to the last of them."""
-    magic, _, pages, _, *salts = struct.unpack(">IIIIII", log.read(_LOG_HEADER)[:24])
-    if magic not in _MAGIC or pages != page_size:
-        return False, []
-    committed, counters, pending = False, [], []
-    for number, size, content in _frames(log, page_size, salts):
-        if number == 1:
-            pending.append(struct.unpack_from(">I", content, _COUNTER_AT)[0])
-        if size:
-            committed = True
-            counters += pending
-            pending = []
-    return committed, counters
+def _head_of(log: BinaryIO) -> tuple[int, bytes]:
+    """The size of its pages and what its frames are marked with; nothing if SQLite would not read it."""
+    head = log.read(_LOG_HEADER)
+    if len(head) < _LOG_HEADER or struct.unpack_from(">I", head)[0] not in _MAGICS:
+        return 0, b""
+    return struct.unpack_from(">I", head, 8)[0], head[16:24]
 
 
-def _frames(log: BinaryIO, page_size: int, salts: list[int]) -> Iterator[tuple[int, int, bytes]]:
-    """Each page in the log: its number, the size of the file if it completes a transaction, and its first bytes."""
-    while len(head := log.read(_FRAME_HEADER)) == _FRAME_HEADER:
-        number, size, *own = struct.unpack_from(">IIII", head)
-        content = log.read(page_size)
-        if own != salts or len(content) < page_size:
-            return  # left from an earlier round of the log
-        yield number, size, content
+def _first_pages(log: BinaryIO, page_size: int, salts: bytes) -> Iterator[bytes]:
+    """What the log has for the first page of the file, in every transaction that was completed."""
+    size, places, committed = os.fstat(log.fileno()).st_size, [], 0
+    for number in range(min((size - _LOG_HEADER) // (_FRAME_HEADER + page_size), _FRAMES)):
+        start = _LOG_HEADER + number * (_FRAME_HEADER + page_size)
+        log.seek(start)
+        page, pages_after, marks = struct.unpack(">II8s8x", log.read(_FRAME_HEADER))
+        if marks != salts:  # left from the log's round before
+            break
+        if page == 1:
+            places.append(start + _FRAME_HEADER)
+        committed = len(places) if pages_after else committed
+    for place in places[:committed]:
+        log.seek(place)
+        yield log.read(page_size)
+
+
+def _counter(page: bytes) -> int:
+    return int(struct.unpack_from(">I", page, _COUNTER_AT)[0])

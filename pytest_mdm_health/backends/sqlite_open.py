@@ -3,7 +3,8 @@
 How a file is opened depends on what lies beside it. Nothing that holds changes: nobody writes, so it is opened as
 immutable, without locks and without `-wal` and `-shm` coming into being. A journal or log, and nobody who locks the
 database: a private copy is opened, because the first reader of the original would recover it. The same, and somebody
-works on it: a copy too, if it is in WAL mode and small, else it is read like any reader would.
+works on it: a copy too, if it is in WAL mode and small, else it is read like any reader would, but for one thing: the
+index of the log (`-shm`) is neither made nor written to.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _SNAPSHOT_LIMIT = 64 * 1024 * 1024
 """Bytes of a database that are copied while others work on it; a larger one is read beside them."""
 
 _WAL_HEADER = 32
+_BESIDE_OTHERS = "mode=ro&readonly_shm=1"
 _DAMAGED = ("malformed", "not a database", "disk I/O error", "corrupt")
+_NOT_IN_PLACE = ("unable to open", "readonly database")
 
 
 def is_damage(text: str) -> bool:
@@ -76,6 +79,39 @@ def open_sqlite(path: Path) -> Opened:
     raise CannotOpen("locked", "is being changed while it is opened", _writers(path))
 
 
+def open_alone(path: Path) -> Opened:
+    """Open a file as if nothing were beside it: what a journal or log would change is not seen.
+
+    Raises:
+        CannotOpen: it cannot be opened, and why.
+    """
+    stamp, header = _stamp(path), read_header(path)
+    _must_be_whole(header)
+    return _immutable(path, header, stamp)
+
+
+def a_reader(path: Path, header: SqliteHeader, beside: Sequence[Sidecar]) -> sqlite3.Connection:
+    """A connection that takes the locks which a reader takes, as far as that leaves nothing beside the file.
+
+    In WAL mode readers wait for nobody, and connecting like one would make log files come into being; so the file is
+    then opened as if it could not change.
+
+    Raises:
+        CannotOpen: what is beside the file would be changed, or would keep the reader waiting.
+    """
+    for each in beside:
+        if each.kind != "duckdb-wal" and each.size < 0:
+            raise CannotOpen("not-a-file", f"{each.path.name} beside it is no file")
+        if each.kind == "journal" and each.holds_changes and not each.live:
+            raise CannotOpen("unreadable", "the first of them would have to undo the interrupted transaction")
+        if each.kind == "wal" and each.holds_changes and not header.wal:
+            raise CannotOpen(
+                "unreadable", "the first of them would merge the log beside the file, which is not its own"
+            )
+    address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if header.wal else _BESIDE_OTHERS}"
+    return sqlite3.connect(address, uri=True, timeout=0)
+
+
 def _opened_beside(path: Path, header: SqliteHeader, stamp: object, beside: Sequence[Sidecar]) -> Opened:
     for each in beside:
         if each.size < 0 and each.kind != "duckdb-wal":
@@ -102,8 +138,10 @@ def _immutable(path: Path, header: SqliteHeader, stamp: object) -> Opened:
 
 
 def _live(path: Path, needed: Sequence[Sidecar], header: SqliteHeader) -> Opened:
+    if header.wal and not any(each.kind == "wal" for each in needed):
+        return _copied(path, needed, header)  # the log that SQLite misses it would make
     try:
-        return _connected(path, path, "live", "mode=ro", header)
+        return _connected(path, path, "live", _BESIDE_OTHERS, header)
     except _NotReadable:
         return _copied(path, needed, header)
 
@@ -182,7 +220,7 @@ def _cannot_open(error: BaseException, path: Path, how: How) -> Exception:
         holders = _writers(path)
         by = f" by {', '.join(map(str, holders))}" if holders else ""
         return CannotOpen("locked", f"is locked{by}", holders)
-    if how == "live" and "unable to open" in text:
+    if how == "live" and any(word in text for word in _NOT_IN_PLACE):
         return _NotReadable(text)
     if is_damage(text):
         return CannotOpen("damaged", f"is damaged: {text}")

@@ -10,12 +10,24 @@ from pytest_mdm_health.model import Facts
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """A journal or log beside the file: left over, unless it is live."""
+    """A journal or log beside the file: left over, unless it is live.
+
+    Attributes:
+        another: of a log that was left over, how it shows that it is of another time than the file; empty if it does
+            not, which is no proof that it belongs to it.
+        frames: of such a log, how many pages in it SQLite would take for valid; -1 if that is not known.
+        alone: what is wrong with the file without the log; None if that is not known.
+        together: what is wrong with file and log; None if that is not known.
+    """
 
     path: str
     kind: str
     size: int
     live: bool
+    another: str = ""
+    frames: int = -1
+    alone: tuple[str, ...] | None = None
+    together: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +66,7 @@ class LockFacts(Facts):
         configured: the journal mode that the settings tell MDM to use.
         configured_in: where they do.
         registered: the journal mode in the registration.
+        unaccompanied: whether there is neither a journal nor a log beside the file, not even an empty one.
         holders: who has it open.
         holders_known: whether these are all.
         locked: the kind of lock for writing that somebody held all the time that was watched; empty if nobody did.
@@ -70,6 +83,7 @@ class LockFacts(Facts):
     configured_in: str
     registered: str
     beside: tuple[Beside, ...] = ()
+    unaccompanied: bool = True
     holders: tuple[Holder, ...] = ()
     holders_known: bool = True
     locked: str = ""

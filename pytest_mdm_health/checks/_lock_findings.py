@@ -6,12 +6,21 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
-from pytest_mdm_health.checks._lock_facts import LockFacts
+from pytest_mdm_health.checks._lock_facts import Beside, LockFacts
 from pytest_mdm_health.mdm.amounts import size, times
 from pytest_mdm_health.mdm.processes import Holder
 from pytest_mdm_health.model import JSON, Check, Finding, Location, Remedy, Severity
 
-WARN, NOTE = Severity.WARN, Severity.NOTE
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_CONVERT = (
+    "import os, pathlib, sqlite3, sys; sys.tracebacklimit = 0; path = pathlib.Path(sys.argv[1]).resolve(); "
+    "beside = [path.name + end for end in ('-wal', '-journal') if os.path.lexists(f'{path}{end}')]; "
+    "sys.exit(f'not converted, for there is {beside[0]}') if beside else "
+    "print(sqlite3.connect(path.as_uri() + '?mode=rw', uri=True, timeout=0)"
+    ".execute('PRAGMA journal_mode=WAL').fetchone()[0])"
+)
+"""Converts a file only where it is alone: neither makes one that is missing nor takes a journal or log over."""
+
 _UNSAFE = ("OFF", "MEMORY")
 _WHAT_WAITS = {
     "exclusive": "nobody can read or write it meanwhile",
@@ -28,10 +37,10 @@ def of_journal_mode(check: Check, facts: LockFacts) -> Iterator[Finding]:
     if facts.configured.upper() in _UNSAFE:
         mode = facts.configured.upper()
         message = f"the settings tell MDM to use the journal mode {mode}: a crash while it writes destroys the file"
-        text = "Set `database.sqlite.journal_mode` to WAL in mdm.yaml, then convert the file."
-        remedy = Remedy(text, (_pragma(facts, "journal_mode=WAL"),))
+        better = "DELETE (WAL mode does not work on a network file system)" if facts.network else "WAL"
+        text = f"Set `database.sqlite.journal_mode` to {better} in mdm.yaml, and examine the home again."
         location = Location(facts.configured_in) if facts.configured_in else where
-        yield check.finding("journal-mode", WARN, message, remedy, location=location)
+        yield check.finding("journal-mode", WARN, message, Remedy(text), location=location)
     elif not facts.wal:
         trouble = _trouble(facts)
         wanted = f", though the settings say {facts.configured}" if facts.configured.upper() == "WAL" else ""
@@ -45,26 +54,83 @@ def of_journal_mode(check: Check, facts: LockFacts) -> Iterator[Finding]:
 def of_left_over(check: Check, facts: LockFacts) -> Iterator[Finding]:
     """Journals and logs without a process that they belong to."""
     for each in facts.beside:
-        where = Location(each.path)
         if each.live:
             continue
         if each.kind == "wal":
-            message = (
-                f"changes of up to {size(each.size)} lie in the log beside the file, and the process that made them is "
-                "gone; a copy of the file alone lacks them"
-            )
-            remedy = Remedy(
-                "Take them over into the file, while nobody uses it.", (_pragma(facts, "wal_checkpoint(TRUNCATE)"),)
-            )
-            yield check.finding("left-over-wal", WARN, message, remedy, location=where)
+            yield _foreign_log(check, each) if _is_foreign(each) else _left_over_log(check, each)
         elif each.kind == "journal":
             message = (
                 f"a transaction was interrupted and left its journal of {size(each.size)}; "
                 "whoever opens the file next undoes it"
             )
-            text = "Let SQLite undo it, then find out what was being written and whether that has to be done again."
-            remedy = Remedy(text, (_pragma(facts, "schema_version"),))
-            yield check.finding("left-over-journal", WARN, message, remedy, location=where)
+            text = (
+                "Before anything opens the file, copy it together with its journal to another folder. The next command "
+                "of MDM that opens the dataset undoes the transaction; do not delete the journal, without it the file "
+                "stays half written. Then find out what was being written and whether that has to be done again."
+            )
+            yield check.finding("left-over-journal", WARN, message, _times_of(each, text), location=_at(each))
+
+
+def _left_over_log(check: Check, each: Beside) -> Finding:
+    if each.frames == 0:
+        message = (
+            f"the log of {size(each.size)} beside the file holds nothing that SQLite takes for valid: "
+            "changes in it, if there were any, are lost"
+        )
+        text = (
+            "Copy the file together with its log to another folder before anything opens it, since SQLite overwrites "
+            "such a log. Then compare the dataset with a backup."
+        )
+    else:
+        message = (
+            f"changes of up to {size(each.size)} lie in the log beside the file, and the process that made them is "
+            "gone; a copy of the file alone lacks them"
+        )
+        text = (
+            "Copy the file together with its log to another folder. The next command of MDM that opens the dataset "
+            "takes the changes over. Do not let it if the file was restored or replaced after the log was written: "
+            "SQLite merges them all the same, and the times below may tell."
+        )
+    return check.finding("left-over-wal", WARN, message, _times_of(each, text), location=_at(each))
+
+
+def _is_foreign(each: Beside) -> bool:
+    """Whether the log shows that it is of another time, or spoils a file that is sound without it."""
+    return each.frames != 0 and bool(each.another or (each.together and each.alone == ()))
+
+
+def _foreign_log(check: Check, each: Beside) -> Finding:
+    why = each.another or f"with it the file is damaged ({(each.together or ('',))[0]}), without it sound"
+    message = (
+        f"the log of {size(each.size)} beside the file is of another time than the file ({why}); whoever opens the "
+        f"file next merges them all the same; the file alone is {_sound(each.alone)}, with the log "
+        f"{_sound(each.together)}"
+    )
+    text = (
+        "Let nothing open the file. Copy file and log together to another folder; then move the log beside the file "
+        "away, so that nothing of it is merged"
+    )
+    text += (
+        ", and compare the dataset with a backup: what was changed last may be missing."
+        if each.alone == ()
+        else ", and restore the dataset from a backup that is sound."
+    )
+    return check.finding("foreign-log", FAIL, message, _times_of(each, text), location=_at(each))
+
+
+def _sound(problems: Sequence[str] | None) -> str:
+    if problems is None:
+        return "not verified"
+    return f"damaged ({problems[0]})" if problems else "sound"
+
+
+def _at(each: Beside) -> Location:
+    return Location(each.path)
+
+
+def _times_of(each: Beside, text: str) -> Remedy:
+    """What to do, and a look at when file and log were written."""
+    return Remedy(text, (f"ls -l -- {shlex.quote(each.path.removesuffix(f'-{each.kind}'))} {shlex.quote(each.path)}",))
 
 
 def of_locks(check: Check, facts: LockFacts) -> Iterator[Finding]:
@@ -132,21 +198,29 @@ def _trouble(facts: LockFacts) -> str:
 
 
 def _to_wal(facts: LockFacts) -> Remedy:
-    text = (
-        "Convert it while nobody uses it. Let connections wait longer (PRAGMA busy_timeout=30000), and open what only "
-        "reads read-only."
+    """How the file gets into WAL mode; in words only where that does not work, was not wanted or has to wait."""
+    waiting = "Let connections wait longer (PRAGMA busy_timeout=30000), and open what only reads read-only."
+    if facts.network:
+        return Remedy(f"WAL mode does not work on a network file system. {waiting}")
+    if facts.configured.upper() != "WAL":
+        return Remedy(
+            f"{waiting} If readers and the writer are to stop waiting for each other, set "
+            "`database.sqlite.journal_mode` to WAL in mdm.yaml, and examine the home again."
+        )
+    if not facts.unaccompanied:
+        return Remedy(
+            "See first to the journal or log beside the file: a conversion to WAL mode would undo or merge what is in "
+            f"it. {waiting}"
+        )
+    command = f"python3 -c {shlex.quote(_CONVERT)} {shlex.quote(facts.path)}"
+    return Remedy(
+        f"Convert it to WAL mode while nobody uses it; while somebody does, it is refused. {waiting}", (command,)
     )
-    return Remedy(text, (_pragma(facts, "journal_mode=WAL"),))
 
 
 def _ask(facts: LockFacts, text: str) -> Remedy:
     pids = sorted({holder.pid for holder in facts.holders if holder.pid})
     return Remedy(text, (f"ps -o pid,lstart,etime,args -p {','.join(map(str, pids))}",) if pids else ())
-
-
-def _pragma(facts: LockFacts, pragma: str) -> str:
-    program = f"import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA {pragma}').fetchall())"
-    return f"python3 -c {shlex.quote(program)} {shlex.quote(facts.path)}"
 
 
 def _named(holders: Sequence[Holder]) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from pytest_mdm_health.backends import CannotOpen, Sidecar, sidecars
-from pytest_mdm_health.backends.sqlite_header import read_header
-from pytest_mdm_health.checks._lock_facts import Beside, LockErrors, LockFacts, Readers
+from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Sidecar, Unfinished, sidecars
+from pytest_mdm_health.backends.sqlite import SqliteDatabase
+from pytest_mdm_health.backends.sqlite_header import SqliteHeader, read_header
+from pytest_mdm_health.backends.sqlite_log import of_another_time
+from pytest_mdm_health.checks._lock_facts import Beside, LockErrors, LockFacts
 from pytest_mdm_health.checks._lock_log import lock_errors
 from pytest_mdm_health.checks._lock_probe import read_at_once, watch
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
@@ -16,6 +20,8 @@ from pytest_mdm_health.mdm.processes import holders
 from pytest_mdm_health.model import NotApplicable
 
 _MODE = "database.sqlite.journal_mode"
+_BROKEN = ("damaged", "truncated", "wrong-format")
+_VERIFIED_S = 10.0
 
 
 def gather(dataset: Dataset, inventory: Inventory) -> LockFacts:
@@ -33,7 +39,7 @@ def gather(dataset: Dataset, inventory: Inventory) -> LockFacts:
     found = holders(files)
     if not found.complete:
         gaps.append(f"there may be more who have the file open: {found.why_incomplete}")
-    readers = _readers(path, beside, gaps, wal=header.wal)
+    readers = read_at_once(path, gaps)
     staying, watched_s = watch(files, found.answer, wal=header.wal)
     mode = inventory.settings.values[_MODE]
     file_system = file_system_of(path)
@@ -45,7 +51,8 @@ def gather(dataset: Dataset, inventory: Inventory) -> LockFacts:
         configured=str(mode.value),
         configured_in=str(inventory.settings.file) if mode.origin.kind == "file" else "",
         registered=_registered_mode(dataset),
-        beside=tuple(_beside(each) for each in beside if each.holds_changes),
+        beside=tuple(_beside(path, header, each) for each in beside if each.holds_changes),
+        unaccompanied=not any(each.kind in {"wal", "journal"} for each in beside),
         holders=found.answer,
         holders_known=found.complete,
         locked=staying[0].lock if staying else "",
@@ -59,15 +66,37 @@ def gather(dataset: Dataset, inventory: Inventory) -> LockFacts:
     )
 
 
-def _beside(each: Sidecar) -> Beside:
-    return Beside(path=str(each.path), kind=each.kind, size=each.size, live=each.live)
+def _beside(path: Path, header: SqliteHeader, each: Sidecar) -> Beside:
+    plain = Beside(path=str(each.path), kind=each.kind, size=each.size, live=each.live)
+    if each.kind != "wal" or each.live:
+        return plain
+    frames, together = _with_log(path)
+    another = of_another_time(path, header, each.path)
+    return replace(plain, another=another, frames=frames, alone=_without_log(path), together=together)
 
 
-def _readers(path: Path, beside: Sequence[Sidecar], gaps: list[str], *, wal: bool) -> Readers:
-    if any(each.kind == "journal" and each.holds_changes and not each.live for each in beside):
-        gaps.append("readers were not sent: the first of them would have to undo the interrupted transaction")
-        return Readers()
-    return read_at_once(path, gaps, wal=wal)
+def _with_log(path: Path) -> tuple[int, tuple[str, ...] | None]:
+    """How many pages of the log SQLite takes, and what is wrong with what it makes of both; asked of a private copy."""
+    try:
+        with Backend("sqlite", path).open() as database:
+            if database.how != "copy":  # somebody came, and it is in use
+                return -1, None
+            ((_, frames, _),) = database.query("PRAGMA wal_checkpoint(PASSIVE)")
+            return int(frames), database.integrity(complete=False, within_s=_VERIFIED_S)
+    except CannotOpen as error:
+        return -1, (error.reason,) if error.code in _BROKEN else None
+    except (QueryFailed, Unfinished):
+        return -1, None
+
+
+def _without_log(path: Path) -> tuple[str, ...] | None:
+    try:
+        with closing(SqliteDatabase(path, alone=True)) as database:
+            return database.integrity(complete=False, within_s=_VERIFIED_S)
+    except CannotOpen as error:
+        return (error.reason,) if error.code in _BROKEN else None
+    except Unfinished:
+        return None
 
 
 def _errors(dataset: Dataset, inventory: Inventory, files: Sequence[Path], gaps: list[str]) -> LockErrors:

@@ -8,6 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_mdm_health.backends import CannotOpen, sidecars
+from pytest_mdm_health.backends.sqlite_header import read_header
+from pytest_mdm_health.backends.sqlite_open import a_reader
 from pytest_mdm_health.checks._lock_facts import Readers
 from pytest_mdm_health.mdm.processes import Holder, lock_holders
 
@@ -47,20 +50,23 @@ def _writers(holders: Sequence[Holder], *, wal: bool) -> dict[int, Holder]:
     return strongest
 
 
-def read_at_once(path: Path, gaps: list[str], *, wal: bool) -> Readers:
+def read_at_once(path: Path, gaps: list[str]) -> Readers:
     """Have readers read at the same time; why one failed for another reason than a lock goes to `gaps`.
 
-    In WAL mode readers wait for nobody, and connecting like one would make log files come into being; so the file is
-    then opened as if it could not change. With a rollback journal they take the lock that every reader takes.
+    What is beside the file is looked at here, just before: with a rollback journal they take the lock that every reader
+    takes, which is of use only where none of them finds something to take over or to undo.
     """
-    address = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if wal else ''}"
     failures: list[str] = []
     slowest = 0.0
     with contextlib.ExitStack() as reading:
         for _ in range(READERS):
             started = time.perf_counter()
             try:
-                _begin(reading.enter_context(contextlib.closing(sqlite3.connect(address, uri=True, timeout=0))))
+                connection = a_reader(path, read_header(path), sidecars(path))
+                _begin(reading.enter_context(contextlib.closing(connection)))
+            except CannotOpen as error:
+                gaps.append(f"readers were not sent: {error.reason}")
+                return Readers()
             except sqlite3.Error as error:
                 failures.append(str(error).partition("\n")[0])
             slowest = max(slowest, time.perf_counter() - started)

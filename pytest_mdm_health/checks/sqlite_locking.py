@@ -17,21 +17,24 @@ program made or converted, or one that was in use when MDM asked.
 Diagnosis
 ---------
 Bytes 18 and 19 of the file are 2 in WAL mode and 1 in all others (`PRAGMA journal_mode` says `delete` of every file
-that is opened as immutable, which is how to look without leaving a trace). The system's table of locks says who
-writes, who reads and who only has the file open; without privileges it says nothing of other users' processes. Ten
-readers at the same time show whether reading works. SQLite keeps no busy time-out in the file: each connection has
-its own, 5 seconds in Python unless the program says otherwise.
+that is opened as immutable, which is how to look without leaving a trace). A log beside a file is merged by whoever
+opens the file next, also if the file is in another mode or was restored since: nothing in a log names its file. The
+system's table of locks says who writes, who reads and who only has the file open; without privileges it says nothing
+of other users' processes. Ten readers at the same time show whether reading works. SQLite keeps no busy time-out in
+the file: each connection has its own, 5 seconds in Python unless the program says otherwise.
 
 Solutions
 ---------
 `PRAGMA journal_mode=WAL`, once, while nobody uses the file. `PRAGMA busy_timeout=30000` on every connection. Opening
-what only reads read-only. Trying again with growing pauses. Ending the process that keeps a transaction open.
+what only reads read-only. Trying again with growing pauses. Ending the process that keeps a transaction open. What was
+left beside a file is copied together with it before anything opens it; a log of another time is moved away.
 
 Findings
 --------
 * `journal-mode` (note/warn): the file is not in WAL mode; a warning if locks were in somebody's way, or if the settings
   ask for a mode in which a crash destroys the file.
 * `left-over-wal` (warn): a process that did not end well left changes in the log; a copy of the file alone lacks them.
+* `foreign-log` (fail): the log beside the file is of another time than the file, and will be merged with it.
 * `left-over-journal` (warn): a transaction was interrupted and will be undone by whoever opens the file next.
 * `locked-now` (warn): somebody keeps the file locked for writing.
 * `readers-refused` (warn): of ten readers at the same time, some got no answer.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gzip
 import os
+import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.checks import _lock_log
-from pytest_mdm_health.checks._lock_facts import LockFacts
+from pytest_mdm_health.checks._lock_facts import LockFacts, Readers
 from pytest_mdm_health.checks.sqlite_locking import judge, observe
 from pytest_mdm_health.mdm import mounts
 from pytest_mdm_health.mdm.inventory import take_inventory
@@ -75,6 +79,41 @@ def findings(result: Result) -> dict[str, Finding]:
     return {finding.code: finding for finding in result.findings}
 
 
+def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All values of all tables, with their types, as whoever opens the file with what is beside it sees them."""
+    with tempfile.TemporaryDirectory() as folder:
+        for each in path.parent.glob(f"{path.name}*"):
+            shutil.copy(each, folder)
+        return _tables(Path(folder, path.name))
+
+
+def tables_alone(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """The same of the file without what is beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _tables(Path(shutil.copy(path, folder)))
+
+
+def _tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: [tuple((value, type(value)) for value in row) for row in connection.execute(f"SELECT * FROM {name}")]
+            for name in names
+        }
+
+
+def opened_by_mdm(path: Path) -> None:
+    """As SQLAlchemy does for any command that reads: for writing, because the file could have to be recovered."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+
+def assert_only_looks(finding: Finding) -> None:
+    assert [shlex.split(command)[0] for command in finding.remedy.commands] == ["ls"]
+    follow(finding)
+
+
 def follow(finding: Finding) -> None:
     """Do what the finding says."""
     assert finding.remedy.commands
@@ -97,6 +136,8 @@ def test_a_healthy_home_is_examined_and_not_accused(make_home: MakeHome, look: E
 def test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma(
     rollback_home: Path, look: Examine, tree: Tree
 ) -> None:
+    right = tables(data(rollback_home))
+    names = sorted(each.name for each in data(rollback_home).parent.iterdir())
     before = tree(rollback_home)
     result = look(rollback_home)
     finding = findings(result)["sqlite-locking.journal-mode"]
@@ -104,6 +145,8 @@ def test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma(
     assert "though the settings say WAL" in finding.message
     assert tree(rollback_home) == before
     follow(finding)
+    assert tables(data(rollback_home)) == right
+    assert sorted(each.name for each in data(rollback_home).parent.iterdir()) == names
     assert look(rollback_home).findings == ()
 
 
@@ -118,6 +161,7 @@ def test_a_rollback_journal_that_the_settings_ask_for_is_told_without_reproach(
     finding = findings(look(rollback_home))["sqlite-locking.journal-mode"]
     assert finding.severity is NOTE
     assert "though" not in finding.message
+    assert finding.remedy.commands == ()
 
 
 @pytest.mark.parametrize("mode", ["OFF", "MEMORY"])
@@ -131,6 +175,7 @@ def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Exami
     assert finding.severity is WARN
     assert finding.location is not None
     assert finding.location.file == str(settings)
+    assert finding.remedy.commands == ()
     settings.write_text(sound, encoding="utf-8")
     assert look(home).findings == ()
 
@@ -208,31 +253,209 @@ def test_a_fifo_for_a_log_does_not_stop_the_check(home: Path, look: Examine) -> 
     assert "FIFO" in result.reason
 
 
-def test_a_log_left_by_a_killed_process_is_a_warning_and_repaired_by_taking_it_over(
-    home: Path, look: Examine, tree: Tree
+def test_a_log_left_by_a_killed_process_is_a_warning_and_repaired_by_the_next_who_opens_the_file(
+    home: Path, look: Examine
 ) -> None:
+    right = {**tables(data(home)), "test": [row for row in tables(data(home))["test"] if row[0] != (1, int)]}
     killed(home, "c.execute('DELETE FROM test WHERE id = 1')")
-    before = tree(home)
     finding = findings(look(home))["sqlite-locking.left-over-wal"]
     assert finding.severity is WARN
-    assert tree(home) == before
-    follow(finding)
-    assert not data(home).with_name("shop.sqlite-wal").exists()
+    assert "restored or replaced" in finding.remedy.text
+    assert_only_looks(finding)
+    opened_by_mdm(data(home))
+    assert tables(data(home)) == right
     assert look(home).findings == ()
 
 
-def test_a_journal_left_by_a_killed_process_is_a_warning_and_repaired_by_undoing_it(
-    rollback_home: Path, look: Examine, tree: Tree
+def test_a_journal_left_by_a_killed_process_is_a_warning_and_repaired_by_the_next_who_opens_the_file(
+    rollback_home: Path, look: Examine
 ) -> None:
+    right = tables(data(rollback_home))
     killed(rollback_home, SPILL)
-    before = tree(rollback_home)
     result = look(rollback_home)
     finding = findings(result)["sqlite-locking.left-over-journal"]
     assert finding.severity is WARN
     assert "readers were not sent" in result.reason
-    assert tree(rollback_home) == before
-    follow(finding)
+    assert_only_looks(finding)
+    assert findings(result)["sqlite-locking.journal-mode"].remedy.commands == ()
+    opened_by_mdm(data(rollback_home))
+    assert tables(data(rollback_home)) == right
     assert set(findings(look(rollback_home))) == {"sqlite-locking.journal-mode"}
+
+
+def left_log(path: Path, change: str, *, then_close: bool = True) -> bytes:
+    """The log that a change leaves, of a file in WAL mode; the file itself takes the change over."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute(change)
+    log = path.with_name(f"{path.name}-wal").read_bytes()
+    if then_close:
+        connection.close()
+    return log
+
+
+def older_copy_restored(path: Path) -> None:
+    """The file of before, under a log of later."""
+    older = path.read_bytes()
+    left_log(path, "DELETE FROM train WHERE rowid % 7 = 0")
+    log = left_log(path, "CREATE TABLE later AS SELECT * FROM train")
+    path.write_bytes(older)
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+
+
+def rollback_copy_restored(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    older = path.read_bytes()
+    log = left_log(path, "DELETE FROM train WHERE rowid % 9 = 0")
+    path.write_bytes(older)
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+
+
+def log_of_another_database(path: Path) -> None:
+    other = path.with_name("other.sqlite")
+    connection = sqlite3.connect(other)
+    connection.execute("PRAGMA page_size=8192")
+    connection.execute("CREATE TABLE first (a)")
+    connection.close()
+    log = left_log(other, "CREATE TABLE t AS SELECT 1 AS a")
+    other.unlink()
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+
+
+def log_that_spoils_the_file(path: Path) -> None:
+    """Pages that changed without the first one: nothing counts them."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE wide AS SELECT * FROM train")
+    connection.close()
+    log = left_log(path, "UPDATE wide SET rowid = rowid + 100000")
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DROP TABLE wide")
+    connection.execute("CREATE TABLE other AS SELECT * FROM test ORDER BY id DESC")
+    connection.execute("VACUUM")
+    connection.close()
+    path.with_name(f"{path.name}-wal").write_bytes(log)
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (older_copy_restored, "the file is at change"),
+        (rollback_copy_restored, "not in WAL mode"),
+        (log_of_another_database, "its pages have 8192 bytes"),
+        (log_that_spoils_the_file, "of another time"),
+    ],
+)
+def test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away(
+    home: Path, look: Examine, damage: Callable[[Path], None], why: str
+) -> None:
+    damage(data(home))
+    log = data(home).with_name("shop.sqlite-wal")
+    right = tables_alone(data(home))
+    result = look(home)
+    finding = findings(result)["sqlite-locking.foreign-log"]
+    assert (result.status, finding.severity) == (Status.FAIL, Severity.FAIL)
+    assert why in finding.message
+    assert "the file alone is sound" in finding.message
+    assert "move the log" in finding.remedy.text
+    assert_only_looks(finding)
+    log.rename(home.parent / "moved-away")
+    assert set(findings(look(home))) <= {"sqlite-locking.journal-mode"}
+    assert tables(data(home)) == right
+
+
+def test_a_log_of_another_time_beside_a_damaged_file_sends_to_a_backup(rollback_home: Path, look: Examine) -> None:
+    rollback_copy_restored(data(rollback_home))
+    with data(rollback_home).open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096)
+    finding = findings(look(rollback_home, ignore=("metadata-corruption",)))["sqlite-locking.foreign-log"]
+    assert "the file alone is damaged" in finding.message
+    assert "restore the dataset from a backup" in finding.remedy.text
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE test SET id = id + 1000", "CREATE TABLE later (a)", "DELETE FROM train_features"]
+)
+@pytest.mark.parametrize("checkpoint", ["", "c.execute('PRAGMA wal_checkpoint(PASSIVE)'); "])
+def test_the_log_of_the_file_itself_is_not_taken_for_one_of_another_time(
+    home: Path, look: Examine, change: str, checkpoint: str
+) -> None:
+    """Also after others were open, changes without a count, and a log that was begun again or taken over in part."""
+    begin = f"c.execute('CREATE TABLE before (a)'); {checkpoint}c.execute('CREATE TABLE again (a)'); "
+    reader = "d = sqlite3.connect(c.execute('PRAGMA database_list').fetchone()[2]); d.execute('BEGIN'); "
+    reader += "d.execute('SELECT * FROM again').fetchall(); "
+    killed(home, f"{begin}{reader}c.execute({change!r}); {checkpoint}c.execute({change.replace('later', 'later2')!r})")
+    assert set(findings(look(home))) == {"sqlite-locking.left-over-wal"}
+
+
+@pytest.mark.parametrize("content", [b"x" * 9000, bytes(5000), b"\x37\x7f\x06\x82" + bytes(9000)])
+def test_a_log_in_which_nothing_is_valid_is_said_to_hold_nothing(home: Path, look: Examine, content: bytes) -> None:
+    data(home).with_name("shop.sqlite-wal").write_bytes(content)
+    finding = findings(look(home))["sqlite-locking.left-over-wal"]
+    assert "nothing that SQLite takes for valid" in finding.message
+    assert_only_looks(finding)
+
+
+def test_nothing_in_a_log_tells_that_changes_before_it_are_missing(home: Path, look: Examine) -> None:
+    """Why no command is printed: an older copy and a later log fit by all that is counted, and rows would be lost."""
+    older = data(home).read_bytes()
+    left_log(data(home), "UPDATE test SET id = -id WHERE id < 100")
+    right = tables(data(home))
+    log = left_log(data(home), "UPDATE test SET id = id + 1000000 WHERE id > 100")
+    data(home).write_bytes(older)
+    data(home).with_name("shop.sqlite-wal").write_bytes(log)
+    finding = findings(look(home))["sqlite-locking.left-over-wal"]
+    assert_only_looks(finding)
+    opened_by_mdm(data(home))
+    assert tables(data(home))["test"] != right["test"]
+
+
+@pytest.mark.parametrize("beside", ["-wal", "-journal"])
+def test_a_file_with_something_beside_it_is_not_converted(rollback_home: Path, look: Examine, beside: str) -> None:
+    (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
+    content = data(rollback_home).read_bytes()
+    data(rollback_home).with_name(f"shop.sqlite{beside}").write_bytes(b"")
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - as pasted
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"shop.sqlite{beside}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert data(rollback_home).read_bytes() == content
+    assert findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands == ()
+
+
+@pytest.mark.parametrize("sql", ["SELECT * FROM train", "UPDATE test SET id = id"])
+def test_a_file_that_somebody_uses_is_not_converted(rollback_home: Path, look: Examine, hold: Hold, sql: str) -> None:
+    (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
+    holder = hold(CONNECT.format(path=str(data(rollback_home))) + f"c.execute('BEGIN'); c.execute({sql!r}).fetchone()")
+    data(rollback_home).with_name("shop.sqlite-journal").unlink(missing_ok=True)  # left to the lock to refuse
+    content = data(rollback_home).read_bytes()
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - as pasted
+    assert done.returncode == 1
+    assert done.stderr == "sqlite3.OperationalError: database is locked\n"
+    assert data(rollback_home).read_bytes() == content
+    holder.kill()
+    holder.wait()
+
+
+def test_a_file_that_is_gone_is_not_made_by_the_conversion(rollback_home: Path, look: Examine) -> None:
+    (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
+    data(rollback_home).unlink()
+    assert subprocess.run(command, shell=True, check=False, capture_output=True).returncode == 1  # noqa: S602 - as pasted
+    assert not data(rollback_home).exists()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal", "-shm"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("gone")])
+def test_what_is_no_file_beside_the_data_keeps_no_reader_waiting(
+    rollback_home: Path, look: Examine, suffix: str, make: Callable[[Path], object]
+) -> None:
+    make(data(rollback_home).with_name(f"shop.sqlite{suffix}"))
+    result = look(rollback_home, ignore=("metadata-corruption",))
+    assert result.status is Status.PASS
+    assert f"readers were not sent: shop.sqlite{suffix} beside it is no file" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -335,6 +558,13 @@ def test_a_network_file_system_is_a_warning_and_repaired_on_a_local_disk(
     (finding,) = judge(facts_of(home), None)
     assert (finding.code, finding.severity) == ("sqlite-locking.network-file-system", WARN)
     assert "nfs4" in finding.message
+    advised = [each.remedy for each in judge(replace(facts_of(home), wal=False, configured="MEMORY"), None)]
+    advised += [each.remedy for each in judge(replace(facts_of(home), wal=False), None)]
+    advised += [
+        each.remedy for each in judge(replace(facts_of(home), wal=False, readers=Readers(sent=10, refused=3)), None)
+    ]
+    assert [each for each in advised if each.commands] == []
+    assert [each.text for each in advised if "to WAL" in each.text] == []
     monkeypatch.setattr(file_system_of, "__defaults__", (mounts.MOUNT_TABLE,))
     local = facts_of(home)
     assert list(judge(local, None)) == []
