@@ -40,6 +40,7 @@ ALIAS = "mdm"
 """The name of the attached database in the instance."""
 
 _NEIGHBOURS = 2000
+_READ_BESIDE = ("", ".wal", ".wal.checkpoint")
 _MEMORY_LIMIT = "512MB"
 _THREADS = min(4, os.cpu_count() or 1)
 _HEADER_BYTES, _BLOCK_HEADERS = 3 * 4096, (4096, 8192)
@@ -254,7 +255,7 @@ def _new_instance(path: Path) -> _Instance:
     }
     connection = duckdb.connect(":memory:", config=config)
     paths = frozenset((str(path), *_neighbours(path)))
-    reachable = ", ".join(literal(name + suffix) for name in sorted(paths) for suffix in ("", ".wal"))
+    reachable = ", ".join(literal(name + suffix) for name in sorted(paths) for suffix in _READ_BESIDE)
     try:
         connection.execute(f"SET allowed_paths = [{reachable}]")
     except duckdb.CatalogException:  # DuckDB 1.1 does not have it

@@ -17,6 +17,7 @@ SUFFIXES: tuple[tuple[str, SidecarKind], ...] = (
     ("-shm", "shm"),
     ("-journal", "journal"),
     (".wal", "duckdb-wal"),
+    (".wal.checkpoint", "duckdb-wal"),  # what was written while a checkpoint was under way; since DuckDB 1.5
 )
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 

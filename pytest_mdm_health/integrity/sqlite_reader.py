@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, literal, quote
+from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, literal, quote, sidecars
 from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite_header import read_header
@@ -76,10 +76,10 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
 
 
 def _for_scanner(database: Database, path: Path, workbench: Workbench) -> Path | None:
-    """The file that the extension can open without leaving something beside it: in WAL mode that is a copy."""
+    """The file that the extension can open without a change beside it: in WAL mode, or if it is not alone, a copy."""
     if database.how != "immutable":
         return None
-    if not read_header(path).wal:
+    if not read_header(path).wal and not any(each.kind in {"wal", "journal"} for each in sidecars(path)):
         return path.absolute()
     try:
         copy = PrivateCopy([path.absolute()])

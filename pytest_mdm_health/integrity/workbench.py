@@ -158,7 +158,7 @@ class Workbench:
             self.connection.execute(f"SET perfect_ht_threshold = {_SMALL_GROUPS}")
 
     def _restrict(self, files: Sequence[Path]) -> None:
-        paths = [str(file) + suffix for file in files for suffix in ("", ".wal")]
+        paths = [str(file) + suffix for file in files for suffix in ("", ".wal", ".wal.checkpoint")]
         paths += [str(path) for path in self._streams()]
         with contextlib.suppress(duckdb.CatalogException):  # DuckDB 1.1 cannot be told so
             self.connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
