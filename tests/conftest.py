@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import pytest
 from hypothesis import settings
@@ -19,11 +21,13 @@ from hypothesis import settings
 from pytest_mdm_health.compare.baseline import Baseline
 from pytest_mdm_health.compare.files import HeldAgainst
 from pytest_mdm_health.expected import Expected
-from pytest_mdm_health.model import HOME, Kind, Result, Target
+from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
 from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import Known
 from pytest_mdm_health.run import Run
 from pytest_mdm_health.sandbox import Sandbox
+from tests.printed import complaints
+from tests.watched import unchanged
 
 settings.register_profile("unhurried", deadline=None)  # how fast a machine is says nothing of what is true
 settings.load_profile("unhurried")
@@ -78,10 +82,48 @@ def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatc
         if name.startswith(("MDM_", "PYTEST_MDM_")):
             monkeypatch.delenv(name)
 
-    def run(*args: str | Path) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+    def run(*args: str | Path, home_moves: bool = False) -> pytest.RunResult:
+        with contextlib.nullcontext() if home_moves else unchanged(home):
+            result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+        _look_at_commands(map(str, args))
+        return result
 
     return run
+
+
+def _look_at_commands(arguments: Iterable[str]) -> None:
+    """Hold the commands in the JSON that a run wrote, if it did, to what may be printed."""
+    given = list(arguments)
+    named = [each.partition("=")[2] for each in given if each.startswith("--mdm-json=")]
+    named += [given[at + 1] for at, each in enumerate(given[:-1]) if each == "--mdm-json"]
+    for file in filter(os.path.isfile, named):
+        results = json.loads(Path(file).read_text(encoding="utf-8"))["results"]
+        findings = [finding_of(each) for result in results for each in result["findings"]]
+        assert not (wrong := list(complaints(findings))), "\n".join(wrong)
+
+
+def finding_of(given: dict[str, Any]) -> Finding:
+    """A finding as the JSON has it, as far as its commands go."""
+    remedy = Remedy(given["remediation"]["text"], tuple(given["remediation"]["commands"]))
+    return Finding(given["code"], Severity(given["severity"]), given["message"], remedy)
+
+
+@pytest.fixture(autouse=True)
+def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hold what the tests of checks have judged in their own process to what may be printed."""
+    if request.path.parent != HERE / "checks":
+        yield
+        return
+    made: list[Finding] = []
+    make = Check.finding
+
+    def keeping(*arguments: Any, **named: Any) -> Finding:  # noqa: ANN401 - whatever it takes
+        made.append(make(*arguments, **named))
+        return made[-1]
+
+    monkeypatch.setattr(Check, "finding", keeping)
+    yield
+    assert not (wrong := list(complaints(made))), "\n".join(wrong)
 
 
 def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
@@ -192,6 +234,7 @@ class Examine(Protocol):
         server: str | None = None,
         before: Result | None = None,
         expected: Expected | None = None,
+        home_moves: bool = False,
         **options: object,
     ) -> Result: ...
 
@@ -207,7 +250,8 @@ def _sandbox() -> Iterator[Sandbox]:
 def examine(_sandbox: Sandbox) -> Examine:
     """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`.
 
-    `before` is its earlier result, which a baseline would have.
+    `before` is its earlier result, which a baseline would have. Nothing in the home may be another afterwards, unless
+    the test says `home_moves`; and every command that is printed has to look only, or to be proven (`tests/proven.py`).
     """
 
     def run_check(
@@ -218,6 +262,7 @@ def examine(_sandbox: Sandbox) -> Examine:
         server: str | None = None,
         before: Result | None = None,
         expected: Expected | None = None,
+        home_moves: bool = False,
         **options: object,
     ) -> Result:
         if before is not None:
@@ -225,11 +270,11 @@ def examine(_sandbox: Sandbox) -> Examine:
         given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
         against = HeldAgainst(baseline=_baseline(before, home), expected=expected or Expected())
         run = Run(given, environ=environ or {}, sandbox=_sandbox, against=against)
-        try:
-            target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
-            return run.result(run.modules[check], target)
-        finally:
-            run.close()
+        target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
+        with contextlib.nullcontext() if home_moves else unchanged(home), contextlib.closing(run):
+            result = run.result(run.modules[check], target)
+        assert not (wrong := list(complaints(result.findings))), "\n".join(wrong)
+        return result
 
     return run_check
 
