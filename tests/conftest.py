@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -38,6 +39,11 @@ ARCHIVES = {
     "mdm-1.0.6-sqlite": HERE.parent / "examples" / "mdm-1.0.6-sqlite.tar.gz",
 }
 HOMES = tuple(sorted(name for name in ARCHIVES if name.startswith("mdm-")))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "home_moves: somebody changes the home while it is examined")
+
 
 MakeHome = Callable[..., Path]
 Health = Callable[..., pytest.RunResult]
@@ -75,6 +81,62 @@ def each_home(request: pytest.FixtureRequest, make_home: MakeHome) -> Path:
     return make_home(request.param)
 
 
+Watching = Callable[..., "contextlib.AbstractContextManager[None]"]
+
+
+@pytest.fixture
+def watching(request: pytest.FixtureRequest) -> Watching:
+    """`with watching(home):` fails if anything in the home is another afterwards.
+
+    Not in a test marked `home_moves`, in which somebody changes the home on purpose while it is examined.
+    """
+
+    @contextlib.contextmanager
+    def watch(*homes: Path) -> Iterator[None]:
+        with contextlib.ExitStack() as watched:
+            if request.node.get_closest_marker("home_moves") is None:
+                for home in homes:
+                    watched.enter_context(unchanged(home))
+            yield
+
+    return watch
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """The tool for testing plugins, with an eye on each home that a run examines and on each command that it prints.
+
+    What is printed is found in the JSON, if the run writes one.
+    """
+    run = pytester.run
+
+    def watched(*args: str | os.PathLike[str], **named: Any) -> pytest.RunResult:  # noqa: ANN401 - as pytest has it
+        given = [os.fspath(each) for each in args]
+        with watching(*map(Path, _values_of("--mdm-home", given))):
+            result = run(*args, **named)
+        for file in filter(os.path.isfile, _values_of("--mdm-json", given)):
+            results = json.loads(Path(file).read_text(encoding="utf-8"))["results"]
+            found = [_finding_of(each) for one in results for each in one["findings"]]
+            assert not (wrong := list(complaints(found))), "\n".join(wrong)
+        return result
+
+    monkeypatch.setattr(pytester, "run", watched)
+    return pytester
+
+
+def _values_of(option: str, given: Sequence[str]) -> list[str]:
+    """What an option of a command line was given, absolute paths only: the folder of the run is not known here."""
+    values = [each.partition("=")[2] for each in given if each.startswith(f"{option}=")]
+    values += [value for name, value in itertools.pairwise(given) if name == option]
+    return [each for each in values if Path(each).is_absolute()]
+
+
+def _finding_of(given: Mapping[str, Any]) -> Finding:
+    """A finding as the JSON has it, as far as its commands go."""
+    remedy = Remedy(given["remediation"]["text"], tuple(given["remediation"]["commands"]))
+    return Finding(given["code"], Severity(given["severity"]), given["message"], remedy)
+
+
 @pytest.fixture
 def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
     """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise."""
@@ -82,30 +144,10 @@ def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatc
         if name.startswith(("MDM_", "PYTEST_MDM_")):
             monkeypatch.delenv(name)
 
-    def run(*args: str | Path, home_moves: bool = False) -> pytest.RunResult:
-        with contextlib.nullcontext() if home_moves else unchanged(home):
-            result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
-        _look_at_commands(map(str, args))
-        return result
+    def run(*args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
 
     return run
-
-
-def _look_at_commands(arguments: Iterable[str]) -> None:
-    """Hold the commands in the JSON that a run wrote, if it did, to what may be printed."""
-    given = list(arguments)
-    named = [each.partition("=")[2] for each in given if each.startswith("--mdm-json=")]
-    named += [given[at + 1] for at, each in enumerate(given[:-1]) if each == "--mdm-json"]
-    for file in filter(os.path.isfile, named):
-        results = json.loads(Path(file).read_text(encoding="utf-8"))["results"]
-        findings = [finding_of(each) for result in results for each in result["findings"]]
-        assert not (wrong := list(complaints(findings))), "\n".join(wrong)
-
-
-def finding_of(given: dict[str, Any]) -> Finding:
-    """A finding as the JSON has it, as far as its commands go."""
-    remedy = Remedy(given["remediation"]["text"], tuple(given["remediation"]["commands"]))
-    return Finding(given["code"], Severity(given["severity"]), given["message"], remedy)
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +276,6 @@ class Examine(Protocol):
         server: str | None = None,
         before: Result | None = None,
         expected: Expected | None = None,
-        home_moves: bool = False,
         **options: object,
     ) -> Result: ...
 
@@ -247,11 +288,11 @@ def _sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def examine(_sandbox: Sandbox) -> Examine:
+def examine(_sandbox: Sandbox, watching: Watching) -> Examine:
     """Run one check on a home, in the sandbox: `examine("sqlite-locking", home, "shop", depth="full")`.
 
-    `before` is its earlier result, which a baseline would have. Nothing in the home may be another afterwards, unless
-    the test says `home_moves`; and every command that is printed has to look only, or to be proven (`tests/proven.py`).
+    `before` is its earlier result, which a baseline would have. Every command that is printed has to look only, or to
+    be proven (`tests/proven.py`).
     """
 
     def run_check(
@@ -262,7 +303,6 @@ def examine(_sandbox: Sandbox) -> Examine:
         server: str | None = None,
         before: Result | None = None,
         expected: Expected | None = None,
-        home_moves: bool = False,
         **options: object,
     ) -> Result:
         if before is not None:
@@ -271,7 +311,7 @@ def examine(_sandbox: Sandbox) -> Examine:
         against = HeldAgainst(baseline=_baseline(before, home), expected=expected or Expected())
         run = Run(given, environ=environ or {}, sandbox=_sandbox, against=against)
         target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
-        with contextlib.nullcontext() if home_moves else unchanged(home), contextlib.closing(run):
+        with watching(home), contextlib.closing(run):
             result = run.result(run.modules[check], target)
         assert not (wrong := list(complaints(result.findings))), "\n".join(wrong)
         return result

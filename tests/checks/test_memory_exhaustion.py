@@ -7,6 +7,7 @@ import resource
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ MakeHome = Callable[[str], Path]
 
 
 @pytest.fixture
-def examine_limited() -> Iterator[Examine]:
+def examine_limited(watching: Callable[..., AbstractContextManager[None]]) -> Iterator[Examine]:
     """Examine in a process that may have `LIMIT` bytes, as after `ulimit -d` in a shell."""
     sandbox = Sandbox()
 
@@ -37,10 +38,8 @@ def examine_limited() -> Iterator[Examine]:
         made = Run(Options(home=home), environ=environ or {}, sandbox=sandbox)
         assert sandbox.pid is not None
         resource.prlimit(sandbox.pid, resource.RLIMIT_DATA, (LIMIT, LIMIT))
-        try:
+        with watching(home), closing(made):
             return made.result(made.modules[CHECK], HOME)
-        finally:
-            made.close()
 
     yield run
     sandbox.close()
