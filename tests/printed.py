@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_mdm_health.model import Finding
@@ -16,7 +18,7 @@ BANNED = (
     (re.compile(r"(?<!\S)-delete(?!\S)"), "find -delete"),
     (re.compile(r"(?i)\bDROP\s+(TABLE|DATABASE|SCHEMA|VIEW|COLUMN|INDEX|ROLE)\b"), "DROP"),
     (re.compile(r"(?i)\bDELETE\s+FROM\b|\bTRUNCATE\s+TABLE\b"), "removing rows"),
-    (re.compile(r"(?i)\bTRY_CAST\b|\bALTER\s+COLUMN\b.*\bTYPE\b|\bSET\s+DATA\s+TYPE\b"), "changing the type of values"),
+    (re.compile(r"(?i)\bSET\b.*\b(TRY_)?CAST\b|\bALTER\b.*\bTYPE\b"), "changing the type of values"),
     (re.compile(r"(?i)\bwal_checkpoint\b"), "a checkpoint: nothing shows that a log belongs to its file"),
 )
 """Texts that no command may contain."""
@@ -34,7 +36,7 @@ _NEVER = {
 """Programs that no command may start."""
 
 _LOOKING_WORDS = """
-    [ basename cat cd cmp column comm cut date df diff dirname dmesg du echo egrep false fgrep file
+    [ basename od cat cd cmp column comm cut date df diff dirname dmesg du echo egrep false fgrep file
     findmnt free getent getfacl grep groups head hostname id journalctl less ls lsattr lsof md5sum mount
     namei nl pg_isready printenv printf ps pstree pwd pytest readlink realpath sha1sum sha256sum sleep
     sort ss stat strace strings tail test tree true type ulimit umask uname uniq uptime vi vmstat wc
@@ -68,6 +70,7 @@ _MDM_LOOKS = (
 )
 _PACKAGES_LOOK = frozenset(("check", "list", "show", "freeze", "index", "tree", "--version", "download"))
 _GIT_LOOKS = frozenset(("status", "diff", "log", "show", "ls-files"))
+_RESERVED = frozenset(("{", "}", "!", "if", "then", "elif", "else", "fi", "while", "until", "do", "done"))
 _WITHOUT_A_SHELL = frozenset(("sudo", "env", "nohup", "exec", "command", "time", "timeout", "nice"))
 _TAKING_A_WORD = frozenset(("-u", "-g", "-n", "-s", "-k"))
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
@@ -95,17 +98,56 @@ def complaints(findings: Iterable[Finding]) -> Iterator[str]:
 def banned(command: str) -> Iterator[str]:
     """Why a command may not be printed at all."""
     yield from (reason for pattern, reason in BANNED if pattern.search(command))
+    its_own = {f"${name}" for name in re.findall(r"\b(\w+)=\$\(mktemp\b", command)}
+    saved = _Saved()
     for words, targets in _simple_commands(command):
         program, arguments = _program(words)
-        if program in _NEVER:
+        names = [each for each in arguments if not each.startswith("-")]
+        if program in _NEVER and not (program == "rm" and names and set(names) <= its_own):
             yield f"{program} {_NEVER[program]}"
         if program == "kill" and not set(arguments) & {"-0", "-CONT", "-l"}:
             yield "kill: nothing in the command shows that the process is still the one that was seen"
         if program == "sed":
             yield from _in_place(arguments)
-        if program in {"cp", "mv"}:
-            yield from _over_another(program, arguments)
-        yield from (f"> overwrites {name}" for operator, name in targets if operator == ">" and Path(name).exists())
+        if program in {"cp", "mv"} and names and not any(map(_NOT_OVER.match, arguments)):
+            yield from saved.over(program, names[-1], into_folder=True)
+        for operator, name in targets:
+            if operator == ">" and not saved.noclobber:
+                yield from saved.over(">", name)
+        saved.note(program, arguments, names)
+
+
+@dataclass
+class _Saved:
+    """What one command has looked at and saved so far, in the order of its parts.
+
+    Attributes:
+        copied: files of which there is another copy now.
+        tested: names that the rest depends on not being there.
+        noclobber: whether the shell was told to overwrite nothing, until the end of these parentheses.
+    """
+
+    copied: set[str] = field(default_factory=set)
+    tested: set[str] = field(default_factory=set)
+    noclobber: bool = False
+
+    def note(self, program: str, arguments: list[str], names: list[str]) -> None:
+        if program == "set" and "-C" in arguments:
+            self.noclobber = True
+        elif program in {"test", "["}:
+            self.tested |= {name for before, name in pairwise(arguments) if before in {"-e", "-L"}}
+        elif program in {"cp", "mv"}:
+            self.copied |= set(names[:-1])
+        elif program == "cat":
+            self.copied |= set(names) if self.noclobber else set()
+            self.noclobber = False
+
+    def over(self, program: str, target: str, *, into_folder: bool = False) -> Iterator[str]:
+        """What is wrong with writing there: that something is there and will be lost."""
+        if target in self.copied | self.tested or not Path(target).exists():
+            return
+        if not (into_folder and Path(target).is_dir()):
+            yield f"{program} overwrites {target}"
 
 
 def _in_place(arguments: list[str]) -> Iterator[str]:
@@ -117,13 +159,6 @@ def _in_place(arguments: list[str]) -> Iterator[str]:
         yield from (
             f"sed -i{kept} overwrites {name}{kept}" for name in arguments if kept and Path(name + kept).exists()
         )
-
-
-def _over_another(program: str, arguments: list[str]) -> Iterator[str]:
-    """What is wrong with a `cp` or `mv`: that something is at its target, now or later, and is lost."""
-    target = Path(arguments[-1]) if arguments else Path()
-    if not any(_NOT_OVER.match(each) for each in arguments) and target.exists() and not target.is_dir():
-        yield f"{program} without -n overwrites {target}"
 
 
 def changes(command: str) -> str:
@@ -249,6 +284,8 @@ _RULES: dict[str, Callable[[list[str]], bool]] = {
     "python": _python,
     "git": _git,
     "kill": _kill,
+    "set": lambda arguments: arguments == ["-C"],
+    "exit": lambda _: True,
     "systemctl": lambda arguments: arguments[:1] == ["status"],
     "backup_mdm_state.sh": _script,
 }
@@ -262,7 +299,9 @@ def _without_texts(statement: str) -> str:
 def _program(words: list[str]) -> tuple[str, list[str]]:
     """The program's name without its folder, and its arguments; empty for an assignment alone."""
     rest = list(words)
-    while rest and (_ASSIGNMENT.match(rest[0]) or rest[0] in _WITHOUT_A_SHELL):
+    if rest[:1] == ["for"]:  # for NAME in WORDS
+        return "", []
+    while rest and (_ASSIGNMENT.match(rest[0]) or rest[0] in _WITHOUT_A_SHELL | _RESERVED):
         began = rest.pop(0)
         while began in _WITHOUT_A_SHELL and rest and rest[0].startswith("-"):
             if rest.pop(0) in _TAKING_A_WORD and rest:

@@ -42,6 +42,9 @@ LOOKING = (
     "tar tf /backup.tar",
     "kill -0 12",
     "test -e /x && diff /x /y",
+    'for f in /x /y; do cat "$f" || exit 1; done',
+    "if [ -e /x ]; then { ls /x; }; fi",
+    "duckdb -readonly /x.duckdb -c 'SELECT a FROM t WHERE TRY_CAST(a AS DOUBLE) IS NULL'",
 )
 CHANGING = (
     "sqlite3 /x.sqlite 'SELECT 1'",
@@ -76,6 +79,9 @@ CHANGING = (
     "true; touch /x",
     "kill -CONT 12",
     "tar -xzf /backup.tar.gz",
+    '(umask 077 && part=$(mktemp -- /x.XXXXXX) && { tar -C /home -czf "$part" . || { rm -f -- "$part"; false; }; })',
+    "if test -e /x; then false; else touch /x; fi",
+    'for f in /x /y; do touch "$f"; done',
     "a-program-of-which-nothing-is-known",
 )
 
@@ -110,6 +116,8 @@ def test_a_command_that_changes_something_is_told(command: str) -> None:
         "sqlite3 /x 'PRAGMA wal_checkpoint(TRUNCATE)'",
         "duckdb x -c 'UPDATE t SET a = TRY_CAST(a AS DOUBLE)'",
         "sed -i s/a/b/ /x",
+        "part=$(mktemp) && rm -f -- /x",
+        "psql -c 'ALTER TABLE t ALTER COLUMN a TYPE bigint'",
     ],
 )
 def test_a_command_that_destroys_is_banned(command: str) -> None:
@@ -130,7 +138,14 @@ def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
         kept.write_text("older")
         assert len(list(banned(command))) == 1, command
         kept.unlink()
+    keep_first = f"(umask 077; set -C; cat -- {one} > {other}) && sed s/a/b/ {other} > {one}"
+    test_first = f"if test -e {other}; then echo there >&2; false; else cp -p -- {one} {other} && cp -- x {one}; fi"
+    assert [list(banned(command)) for command in (keep_first, test_first, f"cp -- x {one}")][:2] == [[], []]
+    assert list(banned(f"cp -- x {one}")) != []
+    assert list(banned(f"sed s/a/b/ x > {one}")) != []
     kept.write_text("older")
+    assert [list(banned(command)) for command in (keep_first, test_first)] == [[], []]
+    assert list(banned(f"cat -- {one} > {other} && sed s/a/b/ {other} > {one}")) != []
     assert list(banned(f"cp -n -- {one} {other}; mv -n {one} {free}; cp -- {one} {shlex.quote(str(tmp_path))}")) == []
 
 
