@@ -7,16 +7,136 @@ name it here as `file below tests::function`.
 
 from __future__ import annotations
 
+_LOCKING = "checks/test_sqlite_locking.py::"
+_DATA = "checks/test_data_corruption.py::"
+_METADATA = "checks/test_metadata_corruption.py::"
+_ABSENT = "checks/test_metadata_corruption_absent.py::"
+_SETTINGS = "checks/test_config_not_loading.py::"
+_LEGACY = "checks/test_legacy_config_active.py::"
+_BACKUP = "checks/test_backup_commands.py::"
+_DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
+_SERVER = "checks/test_postgres_slowdown.py::"
+
+_RESTORED = (
+    f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
+    f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
+    f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+    f"{_DATA}test_a_backup_that_breaks_off_since_leaves_everything_as_it_is",
+)
+_PATH = (
+    f"{_METADATA}test_the_paths_of_a_moved_home_are_put_right_and_nothing_else",
+    f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
+    f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
+)
+_ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
+_SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
+
+_NEW_BACKUP = (
+    f"{_BACKUP}test_the_new_archive_holds_everything_with_the_logs_and_nothing_is_changed",
+    f"{_BACKUP}test_an_archive_that_is_there_is_never_overwritten",
+    f"{_BACKUP}test_a_tar_that_fails_leaves_nothing_that_looks_like_a_backup",
+)
+_MODES = (f"{_BACKUP}test_modes_are_changed_of_what_is_named_and_of_nothing_else",)
+_NEW_ENVIRONMENT = (
+    f"{_DEPENDENCIES}test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment",
+    f"{_DEPENDENCIES}test_the_file_of_requirements_is_installed_in_a_new_environment",
+)
+
 PROVEN: dict[str, tuple[str, ...]] = {
     "sqlite-locking.journal-mode": (
-        "checks/test_sqlite_locking.py::test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
-        "checks/test_sqlite_locking.py::test_a_file_with_something_beside_it_is_not_converted",
-        "checks/test_sqlite_locking.py::test_a_file_that_somebody_uses_is_not_converted",
-        "checks/test_sqlite_locking.py::test_a_file_that_is_gone_is_not_made_by_the_conversion",
+        f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
+        f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
+        f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
+        f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
     ),
-    "sqlite-locking.readers-refused": (
-        "checks/test_sqlite_locking.py::test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
-        "checks/test_sqlite_locking.py::test_a_file_that_somebody_uses_is_not_converted",
+    "sqlite-locking.readers-refused": (  # the command of journal-mode
+        f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
+        f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
     ),
+    **{
+        f"data-corruption.{code}": _RESTORED
+        for code in ("missing-file", "not-a-file", "empty-file", "wrong-format", "truncated", "row-count")
+    },
+    **{
+        f"data-corruption.{code}": (
+            f"{_DATA}test_a_table_that_is_gone_or_empty_is_restored_from_a_backup",
+            f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+        )
+        for code in ("missing-table", "empty-table")
+    },
+    "metadata-corruption.path-elsewhere": _PATH,
+    "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
+    "metadata-corruption.name-differs": (
+        f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
+    ),
+    "metadata-corruption.not-seen": (
+        f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not",  # a file gets its right ending
+    ),
+    "metadata-corruption.unregistered": (
+        f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
+        f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
+    ),
+    "metadata-corruption.lost-registration": (
+        f"{_ABSENT}test_a_registration_that_the_baseline_knows_is_lost_and_brought_back",
+        f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
+    ),
+    "metadata-corruption.vanished": (
+        f"{_ABSENT}test_a_dataset_that_vanished_is_a_failure_and_comes_back_out_of_a_backup",
+        f"{_ABSENT}test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was",
+    ),
+    "metadata-corruption.unreadable": (
+        f"{_METADATA}test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given",
+    ),
+    "config-not-loading.encoding": (
+        f"{_SETTINGS}test_settings_that_name_their_encoding_are_written_in_utf_8_with_every_value",
+        f"{_SETTINGS}test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file",
+        _SETTINGS_KEPT,
+    ),
+    "config-not-loading.syntax": (
+        f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",
+        _SETTINGS_KEPT,
+    ),
+    "config-not-loading.defaults-in-force": (
+        f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired",
+        _SETTINGS_KEPT,
+    ),
+    "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
+    "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
+    "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
+    "legacy-config-active.unread-flags": (
+        f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
+    ),
+    **{
+        f"backup-failure.{code}": _NEW_BACKUP
+        for code in (
+            *("no-backup", "not-read", "without-log", "damaged-archive", "path-escape", "bomb", "nothing-inside"),
+            *("missing-dataset", "damaged-data", "missing-settings", "link-out", "special-member", "duplicate-member"),
+            *("surplus", "outdated", "old-backups"),
+        )
+    },
+    "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),
+    "backup-failure.wrong-format": (f"{_BACKUP}test_a_wrong_name_is_put_right_and_nothing_else",),
+    "backup-failure.unreadable": _MODES,
+    "backup-failure.writable-by-others": _MODES,
+    "backup-failure.password-readable": (
+        "checks/test_backup_failure.py::test_a_password_that_others_can_read_is_found_and_repaired",
+    ),
+    **{
+        f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
+        for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
+    },
+    "postgres-slowdown.never-analysed": _ANALYSED,
+    "postgres-slowdown.stale-statistics": _ANALYSED,
+    "postgres-slowdown.dead-rows": _ANALYSED,
+    "postgres-slowdown.invalid-index": (
+        f"{_SERVER}test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes",
+    ),
+    "postgres-slowdown.slow-statement": (
+        f"{_SERVER}test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_repaired_is_not",
+    ),
+    "postgres-slowdown.slower-statements": (
+        f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
+    ),
+    "postgres-slowdown.wraparound": (f"{_SERVER}test_a_server_that_will_stop_writing_is_noticed_and_repaired",),
 }
 """Code of a finding → the tests that prove its commands."""
