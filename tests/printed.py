@@ -235,7 +235,7 @@ def _mdm(arguments: list[str]) -> bool:
 
 
 def _packages(arguments: list[str]) -> bool:
-    return bool(arguments) and arguments[0] in _PACKAGES_LOOK
+    return bool(arguments) and (arguments[0] in _PACKAGES_LOOK or arguments[:2] == ["install", "--dry-run"])
 
 
 def _uv(arguments: list[str]) -> bool:

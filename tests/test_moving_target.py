@@ -236,6 +236,7 @@ def test_a_home_that_is_moved_during_a_look_is_a_plain_error(home: Path) -> None
     assert "went away while it was read" in result.reason
 
 
+@pytest.mark.home_moves
 @pytest.mark.parametrize("check", ["data-corruption", "feature-generation-failure"])
 def test_a_dataset_that_somebody_goes_on_writing_to_is_not_judged(home: Path, examine: Examine, check: str) -> None:
     path = database(home)

@@ -31,6 +31,7 @@ LOOKING = (
     "MDM_HOME_DIR=/home mdm dataset info shop",
     f"MDM_HOME_DIR=/home {PYTHON} -m mdm dataset list",
     f"{PYTHON} -m pip check",
+    f"{PYTHON} -m pip install --dry-run pyarrow",
     f"{PYTHON} -m pytest 'mdm-health::x[y]'",
     f"{PYTHON} -c 'import yaml, sys; yaml.safe_load(open(sys.argv[1]))' f",
     f'{PYTHON} -c \'import sqlite3; print(sqlite3.connect("file:x?mode=ro", uri=True).execute("SELECT 1"))\'',
