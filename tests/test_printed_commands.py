@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import shlex
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -195,3 +199,15 @@ def test_every_way_to_change_a_home_is_noticed(tmp_path: Path) -> None:
     for change in changes_of_home:
         with pytest.raises(AssertionError, match="changed the home"), unchanged(home):
             change()
+
+
+def test_watching_a_home_drops_no_lock_that_the_test_holds(tmp_path: Path) -> None:
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+        connection.execute("BEGIN EXCLUSIVE")
+        with unchanged(tmp_path):
+            pass
+        other = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('SELECT * FROM t')"
+        done = subprocess.run([sys.executable, "-c", other], check=False, capture_output=True, text=True)
+    assert "database is locked" in done.stderr
