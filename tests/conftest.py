@@ -27,11 +27,14 @@ from pytest_mdm_health.options import Options
 from pytest_mdm_health.plan import Known
 from pytest_mdm_health.run import Run
 from pytest_mdm_health.sandbox import Sandbox
+from tests.helpers import LEAN, Health, MakeHome, Tree
 from tests.printed import complaints
 from tests.watched import unchanged
 
-settings.register_profile("unhurried", deadline=None)  # how fast a machine is says nothing of what is true
-settings.load_profile("unhurried")
+# No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
+settings.register_profile("fast", deadline=None, max_examples=20)
+settings.register_profile("full", deadline=None, max_examples=300)
+settings.load_profile("fast")
 
 HERE = Path(__file__).parent
 ARCHIVES = {
@@ -45,8 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "home_moves: somebody changes the home while it is examined")
 
 
-MakeHome = Callable[..., Path]
-Health = Callable[..., pytest.RunResult]
+@pytest.fixture(scope="session", autouse=True)
+def _lean_runs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", LEAN)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -106,8 +112,9 @@ def watching(request: pytest.FixtureRequest) -> Watching:
 def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """The tool for testing plugins, with an eye on each home that a run examines and on each command that it prints.
 
-    What is printed is found in the JSON, if the run writes one.
+    What is printed is found in the JSON, if the run writes one. pytest's own fixture takes `PYTEST_ADDOPTS` away.
     """
+    monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
     run = pytester.run
 
     def watched(*args: str | os.PathLike[str], **named: Any) -> pytest.RunResult:  # noqa: ANN401 - as pytest has it
@@ -180,7 +187,7 @@ def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
 
 
 @pytest.fixture
-def tree() -> Callable[[Path], dict[str, tuple[int, int, int, int, str]]]:
+def tree() -> Tree:
     """What must be the same before and after an examination."""
     return tree_of
 

@@ -10,21 +10,10 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-Health = Callable[..., pytest.RunResult]
-
-
-def results_in(path: Path) -> dict[str, dict[str, Any]]:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
-
-
-def break_registration(home: Path, dataset: str) -> None:
-    (home / "config" / "datasets" / f"{dataset}.yaml").write_text("name: [unclosed\n")
-
+from tests.helpers import ALONE_OR_ON_WORKERS, Health, break_registration, results_in
 
 IMPORTED = """
 import sys
@@ -88,6 +77,8 @@ def test_a_hostile_repository_changes_nothing(pytester: pytest.Pytester, health:
     pytester.makeconftest(
         """
         import pytest
+
+from tests.helpers import ALONE_OR_ON_WORKERS, Health, break_registration, results_in
 
         @pytest.fixture(autouse=True)
         def breaks_everything():
@@ -198,7 +189,7 @@ def test_a_node_id_from_the_output_works_as_an_argument(pytester: pytest.Pyteste
     health(f"../{id_}").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_node_id_that_is_not_there_is_a_usage_error(
     pytester: pytest.Pytester, health: Health, workers: tuple[str, ...]
 ) -> None:
@@ -313,7 +304,7 @@ def test_what_a_stopped_run_left_out_does_not_vanish(home: Path, health: Health,
     assert any("not run" in each["reason"] for each in results.values())
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_the_home_is_the_same_before_and_after(
     each_home: Path, pytester: pytest.Pytester, tree: Callable[[Path], object], workers: tuple[str, ...]
 ) -> None:

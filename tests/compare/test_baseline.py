@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,17 +18,27 @@ import pytest
 from pytest_mdm_health.compare.baseline import Baseline, read
 from pytest_mdm_health.compare.usable_file import UnusableFile
 from pytest_mdm_health.model import HOME, Kind, Status, Target
+from tests.conftest import ARCHIVES
+from tests.helpers import Health, MakeHome, run_health
 
-Health = Callable[..., pytest.RunResult]
-MakeHome = Callable[..., Path]
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory, _unpack: Callable[[Path, Path], Path]) -> Path:
+    """A healthy home that no test here changes."""
+    return _unpack(ARCHIVES["mdm-1.0.6-sqlite"], tmp_path_factory.mktemp("healthy") / "home")
+
+
+@pytest.fixture(scope="module")
+def _recorded(healthy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("recorded") / "before.json"
+    assert run_health(healthy, file.parent, f"--mdm-save-baseline={file}").returncode == 0
+    return file
 
 
 @pytest.fixture
-def recorded(health: Health, tmp_path: Path) -> Path:
-    """A baseline of the healthy home."""
-    file = tmp_path / "before.json"
-    assert health(f"--mdm-save-baseline={file}").ret == 0
-    return file
+def recorded(_recorded: Path, tmp_path: Path) -> Path:
+    """Its baseline, free to damage."""
+    return Path(shutil.copy(_recorded, tmp_path / "before.json"))
 
 
 def test_it_has_all_results_with_their_facts(recorded: Path) -> None:
@@ -48,9 +59,9 @@ def test_what_was_not_examined_then_is_not_known(recorded: Path) -> None:
     assert Baseline().facts_of("config-not-loading", HOME) is None
 
 
-def test_the_same_home_gives_the_same_results_again(health: Health, recorded: Path, tmp_path: Path) -> None:
+def test_the_same_home_gives_the_same_results_again(healthy: Path, recorded: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.json"
-    assert health(f"--mdm-save-baseline={again}").ret == 0
+    assert run_health(healthy, tmp_path, f"--mdm-save-baseline={again}").returncode == 0
     runs = [json.loads(file.read_text())["content"] for file in (recorded, again)]
     for content in runs:
         content["run"]["started_at"] = content["run"]["duration_s"] = None

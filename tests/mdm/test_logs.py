@@ -294,7 +294,7 @@ def test_bytes_that_are_no_text_do_not_stop_the_reading(tmp_path: Path) -> None:
     assert record.message == "caf� �"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.binary(max_size=400)
     | st.text(alphabet='{"text:record|-\n \\ 2026' + "INFO", max_size=300).map(str.encode)

@@ -26,10 +26,10 @@ from pytest_mdm_health.reports import json_report, markdown
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.reports.secret_forms import is_word
+from tests.helpers import ALONE_OR_ON_WORKERS, Health
 from tests.reports.full_report import REPORT
 from tests.reports.planted import leaked_in, plant, random_secrets
 
-Health = Callable[..., pytest.RunResult]
 SECRET = "tr0ub4dor&\"3'\\"
 OUTPUTS = {
     "--mdm-html": "report.html",
@@ -50,7 +50,7 @@ def outputs(tmp_path: Path) -> list[str]:
     return [f"{option}={tmp_path / 'out' / name}" for option, name in OUTPUTS.items()]
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))])
 def test_no_secret_of_any_characters_from_any_place_is_in_any_output(
     seed: int, home: Path, health: Health, outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +116,7 @@ def pytest_html_results_summary(prefix):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_file_that_pytest_wrote_with_a_secret_in_it_is_deleted(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:

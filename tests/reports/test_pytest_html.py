@@ -6,15 +6,14 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser import Open
+from tests.helpers import ALONE_OR_ON_WORKERS, Health
 
-Health = Callable[..., pytest.RunResult]
 HOSTILE = ("<img src=x onerror=alert(1)>", "back\\slash", "\u202egnp", "it's\"quoted", "new\nline")
 
 
@@ -30,7 +29,7 @@ def row_of(page: Path, name: str) -> dict[str, Any]:
     return dict(row)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_each_row_has_status_issue_and_next_step(
     home: Path, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:

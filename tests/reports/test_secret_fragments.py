@@ -15,9 +15,9 @@ from pytest_mdm_health.reports import json_report, markdown
 from pytest_mdm_health.reports.leaks import Leaks
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.redaction import Redactor
+from tests.helpers import Health
 from tests.reports.full_report import REPORT
 
-Health = Callable[..., pytest.RunResult]
 SECRET = "Tr0ub4dor&Zebra,Qx;99 tail)more"
 PLAIN = "Qwertz-Geheimnis-Uvwxyz-Kennwort"
 
