@@ -30,6 +30,7 @@ from pytest_mdm_health.sandbox import Sandbox
 from tests.helpers import LEAN, Health, MakeHome, Tree
 from tests.printed import complaints
 from tests.watched import unchanged
+from tests.postgres import VARIANTS
 
 # No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
 settings.register_profile("fast", deadline=None, max_examples=20)
@@ -42,6 +43,8 @@ ARCHIVES = {
     "mdm-1.0.6-sqlite": HERE.parent / "examples" / "mdm-1.0.6-sqlite.tar.gz",
 }
 HOMES = tuple(sorted(name for name in ARCHIVES if name.startswith("mdm-")))
+ONLY_FULL = frozenset({*HOMES, *VARIANTS} - {"mdm-0.1.0-duckdb", "mdm-1.0.6-sqlite", "debian"})
+"""Parameters of slow tests: left are both versions of MDM, both engines with files, and one server."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -79,6 +82,17 @@ def make_home(tmp_path: Path, _unpack: Callable[[Path, Path], Path]) -> MakeHome
 def home(make_home: MakeHome) -> Path:
     """A healthy real home, free to damage."""
     return make_home()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of several real homes or servers runs on one of each kind in the fast tier, on the others in the full."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if any(each in ONLY_FULL for each in parameters if isinstance(each, str)):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=HOMES)

@@ -267,7 +267,7 @@ def until_inconclusive(look: Callable[[], Result]) -> str:
     raise AssertionError("it was never noticed")
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_quiet_home_is_never_said_to_move(each_home: Path, tmp_path: Path, workers: str) -> None:
     report = tmp_path / "report.json"
     options = ["--mdm-health", f"--mdm-home={each_home}", "--mdm-depth=full", f"--mdm-json={report}", "-n", workers]

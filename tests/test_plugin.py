@@ -55,6 +55,7 @@ def test_only_the_suite_is_collected_in_a_repository_with_tests(pytester: pytest
     result.stdout.no_fnmatch_line("*test_own*")
 
 
+@pytest.mark.slow
 def test_the_ini_files_testpaths_are_not_collected_either(pytester: pytest.Pytester, health: Health) -> None:
     pytester.makeini("[pytest]\ntestpaths = .")
     pytester.makepyfile("def test_own(): raise SystemError('must not run')")
@@ -180,6 +181,7 @@ def test_a_home_that_lost_everything_since_its_baseline_fails(
     run.stdout.fnmatch_lines(["*metadata-corruption.*wine*"])
 
 
+@pytest.mark.slow
 def test_a_node_id_from_the_output_works_as_an_argument(pytester: pytest.Pytester, health: Health) -> None:
     listed = health("--collect-only", "-q").outlines
     id_ = next(line for line in listed if "sqlite-locking[shop]" in line)
@@ -214,10 +216,12 @@ def test_last_failed_runs_what_failed(home: Path, health: Health) -> None:
     assert counts == {"failed": 1}
 
 
+@pytest.mark.slow
 def test_it_needs_no_cache(health: Health) -> None:
     assert health("-p", "no:cacheprovider").ret == 0
 
 
+@pytest.mark.slow
 def test_junit_names_check_and_status(home: Path, health: Health, tmp_path: Path) -> None:
     break_registration(home, "shop")
     health("--junitxml", tmp_path / "junit.xml")
@@ -246,15 +250,17 @@ def pytest_runtest_call(item):
         {then}
 """
 
+KILL = "threading.Timer(0.3, send, [signal.SIGKILL]).start()"
+CRASH = "threading.Timer(0.3, lambda: [send(signal.SIGSEGV), send(signal.SIGCONT)]).start()"
+
 
 @pytest.mark.parametrize(
     ("then", "reason"),
     [
-        ("", "took longer than 1.5 s"),
-        ("threading.Timer(0.3, send, [signal.SIGKILL]).start()", "killed by SIGKILL"),
-        ("threading.Timer(0.3, lambda: [send(signal.SIGSEGV), send(signal.SIGCONT)]).start()", "killed by SIGSEGV"),
+        pytest.param("", "took longer than 1.5 s", id="hang"),
+        pytest.param(KILL, "killed by SIGKILL", id="killed", marks=pytest.mark.slow),
+        pytest.param(CRASH, "killed by SIGSEGV", id="crash", marks=pytest.mark.slow),
     ],
-    ids=["hang", "killed", "crash"],
 )
 def test_a_check_that_hangs_or_dies_is_one_error_and_the_rest_is_there(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, then: str, reason: str
@@ -294,6 +300,7 @@ def test_a_worker_that_dies_is_an_error_of_the_check_it_ran(
     assert result.ret == 11
 
 
+@pytest.mark.slow
 def test_what_a_stopped_run_left_out_does_not_vanish(home: Path, health: Health, tmp_path: Path) -> None:
     for dataset in ("big", "wine"):
         break_registration(home, dataset)
@@ -429,6 +436,7 @@ def test_help_is_there(pytester: pytest.Pytester, health: Health) -> None:
         result.stdout.fnmatch_lines(["*--mdm-home=DIR*"])
 
 
+@pytest.mark.slow
 def test_looking_at_fixtures_leaves_an_old_report_alone(health: Health, tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text("old")
     health("--fixtures", f"--mdm-json={tmp_path}/out.json")
@@ -483,6 +491,7 @@ def test_a_skip_mark_from_a_conftest_is_a_skip(pytester: pytest.Pytester, health
     assert {each["reason"] for each in results_in(tmp_path / "out.json").values()} == {"Skipped: not tonight"}
 
 
+@pytest.mark.slow
 def test_a_file_name_that_is_no_text_does_not_end_the_run(home: Path, health: Health) -> None:
     folder = os.fsencode(home / "config" / "datasets")
     Path(os.fsdecode(folder + b"/bad\xffx.yaml")).write_bytes((home / "config/datasets/wine.yaml").read_bytes())
@@ -496,6 +505,7 @@ def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, hom
     assert pytester.runpytest_subprocess().ret == 0
 
 
+@pytest.mark.slow
 def test_it_runs_without_docstrings(pytester: pytest.Pytester, home: Path) -> None:
     assert pytester.run(sys.executable, "-OO", "-m", "pytest", "--mdm-health", f"--mdm-home={home}").ret == 0
 

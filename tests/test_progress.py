@@ -21,7 +21,10 @@ def pytest_runtest_call(item):
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2"), ("-n", "2", "-v")], ids=" ".join)
+ON_WORKERS = [pytest.param(options, marks=pytest.mark.slow) for options in (("-n", "2"), ("-n", "2", "-v"))]
+
+
+@pytest.mark.parametrize("options", [(), *ON_WORKERS], ids=" ".join)
 def test_the_check_that_takes_long_is_named(pytester: pytest.Pytester, home: Path, options: tuple[str, ...]) -> None:
     pytester.makepyfile(waits=WAITS.format(stdout=str(pytester.path / "stdout")))
     result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", "-p", "waits", *options)
@@ -31,6 +34,7 @@ def test_the_check_that_takes_long_is_named(pytester: pytest.Pytester, home: Pat
     assert len(said) == len({line.partition(" is ")[0] for line in said})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("-q",), ("-v",), ("-p", "no:terminal")], ids=" ".join)
 def test_nothing_is_said_where_nobody_looks_or_the_name_is_there(
     pytester: pytest.Pytester, home: Path, options: tuple[str, ...]

@@ -111,7 +111,13 @@ def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
 OF_A_DATASET = ("metadata-corruption", "data-corruption", "type-mismatch", "feature-generation-failure")
 
 
-@pytest.mark.parametrize("refused", [["shop"], ["other", "shop"]], ids=["one of two", "both"])
+REFUSED = [
+    pytest.param(["shop"], id="one of two"),
+    pytest.param(["other", "shop"], id="both", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
 def test_a_login_that_is_refused_is_one_failure_and_blocks_the_datasets_that_have_it(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, refused: list[str]
 ) -> None:

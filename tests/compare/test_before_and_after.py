@@ -70,13 +70,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, _unpack: Callable[[Path, 
     return get
 
 
-MIGRATIONS = [
-    pytest.param(before, after, marks=() if "0.1.0" in before and "1.0.6" in after else pytest.mark.slow)
-    for before, after in permutations(HOMES, 2)
-]
-
-
-@pytest.mark.parametrize(("before", "after"), MIGRATIONS)
+@pytest.mark.parametrize(("before", "after"), list(permutations(HOMES, 2)))
 def test_real_homes_before_and_after_have_no_regression(
     make_home: MakeHome, recorded: Callable[[str], Path], compare: Compare, before: str, after: str
 ) -> None:
@@ -162,6 +156,7 @@ def test_a_waived_finding_stays_visible_and_makes_nothing_red(
     assert len(document["waivers"]["expired"]) == len(document["waivers"]["unused"]) == 1
 
 
+@pytest.mark.slow
 def test_drafted_waivers_count_once_somebody_signed_them(health: Health, make_home: MakeHome, tmp_path: Path) -> None:
     home, draft = make_home("mdm-0.1.0-sqlite", "old"), tmp_path / "draft.yaml"
     options = (f"--mdm-home={home}", "--mdm-fail-on=warn")
@@ -180,6 +175,7 @@ def test_no_baseline_is_kept_of_a_run_that_was_stopped(health: Health, home: Pat
     result.stdout.fnmatch_lines(["ERROR --mdm-save-baseline: not written, because the run stopped*"])
 
 
+@pytest.mark.slow
 def test_a_waived_failure_is_none_to_pytest_either(health: Health, home: Path, tmp_path: Path) -> None:
     (home / "datasets" / "wine" / "wine.sqlite").write_bytes(b"no database")
     waivers = tmp_path / "waivers.yaml"
@@ -192,6 +188,7 @@ def test_a_waived_failure_is_none_to_pytest_either(health: Health, home: Path, t
     result.stdout.no_fnmatch_line("*FAILED*")
 
 
+@pytest.mark.slow
 def test_what_was_not_asked_for_is_not_called_removed(
     home: Path, record: Callable[[Path], Path], compare: Compare
 ) -> None:

@@ -50,7 +50,7 @@ def outputs(tmp_path: Path) -> list[str]:
     return [f"{option}={tmp_path / 'out' / name}" for option, name in OUTPUTS.items()]
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
 def test_no_secret_of_any_characters_from_any_place_is_in_any_output(
     seed: int, home: Path, health: Health, outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_the_verdict_comes_first(health: Health, tmp_path: Path) -> None:
     assert (tmp_path / "assets" / "style.css").is_file()
 
 
+@pytest.mark.slow
 def test_a_check_whose_worker_died_is_shown(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
     pytester.makepyfile(
         dies="import os\ndef pytest_runtest_call(item):\n    if item.name == 'sqlite-locking[shop]': os._exit(9)"
@@ -111,6 +112,7 @@ def test_hostile_names_run_nothing(
     assert opened.page.locator("#results-table td.col-status").count() > 30
 
 
+@pytest.mark.slow
 def test_long_names_are_not_wider_than_the_page(home: Path, health: Health, tmp_path: Path, open_page: Open) -> None:
     (home / "config" / "datasets" / f"{'w' * 200}.yaml").write_text("name: [unclosed\n")
     page = tmp_path / "page.html"
