@@ -161,9 +161,7 @@ def _finding_of(given: Mapping[str, Any]) -> Finding:
 @pytest.fixture
 def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
     """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise."""
-    for name in list(os.environ):
-        if name.startswith(("MDM_", "PYTEST_MDM_")):
-            monkeypatch.delenv(name)
+    _without_options(monkeypatch)
 
     def run(*args: str | Path) -> pytest.RunResult:
         return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
@@ -187,6 +185,21 @@ def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     monkeypatch.setattr(Check, "finding", keeping)
     yield
     assert not (wrong := list(complaints(made))), "\n".join(wrong)
+@pytest.fixture
+def health_here(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """As `health`, in the process of the test, which is faster: for what is refused before anything is examined."""
+    _without_options(monkeypatch)
+
+    def run(*args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", *args)
+
+    return run
+
+
+def _without_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("MDM_", "PYTEST_MDM_")):
+            monkeypatch.delenv(name)
 
 
 def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:

@@ -380,8 +380,8 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("args", "line"), BAD_INPUT, ids=[" ".join(args) for args, _ in BAD_INPUT])
-def test_bad_input_is_one_clear_line(health: Health, args: tuple[str, ...], line: str) -> None:
-    result = health(*args)
+def test_bad_input_is_one_clear_line(health_here: Health, args: tuple[str, ...], line: str) -> None:
+    result = health_here(*args)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert len([each for each in result.errlines if each.strip()]) == 1
     result.stderr.fnmatch_lines([f"ERROR: {line}".replace("[", "[[]") + "*"])
@@ -397,8 +397,8 @@ def test_an_unreadable_home_is_one_clear_line(home: Path, tmp_path: Path) -> Non
     assert done.stderr.strip() == f"ERROR: --mdm-home: {home} cannot be read: Permission denied"
 
 
-def test_a_report_inside_the_home_is_refused(home: Path, health: Health) -> None:
-    assert health("--mdm-json", home / "out.json").ret == pytest.ExitCode.USAGE_ERROR
+def test_a_report_inside_the_home_is_refused(home: Path, health_here: Health) -> None:
+    assert health_here("--mdm-json", home / "out.json").ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(health: Health, tmp_path: Path) -> None:
@@ -465,8 +465,8 @@ def test_folders_that_may_not_be_listed_are_not_called_empty(home: Path, tmp_pat
     assert "nothing registered" not in done.stdout
 
 
-def test_a_selection_of_datasets_that_matches_nothing_is_a_usage_error(health: Health) -> None:
-    result = health("--mdm-dataset=nope")
+def test_a_selection_of_datasets_that_matches_nothing_is_a_usage_error(health_here: Health) -> None:
+    result = health_here("--mdm-dataset=nope")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["ERROR: --mdm-dataset: no dataset matches 'nope'; there are big, breast_cancer, shop, wine"]
@@ -529,8 +529,8 @@ def test_a_symptom_selects_what_explains_it_and_says_why(health: Health) -> None
     assert sum(result.parseoutcomes().values()) == 4
 
 
-def test_a_symptom_that_nothing_explains_is_answered_with_the_nearest(health: Health) -> None:
-    result = health("--mdm-symptom", "purple smoke")
+def test_a_symptom_that_nothing_explains_is_answered_with_the_nearest(health_here: Health) -> None:
+    result = health_here("--mdm-symptom", "purple smoke")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mdm-symptom: nothing explains 'purple smoke'; the nearest*"])
 
