@@ -201,6 +201,7 @@ def test_a_node_id_that_is_not_there_is_a_usage_error(
     result.stderr.fnmatch_lines(["ERROR: mdm-health::sqlite-locking[[]nobody]: no such check on this home*"])
 
 
+@pytest.mark.slow
 def test_keywords_and_markers_select(health: Health) -> None:
     counts = health("-k", "wine and sqlite-locking").parseoutcomes()
     assert counts.pop("deselected") > 5
@@ -208,6 +209,7 @@ def test_keywords_and_markers_select(health: Health) -> None:
     assert health("-m", "not mdm_health").ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+@pytest.mark.slow
 def test_last_failed_runs_what_failed(home: Path, health: Health) -> None:
     break_registration(home, "shop")
     health()
@@ -408,6 +410,7 @@ def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(healt
     assert json.loads((tmp_path / "out.json").read_text())["exit_code"] == 11
 
 
+@pytest.mark.slow
 def test_one_folder_is_made_for_a_report_and_more_are_a_usage_error(health: Health, tmp_path: Path) -> None:
     assert health(f"--mdm-json={tmp_path / 'new' / 'out.json'}").ret == 0
     assert (tmp_path / "new" / "out.json").is_file()
@@ -419,6 +422,7 @@ def test_one_folder_is_made_for_a_report_and_more_are_a_usage_error(health: Heal
 
 
 @pytest.mark.parametrize("report", ["/dev/null", "link"])
+@pytest.mark.slow
 def test_a_report_does_not_replace_what_is_no_file(health: Health, tmp_path: Path, report: str) -> None:
     if report == "link":
         (tmp_path / "link").symlink_to(tmp_path / "target")
@@ -430,6 +434,7 @@ def test_a_report_does_not_replace_what_is_no_file(health: Health, tmp_path: Pat
         assert not Path(report).is_file()
 
 
+@pytest.mark.slow
 def test_help_is_there(pytester: pytest.Pytester, health: Health) -> None:
     for result in (pytester.runpytest_subprocess("--help"), health("--help")):
         assert result.ret == 0
@@ -444,6 +449,7 @@ def test_looking_at_fixtures_leaves_an_old_report_alone(health: Health, tmp_path
     assert (tmp_path / "out.json").read_text() == "old"
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_is_never_healthy(pytester: pytest.Pytester, health: Health) -> None:
     pytester.makepyfile(
         stops="def pytest_runtest_logfinish(nodeid):\n    stop[0].shouldstop = 'enough'\nstop = []\n"
@@ -452,6 +458,7 @@ def test_a_run_that_stops_early_is_never_healthy(pytester: pytest.Pytester, heal
     assert health("-p", "stops").ret != 0
 
 
+@pytest.mark.slow
 def test_folders_that_may_not_be_listed_are_not_called_empty(home: Path, tmp_path: Path) -> None:
     for folder in (home / "config" / "datasets", home / "datasets"):
         folder.chmod(0o000)
@@ -473,6 +480,7 @@ def test_a_selection_of_datasets_that_matches_nothing_is_a_usage_error(health_he
     )
 
 
+@pytest.mark.slow
 def test_an_error_in_collecting_the_users_tests_is_a_failure(pytester: pytest.Pytester, health: Health) -> None:
     own = pytester.makepyfile("import no_such_module_anywhere")
     assert health(own, "--continue-on-collection-errors").ret == 1
@@ -499,6 +507,7 @@ def test_a_file_name_that_is_no_text_does_not_end_the_run(home: Path, health: He
     assert health().ret == 1
 
 
+@pytest.mark.slow
 def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makeini(f"[pytest]\nmdm_home = {os.path.relpath(home, pytester.path)}\nmdm_health = true")
     os.chdir(pytester.mkdir("below"))

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.conftest import ARCHIVES, HOMES
-from tests.helpers import Health, MakeHome, run_health
+from tests.helpers import ALONE_OR_ON_WORKERS, Health, MakeHome, run_health
 
 Compare = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -96,11 +96,14 @@ def test_what_fails_as_it_did_before_is_no_regression(
     assert compare(home, baseline)[0] == 1
 
 
-def test_a_dataset_that_vanished_is_a_failure(home: Path, record: Callable[[Path], Path], compare: Compare) -> None:
-    baseline = record(home)
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
+def test_a_dataset_that_vanished_is_a_failure(
+    home: Path, recorded: Callable[[str], Path], compare: Compare, workers: tuple[str, ...]
+) -> None:
+    baseline = recorded("mdm-1.0.6-sqlite")
     (home / "config" / "datasets" / "wine.yaml").unlink()
     shutil.rmtree(home / "datasets" / "wine")
-    code, document = compare(home, baseline, "-n2")
+    code, document = compare(home, baseline, *workers)
     assert code == 1
     assert "metadata-corruption.vanished wine" in found(document, "fail")
     statuses = {each["check"]: each["status"] for each in document["results"] if each["target"]["name"] == "wine"}
@@ -108,9 +111,9 @@ def test_a_dataset_that_vanished_is_a_failure(home: Path, record: Callable[[Path
 
 
 def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
-    home: Path, record: Callable[[Path], Path], compare: Compare, tmp_path: Path
+    home: Path, recorded: Callable[[str], Path], compare: Compare, tmp_path: Path
 ) -> None:
-    baseline = record(home)
+    baseline = recorded("mdm-1.0.6-sqlite")
     (home / "config" / "datasets" / "wine.yaml").unlink()
     shutil.rmtree(home / "datasets" / "wine")
     plan = tmp_path / "plan.yaml"
@@ -123,11 +126,11 @@ def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
 
 
 def test_a_plan_for_a_dataset_that_there_never_was_is_refused(
-    health: Health, home: Path, record: Callable[[Path], Path], tmp_path: Path
+    health_here: Health, recorded: Callable[[str], Path], tmp_path: Path
 ) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text("schema: mdm-expectations/1\ndatasets: {shpo: {backend: duckdb}}\n")
-    result = health(f"--mdm-expect={plan}", f"--mdm-baseline={record(home)}")
+    result = health_here(f"--mdm-expect={plan}", f"--mdm-baseline={recorded('mdm-1.0.6-sqlite')}")
     assert result.ret == 12
     assert "no dataset matches 'shpo'" in result.stdout.str() + result.stderr.str()
 
@@ -218,10 +221,10 @@ def test_what_could_not_be_examined_before_keeps_a_gate_from_calling_it_good(
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(
-    health: Health, home: Path, record: Callable[[Path], Path], options: tuple[str, ...], said: str
+    health_here: Health, recorded: Callable[[str], Path], options: tuple[str, ...], said: str
 ) -> None:
-    file = record(home)
-    result = health(*(option.format(f=file) for option in options))
+    file = recorded("mdm-1.0.6-sqlite")
+    result = health_here(*(option.format(f=file) for option in options))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert said.format(f=file) in result.stderr.str()
 
