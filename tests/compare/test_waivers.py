@@ -44,7 +44,8 @@ from pytest_mdm_health.model import (
     status_of,
 )
 from pytest_mdm_health.registry import load
-from tests.conftest import Examine, MakeHome
+from tests.conftest import Examine
+from tests.helpers import MakeHome
 
 TODAY = date(2026, 11, 22)
 KNOWN = known_codes(load())
