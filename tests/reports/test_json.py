@@ -129,7 +129,9 @@ def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.parametrize("happens", [_real, _damaged, _fifo, _odd_names])
+@pytest.mark.parametrize(
+    "happens", [_real, _damaged, *(pytest.param(each, marks=pytest.mark.slow) for each in (_fifo, _odd_names))]
+)
 def test_every_run_writes_what_the_schema_says(
     home: Path, ran: Callable[..., str], happens: Callable[[Path], None]
 ) -> None:

@@ -226,10 +226,10 @@ def test_what_is_rendered_of_a_clean_report_has_no_secret(secret: str) -> None:
     "option", ["--mdm-dataset", "--mdm-select", "--mdm-baseline", "--mdm-explain", "--mdm-symptom"]
 )
 def test_what_is_refused_before_the_run_shows_no_secret(
-    health: Health, monkeypatch: pytest.MonkeyPatch, option: str
+    health_here: Health, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", "xq1zzyk2")
-    result = health(f"{option}=/no/xq1zzyk2/password=xq2zzyk3")
+    result = health_here(f"{option}=/no/xq1zzyk2/password=xq2zzyk3")
     assert result.ret in {4, 12}
     assert leaked_in(result.stdout.str() + result.stderr.str(), ["xq1zzyk2", "xq2zzyk3"]) == []
     assert "***" in result.stdout.str() + result.stderr.str()

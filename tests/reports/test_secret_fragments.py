@@ -45,7 +45,7 @@ def test_a_known_secret_in_the_log_is_masked_to_its_end_wherever_it_stands(
         assert part not in written
 
 
-@pytest.mark.parametrize("front", [1565, 1575])
+@pytest.mark.parametrize("front", [1565, pytest.param(1575, marks=pytest.mark.slow)])
 def test_a_secret_at_which_a_message_is_cut_shows_no_start(
     home: Path, health: Health, tmp_path: Path, front: int
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_search_sees_through_the_escapes_of_every_format(render: Callable[[R
     ) == Secret(LINES, "x")
 
 
-@pytest.mark.parametrize("written", [LINES, LINES.replace("\n", "\\n")])
+@pytest.mark.parametrize("written", [LINES, pytest.param(LINES.replace("\n", "\\n"), marks=pytest.mark.slow)])
 def test_a_secret_of_several_lines_is_masked_in_the_log_line_by_line(
     home: Path, health: Health, tmp_path: Path, written: str
 ) -> None:
