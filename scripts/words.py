@@ -54,7 +54,9 @@ RULES = {
     r"why_not": "skip_reason",
     r"held_?against": "compared with",
 }
-PATTERNS = {re.compile(rf"(?<![A-Za-z0-9])(?:{rule})(?![A-Za-z0-9])", re.IGNORECASE): rule for rule in RULES}
+_ANY = "|".join(f"(?P<rule{number}>{rule})" for number, rule in enumerate(RULES))
+PATTERN = re.compile(rf"(?<![A-Za-z0-9])(?:{_ANY})(?![A-Za-z0-9])", re.IGNORECASE)
+REPLACEMENTS = {f"rule{number}": instead for number, instead in enumerate(RULES.values())}
 
 
 class Occurrence(NamedTuple):
@@ -71,12 +73,11 @@ class Occurrence(NamedTuple):
 
 def find(file: str, content: str) -> Iterator[Occurrence]:
     """All expressions in the content of a file that a rule rejects."""
-    for number, line in enumerate(content.splitlines(), start=1):
-        if ALLOWED in line:
-            continue
-        for pattern, rule in PATTERNS.items():
-            for match in pattern.finditer(line):
-                yield Occurrence(file, number, match.group(), RULES[rule])
+    lines = content.split("\n")
+    for match in PATTERN.finditer(content):
+        number = content.count("\n", 0, match.start()) + 1
+        if ALLOWED not in lines[number - 1]:
+            yield Occurrence(file, number, match.group(), REPLACEMENTS[match.lastgroup or ""])
 
 
 def project_files(root: Path) -> list[str]:
