@@ -77,6 +77,7 @@ def test_a_healthy_home_passes_both_gates_and_leaves_the_artifacts(run: Run, tmp
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.slow
 def test_a_migration_that_loses_data_stops_at_the_second_gate(run: Run, home: Path, pipeline: object) -> None:
     before, after = commands_in(texts_in(pipeline))
     assert run(before).returncode == 0

@@ -486,6 +486,7 @@ def test_an_error_in_collecting_the_users_tests_is_a_failure(pytester: pytest.Py
     assert health(own, "--continue-on-collection-errors").ret == 1
 
 
+@pytest.mark.slow
 def test_a_skip_mark_from_a_conftest_is_a_skip(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
     pytester.makeconftest(
         """

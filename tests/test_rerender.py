@@ -81,6 +81,7 @@ def test_runs_of_other_versions_are_compared_with_a_word_of_caution(command: Com
     assert "it may have looked" not in command("compare", saved("a.json", AFTER), saved("b.json", AFTER)).stdout
 
 
+@pytest.mark.slow
 def test_two_real_runs_are_compared(pytester: pytest.Pytester, home: Path, command: Command, tmp_path: Path) -> None:
     before, after = tmp_path / "before.json", tmp_path / "after.json"
     pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={before}")

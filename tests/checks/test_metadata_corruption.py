@@ -745,6 +745,7 @@ def as_a_user(home: Path, report: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.slow
 @pytest.mark.parametrize("locked", BEHIND_A_LOCK)
 def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given(
     home: Path, tmp_path: Path, tree: Callable[[Path], dict[str, tuple[object, ...]]], locked: str

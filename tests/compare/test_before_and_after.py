@@ -85,6 +85,7 @@ def test_real_homes_before_and_after_have_no_regression(
     assert not document["baseline"]["lost"]
 
 
+@pytest.mark.slow
 def test_what_fails_as_it_did_before_is_no_regression(
     home: Path, record: Callable[[Path], Path], compare: Compare
 ) -> None:
@@ -202,6 +203,7 @@ def test_what_was_not_asked_for_is_not_called_removed(
     assert document["baseline"]["unasked"] == 30
 
 
+@pytest.mark.slow
 def test_what_could_not_be_examined_before_keeps_a_gate_from_calling_it_good(
     health: Health, home: Path, compare: Compare, tmp_path: Path
 ) -> None:
