@@ -78,9 +78,6 @@ def test_a_hostile_repository_changes_nothing(pytester: pytest.Pytester, health:
     pytester.makeconftest(
         """
         import pytest
-
-from tests.helpers import ALONE_OR_ON_WORKERS, Health, break_registration, results_in
-
         @pytest.fixture(autouse=True)
         def breaks_everything():
             raise RuntimeError("autouse reached the suite")
