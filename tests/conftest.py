@@ -28,9 +28,9 @@ from pytest_mdm_health.plan import Known
 from pytest_mdm_health.run import Run
 from pytest_mdm_health.sandbox import Sandbox
 from tests.helpers import LEAN, Health, MakeHome, Tree
+from tests.postgres import VARIANTS
 from tests.printed import complaints
 from tests.watched import unchanged
-from tests.postgres import VARIANTS
 
 # No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
 settings.register_profile("fast", deadline=None, max_examples=20)
@@ -185,6 +185,8 @@ def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     monkeypatch.setattr(Check, "finding", keeping)
     yield
     assert not (wrong := list(complaints(made))), "\n".join(wrong)
+
+
 @pytest.fixture
 def health_here(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
     """As `health`, in the process of the test, which is faster: for what is refused before anything is examined."""
