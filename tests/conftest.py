@@ -19,14 +19,14 @@ from typing import Any, Protocol, cast
 import pytest
 from hypothesis import settings
 
-from pytest_mdm_health.compare.baseline import Baseline
-from pytest_mdm_health.compare.files import HeldAgainst
-from pytest_mdm_health.expected import Expected
-from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
-from pytest_mdm_health.options import Options
-from pytest_mdm_health.plan import Known
-from pytest_mdm_health.run import Run
-from pytest_mdm_health.sandbox import Sandbox
+from pytest_mdm_health.baseline.file import Baseline
+from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.core.expected import Expected
+from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.run import Run
+from pytest_mdm_health.engine.sandbox import Sandbox
 from tests.helpers import LEAN, Health, MakeHome, Tree
 from tests.postgres import VARIANTS
 from tests.printed import complaints

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import pytest
 
 from pytest_mdm_health.checks.system_check import COMMANDS
-from pytest_mdm_health.guide import AREAS, SYMPTOMS, TITLES, Symptom
-from pytest_mdm_health.messages import KNOWN_ERRORS
-from pytest_mdm_health.registry import load
+from pytest_mdm_health.engine.registry import load
+from pytest_mdm_health.knowledge.guide import AREAS, SYMPTOMS, TITLES, Symptom
+from pytest_mdm_health.knowledge.messages import KNOWN_ERRORS
 
 CODES = {f"{id_}.{code}" for id_, each in load().items() for code in each.documentation.findings}
 

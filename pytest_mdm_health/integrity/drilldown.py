@@ -10,14 +10,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pytest_mdm_health.integrity import patterns
-from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.compare import Comparison, compare_digests
 from pytest_mdm_health.integrity.differing_rows import DifferingRows, differing_rows
-from pytest_mdm_health.integrity.digest import TableDigest, digested, in_buckets, plan_for
-from pytest_mdm_health.integrity.hashing import Hashes, Plan, cells
+from pytest_mdm_health.integrity.digest.canonical import Form
+from pytest_mdm_health.integrity.digest.hashing import Hashes, Plan, cells
+from pytest_mdm_health.integrity.digest.tables import TableDigest, digested, in_buckets, plan_for
+from pytest_mdm_health.integrity.duckdb_session import MEMORY_LIMIT, Workbench
+from pytest_mdm_health.integrity.readers.base import Reader, Source
+from pytest_mdm_health.integrity.readers.sources import opened, workbench_for
 from pytest_mdm_health.integrity.row_pairs import Cells, Pairs, paired
-from pytest_mdm_health.integrity.sources import Reader, Source, opened, workbench_for
-from pytest_mdm_health.integrity.workbench import MEMORY_LIMIT, Workbench
 
 SHOWN = 10
 """Rows that are told of one by one."""

@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from pytest_mdm_health.checks._permission_repairs import allowed
-from pytest_mdm_health.mdm.permissions import Barrier
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks._shared.permissions import allowed
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.mdm.host.permissions import Barrier
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, register
 from tests.registrations import differing, said
 

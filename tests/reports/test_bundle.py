@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
+from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.options import Options
+from pytest_mdm_health.redaction.redactor import Redactor, redactor_for
 from pytest_mdm_health.reports.bundle import WHEN, _zipped, settings_text
 from pytest_mdm_health.reports.debug_info import last_lines
 from pytest_mdm_health.reports.home_files import home_files
-from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.reports.reproduction import command
 from tests.conftest import ARCHIVES
 from tests.helpers import run_health

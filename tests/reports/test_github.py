@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_mdm_health.mdm.secret_places import Secret
-from pytest_mdm_health.model import Finding, Kind, Location, Remedy, Severity, Target
+from pytest_mdm_health.core.model import Finding, Kind, Location, Remedy, Severity, Target
+from pytest_mdm_health.redaction.known import Secret
+from pytest_mdm_health.redaction.redactor import Redactor
 from pytest_mdm_health.reports import github, markdown
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.redaction import Redactor
 from tests.helpers import ALONE_OR_ON_WORKERS
 from tests.reports.full_report import REPORT, RESULTS
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from pytest_mdm_health.model import Kind, Target
-from pytest_mdm_health.reports import html
+from pytest_mdm_health.core.model import Kind, Target
+from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.model import Report
 from tests.browser import Media, Open, Opened, Scheme
 from tests.reports.full_report import REPORT

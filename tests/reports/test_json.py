@@ -13,8 +13,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_mdm_health.model import Result, Status
-from pytest_mdm_health.reports import json_load, json_report, json_schema
+from pytest_mdm_health.core.model import Result, Status
+from pytest_mdm_health.reports.json import load as json_load
+from pytest_mdm_health.reports.json import report as json_report
+from pytest_mdm_health.reports.json import schema as json_schema
 from pytest_mdm_health.reports.model import Report
 from tests.reports.full_report import REPORT, RESULTS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Remedy, Severity, Status
+from pytest_mdm_health.core.model import Finding, Remedy, Severity, Status
 from pytest_mdm_health.reports.junit import LONGEST, headline, properties, suite_properties
 from tests.helpers import ALONE_OR_ON_WORKERS, Health
 from tests.reports.full_report import REPORT
