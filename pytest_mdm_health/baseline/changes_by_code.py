@@ -1,12 +1,20 @@
-"""The findings that speak of a change since the baseline, with what has changed and how."""
+"""The findings that report a change since the baseline, with what has changed and how."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from pytest_mdm_health.core.changes import Change
+from pytest_mdm_health.engine.registry import load
 
-CHANGES: Mapping[str, tuple[str, Change]] = {
+
+def changes_by_code() -> Mapping[str, tuple[str, Change]]:
+    """By finding code: the kind of thing, and what became of it."""
+    rules = (rule for each in load().values() for rule in each.rules)
+    return {**_CHANGES, **{rule.full_code: rule.change for rule in rules if rule.change is not None}}
+
+
+_CHANGES: Mapping[str, tuple[str, Change]] = {
     "config-not-loading.changed-default": ("setting", Change.NEW),
     "config-not-loading.changed-setting": ("setting", Change.NEW),
     "config-not-loading.reverted": ("setting", Change.WORSE),
@@ -32,4 +40,4 @@ CHANGES: Mapping[str, tuple[str, Change]] = {
     "postgres-slowdown.slower-statements": ("statement", Change.WORSE),
     "slow-registration.slower-than-before": ("duration", Change.WORSE),
 }
-"""By finding code: the kind of thing, and what became of it."""
+"""Those of the checks whose findings are not declared as rules."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from pytest_mdm_health.baseline.changes_by_code import CHANGES
+from pytest_mdm_health.baseline.changes_by_code import changes_by_code
 from pytest_mdm_health.baseline.file import Baseline, check_set
 from pytest_mdm_health.core.changes import Change, Changed, Comparison
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status, Target
@@ -29,6 +29,7 @@ class Pair:
     before: Result | None
     after: Result | None
     homes: tuple[str, str]
+    known_changes: Mapping[str, tuple[str, Change]]
 
     @property
     def change(self) -> Change:
@@ -132,10 +133,9 @@ def _unknown(pairs: Iterable[Pair]) -> Iterator[str]:
 def _pairs(baseline: Baseline, now: tuple[Result, ...], home: str) -> list[Pair]:
     before = {_key(result): result for result in baseline.results}
     after = {_key(result): result for result in now}
-    homes = (baseline.home, home)
-    return [
-        Pair(before.get(key), after.get(key), homes) for key in (*after, *(key for key in before if key not in after))
-    ]
+    homes, known = (baseline.home, home), changes_by_code()
+    keys = (*after, *(key for key in before if key not in after))
+    return [Pair(before.get(key), after.get(key), homes, known) for key in keys]
 
 
 def _key(result: Result) -> tuple[str, Target]:
@@ -178,8 +178,8 @@ def _found(pair: Pair, after: Result) -> Iterator[Changed]:
     before, now = pair.problems_before, pair.problems_after
     for finding in after.findings:
         problem = _problem(finding, pair.homes[1])
-        if finding.code in CHANGES:
-            what, change = CHANGES[finding.code]
+        if finding.code in pair.known_changes:
+            what, change = pair.known_changes[finding.code]
             yield _of_finding(change, what, finding, after)
         elif finding.severity in _RANK and now.get(problem, 0) > before.get(problem, 0):
             yield _of_finding(Change.WORSE if problem in before else Change.NEW, "finding", finding, after)
@@ -188,7 +188,11 @@ def _found(pair: Pair, after: Result) -> Iterator[Changed]:
 def _no_longer_found(pair: Pair, before: Result) -> Iterator[Changed]:
     for finding in before.findings:
         problem = _problem(finding, pair.homes[0])
-        if problem in pair.problems_before and problem not in pair.problems_after and finding.code not in CHANGES:
+        if (
+            problem in pair.problems_before
+            and problem not in pair.problems_after
+            and finding.code not in pair.known_changes
+        ):
             yield _of_finding(Change.FIXED, "finding", finding, before)
 
 

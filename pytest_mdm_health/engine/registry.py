@@ -19,12 +19,14 @@ from types import ModuleType
 from typing import get_type_hints
 
 from pytest_mdm_health import checks
+from pytest_mdm_health.core.findings import Rule
 from pytest_mdm_health.core.model import Check, Facts, Finding, Phase
 
 BEFORE = "before"
 """The parameter of `observe` and `judge` for the facts that the baseline has."""
 
-HEADINGS = ("Symptoms", "Causes", "Diagnosis", "Solutions", "Findings")
+FINDINGS = "Findings"
+HEADINGS = ("Symptoms", "Causes", "Diagnosis", "Solutions", FINDINGS)
 SECTIONS = {
     "1": "Pre-migration",
     "2": "Configuration migration",
@@ -78,11 +80,15 @@ class CheckModule:
         looking: Callable[..., Facts] = self.module.observe
         return looking
 
-    @property
-    def judge(self) -> Callable[[Facts, Facts | None], Iterator[Finding]]:
-        """The conclusions, pure."""
-        judging: Callable[[Facts, Facts | None], Iterator[Finding]] = self.module.judge
-        return judging
+    def judge(self, facts: Facts, before: Facts | None) -> Iterator[Finding]:
+        """The conclusions, pure; `before` is what the baseline has, for a check that compares."""
+        judging: Callable[..., Iterator[Finding]] = self.module.judge
+        return judging(facts, before) if self.compares else judging(facts)
+
+    @cached_property
+    def compares(self) -> bool:
+        """Whether it judges against what the baseline has: `judge(facts, before)` rather than `judge(facts)`."""
+        return len(inspect.signature(self.module.judge).parameters) > 1
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -101,9 +107,17 @@ class CheckModule:
         return kind
 
     @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The findings that it declares, further wordings included; none where its docstring still describes them."""
+        return tuple(getattr(self.module, "RULES", ()))
+
+    @cached_property
     def documentation(self) -> Documentation:
-        """The module's docstring, taken apart."""
-        return parse_documentation(self.module.__doc__ or _docstring_in_source(self.module))
+        """The module's docstring, taken apart, with the findings that it declares."""
+        text = inspect.cleandoc(self.module.__doc__ or _docstring_in_source(self.module))
+        if self.rules:
+            text = f"{text}\n\n{FINDINGS}\n{'-' * len(FINDINGS)}\n{self.module.RULES.documentation}\n"
+        return parse_documentation(text)
 
 
 def parse_documentation(text: str) -> Documentation:

@@ -209,7 +209,8 @@ def examine(
 def _looked_at(each: CheckModule, target: Target, handles: Handles, before: Plain | None) -> Result:
     check = each.check
     try:
-        earlier = None if before is None else _adapter(each.facts).validate_python(before)
+        wanted = before is not None and (each.compares or each.looks_back)
+        earlier = _adapter(each.facts).validate_python(before) if wanted else None
     except ValidationError:
         return Result(check=check, target=target, status=Status.ERROR, reason=FOREIGN_FACTS)
     try:

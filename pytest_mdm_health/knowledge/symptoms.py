@@ -56,6 +56,12 @@ def explanations(text: str) -> tuple[Explanation, ...]:
     return tuple(first.values())
 
 
+def findings_of(symptom: Symptom) -> tuple[str, ...]:
+    """The codes of the findings that say it is so: those that the checks declare, after those of the guide's table."""
+    rules = (rule for each in load().values() for rule in each.rules if symptom.text in rule.answers)
+    return tuple(dict.fromkeys((*symptom.findings, *(rule.full_code for rule in rules))))
+
+
 def _by_message(text: str) -> list[Explanation]:
     return [
         Explanation(issue, f"the message {message.name!r}: {message.cause}")
@@ -84,7 +90,7 @@ def _by_words(text: str) -> list[Explanation]:
 def _issues_of(symptom: Symptom) -> tuple[str, ...]:
     """Its own issue, then those of other checks that can find it; not the log's, which tells of what others examine."""
     issues = {id_: each.check.issue for id_, each in load().items()}
-    finders = (issues[code.partition(".")[0]] for code in symptom.findings)
+    finders = (issues[code.partition(".")[0]] for code in findings_of(symptom))
     return (symptom.issue, *(issue for issue in finders if issue != LOG))
 
 
