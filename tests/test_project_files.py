@@ -31,7 +31,9 @@ def test_a_decision_record_has_all_its_parts(record: Path) -> None:
     lines = record.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith(f"# {int(record.name[:4])}. ")
     other = r"\[\d+\]\(\d{4}-[a-z-]+\.md\)"
-    assert re.fullmatch(rf"Status: (accepted(; (supersedes|refines) {other}(, {other})*)?|superseded by {other})", lines[2])
+    assert re.fullmatch(
+        rf"Status: (accepted(; (supersedes|refines) {other}(, {other})*)?|superseded by {other})", lines[2]
+    )
     assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
 
 

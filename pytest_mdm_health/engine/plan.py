@@ -57,7 +57,7 @@ class NoHome(LookupError):
     """A folder that holds none of MDM's files; the text says what was looked for."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """What a run examines.
 
@@ -76,16 +76,19 @@ class Plan:
     remembered: tuple[Dataset, ...] = ()
     expected: Expected = field(default_factory=Expected)
     seen: Seen = field(default_factory=dict, repr=False)
-    _datasets: dict[str, Dataset] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _ = self._datasets  # refuses a pattern that selects nothing
+
+    @cached_property
+    def _datasets(self) -> dict[str, Dataset]:
         by_name = {each.name: each for each in (*self.inventory.datasets, *self.remembered)}
         matching = {glob: fnmatch.filter(by_name, glob) for glob in self.options.dataset or ("*",)}
         for glob in self.options.dataset:
             if not matching[glob]:
                 known = ", ".join(sorted(by_name)[:MANY]) or "none"
                 raise NothingSelected(f"--mdm-dataset: no dataset matches {glob!r}; there are {known}")
-        self._datasets = {name: by_name[name] for names in matching.values() for name in names}
+        return {name: by_name[name] for names in matching.values() for name in names}
 
     def targets(self, check: Check) -> tuple[Target, ...]:
         """What the check is run on, sorted by name."""
@@ -103,7 +106,7 @@ class Plan:
         server = self._server_of(target) if required.per is Kind.SERVER else None
         return None if server is None else Target(Kind.SERVER, server.name)
 
-    def why_not(self, check: Check, target: Target) -> str:
+    def skip_reason(self, check: Check, target: Target) -> str:
         """Why the check has nothing to say about this target; empty when it has."""
         if list(Depth).index(check.depth) > list(Depth).index(Depth(self.options.depth)):
             return f"needs --mdm-depth={check.depth.value}"

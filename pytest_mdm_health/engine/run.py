@@ -13,7 +13,7 @@ from pytest_mdm_health.baseline.file import refuse_foreign
 from pytest_mdm_health.baseline.inputs import HeldAgainst
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.expected import Expected
-from pytest_mdm_health.core.model import JSON, Check, Kind, Result, Target, node_id
+from pytest_mdm_health.core.model import Kind, Result, Target, node_id
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.engine.plan import MANY, SHARED, Plan, make_plan
 from pytest_mdm_health.engine.registry import CheckModule, in_order, in_phase, load, select
@@ -182,13 +182,7 @@ class Run:
     @cached_property
     def _runner(self) -> Runner:
         heeded = select(self.modules, (), self.plan.options.ignore)
-        plan = self.plan
-        timeout_s = plan.options.timeout
-        return Runner(self._sandbox, heeded, plan.why_not, plan.target_of, timeout_s, self._before_of, plan.seen_of)
-
-    def _before_of(self, check: Check, target: Target) -> Mapping[str, JSON] | None:
-        baseline = self.against.baseline
-        return baseline.facts_of(check.id, target) if baseline else None
+        return Runner(self._sandbox, heeded, self.plan, self.against.baseline)
 
     def _handles(self, each: CheckModule, target: Target) -> dict[str, object]:
         return {name: self.plan.handle(name, target) for name in each.parameters}

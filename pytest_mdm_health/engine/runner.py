@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
+from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,7 @@ from pytest_mdm_health.core.model import (
     status_of,
 )
 from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, what_moved
+from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
 from pytest_mdm_health.engine.sandbox import Sandbox, SandboxError
 
@@ -41,6 +43,13 @@ ASK_AGAIN_AFTER_S = 2.0
 _WORST_FIRST = (Severity.FAIL, Severity.WARN, Severity.NOTE)
 
 
+class StoredFacts(Protocol):
+    """A baseline, as far as checks need it."""
+
+    def facts_of(self, check_id: str, target: Target) -> Plain | None:
+        """The plain facts of a check on a target; None if it was not examined."""
+
+
 class Runner:
     """Runs checks, each at most once per target, and knows which are blocked.
 
@@ -49,22 +58,20 @@ class Runner:
     """
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        modules: Mapping[str, CheckModule],
-        why_not: Callable[[Check, Target], str],
-        target_of: Callable[[Check, Target], Target | None],
-        timeout_s: float,
-        before_of: Callable[[Check, Target], Plain | None] = lambda _check, _target: None,
-        seen_of: Callable[[Check, Iterable[object]], Seen] = lambda _check, _handles: {},
+        self, sandbox: Sandbox, modules: Mapping[str, CheckModule], plan: Plan, baseline: StoredFacts | None = None
     ) -> None:
+        """Prepare a run.
+
+        Args:
+            sandbox: where checks are done.
+            modules: the checks that may be run, by id; others block nothing.
+            plan: what is examined.
+            baseline: what an earlier run stored.
+        """
         self._sandbox = sandbox
         self._modules = modules
-        self._why_not = why_not
-        self._target_of = target_of
-        self._timeout_s = timeout_s
-        self._before_of = before_of
-        self._seen_of = seen_of
+        self._plan = plan
+        self._baseline = baseline
         self._known: dict[tuple[str, Target], Result] = {}
         self._asked_again: dict[Target, float] = {}
         self._corrected: list[Result] = []
@@ -113,7 +120,7 @@ class Runner:
         """The checks of servers that it requires, also by way of others, with the finding that matters."""
         for id_, finding in each.check.prerequisites:
             required = self._modules.get(id_)
-            on = self._target_of(required.check, target) if required is not None else None
+            on = self._plan.target_of(required.check, target) if required is not None else None
             if required is not None and on is not None and on != target and on.kind is Kind.SERVER:
                 yield required, on, finding
             elif required is not None and on == target:
@@ -127,7 +134,7 @@ class Runner:
             self._corrected.append(now)
 
     def _inapplicable(self, each: CheckModule, target: Target) -> Result | None:
-        reason = self._why_not(each.check, target)
+        reason = self._plan.skip_reason(each.check, target)
         if not reason:
             return None
         return Result(check=each.check, target=target, status=Status.SKIP, reason=reason, attempts=0)
@@ -135,7 +142,7 @@ class Runner:
     def _blocked(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result | None:
         for id_, finding in each.check.prerequisites:
             required = self._modules.get(id_)
-            on = self._target_of(required.check, target) if required is not None else None
+            on = self._plan.target_of(required.check, target) if required is not None else None
             if required is None or on is None:
                 continue
             result = self.result(required, on, handles)
@@ -151,9 +158,9 @@ class Runner:
                 each.check.id,
                 target,
                 handles,
-                self._before_of(each.check, target),
-                self._seen_of(each.check, handles.values()),
-                timeout_s=self._timeout_s,
+                self._baseline.facts_of(each.check.id, target) if self._baseline is not None else None,
+                self._plan.seen_of(each.check, handles.values()),
+                timeout_s=self._plan.options.timeout,
             )
         except SandboxError as error:
             result = Result(check=each.check, target=target, status=Status.ERROR, reason=str(error))

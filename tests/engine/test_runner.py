@@ -84,7 +84,7 @@ def plan(tmp_path: Path) -> Iterator[Plan]:
 
 def run_on(plan: Plan, target: Target, *modules: CheckModule) -> tuple[Status, str | None]:
     known = {each.check.id: each for each in modules}
-    runner = Runner(InThisProcess(known), known, plan.why_not, plan.target_of, 30)
+    runner = Runner(InThisProcess(known), known, plan)
     result = runner.result(modules[-1], target, lambda _, __: {})
     return result.status, result.blocked_by
 
@@ -207,9 +207,7 @@ def test_what_should_have_been_examined_and_was_not_is_an_error_unless_something
         examined=examined, codes=found, gaps=("one is large",), unexamined=("the table train may not be read",)
     )
     known = {"dataset": CheckModule(each.module)}
-    result = Runner(InThisProcess(known), known, plan.why_not, plan.target_of, 30).result(
-        known["dataset"], LOCAL, lambda _, __: {}
-    )
+    result = Runner(InThisProcess(known), known, plan).result(known["dataset"], LOCAL, lambda _, __: {})
     assert (result.status, result.reason) == (status, "the table train may not be read; one is large")
     assert result.examined == examined
     assert "unexamined" not in result.facts
