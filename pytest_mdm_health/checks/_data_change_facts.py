@@ -65,7 +65,7 @@ class Rows:
 
     Attributes:
         of: rows of the sample; None if all were compared.
-        complete: whether every row that differs was looked at; if not, altered ones count as missing and added.
+        complete: whether the counts are exact; if not, as many as went and came count as altered.
     """
 
     missing: int = 0
@@ -101,7 +101,7 @@ class TableChange:
             itself), `sample`, `count`, or `types`.
         reason: why it is so, or why it was not compared, for a person.
         rows: what differs exactly, if rows of before could be read or sampled.
-        cells: in those rows, columns with the number of altered cells.
+        cells: in those rows, columns with the number of altered cells; in those looked at if not complete.
         examples: the first of those rows, as plain data: kind, places, key, and cells as hashes or values.
         key: the columns that those rows are known by.
         altered_columns: columns whose values, each column taken by itself, are not as before; None if not known.
