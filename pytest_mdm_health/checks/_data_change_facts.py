@@ -108,6 +108,8 @@ class TableChange:
         figures: of these columns, what the figures were and are.
         dropped, added: columns; those that were renamed as planned are in neither.
         renamed: old to new names of columns that were renamed as planned.
+        recomputed: columns, by their names now, whose values are planned to change, and that were left out therefore.
+        unaltered: those of them that have the values that they had.
         alike: dropped to added columns with the same values, each taken by itself: they may have been renamed.
         patterns: what the difference looks like.
         losses: what the backend cannot keep, in words; no damage.
@@ -132,6 +134,8 @@ class TableChange:
     dropped: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    recomputed: tuple[str, ...] = ()
+    unaltered: tuple[str, ...] = ()
     alike: Mapping[str, str] = field(default_factory=dict)
     retyped: tuple[Retyped, ...] = ()
     patterns: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pytest_mdm_health.backends import Backend, Column
 from pytest_mdm_health.integrity.canonical import Form
+from pytest_mdm_health.integrity.narrowed_reader import NarrowedReader
 from pytest_mdm_health.integrity.renamed_reader import RenamedReader
 from pytest_mdm_health.integrity.workbench import MEMORY_LIMIT, Workbench
 from pytest_mdm_health.mdm.servers import Connection
@@ -25,11 +26,13 @@ class TableIn:
 
     Attributes:
         called: names of its columns to what they are to be called; the others keep their names.
+        without: columns that are not read, by what they are to be called.
     """
 
     backend: Backend
     table: str
     called: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> str:
@@ -49,10 +52,11 @@ class TableIn:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table that is a file of its own: Parquet or CSV, which is told by its name; `called` is as of a `TableIn`."""
+    """A table that is a file of its own: Parquet or CSV, which is told by its name; the rest is as of a `TableIn`."""
 
     path: Path
     called: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> str:
@@ -144,7 +148,8 @@ def opened(source: Source, workbench: Workbench) -> Iterator[Reader]:
         Unreadable: the file cannot be read, or is no table.
     """
     with _reader(source, workbench) as reader:
-        yield RenamedReader(reader, source.called) if source.called else reader
+        named = RenamedReader(reader, source.called) if source.called else reader
+        yield NarrowedReader(named, source.without) if source.without else named
 
 
 def _reader(source: Source, workbench: Workbench) -> AbstractContextManager[Reader]:
