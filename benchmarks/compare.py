@@ -227,8 +227,8 @@ def ours(folder: Path, state: str) -> int:
 def digests(folder: Path, state: str) -> int:
     """This product when nothing differs: the digests alone, as they are compared with those of a baseline."""
     from pytest_mdm_health.integrity.compare import compare_digests
-    from pytest_mdm_health.integrity.digest import digest_table
-    from pytest_mdm_health.integrity.sources import TableFile
+    from pytest_mdm_health.integrity.digest.tables import digest_table
+    from pytest_mdm_health.integrity.readers.base import TableFile
 
     before = digest_table(TableFile(folder / "backup.parquet"))
     return len(compare_digests(before, digest_table(_table(folder, "duckdb", state), like=before)).differing)
@@ -241,7 +241,7 @@ def ours_sqlite(folder: Path, state: str) -> int:
 
 def ours_sqlite_slow(folder: Path, state: str) -> int:
     """This product, from SQLite, by the reader that is always at hand."""
-    from pytest_mdm_health.integrity import scanners
+    from pytest_mdm_health.integrity.readers import scanners
 
     scanners.load = lambda *_: False
     return _ours(folder, "sqlite", state)
@@ -254,7 +254,7 @@ def ours_postgres(folder: Path, state: str) -> int:
 
 def ours_postgres_slow(folder: Path, state: str) -> int:
     """This product, from PostgreSQL, by the reader that is always at hand."""
-    from pytest_mdm_health.integrity import scanners
+    from pytest_mdm_health.integrity.readers import scanners
 
     scanners.load = lambda *_: False
     return _ours(folder, "postgresql", state)
@@ -262,7 +262,7 @@ def ours_postgres_slow(folder: Path, state: str) -> int:
 
 def _table(folder: Path, engine: str, state: str) -> Any:  # noqa: ANN401 - as above
     from pytest_mdm_health.backends import Backend, server_backend
-    from pytest_mdm_health.integrity.sources import TableIn
+    from pytest_mdm_health.integrity.readers.base import TableIn
 
     if engine == "postgresql":
         return TableIn(server_backend(_address(folder)), state)
@@ -271,7 +271,7 @@ def _table(folder: Path, engine: str, state: str) -> Any:  # noqa: ANN401 - as a
 
 def _ours(folder: Path, engine: str, state: str) -> int:
     from pytest_mdm_health.integrity.drilldown import compare_tables
-    from pytest_mdm_health.integrity.sources import TableFile
+    from pytest_mdm_health.integrity.readers.base import TableFile
 
     result = compare_tables(TableFile(folder / "backup.parquet"), _table(folder, engine, state))
     print(result.after.how, file=sys.stderr)

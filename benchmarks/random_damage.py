@@ -26,7 +26,7 @@ import psycopg
 
 from pytest_mdm_health.backends import Backend, server_backend
 from pytest_mdm_health.integrity.drilldown import compare_tables
-from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
+from pytest_mdm_health.integrity.readers.base import Source, TableFile, TableIn
 from pytest_mdm_health.mdm.servers import Connection
 
 COLUMNS = {

@@ -19,19 +19,23 @@ from typing import Any, Protocol, cast
 import pytest
 from hypothesis import settings
 
-from pytest_mdm_health.compare.baseline import Baseline
-from pytest_mdm_health.compare.files import HeldAgainst
-from pytest_mdm_health.expected import Expected
-from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
-from pytest_mdm_health.options import Options
-from pytest_mdm_health.plan import Known
-from pytest_mdm_health.run import Run
-from pytest_mdm_health.sandbox import Sandbox
+from pytest_mdm_health.baseline.file import Baseline
+from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.core.expected import Expected
+from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.run import Run
+from pytest_mdm_health.engine.sandbox import Sandbox
+from tests.helpers import LEAN, Health, MakeHome, Tree
+from tests.postgres import VARIANTS
 from tests.printed import complaints
 from tests.watched import unchanged
 
-settings.register_profile("unhurried", deadline=None)  # how fast a machine is says nothing of what is true
-settings.load_profile("unhurried")
+# No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
+settings.register_profile("fast", deadline=None, max_examples=20)
+settings.register_profile("full", deadline=None, max_examples=300)
+settings.load_profile("fast")
 
 HERE = Path(__file__).parent
 ARCHIVES = {
@@ -39,14 +43,19 @@ ARCHIVES = {
     "mdm-1.0.6-sqlite": HERE.parent / "examples" / "mdm-1.0.6-sqlite.tar.gz",
 }
 HOMES = tuple(sorted(name for name in ARCHIVES if name.startswith("mdm-")))
+ONLY_FULL = frozenset({*HOMES, *VARIANTS} - {"mdm-0.1.0-duckdb", "mdm-1.0.6-sqlite", "debian"})
+"""Parameters of slow tests: left are both versions of MDM, both engines with files, and one server."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "home_moves: somebody changes the home while it is examined")
 
 
-MakeHome = Callable[..., Path]
-Health = Callable[..., pytest.RunResult]
+@pytest.fixture(scope="session", autouse=True)
+def _lean_runs() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", LEAN)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +82,17 @@ def make_home(tmp_path: Path, _unpack: Callable[[Path, Path], Path]) -> MakeHome
 def home(make_home: MakeHome) -> Path:
     """A healthy real home, free to damage."""
     return make_home()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of several real homes or servers runs on one of each kind in the fast tier, on the others in the full."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if any(each in ONLY_FULL for each in parameters if isinstance(each, str)):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=HOMES)
@@ -106,8 +126,9 @@ def watching(request: pytest.FixtureRequest) -> Watching:
 def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """The tool for testing plugins, with an eye on each home that a run examines and on each command that it prints.
 
-    What is printed is found in the JSON, if the run writes one.
+    What is printed is found in the JSON, if the run writes one. pytest's own fixture takes `PYTEST_ADDOPTS` away.
     """
+    monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
     run = pytester.run
 
     def watched(*args: str | os.PathLike[str], **named: Any) -> pytest.RunResult:  # noqa: ANN401 - as pytest has it
@@ -140,9 +161,7 @@ def _finding_of(given: Mapping[str, Any]) -> Finding:
 @pytest.fixture
 def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
     """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise."""
-    for name in list(os.environ):
-        if name.startswith(("MDM_", "PYTEST_MDM_")):
-            monkeypatch.delenv(name)
+    _without_options(monkeypatch)
 
     def run(*args: str | Path) -> pytest.RunResult:
         return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
@@ -168,6 +187,23 @@ def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     assert not (wrong := list(complaints(made))), "\n".join(wrong)
 
 
+@pytest.fixture
+def health_here(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """As `health`, in the process of the test, which is faster: for what is refused before anything is examined."""
+    _without_options(monkeypatch)
+
+    def run(*args: str | Path) -> pytest.RunResult:
+        return pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", *args)
+
+    return run
+
+
+def _without_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(("MDM_", "PYTEST_MDM_")):
+            monkeypatch.delenv(name)
+
+
 def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
     """Every name below a folder with its mode, size, mtime and inode, and the digest of its content."""
     tree = {}
@@ -180,7 +216,7 @@ def tree_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
 
 
 @pytest.fixture
-def tree() -> Callable[[Path], dict[str, tuple[int, int, int, int, str]]]:
+def tree() -> Tree:
     """What must be the same before and after an examination."""
     return tree_of
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from pytest_mdm_health.model import Finding
+from pytest_mdm_health.core.model import Finding
 from tests.proven import PROVEN
 
 BANNED = (

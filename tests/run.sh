@@ -1,22 +1,31 @@
 #!/bin/sh
-# Set up and run everything that has to hold: formatting, lint, types, import layers, tests. Options go to pytest.
+# Set up, then run what has to hold. CONTRIBUTING.md says what is in which tier.
+#
+#   sh tests/run.sh              lint, and the fast tests
+#   sh tests/run.sh --full       the rest: slow tests, property tests with many examples, and the extra `fast`
+#   sh tests/run.sh OPTION ...   lint, and pytest with these options, slow tests included
 set -eu
-. "$(dirname "$0")/../scripts/environment.sh"
-debian_packages postgresql postgresql-contrib pgbouncer # the servers that the tests start
-debian_packages chromium fonts-dejavu-core # the browser that they open the report in
-command -v npm >/dev/null || debian_packages npm # to fetch axe-core
-in_environment "[test,lint]"
+. "$(dirname "$0")/../scripts/setup.sh"
+
+run_tests() {
+    "$python" -m pytest -n 2 --dist worksteal --durations=10 "$@"
+}
 
 cd "$root"
-"$python" -m ruff format --check .
-"$python" -m ruff check .
-"$python" -m mypy
-"$root/.venv/bin/lint-imports"
-"$python" -m pytest -n 2 "$@"
-
-[ $# = 0 ] || exit 0 # somebody wants something else than all tests
-in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
-"$python" -c "import duckdb
+if [ "${1:-}" = --full ]; then
+    shift
+    run_tests -m "slow or hypothesis" --hypothesis-profile=full "$@"
+    in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
+    "$python" -c "import duckdb
 from pytest_mdm_health.integrity import scanners
 assert all(scanners.load(duckdb.connect(), engine) for engine in ('sqlite', 'postgres')), 'the extensions do not load'"
-"$python" -m pytest -n 2 tests/integrity
+    run_tests tests/integrity "$@"
+    exit
+fi
+
+sh scripts/lint.sh
+if [ $# = 0 ]; then
+    run_tests -m "not slow"
+else
+    run_tests "$@"
+fi

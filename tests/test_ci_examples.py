@@ -35,6 +35,7 @@ def commands_in(texts: Iterator[str]) -> list[str]:
 
 
 GITHUB, GITLAB = (yaml.safe_load(block) for block in blocks("yaml"))
+PIPELINES = [pytest.param(GITHUB, id="github"), pytest.param(GITLAB, id="gitlab", marks=pytest.mark.slow)]
 VARIATIONS = commands_in(iter(blocks("sh")))
 
 Run = Callable[[str], "subprocess.CompletedProcess[str]"]
@@ -66,7 +67,7 @@ def test_the_page_has_commands_for_both_and_variations() -> None:
     assert len(VARIATIONS) == 4
 
 
-@pytest.mark.parametrize("pipeline", [GITHUB, GITLAB], ids=["github", "gitlab"])
+@pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_healthy_home_passes_both_gates_and_leaves_the_artifacts(run: Run, tmp_path: Path, pipeline: object) -> None:
     for command in commands_in(texts_in(pipeline)):
         done = run(command)
@@ -75,7 +76,8 @@ def test_a_healthy_home_passes_both_gates_and_leaves_the_artifacts(run: Run, tmp
     assert files >= {"before.json", "before.html", "before.xml", "after.json", "after.html", "after.xml"}
 
 
-@pytest.mark.parametrize("pipeline", [GITHUB, GITLAB], ids=["github", "gitlab"])
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.slow
 def test_a_migration_that_loses_data_stops_at_the_second_gate(run: Run, home: Path, pipeline: object) -> None:
     before, after = commands_in(texts_in(pipeline))
     assert run(before).returncode == 0
@@ -85,6 +87,7 @@ def test_a_migration_that_loses_data_stops_at_the_second_gate(run: Run, home: Pa
     assert "FAIL metadata-corruption.missing-data [wine] (new)" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_variations_do_what_they_say(run: Run, home: Path) -> None:
     (home / "config" / "datasets" / "shop.yaml").write_text("name: [unclosed\n", encoding="utf-8")
     assert run("pytest --mdm-health --mdm-save-baseline=before.json").returncode == 1

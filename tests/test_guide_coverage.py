@@ -18,9 +18,10 @@ from typing import NamedTuple
 import pytest
 
 from pytest_mdm_health.checks.system_check import COMMANDS
-from pytest_mdm_health.guide import AREAS, SYMPTOMS, TITLES, Symptom
-from pytest_mdm_health.messages import KNOWN_ERRORS
-from pytest_mdm_health.registry import load
+from pytest_mdm_health.engine.registry import load
+from pytest_mdm_health.knowledge.guide import AREAS, SYMPTOMS, TITLES, Symptom
+from pytest_mdm_health.knowledge.messages import KNOWN_ERRORS
+from pytest_mdm_health.knowledge.symptoms import findings_of
 
 CODES = {f"{id_}.{code}" for id_, each in load().items() for code in each.documentation.findings}
 
@@ -329,8 +330,8 @@ def test_every_line_of_the_guide_is_a_symptom_of_its_issue_once() -> None:
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.issue}-{line.fingerprint[:6]}")
 def test_every_line_of_the_guide_ends_in_its_findings_or_in_a_step_by_hand(line: Line) -> None:
     (symptom,) = (each for each in SYMPTOMS if line_of(each) == line.fingerprint)
-    assert set(line.findings) <= set(symptom.findings) <= CODES
-    assert bool(symptom.findings) != bool(symptom.manual)
+    assert set(line.findings) <= set(findings_of(symptom)) <= CODES
+    assert bool(findings_of(symptom)) != bool(symptom.manual)
 
 
 def test_every_row_of_the_table_of_messages_has_its_issue_and_ends_in_its_finding() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Remedy, Severity
-from pytest_mdm_health.registry import load
+from pytest_mdm_health.core.model import Finding, Remedy, Severity
+from pytest_mdm_health.engine.registry import load
 from tests.printed import banned, changes, complaints
 from tests.proven import PROVEN
 from tests.watched import differences, snapshot, unchanged

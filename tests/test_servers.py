@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.helpers import ALONE_OR_ON_WORKERS, Health, results_in
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
-
-Health = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
@@ -28,11 +24,6 @@ def health(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Health
     return run
 
 
-def results_in(path: Path) -> dict[str, dict[str, Any]]:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
-
-
 @pytest.fixture
 def shop(postgres: Server) -> Server:
     """A server with a dataset."""
@@ -41,7 +32,7 @@ def shop(postgres: Server) -> Server:
     return postgres
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_home_on_a_server_is_healthy_and_its_password_is_nowhere(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -120,7 +111,13 @@ def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
 OF_A_DATASET = ("metadata-corruption", "data-corruption", "type-mismatch", "feature-generation-failure")
 
 
-@pytest.mark.parametrize("refused", [["shop"], ["other", "shop"]], ids=["one of two", "both"])
+REFUSED = [
+    pytest.param(["shop"], id="one of two"),
+    pytest.param(["other", "shop"], id="both", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
 def test_a_login_that_is_refused_is_one_failure_and_blocks_the_datasets_that_have_it(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, refused: list[str]
 ) -> None:
@@ -153,7 +150,7 @@ def pytest_runtest_logreport(report):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_server_that_stops_midway_is_one_failure_and_blocks_what_comes_after(
     own_postgres: Server,
     make_postgres_home: MakePostgresHome,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pytest_mdm_health.mdm.processes import Holder
+from pytest_mdm_health.mdm.host.processes import Holder
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -31,10 +31,10 @@ from pytest_mdm_health.backends.base import (
     quote,
     surplus_sentence,
 )
-from pytest_mdm_health.backends.first_look import begins_like, first_bytes
+from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
-from pytest_mdm_health.mdm.processes import Holder, describe
+from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
 """The name of the attached database in the instance."""

@@ -32,7 +32,7 @@ from pytest_mdm_health.backends.base import (
     quote,
 )
 from pytest_mdm_health.backends.hanging_up import hanging_up_after
-from pytest_mdm_health.mdm.secrets import redact
+from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.mdm.servers import Connection
 
 APPLICATION = "mdm-health"

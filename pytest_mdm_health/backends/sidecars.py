@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
-from pytest_mdm_health.mdm.processes import lock_holders
+from pytest_mdm_health.mdm.host.processes import lock_holders
 
 SidecarKind = Literal["wal", "shm", "journal", "duckdb-wal"]
 SUFFIXES: tuple[tuple[str, SidecarKind], ...] = (

@@ -40,13 +40,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_mdm_health import SUITE
-from pytest_mdm_health.mdm.command_line import Outside, command_for, private_home, run_mdm
-from pytest_mdm_health.mdm.commands import CannotRun
-from pytest_mdm_health.mdm.installation import Installation
+from pytest_mdm_health.core.model import Check, Facts, Finding, Kind, NotApplicable, Remedy, Severity, Target
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.mdm.installed.commands import CannotRun
+from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
-from pytest_mdm_health.mdm.secrets import redact
-from pytest_mdm_health.model import Check, Facts, Finding, Kind, NotApplicable, Remedy, Severity, Target
-from pytest_mdm_health.options import Options
+from pytest_mdm_health.mdm.registrations.command_line import Outside, command_for, private_home, run_mdm
 
 CHECK = Check(
     id="system-check",

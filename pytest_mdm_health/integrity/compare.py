@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_mdm_health.integrity.canonical import Form, form_of
-from pytest_mdm_health.integrity.digest import Buckets, ColumnForm, TableDigest
+from pytest_mdm_health.integrity.digest.canonical import Form, form_of
+from pytest_mdm_health.integrity.digest.tables import Buckets, ColumnForm, TableDigest
 
 Verdict = Literal["equal", "differs", "incomparable"]
 LOSSES = {

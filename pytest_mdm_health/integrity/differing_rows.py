@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_mdm_health.integrity.hashing import BUCKETS, Hashes
+from pytest_mdm_health.integrity.digest.hashing import BUCKETS, Hashes
+from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.patterns import FEWEST
-from pytest_mdm_health.integrity.workbench import Workbench
 
 EXAMINED = 1000
 """Places that are told of each side at most: the first."""

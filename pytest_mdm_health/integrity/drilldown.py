@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pytest_mdm_health.integrity import patterns
-from pytest_mdm_health.integrity.canonical import Form
 from pytest_mdm_health.integrity.compare import Comparison, compare_digests
 from pytest_mdm_health.integrity.differing_rows import PLACES, DifferingRows, differing_rows
-from pytest_mdm_health.integrity.digest import TableDigest, digested, in_buckets, plan_for
-from pytest_mdm_health.integrity.hashing import Hashes, Plan, cells
+from pytest_mdm_health.integrity.digest.canonical import Form
+from pytest_mdm_health.integrity.digest.hashing import Hashes, Plan, cells
+from pytest_mdm_health.integrity.digest.tables import TableDigest, digested, in_buckets, plan_for
+from pytest_mdm_health.integrity.duckdb_session import MEMORY_LIMIT, Workbench
 from pytest_mdm_health.integrity.keyed_rows import keyed_rows
+from pytest_mdm_health.integrity.readers.base import Batch, Reader, Source
+from pytest_mdm_health.integrity.readers.sources import opened, workbench_for
 from pytest_mdm_health.integrity.row_pairs import COMPARED, Cells, Pairs, paired
-from pytest_mdm_health.integrity.sources import Batch, Reader, Source, opened, workbench_for
-from pytest_mdm_health.integrity.workbench import MEMORY_LIMIT, Workbench
 
 SHOWN = 10
 """Rows that are told of one by one."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from pytest_mdm_health.integrity.differing_rows import EXAMINED
-from pytest_mdm_health.integrity.workbench import Workbench
+from pytest_mdm_health.integrity.duckdb_session import Workbench
 
 Sides = tuple[str, str]
 Hashed = Callable[[Sequence[str]], AbstractContextManager[Sides]]

@@ -16,8 +16,8 @@ from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGIN
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home, is_home, locate
 from pytest_mdm_health.mdm.registrations import Registration, read_registration, registration_of_twin
+from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE, read_twin
 from pytest_mdm_health.mdm.settings import Settings, read_settings
-from pytest_mdm_health.mdm.twins import TWIN_FILE, read_twin
 
 MANY = 10
 """How many names of datasets that share a file are given."""

@@ -9,14 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.reports import bundle, html, json_report, markdown
-from pytest_mdm_health.reports.leaks import Leaks
+from pytest_mdm_health.core.text import one_line
+from pytest_mdm_health.redaction.scan import Leaks
+from pytest_mdm_health.reports import bundle, markdown
+from pytest_mdm_health.reports.html import page as html
+from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import one_line
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.mdm.secret_places import Secret
-    from pytest_mdm_health.plan import Plan
+    from pytest_mdm_health.engine.plan import Plan
+    from pytest_mdm_health.redaction.known import Secret
 
 LEAKED = "it would have shown a secret, the one in"
 """What the message about a report that was held back says."""

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret
-from pytest_mdm_health.model import JSON
-from pytest_mdm_health.reports import html, json_report, markdown
+from pytest_mdm_health.core.model import JSON
+from pytest_mdm_health.core.secrets import HIDDEN, is_secret
+from pytest_mdm_health.core.text import one_line
+from pytest_mdm_health.redaction.redactor import Redactor, redactor_for
+from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.debug_info import debug_info, variables
 from pytest_mdm_health.reports.home_files import home_files
-from pytest_mdm_health.reports.redaction import Redactor, redactor_for
+from pytest_mdm_health.reports.html import page as html
+from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.reproduction import command
-from pytest_mdm_health.reports.terminal import one_line
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.mdm.settings import Settings
-    from pytest_mdm_health.plan import Plan
     from pytest_mdm_health.reports.model import Report
 
 FOLDER = "mdm-health"

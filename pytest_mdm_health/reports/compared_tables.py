@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pytest_mdm_health.mdm.amounts import counted
-from pytest_mdm_health.model import JSON, Result
+from pytest_mdm_health.core.model import JSON, Result
+from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.reports.model import Report
 
 _CHECK = "data-corruption"

@@ -12,16 +12,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mdm_health.core.model import JSON
+from pytest_mdm_health.core.secrets import HIDDEN, is_secret, without_values
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
-from pytest_mdm_health.mdm.processes import mdm_processes
-from pytest_mdm_health.mdm.secrets import HIDDEN, is_secret, without_values
-from pytest_mdm_health.model import JSON
+from pytest_mdm_health.mdm.host.processes import mdm_processes
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.mdm.inventory import Dataset
     from pytest_mdm_health.mdm.settings import Settings
-    from pytest_mdm_health.plan import Plan
-    from pytest_mdm_health.reports.redaction import Redactor
+    from pytest_mdm_health.redaction.redactor import Redactor
 
 LINES = 100
 """Lines of the log's end that a ticket carries."""

@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pytest_mdm_health.mdm.amounts import counted
+from pytest_mdm_health.core.model import Finding, Location, Result, Severity
+from pytest_mdm_health.core.text import counted, one_line
 from pytest_mdm_health.mdm.files import FileKind, kind_of
-from pytest_mdm_health.model import Finding, Location, Result, Severity
+from pytest_mdm_health.redaction.scan import Leaks
 from pytest_mdm_health.reports import markdown, shows
-from pytest_mdm_health.reports.leaks import Leaks
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import one_line
 
 SUMMARY, ACTIONS, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "GITHUB_WORKSPACE"
 """Variables of GitHub Actions: the file of the step's summary, whether we run there, and the folder of the checkout."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pytest_mdm_health.model import JSON
-from pytest_mdm_health.reports.terminal import one_line
+from pytest_mdm_health.core.model import JSON
+from pytest_mdm_health.core.text import one_line
 
 MOST = 5_000
 """Entries that are listed."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.model import Result, Severity, Status
-from pytest_mdm_health.reports.terminal import one_line
+from pytest_mdm_health.core.model import Result, Severity, Status
+from pytest_mdm_health.core.text import one_line
 
 if TYPE_CHECKING:
     import pytest

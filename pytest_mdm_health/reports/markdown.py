@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from pytest_mdm_health.changes import Changed, Comparison
-from pytest_mdm_health.mdm.amounts import counted, duration
-from pytest_mdm_health.model import Finding, Kind, Location, Result, Severity, Status
-from pytest_mdm_health.registry import SECTIONS, load
-from pytest_mdm_health.reports.answer import answer
+from pytest_mdm_health.core.changes import Changed, Comparison
+from pytest_mdm_health.core.model import Finding, Kind, Location, Result, Severity, Status
+from pytest_mdm_health.core.text import counted, duration
+from pytest_mdm_health.engine.registry import SECTIONS, load
 from pytest_mdm_health.reports.compared_tables import compared_tables
-from pytest_mdm_health.reports.coverage import unproven
-from pytest_mdm_health.reports.html_groups import alike, changes, to_do
-from pytest_mdm_health.reports.html_matrix import matrix
+from pytest_mdm_health.reports.decision import answer
+from pytest_mdm_health.reports.html.groups import alike, changes, to_do
+from pytest_mdm_health.reports.html.matrix import matrix
+from pytest_mdm_health.reports.limitations import unproven
 from pytest_mdm_health.reports.markdown_text import cell, code, fence, plain
 from pytest_mdm_health.reports.model import Report
 

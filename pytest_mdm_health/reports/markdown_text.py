@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pytest_mdm_health.reports.terminal import one_line
+from pytest_mdm_health.core.text import one_line
 
 LONGEST = 1200
 """Characters that are shown of one text."""

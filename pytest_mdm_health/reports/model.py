@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pytest_mdm_health import __version__
-from pytest_mdm_health.changes import Change, Comparison
-from pytest_mdm_health.exit_codes import MEANING, ExitCode, verdict
-from pytest_mdm_health.model import JSON, Finding, Kind, Phase, Remedy, Result, Severity, Status
+from pytest_mdm_health.core.changes import Change, Comparison
+from pytest_mdm_health.core.exit_codes import MEANING, ExitCode, verdict
+from pytest_mdm_health.core.model import JSON, Finding, Kind, Phase, Remedy, Result, Severity, Status
 
 AREAS = {
     "configuration": ("2",),

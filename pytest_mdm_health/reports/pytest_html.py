@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mdm_health import SUITE
-from pytest_mdm_health.mdm.amounts import counted
-from pytest_mdm_health.model import Finding, Result, Status
-from pytest_mdm_health.reports.json_report import plain
-from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines, one_line
+from pytest_mdm_health.core.model import Finding, Result, Status
+from pytest_mdm_health.core.text import counted, one_line
+from pytest_mdm_health.reports.json.report import plain
+from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines
 
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report

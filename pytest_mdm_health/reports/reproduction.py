@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
-from pytest_mdm_health.options import OUTPUTS, Options
+from pytest_mdm_health.core.options import OUTPUTS, Options
 
 
 def command(options: Options) -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import shlex
 import shutil
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_mdm_health import SUITE
-from pytest_mdm_health.changes import Comparison
-from pytest_mdm_health.mdm.amounts import counted
-from pytest_mdm_health.model import Finding, Result, Status
-from pytest_mdm_health.options import OUTPUTS
+from pytest_mdm_health.core.changes import Comparison
+from pytest_mdm_health.core.model import Finding, Result, Status
+from pytest_mdm_health.core.options import OUTPUTS
+from pytest_mdm_health.core.text import counted, one_line
 from pytest_mdm_health.reports.compared_tables import compared_tables
 
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_mdm_health.options import Options
+    from pytest_mdm_health.core.options import Options
+    from pytest_mdm_health.engine.plan import Plan
+    from pytest_mdm_health.knowledge.symptoms import Explanation
     from pytest_mdm_health.reports.model import Report
-    from pytest_mdm_health.run import Run
 
 SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
     Status.PASS: ("passed", ".", "PASSED"),
@@ -51,16 +52,15 @@ _LABELS = {
 _COLOUR = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "inconclusive": "yellow"}
 
 
-def header(run: Run) -> list[str]:
+def header(plan: Plan, explained: Iterable[Explanation]) -> list[str]:
     """What is examined and why, before anything is."""
-    plan = run.plan
     home = plan.inventory.home
     count = len(plan.datasets)
     nothing = "datasets unknown" if plan.inventory.gaps else f"nothing registered in {home.registrations}"
     datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else nothing
     lines = [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
     lines += [f"MDM home: not listed: {gap}" for gap in plan.inventory.gaps]
-    lines += [f"MDM symptom: {each.issue}, because of {each.why}" for each in run.explained]
+    lines += [f"MDM symptom: {each.issue}, because of {each.why}" for each in explained]
     return [one_line(line) for line in lines]
 
 
@@ -243,12 +243,3 @@ def _blocked(report: Report) -> Iterator[str]:
     for cause, names in by_cause.items():
         more = f" and {len(names) - TOP} more" if len(names) > TOP else ""
         yield one_line(f"blocked by {cause}: {', '.join(names[:TOP])}{more}")
-
-
-def one_line(text: str) -> str:
-    """Text from the home as it may be printed: on one line, without control characters or direction marks."""
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return "\\n" if char == "\n" else f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"  # noqa: PLR2004

@@ -14,8 +14,9 @@ import pytest
 
 import pytest_mdm_health
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all
-from pytest_mdm_health.integrity.sources import TableIn, opened
-from pytest_mdm_health.integrity.workbench import Workbench
+from pytest_mdm_health.integrity.duckdb_session import Workbench
+from pytest_mdm_health.integrity.readers.base import TableIn
+from pytest_mdm_health.integrity.readers.sources import opened
 
 Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
 Hold = Callable[[str], "subprocess.Popen[bytes]"]
@@ -169,7 +170,7 @@ def test_nothing_beside_a_duckdb_file_is_touched(tmp_path: Path, tree: Tree, mak
 def test_a_large_file_that_others_work_on_keeps_the_index_of_its_log(
     tmp_path: Path, tree: Tree, hold: Hold, lately: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_mdm_health.backends.sqlite_open._SNAPSHOT_LIMIT", 0)
+    monkeypatch.setattr("pytest_mdm_health.backends.sqlite.open._SNAPSHOT_LIMIT", 0)
     path = tmp_path / "datasets" / "shop.sqlite"
     path.parent.mkdir()
     hold(
@@ -196,9 +197,9 @@ def test_files_are_opened_in_the_places_that_know_what_is_beside_them() -> None:
             if named and node.value.id in {"sqlite3", "duckdb"}:  # type: ignore[attr-defined] # as `named` says
                 opening.add(f"{node.value.id} {source.relative_to(root)}")  # type: ignore[attr-defined] # as above
     assert opening == {
-        "sqlite3 backends/sqlite_open.py",
+        "sqlite3 backends/sqlite/open.py",
         "duckdb backends/duckdb.py",
-        "duckdb integrity/workbench.py",
-        *(f"{engine} checks/_slow_trial.py" for engine in ("sqlite3", "duckdb")),
-        "sqlite3 checks/_pool_probe.py",
+        "duckdb integrity/duckdb_session.py",
+        *(f"{engine} checks/slow_registration/trial.py" for engine in ("sqlite3", "duckdb")),
+        "sqlite3 checks/pool_exhaustion/probe.py",
     }

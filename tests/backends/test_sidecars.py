@@ -12,7 +12,7 @@ import pytest
 
 from pytest_mdm_health.backends import sidecars
 from pytest_mdm_health.backends.sidecars import holding_changes
-from pytest_mdm_health.mdm import locks
+from pytest_mdm_health.mdm.host import locks
 
 Hold = Callable[[str], "subprocess.Popen[bytes]"]
 WAL = "import sqlite3; c = sqlite3.connect({!r}); c.execute('PRAGMA journal_mode=WAL'); c.execute('CREATE TABLE u (a)')"

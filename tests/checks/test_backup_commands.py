@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 
 CHECK = "backup-failure"
 Examine = Callable[..., Result]

@@ -23,13 +23,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from pytest_mdm_health.checks._backup_facts import BackupFacts
-from pytest_mdm_health.checks._backup_gather import gather
 from pytest_mdm_health.checks.backup_failure import judge
+from pytest_mdm_health.checks.backup_failure.facts import BackupFacts
+from pytest_mdm_health.checks.backup_failure.gather import gather
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm import backups
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.model import Finding, Result, Severity, Status
-from pytest_mdm_health.options import Options
 
 CHECK = "backup-failure"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE

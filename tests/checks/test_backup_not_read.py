@@ -19,10 +19,10 @@ import duckdb
 import pandas as pd
 import pytest
 
+from pytest_mdm_health.core.model import HOME, Finding, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.engine.runner import examine as examined
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.model import HOME, Finding, Result, Severity, Status
-from pytest_mdm_health.options import Options
-from pytest_mdm_health.runner import examine as examined
 
 CHECK = "backup-failure"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_mdm_health.expected import Expected, ExpectedDataset
-from pytest_mdm_health.model import Finding, Remedy, Result, Severity, Status
+from pytest_mdm_health.core.expected import Expected, ExpectedDataset
+from pytest_mdm_health.core.model import Finding, Remedy, Result, Severity, Status
 from tests.conftest import HOMES
 
 CHECK = "config-not-loading"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.made_up_features import CUSTOM, FEATURES
 
 CHECK = "custom-features-not-loading"

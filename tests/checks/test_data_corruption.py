@@ -18,14 +18,14 @@ import duckdb
 import pytest
 import yaml
 
-from pytest_mdm_health.backends.sqlite_log import is_of_another_file
-from pytest_mdm_health.checks._data_look import gather
+from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks.data_corruption import judge
-from pytest_mdm_health.expected import Expected, ExpectedDataset
+from pytest_mdm_health.checks.data_corruption.look import gather
+from pytest_mdm_health.core.expected import Expected, ExpectedDataset
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.engine.plan import backend_of
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.model import Finding, Result, Severity, Status
-from pytest_mdm_health.options import Options
-from pytest_mdm_health.plan import backend_of
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server, register
 
 CHECK = "data-corruption"

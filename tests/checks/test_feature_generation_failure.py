@@ -18,9 +18,9 @@ import duckdb
 import pytest
 import yaml
 
-from pytest_mdm_health.checks._feature_since import CELLS
-from pytest_mdm_health.expected import Expected, ExpectedDataset
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks.feature_generation_failure.since import CELLS
+from pytest_mdm_health.core.expected import Expected, ExpectedDataset
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.conftest import HOMES, Hold
 from tests.made_up_features import FEATURES
 from tests.postgres import USER, MakePostgresHome, Server

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 import pytest
 
 from pytest_mdm_health.checks.incompatible_dependencies import judge, observe
-from pytest_mdm_health.mdm.interpreter import find_interpreter, probe
+from pytest_mdm_health.core.model import Finding, NotApplicable, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.mdm.installed.interpreter import find_interpreter, probe
 from pytest_mdm_health.mdm.settings import read_settings
-from pytest_mdm_health.model import Finding, NotApplicable, Result, Severity, Status
-from pytest_mdm_health.options import Options
 from tests.conftest import MDM_SOURCES
 
 CHECK = "incompatible-dependencies"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 
 CHECK = "legacy-config-active"
 Examine = Callable[..., Result]

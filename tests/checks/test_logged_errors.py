@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.checks._logged_facts import KINDS_KEPT, gather
 from pytest_mdm_health.checks.logged_errors import judge
-from pytest_mdm_health.messages import KNOWN_ERRORS
-from pytest_mdm_health.model import HOME, Finding, Result, Severity, Status
-from pytest_mdm_health.registry import load
+from pytest_mdm_health.checks.logged_errors.facts import KINDS_KEPT, gather
+from pytest_mdm_health.core.model import HOME, Finding, Result, Severity, Status
+from pytest_mdm_health.engine.registry import load
+from pytest_mdm_health.knowledge.messages import KNOWN_ERRORS
 
 CHECK = "logged-errors"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE

@@ -14,14 +14,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pytest_mdm_health.checks._memory_facts import MemoryFacts, Room
-from pytest_mdm_health.checks._memory_look import gather
 from pytest_mdm_health.checks.memory_exhaustion import judge
+from pytest_mdm_health.checks.memory_exhaustion.facts import MemoryFacts, Room
+from pytest_mdm_health.checks.memory_exhaustion.look import gather
+from pytest_mdm_health.core.model import HOME, Depth, Finding, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.engine.run import Run
+from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.model import HOME, Depth, Finding, Result, Severity, Status
-from pytest_mdm_health.options import Options
-from pytest_mdm_health.run import Run
-from pytest_mdm_health.sandbox import Sandbox
 
 CHECK = "memory-exhaustion"
 LIMIT = 400_000_000

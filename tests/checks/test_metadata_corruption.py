@@ -16,9 +16,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from pytest_mdm_health.checks._permission_repairs import allowed
-from pytest_mdm_health.mdm.permissions import Barrier
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks._shared.permissions import allowed
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.mdm.host.permissions import Barrier
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, register
 from tests.registrations import differing, said
 
@@ -745,6 +745,7 @@ def as_a_user(home: Path, report: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+@pytest.mark.slow
 @pytest.mark.parametrize("locked", BEHIND_A_LOCK)
 def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given(
     home: Path, tmp_path: Path, tree: Callable[[Path], dict[str, tuple[object, ...]]], locked: str

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pytest_mdm_health.expected import Expected, ExpectedDataset
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.expected import Expected, ExpectedDataset
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.postgres import USER, MakePostgresHome, Server
 from tests.registrations import differing
 

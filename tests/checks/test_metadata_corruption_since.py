@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_mdm_health.expected import Expected, ExpectedDataset
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.expected import Expected, ExpectedDataset
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.conftest import HOMES
 from tests.registrations import said
 

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from pytest_mdm_health.backends import CannotOpen
-from pytest_mdm_health.checks import _pool_probe
+from pytest_mdm_health.checks.pool_exhaustion import probe as _pool_probe
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.servers import Connection
-from pytest_mdm_health.model import Finding, Result, Severity, Status
-from pytest_mdm_health.sandbox import Sandbox
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, broken_line
 
 Examine = Callable[..., Result]
@@ -152,8 +152,8 @@ def test_an_mdm_with_fixed_pools_is_judged_by_those(
 
 
 def test_a_pool_that_cannot_be_filled_is_noticed_and_repaired(home: Path) -> None:
-    from pytest_mdm_health.options import Options
-    from pytest_mdm_health.run import Run
+    from pytest_mdm_health.core.options import Options
+    from pytest_mdm_health.engine.run import Run
 
     configure(home, database={"sqlalchemy": {"pool_size": 150}})
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.checks._postgres_facts import PostgresFacts
-from pytest_mdm_health.checks._postgres_next import next_step
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks._shared.postgres.facts import PostgresFacts
+from pytest_mdm_health.checks._shared.postgres.next_step import next_step
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
 
 CHECK = "postgres-slowdown"

@@ -17,11 +17,11 @@ import pytest
 
 from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.checks import postgres_slowdown
-from pytest_mdm_health.checks._postgres_facts import Blocked, PostgresFacts, RecordedStatement
-from pytest_mdm_health.checks._postgres_look import gather
+from pytest_mdm_health.checks._shared.postgres.facts import Blocked, PostgresFacts, RecordedStatement
+from pytest_mdm_health.checks.postgres_slowdown.look import gather
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of
-from pytest_mdm_health.model import Finding, Result, Severity, Status
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, broken_line
 
 Examine = Callable[..., Result]

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pytest_mdm_health.checks._hang_facts import HangFacts, Running
 from pytest_mdm_health.checks.registration_hang import judge
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks.registration_hang.facts import HangFacts, Running
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 
 Examine = Callable[..., Result]
 RunMdm = Callable[..., "subprocess.Popen[bytes]"]
@@ -121,7 +121,7 @@ def test_a_stopped_registration_that_is_not_proven_to_be_of_this_home_is_a_note_
 def test_a_stopped_registration_of_another_user_does_not_fail_this_home(
     home: Path, stopped: subprocess.Popen[bytes]
 ) -> None:
-    from pytest_mdm_health.checks._hang_look import gather
+    from pytest_mdm_health.checks.registration_hang.look import gather
     from pytest_mdm_health.mdm.inventory import take_inventory
 
     inventory = take_inventory(home, {})
@@ -281,7 +281,7 @@ def test_the_log_tells_how_long_a_running_one_has_been_silent(examine: Examine, 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as somebody else")
 def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: RunMdm) -> None:
-    from pytest_mdm_health.checks._hang_look import gather
+    from pytest_mdm_health.checks.registration_hang.look import gather
     from pytest_mdm_health.mdm.inventory import take_inventory
 
     inventory = take_inventory(home, {})

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pytest_mdm_health.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 
 CHECK = "slow-registration"
 Examine = Callable[..., Result]
@@ -493,7 +493,7 @@ def test_only_a_part_of_a_large_file_is_read(tried: Callable[[Path], Any], tmp_p
 
 
 def test_of_wide_rows_only_a_few_are_taken_at_once(tmp_path: Path) -> None:
-    from pytest_mdm_health.checks._slow_trial import _batches
+    from pytest_mdm_health.checks.slow_registration.trial import _batches
 
     (tmp_path / "wide.csv").write_bytes(b"a,b\n" + (b"1," + b"x" * 100_000 + b"\n") * 400)
     with contextlib.ExitStack() as stack:

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.checks import _lock_log
-from pytest_mdm_health.checks._lock_facts import LockFacts, Readers
 from pytest_mdm_health.checks.sqlite_locking import judge, observe
-from pytest_mdm_health.mdm import mounts
+from pytest_mdm_health.checks.sqlite_locking import log as _lock_log
+from pytest_mdm_health.checks.sqlite_locking.facts import LockFacts, Readers
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.mdm.host import mounts
+from pytest_mdm_health.mdm.host.locks import locks_on
+from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.mdm.locks import locks_on
-from pytest_mdm_health.mdm.mounts import file_system_of, is_network
-from pytest_mdm_health.model import Finding, Result, Severity, Status
 
 CHECK = "sqlite-locking"
 WARN, NOTE = Severity.WARN, Severity.NOTE

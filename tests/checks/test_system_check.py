@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from pytest_mdm_health.checks.system_check import listed
-from pytest_mdm_health.model import Result, Status
+from pytest_mdm_health.core.model import Result, Status
 
 
 class Examine(Protocol):

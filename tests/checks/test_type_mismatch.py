@@ -15,11 +15,11 @@ import yaml
 from pydantic import TypeAdapter
 
 from pytest_mdm_health.backends import Backend, close_all
-from pytest_mdm_health.checks._type_facts import TypeFacts
 from pytest_mdm_health.checks.type_mismatch import judge, observe
+from pytest_mdm_health.checks.type_mismatch.facts import TypeFacts
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.model import Finding, Result, Severity, Status
-from pytest_mdm_health.options import Options
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
 
 CHECK = "type-mismatch"

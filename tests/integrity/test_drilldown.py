@@ -16,11 +16,11 @@ from pytest_mdm_health.backends import Backend, close_all
 from pytest_mdm_health.integrity import differing_rows, keyed_rows
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.differing_rows import EXAMINED
-from pytest_mdm_health.integrity.digest import digest_table
+from pytest_mdm_health.integrity.digest.tables import digest_table
 from pytest_mdm_health.integrity.drilldown import Detail, Difference, compare_tables
 from pytest_mdm_health.integrity.patterns import PATTERNS
+from pytest_mdm_health.integrity.readers.base import Source, TableFile, TableIn
 from pytest_mdm_health.integrity.row_pairs import paired
-from pytest_mdm_health.integrity.sources import Source, TableFile, TableIn
 
 SHOP = "SELECT i AS id, 'Kraków ' || i AS city, i / 7.0 AS price, i % 3 = 0 AS ok FROM range(200) r(i)"
 
@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.integrity.drilldown import compare_tables
-from pytest_mdm_health.integrity.sources import TableIn
+from pytest_mdm_health.integrity.readers.sources import TableIn
 sides = [TableIn(Backend("duckdb", Path(each)), "t") for each in sys.argv[1:]]
 for again in range(2):
     print(*(each.key[0] for each in compare_tables(*sides, key=("id",)).detail.rows))

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mdm_health.backends import Backend, close_all, real_engine
 from pytest_mdm_health.integrity.drilldown import compare_tables
-from pytest_mdm_health.integrity.sources import TableIn
+from pytest_mdm_health.integrity.readers.base import TableIn
 
 TABLES = (("big", "big"), ("shop", "train"), ("shop", "test"), ("wine", "wine"), ("breast_cancer", "breast_cancer"))
 BEFORE = ("mdm-0.1.0-sqlite", "mdm-0.1.0-duckdb")

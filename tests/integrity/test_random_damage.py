@@ -27,6 +27,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_any_damaged_cell_is_found_and_located_in_every_backend(
     script: ModuleType, postgres: Server, tmp_path: Path
 ) -> None:

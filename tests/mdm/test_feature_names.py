@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.integrity.column_types import NUMBERS, kind_of
+from pytest_mdm_health.integrity.profiles.column_types import NUMBERS, kind_of
 from pytest_mdm_health.mdm.feature_names import made_by_mdm
 
 COLUMNS = ("amount", "qty", "city", "unit_price")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from pytest_mdm_health.changes import Change, Changed, Comparison
-from pytest_mdm_health.model import HOME, Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.core.changes import Change, Changed, Comparison
+from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 
 SHOP = Target(Kind.DATASET, "shop")

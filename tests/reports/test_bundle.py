@@ -8,25 +8,33 @@ import json
 import os
 import shlex
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
-from pytest_mdm_health.options import Options
+from pytest_mdm_health.redaction.redactor import Redactor, redactor_for
 from pytest_mdm_health.reports.bundle import WHEN, _zipped, settings_text
 from pytest_mdm_health.reports.debug_info import last_lines
 from pytest_mdm_health.reports.home_files import home_files
-from pytest_mdm_health.reports.redaction import Redactor, redactor_for
 from pytest_mdm_health.reports.reproduction import command
+from tests.conftest import ARCHIVES
+from tests.helpers import run_health
 
 
-@pytest.fixture
-def bundle(pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> zipfile.ZipFile:
-    """The bundle of a run on a home with a password in its settings, its environment and its log."""
-    monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", "tr0ub4dor&3")
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, _unpack: Callable[[Path, Path], Path]) -> Path:
+    """A home that only the fixture `bundle` changes."""
+    return _unpack(ARCHIVES["mdm-1.0.6-sqlite"], tmp_path_factory.mktemp("bundle") / "home")
+
+
+@pytest.fixture(scope="module")
+def bundle(home: Path) -> zipfile.ZipFile:
+    """The bundle of a run on a home with a password in its settings, its environment and its log; made once."""
     with (home / "logs" / "mdm.log").open("a") as log:
         log.write(f"2026-11-22 08:59:59 | INFO | a:b:1 - {'x' * 10_000}\n")
         log.write("2026-11-22 09:00:00 | INFO | a:b:1 - connecting with tr0ub4dor&3 to postgresql://ml:other@host/db\n")
@@ -34,8 +42,9 @@ def bundle(pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: p
         log.write("[SQL: INSERT INTO shop\nVALUES ('Jane Doe', 4111)]\n[parameters: ('Jane Doe', '4111 1111')]\n")
         message = "column 'age': \"Jane Doe\"\nDETAIL:  Failing row contains (Jane Doe, 4111)."
         log.write(json.dumps({"record": {"message": message}}) + "\n")
-    file = tmp_path / "ticket.zip"
-    pytester.runpytest_subprocess("--mdm-health", "--mdm-home", home, "--mdm-bundle", file, "--mdm-phase", "post")
+    file = home.parent / "ticket.zip"
+    password = {"MDM_DATABASE_POSTGRESQL_PASSWORD": "tr0ub4dor&3"}
+    run_health(home, home.parent, "--mdm-bundle", file, "--mdm-phase", "post", environ=password)
     return zipfile.ZipFile(file)
 
 

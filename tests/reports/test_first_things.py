@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from pytest_mdm_health.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Status, Target
 from pytest_mdm_health.reports.model import Report
 
 SECTION_OF = {"backup-failure": "1.1", "sqlite-locking": "3.2", "data-corruption": "5.1"}

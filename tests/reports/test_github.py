@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from pytest_mdm_health.mdm.secret_places import Secret
-from pytest_mdm_health.model import Finding, Kind, Location, Remedy, Severity, Target
+from pytest_mdm_health.core.model import Finding, Kind, Location, Remedy, Severity, Target
+from pytest_mdm_health.redaction.known import Secret
+from pytest_mdm_health.redaction.redactor import Redactor
 from pytest_mdm_health.reports import github, markdown
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.redaction import Redactor
+from tests.helpers import ALONE_OR_ON_WORKERS
 from tests.reports.full_report import REPORT, RESULTS
 
 
@@ -120,7 +121,7 @@ def test_a_summary_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert github.append_summary(report, {"GITHUB_STEP_SUMMARY": str(path)}) == f"GITHUB_STEP_SUMMARY: {path} {why}"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_run_in_actions_writes_both_once(
     pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from pytest_mdm_health.model import Kind, Target
-from pytest_mdm_health.reports import html
+from pytest_mdm_health.core.model import Kind, Target
+from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.model import Report
 from tests.browser import Media, Open, Opened, Scheme
 from tests.reports.full_report import REPORT
@@ -28,6 +28,9 @@ WAYS: tuple[tuple[str, Scheme, Media], ...] = (
     ("paper", "light", "print"),
     ("paper", "dark", "print"),
 )
+
+FAST_WAYS = {WAYS[0], WAYS[3], WAYS[4]}  # every window and every scheme once
+EACH_WAY = [pytest.param(way, id="-".join(way), marks=() if way in FAST_WAYS else pytest.mark.slow) for way in WAYS]
 
 
 @cache
@@ -46,7 +49,7 @@ def nothing_happened(opened: Opened) -> bool:
     return untouched and not opened.dialogs and not opened.complaints and len(opened.asked_for) == 1
 
 
-@pytest.mark.parametrize("way", WAYS, ids=["-".join(way) for way in WAYS])
+@pytest.mark.parametrize("way", EACH_WAY)
 def test_it_fits_its_window_asks_for_nothing_and_shuts_nobody_out(
     open_page: Open, axe: Axe, page: str, way: tuple[str, Scheme, Media]
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_link_to_the_causes_opens_the_folded_documentation(open_page: Open) ->
     assert page.locator("#causes-sqlite-locking").is_visible()
 
 
+@pytest.mark.slow
 def test_ten_thousand_results_open(open_page: Open, capsys: pytest.CaptureFixture[str]) -> None:
     text = html.render(many(10_000, 1))
     started = time.perf_counter()

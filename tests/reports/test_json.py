@@ -13,8 +13,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_mdm_health.model import Result, Status
-from pytest_mdm_health.reports import json_load, json_report, json_schema
+from pytest_mdm_health.core.model import Result, Status
+from pytest_mdm_health.reports.json import load as json_load
+from pytest_mdm_health.reports.json import report as json_report
+from pytest_mdm_health.reports.json import schema as json_schema
 from pytest_mdm_health.reports.model import Report
 from tests.reports.full_report import REPORT, RESULTS
 
@@ -129,7 +131,9 @@ def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.mark.parametrize("happens", [_real, _damaged, _fifo, _odd_names])
+@pytest.mark.parametrize(
+    "happens", [_real, _damaged, *(pytest.param(each, marks=pytest.mark.slow) for each in (_fifo, _odd_names))]
+)
 def test_every_run_writes_what_the_schema_says(
     home: Path, ran: Callable[..., str], happens: Callable[[Path], None]
 ) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.model import Finding, Remedy, Severity, Status
+from pytest_mdm_health.core.model import Finding, Remedy, Severity, Status
 from pytest_mdm_health.reports.junit import LONGEST, headline, properties, suite_properties
+from tests.helpers import ALONE_OR_ON_WORKERS, Health
 from tests.reports.full_report import REPORT
-
-Health = Callable[..., pytest.RunResult]
 
 
 def cases_in(file: Path) -> dict[str, ET.Element]:
@@ -25,7 +23,7 @@ def properties_of(element: ET.Element) -> dict[str, str]:
     return {each.attrib["name"]: each.attrib["value"] for each in element.iterfind("properties/property")}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_failure_says_what_to_do_and_a_blocked_check_says_why(
     home: Path, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -48,7 +46,7 @@ def test_a_failure_says_what_to_do_and_a_blocked_check_says_why(
     assert warned["mdm_finding"].startswith("config-not-loading.unknown-key: ")
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_the_file_says_how_the_run_ended(health: Health, home: Path, tmp_path: Path, workers: tuple[str, ...]) -> None:
     health(f"--junitxml={tmp_path / 'junit.xml'}", *workers)
     suite = ET.parse(tmp_path / "junit.xml").getroot().find("testsuite")  # noqa: S314 - our own

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from pytest_mdm_health.changes import Change, Changed
-from pytest_mdm_health.model import Check, Finding, Kind, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.core.changes import Change, Changed
+from pytest_mdm_health.core.model import Check, Finding, Kind, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.markdown_text import LONGEST, cell, code, fence, plain
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import one_line
 from tests.reports.full_report import COMPARISON, LOCKING, REPORT, RESULTS, SHOP
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

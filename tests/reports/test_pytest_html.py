@@ -6,15 +6,14 @@ import html
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser import Open
+from tests.helpers import ALONE_OR_ON_WORKERS, Health
 
-Health = Callable[..., pytest.RunResult]
 HOSTILE = ("<img src=x onerror=alert(1)>", "back\\slash", "\u202egnp", "it's\"quoted", "new\nline")
 
 
@@ -30,7 +29,7 @@ def row_of(page: Path, name: str) -> dict[str, Any]:
     return dict(row)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_each_row_has_status_issue_and_next_step(
     home: Path, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -56,6 +55,7 @@ def test_the_verdict_comes_first(health: Health, tmp_path: Path) -> None:
     assert (tmp_path / "assets" / "style.css").is_file()
 
 
+@pytest.mark.slow
 def test_a_check_whose_worker_died_is_shown(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
     pytester.makepyfile(
         dies="import os\ndef pytest_runtest_call(item):\n    if item.name == 'sqlite-locking[shop]': os._exit(9)"
@@ -112,6 +112,7 @@ def test_hostile_names_run_nothing(
     assert opened.page.locator("#results-table td.col-status").count() > 30
 
 
+@pytest.mark.slow
 def test_long_names_are_not_wider_than_the_page(home: Path, health: Health, tmp_path: Path, open_page: Open) -> None:
     (home / "config" / "datasets" / f"{'w' * 200}.yaml").write_text("name: [unclosed\n")
     page = tmp_path / "page.html"

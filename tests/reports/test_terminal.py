@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.changes import Change, Changed
-from pytest_mdm_health.model import Check, Kind, Remedy, Result, Status, Target
+from pytest_mdm_health.core.changes import Change, Changed
+from pytest_mdm_health.core.model import Check, Kind, Remedy, Result, Status, Target
 from pytest_mdm_health.reports.terminal import describe, lines, wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 

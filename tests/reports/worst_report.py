@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_mdm_health.changes import Change, Changed, Comparison
-from pytest_mdm_health.model import HOME, Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
-from pytest_mdm_health.registry import load
+from pytest_mdm_health.core.changes import Change, Changed, Comparison
+from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 
 STARTED = datetime(2026, 11, 22, 21, 0, tzinfo=timezone.utc)

@@ -1,0 +1,21 @@
+"""What to do about a file that may not be read: let it be read, and touch nothing that is in it."""
+
+from __future__ import annotations
+
+import shlex
+
+from pytest_mdm_health.core.model import Remedy
+from pytest_mdm_health.mdm.host.permissions import Barrier
+
+
+def allowed(barrier: Barrier) -> Remedy:
+    """Give this user the permission that is missing."""
+    path = shlex.quote(barrier.path)
+    allow = f"chmod u+rX -- {path}"
+    if barrier.own:
+        return Remedy(f"Allow yourself to read {barrier.path}; nothing says that it is damaged.", (allow,))
+    text = (
+        f"{barrier.path} belongs to another user: work as that user, or let an administrator allow you to read it or "
+        "make it yours (chown), if nothing else that needs it runs as that user."
+    )
+    return Remedy(text, (f"ls -ld -- {path}",))

@@ -1,0 +1,157 @@
+"""What can be done without pytest and without a home: `python -m pytest_mdm_health --help` lists it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from pytest_mdm_health.baseline.file import from_report, parsed, refuse_foreign
+from pytest_mdm_health.baseline.verdicts import compared
+from pytest_mdm_health.core.errors import UnusableFile
+from pytest_mdm_health.core.exit_codes import ExitCode
+from pytest_mdm_health.core.text import counted, one_line
+from pytest_mdm_health.engine import documentation
+from pytest_mdm_health.plugin.options import missing_folder
+from pytest_mdm_health.reports import markdown, write_whole
+from pytest_mdm_health.reports.html import page as html
+from pytest_mdm_health.reports.json import load as json_load
+from pytest_mdm_health.reports.json import schema as json_schema
+from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.terminal import change_lines, lines
+
+RENDER: Mapping[str, Callable[[Report], str]] = {"html": html.render, "markdown": markdown.render}
+"""The reports that need nothing but the results, by the name of the option."""
+_NOT_COMPARED = "only findings are compared: rows, columns and settings are compared by a run with --mdm-baseline"
+
+
+USAGE_ERROR = 4
+"""As pytest has it."""
+
+
+class NotMeant(Exception):
+    """What was asked for cannot be meant; the text says why, on one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One whose complaints are one line and end with pytest's code for them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the arguments say; return the exit code."""
+    given = _parser().parse_args(arguments)
+    if given.command in {"docs", "schema"}:
+        print(_page(given.command), end="")  # noqa: T201 - what was asked for
+        return ExitCode.HEALTHY
+    outputs = {name: path for name, path in (("html", given.html), ("markdown", given.markdown)) if path}
+    try:
+        if given.command == "report":
+            return report(given.results, outputs)
+        return compare(given.before, given.after, outputs)
+    except NotMeant as error:
+        _parser().error(f"{given.command}: {error}")
+    except UnusableFile as error:
+        return _complain(error, ExitCode.UNUSABLE_FILE)
+    except OSError as error:
+        return _complain(f"{error.filename} could not be written: {error.strerror}", ExitCode.INCONCLUSIVE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m pytest_mdm_health", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("docs", help="print docs/checks.md, the documentation of the checks")
+    commands.add_parser("schema", help="print the JSON Schema of the results")
+    about = "make reports again from the JSON of a run (--mdm-json)"
+    reporting = commands.add_parser("report", help=about, description=about)
+    reporting.add_argument("results", type=Path, metavar="RESULTS.json")
+    about = "compare the JSON of two runs: 0 no regression, 1 regressions, 12 a file cannot be used"
+    comparing = commands.add_parser("compare", help=about, description=about)
+    comparing.add_argument("before", type=Path, metavar="BEFORE.json")
+    comparing.add_argument("after", type=Path, metavar="AFTER.json")
+    for command in (reporting, comparing):
+        command.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
+        command.add_argument("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
+    return parser
+
+
+def _page(command: str) -> str:
+    return documentation.page() if command == "docs" else json_schema.text()
+
+
+def _complain(what: object, code: ExitCode) -> int:
+    print(f"ERROR {what}", file=sys.stderr)  # noqa: T201 - a command line
+    return code
+
+
+def report(file: Path, outputs: Mapping[str, Path]) -> int:
+    """Make reports again; return the exit code.
+
+    Raises:
+        NotMeant: an output is one of the inputs, or too many of its folders are missing.
+        UnusableFile: the results cannot be used.
+        OSError: a report could not be written.
+    """
+    _refuse_outputs(outputs, file)
+    run = _run_in(file, "report")
+    _say(f"MDM health: {run.verdict}", *lines(run), f"exit code {run.exit_code} then: {run.meaning}")
+    _write(run, outputs)
+    return ExitCode.HEALTHY
+
+
+def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
+    """Compare two runs; return 1 if the later one has regressions, else 0.
+
+    Raises:
+        NotMeant: an output is one of the inputs, or too many of its folders are missing.
+        UnusableFile: one of the results cannot be used, or they are of different homes.
+        OSError: a report could not be written.
+    """
+    _refuse_outputs(outputs, before, after)
+    then, now = _run_in(before, "compare"), _run_in(after, "compare")
+    earlier = from_report(then, before)
+    refuse_foreign(earlier, now.datasets, "compare")
+    results, comparison = compared(earlier, now.results, now.home, whole=True)
+    comparison = replace(comparison, same_checks=then.version == now.version)
+    worse = counted(comparison.regressions, "result is", "results are")
+    code = ExitCode.UNHEALTHY if comparison.regressions else ExitCode.HEALTHY
+    said = f"{worse} worse than before, or newly bad" if comparison.regressions else "nothing is worse than before"
+    _say(f"MDM health: {then.verdict} then, {now.verdict} now", *change_lines(comparison), _NOT_COMPARED)
+    _write(replace(now, results=results, comparison=comparison), outputs)
+    _say(f"exit code {code}: {said}")
+    return code
+
+
+def _run_in(file: Path, command: str) -> Report:
+    try:
+        return json_load.load(parsed(file, command))
+    except json_load.NoDocument as error:
+        raise UnusableFile(one_line(f"{command}: {file} cannot be used: {error}")) from None
+
+
+def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:
+    paths = [path.resolve() for path in (*inputs, *outputs.values())]
+    for name, path in outputs.items():
+        if paths.count(path.resolve()) > 1:
+            raise NotMeant(f"--{name}: {path} is given twice, and would be overwritten")
+        if path.exists() and not path.is_file():
+            raise NotMeant(f"--{name}: {path} is no file to write to")
+        if (folder := missing_folder(path)) is not None:
+            raise NotMeant(f"--{name}: {path} cannot be written, because there is no folder {folder}")
+
+
+def _write(run: Report, outputs: Mapping[str, Path]) -> None:
+    for name, path in outputs.items():
+        write_whole(path, RENDER[name](run))
+        _say(f"{name}: {path}")
+
+
+def _say(*said: str) -> None:
+    for line in said:
+        encoding = sys.stdout.encoding or "utf-8"
+        print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201 - a command line

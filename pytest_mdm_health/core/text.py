@@ -1,0 +1,50 @@
+"""Sizes, durations and counts as a person says them."""
+
+from __future__ import annotations
+
+_STEP = 1000
+_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60))
+_WORTH_A_UNIT = 2
+"""90 minutes are said as such, 120 as two hours."""
+
+
+def size(count: float) -> str:
+    """Bytes in words, such as `1.5 MB` (a thousand to the step, as memory settings have it)."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if abs(count) < _STEP - 0.5:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004 - two digits say enough
+        count /= _STEP
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, such as `0.3 s`, `12 s`, `90 minutes` or `3 days`."""
+    for unit, length in _SECONDS:
+        if seconds >= _WORTH_A_UNIT * length:
+            return f"{seconds / length:.0f} {unit}s"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - the same
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun, such as `1 row`, `2 rows` or, with `many` given, `2 processes`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def times(count: int) -> str:
+    """How often, such as `once` or `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def one_line(text: str) -> str:
+    """Text from the home as it may be printed: on one line, without control characters or direction marks."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return "\\n" if char == "\n" else f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"  # noqa: PLR2004
+
+
+def shortened(text: str, limit: int = 200) -> str:
+    """Text as it may be printed on one line, cut after so many characters."""
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return printable if len(printable) <= limit else f"{printable[: limit - 1]}…"

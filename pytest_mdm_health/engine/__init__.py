@@ -1,0 +1,1 @@
+"""From a plan to results: registry, plan, runner and the sandbox."""

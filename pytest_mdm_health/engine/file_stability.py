@@ -1,0 +1,105 @@
+"""Files that change while they are looked at: what was seen is then neither the old state nor the new one.
+
+What stands at a path is known by device, inode, size and the time of its last change, which costs next to nothing. What
+reading by itself changes is left out: a `-shm`, and a log or journal that is empty or not there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.backends.sidecars import SUFFIXES
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory, take_inventory
+from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE
+from pytest_mdm_health.mdm.settings import Settings
+
+Identity = tuple[int, ...] | None
+"""What tells one state of a file from another; None for nothing, or nothing that counts."""
+
+Seen = Mapping[Path, Identity]
+LOGS = tuple(suffix for suffix, kind in SUFFIXES if kind != "shm")
+_AGAIN = "run again when nothing writes"
+
+
+def take_stock(root: Path, environ: Mapping[str, str]) -> tuple[Inventory, Seen]:
+    """What the home at `root` holds, as `take_inventory`, and the files that say so, as they are now."""
+    inventory = take_inventory(root, environ)
+    files = (file for dataset in inventory.datasets for file in _registering(dataset))
+    return inventory, seen_now((*_of_home(inventory.home), *files))
+
+
+def files_of(handles: Iterable[object]) -> tuple[Path, ...]:
+    """The files that the handles of a check lead to."""
+    return tuple(dict.fromkeys(file for handle in handles for file in _files_of(handle)))
+
+
+def seen_now(files: Iterable[Path]) -> dict[Path, Identity]:
+    """What stands at these paths."""
+    return {file: _identity(file) for file in files}
+
+
+def what_moved(seen: Seen, when: str) -> str:
+    """Why what was seen does not hold, if one of the files is not what it was; empty if all of them are.
+
+    Args:
+        seen: as `seen_now` had it.
+        when: to follow "changed" in a sentence.
+    """
+    for file, was in seen.items():
+        now = _identity(file)
+        if now != was:
+            what = "came into being" if was is None else "went away" if now is None else "changed"
+            return f"{file} {what} {when}; {_AGAIN}"
+    return ""
+
+
+def _files_of(handle: object) -> Iterator[Path]:
+    if isinstance(handle, Home):
+        yield from _of_home(handle)
+    elif isinstance(handle, Inventory):
+        yield from _of_home(handle.home)
+    elif isinstance(handle, Settings):
+        yield handle.file
+    elif isinstance(handle, Backend) and handle.connection is None:
+        yield from _with_logs(handle.path)
+    elif isinstance(handle, Dataset):
+        yield from _registering(handle)
+        if handle.database is not None:
+            yield from _with_logs(handle.database)
+
+
+def _of_home(home: Home) -> tuple[Path, ...]:
+    return home.root, home.settings_file
+
+
+def _registering(dataset: Dataset) -> Iterator[Path]:
+    """The files that say what is registered, and where the JSON copy belongs."""
+    yield dataset.folder / TWIN_FILE
+    registration = dataset.registration
+    if registration is not None:
+        yield registration.file
+        yield from (each.path for each in (registration.pointed, registration.twin) if each is not None)
+
+
+def _with_logs(database: Path) -> Iterator[Path]:
+    """A database file and its logs and journals, which of a link lie beside the link or beside the file."""
+    yield database
+    for beside in dict.fromkeys((database, Path(os.path.realpath(database)))):
+        yield from (beside.with_name(beside.name + suffix) for suffix in LOGS)
+
+
+def _identity(path: Path) -> Identity:
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISDIR(info.st_mode):
+        return info.st_dev, info.st_ino
+    if not info.st_size and path.name.endswith(LOGS):
+        return None
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns

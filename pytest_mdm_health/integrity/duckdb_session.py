@@ -1,0 +1,166 @@
+"""A DuckDB instance of our own, in which tables are compared: it may reach the files named and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
+
+from pytest_mdm_health.backends import ConnectionLost, QueryFailed, literal
+from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.integrity.readers import postgres_attach, scanners
+from pytest_mdm_health.mdm.servers import Connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+MEMORY_LIMIT = "256MB"
+"""What DuckDB may hold; the process takes about 100 MB more."""
+
+_T = TypeVar("_T")
+_STREAMS = 4
+_THREADS = min(4, os.cpu_count() or 1)
+_SMALL_GROUPS = 18  # bits: groups by numbers of two bytes, as which buckets are told, need no hash table
+
+
+class Workbench:
+    """An instance, and a private folder for what does not fit into its memory; both are gone at the end of `with`.
+
+    Attributes:
+        reads_sqlite: whether the extension that reads SQLite files is loaded.
+        servers: the names of databases on servers that the extension for these has attached.
+        careful: see `carefully`.
+        deadline: until when a server may be at a query, as `time.monotonic` has it; None if that is for others to say.
+    """
+
+    def __init__(
+        self,
+        files: Iterable[Path],
+        memory_limit: str = MEMORY_LIMIT,
+        *,
+        sqlite: bool = True,
+        servers: Iterable[Connection] = (),
+        deadline: float | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            files: what it may read.
+            memory_limit: what DuckDB may hold, in its words.
+            sqlite: whether there are SQLite files among them, for which an extension may have to be loaded.
+            servers: databases on servers that it may read by an extension.
+            deadline: see above.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-compare-", ignore_cleanup_errors=True)
+        self._numbers = itertools.count()
+        config: dict[str, Any] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": memory_limit,
+            "threads": str(_THREADS),
+            "preserve_insertion_order": "false",  # all threads fill a table; every row carries its place
+            "secret_directory": str(Path(self._folder.name, "none")),  # what the user keeps there concerns others
+            "temp_directory": str(Path(self._folder.name, "spilled")),
+        }
+        self.deadline = deadline
+        self.connection = duckdb.connect(":memory:", config=config)
+        self.reads_sqlite = sqlite and scanners.load(self.connection, "sqlite")
+        self.servers = postgres_attach.attach(self.connection, servers, self.time_left_ms)
+        self.careful = False
+        self._tune()
+        self._restrict(tuple(files))
+
+    @property
+    def time_left_ms(self) -> int:
+        """Milliseconds, as a server is told a limit: 0 is none."""
+        return 0 if self.deadline is None else max(1, int((self.deadline - time.monotonic()) * 1000))
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives.
+
+        Raises:
+            QueryFailed: DuckDB refuses the statement, or what it needs cannot be read.
+        """
+        try:
+            return self.connection.execute(sql, list(parameters)).fetchall()
+        except scanners.FAILURES as error:
+            hidden = postgres_attach.names_an_address(error)
+            reason = "the server broke the connection off" if hidden else redact(one_line(error))
+            raise QueryFailed(reason) from (error if isinstance(error, duckdb.InterruptException) else None)
+
+    def carefully(self, read: Callable[[], _T]) -> _T:
+        """What `read` gives; if it fails, what it gives without the short cuts that do for nearly all tables.
+
+        With `careful` set, readers take nothing for granted that a table declares.
+
+        Raises:
+            QueryFailed: it failed with these as well, or was broken off.
+        """
+        self.careful = False
+        try:
+            return read()
+        except QueryFailed as error:
+            if isinstance(error.__cause__, duckdb.InterruptException) or isinstance(error, ConnectionLost):
+                raise
+        self.careful = True
+        return read()
+
+    @contextlib.contextmanager
+    def for_few_rows(self) -> Iterator[None]:
+        """Leave the extension for SQLite alone, which has to look at whole columns before it is trusted."""
+        reads_sqlite, self.reads_sqlite = self.reads_sqlite, False
+        try:
+            yield
+        finally:
+            self.reads_sqlite = reads_sqlite
+
+    def name(self, stem: str) -> str:
+        """A name that nothing else in it has."""
+        return f"{stem}_{next(self._numbers)}"
+
+    @contextlib.contextmanager
+    def table(self, stem: str, definition: str) -> Iterator[str]:
+        """A table of its own, which goes with the `with`."""
+        name = self.name(stem)
+        self.run(f"CREATE TABLE memory.main.{name} ({definition})")
+        try:
+            yield f"memory.main.{name}"
+        finally:
+            self.run(f"DROP TABLE memory.main.{name}")
+
+    def stream(self) -> Path:
+        """A path that it may read and where nothing is yet: for a pipe."""
+        return next(path for path in self._streams() if not path.exists())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.connection.close()
+        self._folder.cleanup()
+
+    def _streams(self) -> Iterator[Path]:
+        return (Path(self._folder.name, f"stream{number}") for number in range(_STREAMS))
+
+    def _tune(self) -> None:
+        with contextlib.suppress(duckdb.Error):  # one DuckDB or another may not know it
+            self.connection.execute(f"SET perfect_ht_threshold = {_SMALL_GROUPS}")
+
+    def _restrict(self, files: Sequence[Path]) -> None:
+        paths = [str(file) + suffix for file in files for suffix in ("", ".wal", ".wal.checkpoint")]
+        paths += [str(path) for path in self._streams()]
+        with contextlib.suppress(duckdb.CatalogException):  # DuckDB 1.1 cannot be told so
+            self.connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
+            self.connection.execute("SET enable_external_access = false")
+        self.connection.execute("SET lock_configuration = true")

@@ -1,0 +1,255 @@
+"""A table on a PostgreSQL server: by DuckDB's extension where it loads and reads what is there, else as text by a pipe.
+
+So no value becomes an object of Python's, and however large the table is, only a pipe's worth of it is here at once.
+
+The extension has what the server keeps as it keeps it. It knows few types by heart: of others the server sends the
+text, as for the pipe. A moment beyond what DuckDB can hold it may turn into one of years B.C., which are left to the
+pipe as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, literal, quote
+from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.integrity.digest.canonical import Form
+from pytest_mdm_health.integrity.duckdb_session import Workbench
+from pytest_mdm_health.integrity.readers.base import Batch, Reader
+from pytest_mdm_health.integrity.readers.delegating import ReaderAround
+from pytest_mdm_health.integrity.readers.duckdb import COUNTED, forms
+from pytest_mdm_health.integrity.readers.files import csv_relation, numbered
+from pytest_mdm_health.integrity.readers.postgres_attach import AS_IT_IS
+
+if TYPE_CHECKING:
+    import psycopg
+
+_PATIENCE_S = 0.02
+_SINGLE = ("real", "float4")
+_TYPED = {
+    "smallint": "BIGINT",
+    "integer": "BIGINT",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+}
+"""As what DuckDB takes the text of every usual value of a type."""
+
+_SENT = {
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "text": "VARCHAR",
+    "character varying": "VARCHAR",
+    "bytea": "BLOB",
+    "date": "DATE",
+    "timestamp without time zone": "TIMESTAMP",
+}
+"""As what the extension has a type."""
+
+_DATED = ("DATE", "TIMESTAMP")
+_WRITTEN = ("numeric", "timestamp with time zone", "character", "uuid", "json", "jsonb")
+"""Types of which the extension is sent the text."""
+
+
+@contextmanager
+def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Reader]:
+    """A table on a server.
+
+    Raises:
+        CannotOpen: there is no connection.
+        QueryFailed: there is no such table.
+    """
+    with backend.open() as database:
+        columns = database.columns(table)
+        single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
+        relation = _relation(database, table, columns)
+        slow = CopyReader(columns, forms(columns, "postgresql"), database, relation, workbench, single)
+        alias = workbench.servers.get(backend.connection) if backend.connection else None
+        yield PostgresScanner(slow, alias) if alias and not workbench.careful and _is_plain(slow) else slow
+
+
+def _bare(type_: str) -> str:
+    """A type without what stands in brackets."""
+    return re.sub(r"\([\d,-]+\)", "", type_.lower())
+
+
+def _is_plain(reader: CopyReader) -> bool:
+    """Whether the extension reads the columns as the server would write them."""
+    known = all(_bare(each.type) in _SENT or _bare(each.type) in _WRITTEN for each in reader.columns)
+    return known and reader.database.query("SELECT current_setting('server_encoding')") == [("UTF8",)]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view on a server, as statements ask for it.
+
+    Attributes:
+        name: quoted, with its schema, as another session may look in other places.
+        columns: the names of all its columns in their order.
+        stored: whether its rows are read in one order whatever columns are asked for.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    stored: bool
+
+    def statement(self, made: Mapping[str, str], places: Sequence[int] | None) -> str:
+        """For some columns, each as what is made of it; with places also for `place`, the number of the row."""
+        if not places:
+            chosen = (f"{how.format(quote(name))} AS c{index}" for index, (name, how) in enumerate(made.items()))
+            return f"SELECT {', '.join(chosen) or 'NULL'} FROM {self.name}"  # noqa: S608 - quoted
+        passed = self.columns if self.stored else tuple(made)
+        rows = "*" if self.stored else ", ".join(map(quote, passed))  # all as they are take half the time of some
+        number = {name: f"n{index}" for index, name in enumerate(passed)}
+        chosen = (f"{how.format(number[name])} AS c{index}" for index, (name, how) in enumerate(made.items()))
+        wanted = ", ".join(map(str, places))
+        return (
+            f"SELECT {', '.join((*chosen, 'place'))} "  # noqa: S608 - quoted, and numbers
+            f"FROM (SELECT {COUNTED}, {rows} FROM {self.name}) "
+            f"AS numbered (place, {', '.join(number.values())}) WHERE place = ANY ('{{{wanted}}}'::bigint[])"
+        )
+
+
+def _relation(database: Database, table: str, columns: Sequence[Column]) -> Relation:
+    sql = (
+        "SELECT nspname, relkind IN ('r', 'p', 'm') FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+        "WHERE pg_class.oid = to_regclass(?)"
+    )
+    for schema, stored in database.query(sql, (quote(table),)):
+        return Relation(f"{quote(schema)}.{quote(table)}", tuple(each.name for each in columns), stored)
+    raise QueryFailed(f"no such table: {table}")
+
+
+@dataclass(frozen=True)
+class PostgresScanner(ReaderAround):
+    """Rows by DuckDB's extension; a `sources.Reader`. The place of a row is its number.
+
+    Attributes:
+        reader: the one that knows the table.
+        alias: what the database is called in the workbench.
+    """
+
+    reader: CopyReader
+    alias: str
+
+    @property
+    def how(self) -> str:
+        """As `Reader.how`."""
+        return "scanner"
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`."""
+        declared = {each.name: _bare(each.type) for each in self.columns}
+        made = {
+            name: "{}" if declared[name] in _SENT else "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"
+            for name in names
+        }
+        arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
+        chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
+        place = "place" if places else f"{COUNTED} AS place"
+        sent = f"postgres_query({literal(self.alias)}, {literal(self.reader.relation.statement(made, places))})"
+        yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
+
+
+def _possible(column: str, type_: str) -> str:
+    """A column of the extension's; for years B.C. an error, after which all is read carefully, as `_moment` has it."""
+    if type_ not in _DATED:
+        return column
+    impossible = f"{column} < '0001-01-01'::{type_} AND isfinite({column})"
+    return f"CASE WHEN {impossible} THEN error('there are years B.C.') ELSE {column} END"
+
+
+@dataclass(frozen=True)
+class CopyReader:
+    """What a server sends as text; a `sources.Reader`. The place of a row is its number."""
+
+    columns: tuple[Column, ...]
+    forms: Mapping[str, Form]
+    database: Database
+    relation: Relation
+    workbench: Workbench
+    single: frozenset[str]
+    engine: str = "postgresql"
+    how: str = "copy"
+
+    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
+        """As `Reader.batches`; the relation can be read once."""
+        binary = {each.name for each in self.columns if self.forms[each.name] is Form.BYTES}
+        made = {name: "encode({}, 'hex')" if name in binary else "{}" for name in names}
+        sql = f"COPY ({self.relation.statement(made, places)}) TO STDOUT (FORMAT csv)"
+        path, types = self.workbench.stream(), self._types(names)
+        sent = [*("VARCHAR" if each in _DATED else each for each in types), *(["BIGINT"] if places else [])]
+        columns = [_moment(f"t{index}", each) if each in _DATED else f"t{index}" for index, each in enumerate(types)]
+        place = f"t{len(types)}" if places else COUNTED
+        batch = numbered(csv_relation(path, sent or ["VARCHAR"]), columns, types, place)
+        with _Feed(path, self.database.connection, sql, self.workbench.time_left_ms):
+            yield _with_bytes(batch, [name in binary for name in names])
+
+    def _types(self, names: Sequence[str]) -> list[str]:
+        """What DuckDB reads the columns as; texts are never refused."""
+        declared = {each.name: "" if self.workbench.careful else _bare(each.type) for each in self.columns}
+        return [_TYPED.get(declared[name], "VARCHAR") for name in names]
+
+
+def _moment(c: str, type_: str) -> str:
+    """A date or moment as the server writes it, of years A.D.; DuckDB would take those before for the same."""
+    return f"(CASE WHEN suffix({c}, 'BC') THEN error('there are years B.C.') ELSE {c} END)::{type_}"
+
+
+def _with_bytes(batch: Batch, binary: Sequence[bool]) -> Batch:
+    if not any(binary):
+        return batch
+    chosen = [f"from_hex(c{index}) AS c{index}" if yes else f"c{index}" for index, yes in enumerate(binary)]
+    types = tuple("BLOB" if yes else type_ for yes, type_ in zip(binary, batch.arrives, strict=True))
+    return Batch(f"(SELECT {', '.join((*chosen, 'place'))} FROM {batch.relation})", types, {})  # noqa: S608 - made here
+
+
+class _Feed:
+    """A thread that writes what a server sends into a pipe."""
+
+    def __init__(self, path: Path, connection: psycopg.Connection[Any], sql: str, limit_ms: int) -> None:
+        self._path, self._connection, self._sql = path, connection, sql
+        self._settings = {**AS_IT_IS, "statement_timeout": str(limit_ms)}
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        os.mkfifo(self._path, 0o600)
+        self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Wait for its end, which comes at once if nobody reads any more."""
+        while self._thread.is_alive():
+            os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))
+            self._thread.join(_PATIENCE_S)
+        self._path.unlink()
+        if self._failure is not None and error is None:  # else whoever reads has an error of their own
+            raise QueryFailed(redact(one_line(self._failure))) from None
+
+    def _run(self) -> None:
+        import psycopg
+
+        try:
+            with self._path.open("wb", buffering=1024 * 1024) as pipe, self._connection.transaction():
+                for name, value in self._settings.items():
+                    self._connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
+                with self._connection.cursor().copy(self._sql.encode()) as copy:
+                    for block in copy:
+                        pipe.write(block)
+        except (psycopg.Error, OSError) as error:
+            self._failure = error

@@ -1,0 +1,1 @@
+"""Which rows are read where not all are."""

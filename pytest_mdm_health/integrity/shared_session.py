@@ -1,0 +1,79 @@
+"""One workbench for all the tables of a home: making one takes longer than reading a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.integrity.duckdb_session import Workbench
+    from pytest_mdm_health.integrity.readers.base import Source
+
+_NEIGHBOURS = 2000
+
+
+@contextmanager
+def shared_workbench(*sources: Source) -> Iterator[Workbench]:
+    """The workbench of this process if it may read these, else a new one, which is then kept.
+
+    Tables on a server are read without an extension, as each database would take a workbench of its own.
+
+    After anything that goes wrong it is not used again.
+    """
+    sqlite = any(each.engine == "sqlite" for each in sources)
+    workbench = _shared.to_read(tuple(file for each in sources for file in each.files), sqlite=sqlite)
+    try:
+        yield workbench
+    except BaseException:
+        _shared.discard()
+        raise
+
+
+def end_shared_workbench() -> None:
+    """Close it, and remove its folder."""
+    _shared.discard()
+
+
+class _Shared:
+    """The workbench of this process, if there is one."""
+
+    def __init__(self) -> None:
+        self._workbench: Workbench | None = None
+        self._files: frozenset[Path] = frozenset()
+        self._sqlite = False
+
+    def to_read(self, files: tuple[Path, ...], *, sqlite: bool) -> Workbench:
+        """It, or a new one, which may also read what lies like these files in the folders beside."""
+        from pytest_mdm_health.integrity.duckdb_session import Workbench
+
+        if self._workbench is None or not self._files.issuperset(files) or (sqlite and not self._sqlite):
+            self.discard()
+            self._sqlite = sqlite
+            self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
+            self._workbench = Workbench(sorted(self._files), sqlite=sqlite)
+        self._workbench.deadline, self._workbench.careful = (
+            None,
+            False,
+        )  # a table that a reader stumbled over says nothing of the next
+        return self._workbench
+
+    def discard(self) -> None:
+        """End it."""
+        workbench, self._workbench = self._workbench, None
+        if workbench is not None:
+            workbench.__exit__(None, None, None)
+
+
+def _neighbours(file: Path) -> Iterator[Path]:
+    """What lies as MDM puts it, each in a folder of its own name; elsewhere nobody knows what a folder holds."""
+    found = file.parent.parent.glob(f"*/*{file.suffix}") if file.suffix and file.stem == file.parent.name else ()
+    with suppress(OSError):  # a folder that was there a moment ago
+        for _, each in zip(range(_NEIGHBOURS), found, strict=False):
+            with suppress(UnicodeEncodeError):
+                str(each).encode()
+                yield each
+
+
+_shared = _Shared()

@@ -1,0 +1,1 @@
+"""What the troubleshooting guide knows: issues, messages and symptoms."""

@@ -1,0 +1,1 @@
+"""The MDM that is installed: its interpreter, packages, commands and code."""

@@ -1,0 +1,130 @@
+"""How features were generated, as MDM's log tells it: MDM logs what goes wrong and goes on as if nothing had happened.
+
+MDM writes which dataset it generates features for only when it begins; what stands behind that belongs to it until
+something else begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from pytest_mdm_health.core.model import Location
+from pytest_mdm_health.mdm.logs import LogRecord, read_log
+from pytest_mdm_health.mdm.logs.files import log_files
+
+ERRORS_KEPT = 50
+"""Different errors of one run that are kept."""
+
+UNINTERESTING = ("TRACE", "DEBUG")
+_BEGIN = re.compile(r"Generating features for (?:dataset '(?P<name>[^']+)'|(?P<name2>\S+) \(\d+ rows\))")
+_GENERATED = re.compile(r"Generated (?P<tables>\d{1,9}) feature tables")
+_FAILED = re.compile(r"Failed to generate features(?: for \S+)?: (?P<error>.+)", re.DOTALL)
+_NAMED = re.compile(r"(?:Failed to load custom features for|Error in \S+ for) (?P<name>[^\s:]+): ")
+_CUSTOM = re.compile(r"Loading custom features from (?P<file>.+)")
+_OTHER_BEGINNING = re.compile(r"MDM logging initialized|Starting registration |Dataset '[^']*' registered")
+_SEVERE = {"ERROR", "CRITICAL"}
+
+
+@dataclass(frozen=True)
+class LoggedError:
+    """One error that was logged while features were generated: its text, where it stands, and how often it does."""
+
+    message: str
+    place: Location
+    count: int = 1
+
+
+@dataclass
+class FeatureRun:
+    """One generation of a dataset's features.
+
+    Attributes:
+        dataset: as MDM stores the name, in lower case.
+        place: where the log says that it begins.
+        tables: how many feature tables it made; None if it did not get to that.
+        failure: why it failed as a whole; empty if it did not.
+        errors: what went wrong on the way, by message.
+        custom: the file of custom features that was loaded; empty if none was.
+    """
+
+    dataset: str
+    place: Location
+    tables: int | None = None
+    failure: str = ""
+    errors: dict[str, LoggedError] = field(default_factory=dict)
+    custom: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to an end, good or bad."""
+        return self.tables is not None or bool(self.failure)
+
+    def add(self, record: LogRecord) -> None:
+        """Take an error into account."""
+        known = self.errors.get(record.message)
+        if known is not None or len(self.errors) < ERRORS_KEPT:
+            place = Location(str(record.file), record.line)
+            self.errors[record.message] = LoggedError(record.message, place, 1 + (known.count if known else 0))
+
+
+def last_runs(log_file: Path) -> Mapping[str, FeatureRun]:
+    """For each dataset, the last time that its features were generated. The log is read once for all of them."""
+    return _runs(log_file, tuple(_stamp(file) for file in log_files(log_file)))
+
+
+@lru_cache(maxsize=1)
+def _runs(log_file: Path, _state: tuple[object, ...]) -> Mapping[str, FeatureRun]:
+    return _follow(read_log(log_file, without=UNINTERESTING))
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    try:
+        info = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), info.st_size, info.st_mtime_ns
+
+
+def _follow(records: Iterable[LogRecord]) -> dict[str, FeatureRun]:
+    runs: dict[str, FeatureRun] = {}
+    current: FeatureRun | None = None
+    for record in records:
+        begun = _BEGIN.match(record.message)
+        if begun is not None:
+            current = _begun(runs, current, begun, record)
+        elif _OTHER_BEGINNING.match(record.message):
+            current = None
+        elif record.level in _SEVERE or current is not None:
+            _hear(runs, current, record)
+            current = None if current is not None and current.ended else current
+    return runs
+
+
+def _begun(
+    runs: dict[str, FeatureRun], current: FeatureRun | None, begun: re.Match[str], record: LogRecord
+) -> FeatureRun:
+    """MDM says it for the dataset, then again for each of its tables."""
+    name = (begun["name"] or begun["name2"]).lower()
+    if begun["name"] is None and current is not None and current.dataset == name:
+        return current
+    runs[name] = FeatureRun(name, Location(str(record.file), record.line))
+    return runs[name]
+
+
+def _hear(runs: Mapping[str, FeatureRun], current: FeatureRun | None, record: LogRecord) -> None:
+    named = _NAMED.match(record.message)
+    run = runs.get(named["name"].lower()) if named else current
+    if run is None:
+        return
+    if generated := _GENERATED.match(record.message):
+        run.tables = int(generated["tables"])
+    elif failed := _FAILED.match(record.message):
+        run.failure = failed["error"].partition("\n")[0]
+    elif custom := _CUSTOM.match(record.message):
+        run.custom = custom["file"]
+    elif record.level in _SEVERE:
+        run.add(record)

@@ -1,0 +1,1 @@
+"""The JSON document: written, read and described by a schema."""

@@ -1,0 +1,85 @@
+"""What pytest and its plugins write and show, of our checks and of the user's own tests: it shows no secret either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mdm_health.reports import shows
+
+if TYPE_CHECKING:
+    import warnings
+
+    import pytest
+
+    from pytest_mdm_health.redaction.redactor import Redactor
+    from pytest_mdm_health.redaction.scan import Leaks
+
+_OPTIONS = {"--junitxml": "xmlpath", "--html": "htmlpath"}
+_ASSETS = "assets"
+"""The folder beside it into which pytest-html puts what does not fit into its page."""
+
+
+def files_of_others(config: pytest.Config) -> Mapping[str, tuple[Path, ...]]:
+    """The files that others write at the end of this run, absolute, by the option that asks for them."""
+    found = {}
+    for name, dest in _OPTIONS.items():
+        given = getattr(config.option, dest, None)
+        if given:
+            file = Path.cwd() / Path(os.path.expandvars(given)).expanduser()
+            found[name] = (file, file.parent / _ASSETS) if name == "--html" else (file,)
+    return found
+
+
+def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: float) -> list[str]:
+    """Delete each file that shows a secret; return what is wrong, one line each.
+
+    Args:
+        files: as `files_of_others` has them; in a folder, those that this run wrote.
+        leaks: what finds secrets.
+        since: when the run began, in seconds since the epoch.
+    """
+    written = [(name, file) for name, places in files.items() for place in places for file in _written(place, since)]
+    told = (_delete_if_leaking(name, file, leaks) for name, file in written)
+    return [trouble for trouble in told if trouble]
+
+
+def _delete_if_leaking(name: str, file: Path, leaks: Leaks) -> str:
+    try:
+        secret = leaks.in_content(file.read_bytes())
+        if secret is None:
+            return ""
+        file.unlink()
+    except OSError as error:
+        return f"{name}: {file} could not be searched for secrets: {error.strerror}"
+    return f"{name}: {file} was deleted: {shows(secret)}"
+
+
+def _written(place: Path, since: float) -> list[Path]:
+    if not place.is_dir():
+        return [place] if place.is_file() else []
+    return [file for file in sorted(place.iterdir()) if file.is_file() and file.stat().st_mtime >= since - 1]
+
+
+def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:
+    """Take secrets out of a warning before anybody is told of it. Its kind and its place stay."""
+    text = str(warning.message)
+    if (shown := redactor.text(text)) != text:
+        warning.message = Warning(shown)
+
+
+def clean(report: pytest.TestReport | pytest.CollectReport, redactor: Redactor) -> None:
+    """Take secrets out of what pytest says of a test: why it failed or was skipped, and what it printed."""
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, redactor.text(reason))
+    elif report.longrepr is not None:
+        text = report.longreprtext
+        if (shown := redactor.text(text)) != text:
+            report.longrepr = shown
+    report.sections = [(name, redactor.text(content)) for name, content in report.sections]
+    properties = getattr(report, "user_properties", None)  # what was collected has none
+    if properties is not None:
+        properties[:] = [(name, redactor.text(each) if isinstance(each, str) else each) for name, each in properties]

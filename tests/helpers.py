@@ -1,0 +1,52 @@
+"""What the tests of several modules need: runs of the suite that are made once, and what they wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LEAN = "-p no:hypothesispytest"
+"""Options of every run of pytest that a test starts: importing Hypothesis would be a third of a short run."""
+
+Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
+MakeHome = Callable[..., Path]
+Health = Callable[..., pytest.RunResult]
+
+ALONE_OR_ON_WORKERS = [
+    pytest.param((), id="alone"),
+    pytest.param(("-n", "2"), id="two-workers", marks=pytest.mark.slow),
+]
+"""Ways to run the suite; `test_two_workers_find_what_one_process_finds` compares them in the fast tests."""
+
+
+def own_environment(**more: str) -> dict[str, str]:
+    """The environment without what the suite would take for its options, and with these variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MDM_", "PYTEST_", "GITHUB_"))}
+    return {**kept, "PYTEST_ADDOPTS": LEAN, **more}
+
+
+def run_health(
+    home: Path, folder: Path, *options: str | Path, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run `pytest --mdm-health` in a folder, for fixtures that outlast a test; a test itself takes `health`."""
+    command = [sys.executable, "-m", "pytest", "--mdm-health", f"--mdm-home={home}", *map(str, options)]
+    variables = own_environment(**(environ or {}))
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def results_in(path: Path) -> dict[str, dict[str, Any]]:
+    """The results in a JSON report, each by its check and target: `sqlite-locking[shop]`."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return {f"{each['check']}[{each['target']['name']}]": each for each in document["results"]}
+
+
+def break_registration(home: Path, dataset: str) -> None:
+    """Damage a registration so that nothing of its dataset can be examined."""
+    (home / "config" / "datasets" / f"{dataset}.yaml").write_text("name: [unclosed\n", encoding="utf-8")
