@@ -17,7 +17,7 @@ if [ "${1:-}" = --full ]; then
     run_tests -m "slow or hypothesis" --hypothesis-profile=full "$@"
     in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
     "$python" -c "import duckdb
-from pytest_mdm_health.integrity import scanners
+from pytest_mdm_health.integrity.readers import scanners
 assert all(scanners.load(duckdb.connect(), engine) for engine in ('sqlite', 'postgres')), 'the extensions do not load'"
     run_tests tests/integrity "$@"
     exit

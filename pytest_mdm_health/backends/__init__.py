@@ -1,7 +1,8 @@
 """The databases of an MDM home behind one small read-only interface.
 
 `Backend` says which database; it is a description that travels between processes. `Backend.open` opens it in this
-process, where one database is open at a time: the checks on one dataset follow each other and share it.
+process. A database stays open while it is in use, that is within a `with` block; one that is not may be closed as soon
+as another is opened.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Backend:
     connection: Connection | None = None
 
     def open(self) -> Database:
-        """The database, open and read-only; opening another one closes it.
+        """The database, open and read-only; in a `with` block it stays open, whatever else is opened meanwhile.
 
         Raises:
             CannotOpen: it cannot be opened, and why.
@@ -76,23 +77,40 @@ def close_all() -> None:
     _pool.close()
 
 
+@dataclass
+class _Opened:
+    """A database that is open in this process, and what told its file's state when it was opened."""
+
+    backend: Backend
+    state: object
+    database: Database
+
+
 class _Pool:
-    """The one database that is open in this process."""
+    """The databases that are open in this process: those in use, and the last one that was handed back.
+
+    The checks on one dataset follow each other and share it, so the last one is worth keeping.
+    """
 
     def __init__(self) -> None:
-        self._open: tuple[Backend, object, Database] | None = None
+        self._open: list[_Opened] = []
 
     def open(self, backend: Backend) -> Database:
         state = _state(backend.path) if backend.connection is None else None
-        if self._open is None or self._open[2].closed or self._open[:2] != (backend, state):
-            self.close()
-            self._open = (backend, state, _opened(backend))
-        return self._open[2]
+        self._open = [opened for opened in self._open if not opened.database.closed]
+        same = [opened for opened in self._open if (opened.backend, opened.state) == (backend, state)]
+        for opened in self._open:
+            if opened not in same and not opened.database.in_use:
+                opened.database.close()
+        if not same:
+            same = [_Opened(backend, state, _opened(backend))]
+            self._open += same
+        return same[0].database
 
     def close(self) -> None:
-        if self._open is not None:
-            database, self._open = self._open[2], None
-            database.close()
+        opened, self._open = self._open, []
+        for each in opened:
+            each.database.close()
 
 
 _pool = _Pool()

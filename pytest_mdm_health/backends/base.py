@@ -158,6 +158,10 @@ class Database(Protocol):
     def closed(self) -> bool:
         """Whether nothing can be asked any more."""
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a `with` block on it has not ended yet."""
+
     def close(self) -> None:
         """Close it and remove what was copied."""
 
@@ -173,6 +177,11 @@ class HandedBack:
 
     how: How
     _entered = 0
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a `with` block on it has not ended yet."""
+        return self._entered > 0
 
     def __enter__(self) -> Self:
         self._entered += 1

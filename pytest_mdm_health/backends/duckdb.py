@@ -6,12 +6,13 @@ paths, before that nothing at all once a file is attached, which then needs an i
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from pytest_mdm_health.backends.sidecars import sidecars
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
-"""The name of the attached database in the instance."""
+"""What the names of attached databases in the instance begin with."""
 
 _NEIGHBOURS = 2000
 _READ_BESIDE = ("", ".wal", ".wal.checkpoint")
@@ -74,7 +75,7 @@ class DuckDBDatabase(HandedBack):
         """
         size = _looked_at(path)
         self._instance = _instance_for(path)
-        self._instance.attach(path)
+        self._alias, self._connection = self._instance.attach(path)
         try:
             self.surplus = self._surplus(size)
         except CannotOpen:
@@ -83,15 +84,21 @@ class DuckDBDatabase(HandedBack):
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The instance's connection, with the attached database as its default."""
-        return self._instance.connection
+        """A connection of its own to the instance, with the attached database as its default.
+
+        Raises:
+            QueryFailed: it was closed.
+        """
+        if self.closed:
+            raise QueryFailed("the database is closed; one that is used beside another needs a `with` block")
+        return self._connection
 
     def tables(self) -> tuple[str, ...]:
         """As `Database.tables`."""
         rows = self.query(
             "SELECT name FROM (SELECT database_name, schema_name, internal, table_name AS name FROM duckdb_tables() "  # noqa: S608 - ours
             "UNION ALL SELECT database_name, schema_name, internal, view_name FROM duckdb_views()) "
-            f"WHERE database_name = '{ALIAS}' AND schema_name = 'main' AND NOT internal",
+            f"WHERE database_name = '{self._alias}' AND schema_name = 'main' AND NOT internal",
         )
         return tuple(sorted(name for (name,) in rows))
 
@@ -99,7 +106,7 @@ class DuckDBDatabase(HandedBack):
         """As `Database.columns`."""
         rows = self.query(
             "SELECT column_name, data_type FROM duckdb_columns() "  # noqa: S608 - quoted; parameters import pandas
-            f"WHERE database_name = '{ALIAS}' AND schema_name = 'main' "
+            f"WHERE database_name = '{self._alias}' AND schema_name = 'main' "
             f"AND lower(table_name) = lower({literal(table)}) ORDER BY column_index"
         )
         if not rows:
@@ -108,7 +115,7 @@ class DuckDBDatabase(HandedBack):
 
     def count(self, table: str) -> int:
         """As `Database.count`."""
-        return int(self.query(f"SELECT count(*) FROM {ALIAS}.main.{quote(table)}")[0][0])  # noqa: S608 - quoted
+        return int(self.query(f"SELECT count(*) FROM {self._alias}.main.{quote(table)}")[0][0])  # noqa: S608 - quoted
 
     def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
         """As `Database.integrity`: if complete, every block of every column is read, which verifies its checksum.
@@ -139,7 +146,7 @@ class DuckDBDatabase(HandedBack):
         """As `Database.close`."""
         if not self.closed:
             self.closed = True
-            self._instance.detach()
+            self._instance.detach(self._alias, self._connection)
 
     def _run(self, sql: str, parameters: Sequence[object]) -> list[Row]:
         return self.connection.execute(sql, list(parameters)).fetchall()
@@ -155,7 +162,7 @@ class DuckDBDatabase(HandedBack):
         """The columns of every table, in every schema; names as SQL takes them."""
         rows = self.query(
             "SELECT schema_name, table_name, column_name FROM duckdb_columns() JOIN duckdb_tables() "  # noqa: S608 - ours
-            f"USING (database_name, schema_name, table_name) WHERE database_name = '{ALIAS}' ORDER BY ALL",
+            f"USING (database_name, schema_name, table_name) WHERE database_name = '{self._alias}' ORDER BY ALL",
         )
         stored: dict[str, list[str]] = {}
         for schema, table, column in rows:
@@ -164,7 +171,7 @@ class DuckDBDatabase(HandedBack):
 
     def _read_through(self, table: str, columns: Sequence[str]) -> list[str]:
         try:
-            self.query(f"SELECT bit_xor(hash({', '.join(columns)})) FROM {ALIAS}.{table}")  # noqa: S608 - quoted
+            self.query(f"SELECT bit_xor(hash({', '.join(columns)})) FROM {self._alias}.{table}")  # noqa: S608 - quoted
         except QueryFailed as error:
             return [f"table {table}: {error}"]
         return []
@@ -175,7 +182,7 @@ class DuckDBDatabase(HandedBack):
         DuckDB itself cuts free blocks off the end of the file without taking them out of its count.
         """
         columns = "block_size, total_blocks, free_blocks"
-        sql = f"SELECT {columns} FROM pragma_database_size() WHERE database_name = '{ALIAS}'"  # noqa: S608 - ours
+        sql = f"SELECT {columns} FROM pragma_database_size() WHERE database_name = '{self._alias}'"  # noqa: S608 - ours
         try:
             ((block_size, blocks, free),) = self.query(sql)
         except QueryFailed as error:
@@ -196,31 +203,38 @@ class _Instance:
 
     connection: duckdb.DuckDBPyConnection
     paths: frozenset[str] | None
-    attached: bool = False
+    attached: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def may_attach(self, path: Path) -> bool:
         return self.paths is not None and str(path) in self.paths
 
-    def attach(self, path: Path) -> None:
-        self.detach()
+    def attach(self, path: Path) -> tuple[str, duckdb.DuckDBPyConnection]:
+        """The name of the attached database, and a connection that has it as its default."""
+        alias, connection = f"{ALIAS}_{next(self._numbers)}", self.connection.cursor()
         try:
-            self.connection.execute(f"ATTACH {literal(path)} AS {ALIAS} (READ_ONLY)")
-            self.attached = True
-            self.connection.execute(f"USE {ALIAS}")
+            connection.execute(f"ATTACH {literal(path)} AS {alias} (READ_ONLY)")
+            self.attached.add(alias)
+            connection.execute(f"USE {alias}")
             if self.paths is None:
                 _restrict(self.connection)
         except _Failure as error:
-            self.detach()
+            self.detach(alias, connection)
             raise _cannot_open(error) from error
+        return alias, connection
 
-    def detach(self) -> None:
-        if self.attached:
-            self.attached = False
+    def detach(self, alias: str, connection: duckdb.DuckDBPyConnection) -> None:
+        """Give up an attached database and its connection; an instance that cannot is ended with its last database."""
+        with suppress(*_Failure):
+            connection.close()
+        if alias in self.attached:
+            self.attached.discard(alias)
             try:
-                self.connection.execute("USE memory")
-                self.connection.execute(f"DETACH {ALIAS}")
+                self.connection.execute(f"DETACH {alias}")
             except _Failure:
-                self.discard()
+                self.paths = None
+        if self.paths is None and not self.attached:
+            self.discard()
 
     def discard(self) -> None:
         """End it; the next database gets a new one."""
@@ -238,7 +252,7 @@ def _instance_for(path: Path) -> _Instance:
     """The instance of this process if it may attach this file, else a new one."""
     global _instance  # noqa: PLW0603 - the one instance of this process
     if _instance is None or not _instance.may_attach(path):
-        if _instance is not None:
+        if _instance is not None and not _instance.attached:
             _instance.discard()
         _instance = _new_instance(path)
     return _instance

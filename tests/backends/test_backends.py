@@ -1,4 +1,4 @@
-"""A handle travels between processes; where it is opened, one database is open at a time."""
+"""A handle travels between processes; where it is opened, what is in use stays open beside others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, quote, real_engine
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, close_all, quote, real_engine
 
 SUFFIX = {"sqlite": "sqlite", "duckdb": "duckdb"}
 
@@ -49,13 +49,37 @@ def test_a_database_that_is_open_is_not_opened_again(handle: Callable[[str], Bac
     assert handle("wine").open() is handle("wine").open()
 
 
-def test_opening_another_database_closes_the_one_before(handle: Callable[[str], Backend]) -> None:
+def test_opening_another_database_closes_one_that_is_not_in_use(handle: Callable[[str], Backend]) -> None:
     wine = handle("wine").open()
     shop = handle("shop").open()
     assert wine.closed
     assert not shop.closed
     with pytest.raises(QueryFailed):
         wine.query("SELECT 1 FROM wine")
+
+
+def test_databases_in_use_are_read_side_by_side(handle: Callable[[str], Backend]) -> None:
+    with handle("wine").open() as wine, handle("shop").open() as shop, handle("big").open() as big:
+        assert wine.tables() != shop.tables() != big.tables()
+        assert (wine.count("wine"), big.count("big")) == (178, 25000)
+        assert wine.query("SELECT count(*) FROM wine") == [(178,)]
+        assert big.query("SELECT count(*) FROM big") == [(25000,)]
+        assert [column.name for column in shop.columns("train")] == [row[0] for row in _names_in(shop, "train")]
+    assert wine.closed or not wine.in_use
+
+
+def _names_in(database: Database, table: str) -> list[tuple[str]]:
+    if database.engine == "sqlite":
+        return database.query("SELECT name FROM pragma_table_info(?)", (table,))
+    return [(name,) for name, *_ in database.query(f"DESCRIBE {quote(table)}")]
+
+
+def test_the_one_left_in_use_outlives_the_others(handle: Callable[[str], Backend]) -> None:
+    with handle("wine").open() as wine:
+        for _ in range(3):
+            with handle("shop").open() as shop:
+                assert shop.count("train") > 0
+        assert wine.count("wine") == 178
 
 
 def test_leaving_an_inner_use_does_not_close_the_outer(handle: Callable[[str], Backend]) -> None:

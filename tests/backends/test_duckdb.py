@@ -83,7 +83,7 @@ def test_all_databases_of_a_home_go_through_one_instance(duckdb_home: Path) -> N
     for path in sorted(duckdb_home.glob("datasets/*/*.duckdb")):
         with Backend("duckdb", path).open() as database:
             assert database.tables()
-            instances.add(id(database.connection))
+            instances.add(id(database._instance))  # type: ignore[attr-defined] # of a DuckDBDatabase
     assert len(instances) == 1
 
 

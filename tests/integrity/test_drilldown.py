@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.integrity.drilldown import compare_tables
-from pytest_mdm_health.integrity.readers.sources import TableIn
+from pytest_mdm_health.integrity.readers.base import TableIn
 sides = [TableIn(Backend("duckdb", Path(each)), "t") for each in sys.argv[1:]]
 for again in range(2):
     print(*(each.key[0] for each in compare_tables(*sides, key=("id",)).detail.rows))
