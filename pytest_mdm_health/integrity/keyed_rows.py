@@ -1,7 +1,7 @@
 """Rows that differ, paired by a key in the engine: counted exactly, however many there are.
 
 Of both sides only the hashes of cells are kept, in tables that the engine moves to disk if they are large, and of wide
-tables some columns after the other. What is told one by one is limited; what is counted is not.
+tables some columns after the other. The rows listed are limited; the counts are not.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class _Telling:
         if left_out and change.by in _BY_VALUES:
             message = f"as planned, in {of} the values of {listed(left_out)} were not compared{rest}"
             evidence = {"columns": list(left_out)}
-            remedy = Remedy("Nothing has to be done.")
+            remedy = Remedy("No action is required.")
             yield self.finding("as-planned", NOTE, message, f"{subject} (values)", remedy, evidence)
 
     def _types(self, change: TableChange, before: DataFacts) -> Iterator[Finding]:
