@@ -35,6 +35,7 @@ class _Table(Shape):
     drop: list[Name] = Field(default_factory=list)
     add: list[Name] = Field(default_factory=list)
     types: dict[Name, Name] = Field(default_factory=dict)
+    values: list[Name] = Field(default_factory=list)
     rows: _Rows = Field(default_factory=_Rows.model_construct)
 
     @model_validator(mode="after")
@@ -42,6 +43,10 @@ class _Table(Shape):
         _refuse_both("dropped and renamed", self.drop, self.rename)
         _refuse_both("dropped and added", self.drop, self.add)
         _refuse_both("the new name of a column and an added one", self.rename.values(), self.add)
+        _refuse_both("dropped and has other values", self.drop, self.values)
+        _refuse_both("added and has other values than before", self.add, self.values)
+        old = set(self.rename) - set(self.rename.values())
+        _refuse_both("renamed and has other values under its old name", old, self.values)
         if len(set(self.rename.values())) < len(self.rename):
             raise ValueError("gives two columns one new name")
         return self
@@ -73,6 +78,7 @@ class _Dataset(Shape):
             dropped={name: tuple(table.drop) for name, table in self.tables.items() if table.drop},
             added={name: tuple(table.add) for name, table in self.tables.items() if table.add},
             types={name: table.types for name, table in self.tables.items() if table.types},
+            values={name: tuple(table.values) for name, table in self.tables.items() if table.values},
             rows={name: table.rows.expected for name, table in self.tables.items() if "rows" in table.model_fields_set},
         )
 

@@ -42,6 +42,7 @@ class ExpectedTable:
         dropped: columns that go.
         added: columns that come.
         types: column, by its name afterwards, to its new type.
+        values: columns, by their names afterwards, whose values change.
         rows: how the number of rows changes; None: not at all.
     """
 
@@ -49,6 +50,7 @@ class ExpectedTable:
     dropped: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    values: tuple[str, ...] = ()
     rows: RowsExpected | None = None
 
 
@@ -65,6 +67,7 @@ class ExpectedDataset:
         dropped: table to columns that go.
         added: table to columns that come.
         types: table to columns, by their names afterwards, and their new types.
+        values: table to columns, by their names afterwards, whose values change.
         rows: table to how its number of rows changes.
     """
 
@@ -76,6 +79,7 @@ class ExpectedDataset:
     dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     added: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: Mapping[str, RowsExpected] = field(default_factory=dict)
 
     @property
@@ -153,6 +157,7 @@ def _later_wins(earlier: ExpectedTable, later: ExpectedTable) -> ExpectedTable:
         dropped=_together(earlier.dropped, later.dropped, but=later.renamed),
         added=_together(earlier.added, later.added),
         types={**earlier.types, **later.types},
+        values=_together(earlier.values, later.values, but=decided - {*later.renamed.values()}),
         rows=later.rows or earlier.rows,
     )
 

@@ -1,13 +1,13 @@
 """The rows that are not on both sides equally often, and where they are.
 
 They are looked for in one part of the buckets after the other, so that memory stays the same when every row differs.
+Their places are kept in tables, which the engine moves to disk if they are many.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_mdm_health.integrity.digest.hashing import BUCKETS, Hashes
 from pytest_mdm_health.integrity.duckdb_session import Workbench
@@ -15,6 +15,9 @@ from pytest_mdm_health.integrity.patterns import FEWEST
 
 EXAMINED = 1000
 """Places that are told of each side at most: the first."""
+
+PLACES = "place BIGINT, doubled BOOLEAN"
+"""The columns of a table of places: where a row is, and whether the other side has it as well, and not as often."""
 
 _ROWS_AT_ONCE = 1_000_000
 _FEW_BUCKETS = 64
@@ -40,9 +43,10 @@ class DifferingRows:
         added: rows that are more often after.
         duplicated: those of the added that were there before, and not as often.
         gone, come: the places of the first of them, before and after.
-        doubled: those of `come` that are duplicates.
+        doubled: the first of those that came that are duplicates; all of those in `come`.
         complete: whether `gone` and `come` are all.
         missing_span, added_span: where they are.
+        places: the tables of all places, before and after: `place`, and `doubled` as above.
     """
 
     missing: int
@@ -53,6 +57,7 @@ class DifferingRows:
     doubled: frozenset[int]
     missing_span: Span
     added_span: Span
+    places: tuple[str, str]
 
     @property
     def complete(self) -> bool:
@@ -69,76 +74,69 @@ class DifferingRows:
             yield "repeated-block"
 
 
-@dataclass
-class _Surplus:
-    """What one side has more of, as far as it was looked at.
-
-    Attributes:
-        doubled: how many of the rows are on the other side as well.
-        places: the first of them, and whether the row is on the other side as well.
-    """
-
-    rows: int = 0
-    doubled: int = 0
-    first: int = 0
-    last: int = -1
-    places: tuple[tuple[int, bool], ...] = ()
-
-    def add(self, workbench: Workbench, places: str) -> None:
-        """What a table of places has."""
-        ((rows, doubled, first, last),) = workbench.run(
-            f"SELECT count(*), count(*) FILTER (doubled), min(place), max(place) FROM {places}"  # noqa: S608 - made here
-        )
-        if not rows:
-            return
-        self.first = min(self.first, first) if self.rows else first
-        self.last = max(self.last, last) if self.rows else last
-        self.rows, self.doubled = self.rows + rows, self.doubled + doubled
-        found = workbench.run(f"SELECT place, doubled FROM {places} ORDER BY place LIMIT {EXAMINED}")  # noqa: S608 - made here
-        self.places = tuple(heapq.nsmallest(EXAMINED, (*self.places, *((one, bool(other)) for one, other in found))))
-
-    def span(self, workbench: Workbench, rows: str) -> Span:
-        """Where these rows are in their table."""
-        ((between, last_of_table),) = workbench.run(
-            f"SELECT count(*) FILTER (place BETWEEN {self.first} AND {self.last}), coalesce(max(place), 0) FROM {rows}"  # noqa: S608 - made here
-        )
-        return Span(self.rows, self.first, self.last, int(between), int(last_of_table))
-
-
 def differing_rows(
-    workbench: Workbench, before: Hashes, after: Hashes, buckets: Sequence[int], rows: int, *, fine: bool
+    workbench: Workbench,
+    sides: tuple[Hashes, Hashes],
+    places: tuple[str, str],
+    buckets: Sequence[int],
+    rows: int,
+    *,
+    fine: bool,
 ) -> DifferingRows:
     """Compare two tables of hashes row by row, in these buckets.
 
     Args:
         workbench: where they are.
-        before: the hashes of one.
-        after: the hashes of the other.
+        sides: the hashes of before and of after.
+        places: an empty table for each side, as `PLACES` has it; they are filled with the rows that differ.
         buckets: those that differ.
         rows: how many both have.
         fine: whether what some backends cannot keep counts.
     """
-    gone, come = _Surplus(), _Surplus()
     at_once = max(_ROWS_AT_ONCE * BUCKETS // max(rows, 1), 1)
     for start in range(0, len(buckets), at_once):
-        _compare(workbench, (before, after), buckets[start : start + at_once], (gone, come), fine=fine)
+        _compare(workbench, sides, buckets[start : start + at_once], places, fine=fine)
+    (gone, _), (come, doubled) = (_counted(workbench, each) for each in places)
+    first = [_first(workbench, each) for each in places]
     return DifferingRows(
         gone.rows,
         come.rows,
-        come.doubled,
-        tuple(place for place, _ in gone.places),
-        tuple(place for place, _ in come.places),
-        frozenset(place for place, doubled in come.places if doubled),
-        gone.span(workbench, before.rows),
-        come.span(workbench, after.rows),
+        doubled,
+        tuple(place for place, _ in first[0]),
+        tuple(place for place, _ in first[1]),
+        frozenset(place for place, twice in (*first[1], *_first(workbench, places[1], "WHERE doubled")) if twice),
+        _within(workbench, gone, sides[0].rows),
+        _within(workbench, come, sides[1].rows),
+        places,
     )
+
+
+def _counted(workbench: Workbench, places: str) -> tuple[Span, int]:
+    """Where the rows of one side are, and how many of them are on the other side as well."""
+    ((rows, doubled, first, last),) = workbench.run(
+        f"SELECT count(*), count(*) FILTER (doubled), coalesce(min(place), 0), coalesce(max(place), -1) FROM {places}"  # noqa: S608 - made here
+    )
+    return Span(int(rows), int(first), int(last), 0, 0), int(doubled)
+
+
+def _first(workbench: Workbench, places: str, which: str = "") -> list[tuple[int, bool]]:
+    found = workbench.run(f"SELECT place, doubled FROM {places} {which} ORDER BY place LIMIT {EXAMINED}")  # noqa: S608 - made here
+    return [(int(place), bool(doubled)) for place, doubled in found]
+
+
+def _within(workbench: Workbench, span: Span, rows: str) -> Span:
+    """With what the table has between the first and the last of these rows."""
+    ((between, last_of_table),) = workbench.run(
+        f"SELECT count(*) FILTER (place BETWEEN {span.first} AND {span.last}), coalesce(max(place), 0) FROM {rows}"  # noqa: S608 - made here
+    )
+    return replace(span, between=int(between), last_of_table=int(last_of_table))
 
 
 def _compare(
     workbench: Workbench,
     sides: tuple[Hashes, Hashes],
     buckets: Sequence[int],
-    surplus: tuple[_Surplus, _Surplus],
+    places: tuple[str, str],
     *,
     fine: bool,
 ) -> None:
@@ -154,9 +152,7 @@ def _compare(
             f"FROM {some} GROUP BY h, f HAVING b <> a"
         )
         for side, (mine, theirs) in enumerate((("b", "a"), ("a", "b"))):
-            with workbench.table("places", "place BIGINT, doubled BOOLEAN") as places:
-                _place(workbench, places, (some, side), found, mine, theirs)
-                surplus[side].add(workbench, places)
+            _place(workbench, places[side], (some, side), found, mine, theirs)
 
 
 def _rows(hashes: Hashes, buckets: Sequence[int], side: int, *, fine: bool) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Cells = tuple[str | None, ...]
-_COMPARED = 4_000_000
+COMPARED = 4_000_000
+"""Rows gone times rows that came times columns, up to which rows are paired by likeness."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _by_all_but_one(gone: Mapping[int, Cells], come: Mapping[int, Cells]) -> Ite
 def _by_likeness(gone: Mapping[int, Cells], come: Mapping[int, Cells]) -> Iterator[tuple[int, int]]:
     """The best of what is left, if more than half of the columns are the same."""
     width = len(next(iter(gone.values()), ()))
-    if len(gone) * len(come) * width > _COMPARED:
+    if len(gone) * len(come) * width > COMPARED:
         return
     likeness = (
         (sum(a == b for a, b in zip(row, other, strict=True)), place, target)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -243,3 +245,67 @@ def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
     assert found(document, "fail") == {"metadata-corruption.lost-field wine"}
     (told,) = (each for each in document["baseline"]["changes"] if each["code"] == "metadata-corruption.lost-field")
     assert (told["change"], told["kind"]) == ("removed", "field")
+
+
+RECOMPUTED = "UPDATE wine SET proline = proline * 1.5"
+DAMAGED = ("UPDATE wine SET alcohol = 99 WHERE rowid = 5", "DELETE FROM wine WHERE rowid = 9")
+
+
+def change_wine(home: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(home / "datasets" / "wine" / "wine.sqlite")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.fixture
+def backup(home: Path, tmp_path: Path) -> Path:
+    """A folder with a copy of the home as it is."""
+    shutil.copytree(home, tmp_path / "backups" / "mdm_backup_20261128")
+    return tmp_path / "backups"
+
+
+def test_values_that_are_planned_to_change_excuse_nothing_else(
+    home: Path, record: Callable[[Path], Path], compare: Compare, backup: Path, tmp_path: Path
+) -> None:
+    baseline, plan = record(home), tmp_path / "plan.yaml"
+    tables = {"wine": {"values": ["proline"]}}
+    plan.write_text(yaml.safe_dump({"schema": "mdm-expectations/1", "datasets": {"wine": {"tables": tables}}}))
+    options = (f"--mdm-expect={plan}", f"--mdm-backup={backup}", "--mdm-select=5.1", "--mdm-dataset=wine")
+    code, document = compare(home, baseline, *options)
+    assert (code, found(document, "fail")) == (1, {"data-corruption.not-done wine"})
+    change_wine(home, RECOMPUTED)
+    code, document = compare(home, baseline, *options)
+    assert (code, found(document, "fail")) == (0, set())
+    assert "the values of proline were not compared; in the others every row is as it was" in json.dumps(document)
+    change_wine(home, *DAMAGED, "INSERT INTO wine (alcohol) VALUES (1)")  # as many rows as are registered
+    code, document = compare(home, baseline, *options)
+    assert code == 1
+    lost = {f"data-corruption.{code} wine" for code in ("altered-rows", "missing-rows", "added-rows")}
+    assert lost <= found(document, "fail")
+    assert "1 cell of alcohol" in json.dumps(document)
+
+
+def test_what_a_waiver_accepts_is_shown_with_its_counts(
+    home: Path, record: Callable[[Path], Path], health: Health, backup: Path, tmp_path: Path
+) -> None:
+    baseline, waivers, markdown = record(home), tmp_path / "waivers.yaml", tmp_path / "report.md"
+    entry = {"target": "wine", "reason": "proline is in other units", "owner": "Ann", "expires": "9999-01-31"}
+    entries = [{"code": f"data-corruption.{code}", **entry} for code in ("altered-rows", "missing-rows", "row-count")]
+    waivers.write_text(yaml.safe_dump({"schema": "mdm-waivers/1", "waivers": entries}))
+    change_wine(home, RECOMPUTED, *DAMAGED)
+    result = health(
+        f"--mdm-baseline={baseline}",
+        f"--mdm-backup={backup}",
+        f"--mdm-waivers={waivers}",
+        f"--mdm-markdown={markdown}",
+        "--mdm-select=5.1",
+        "--mdm-dataset=wine",
+    )
+    assert result.ret == 0
+    accepted = [line for line in result.stdout.lines if line.startswith("waived: ")]
+    assert [line for line in accepted if "177 cells of proline, 1 cell of alcohol" in line]
+    assert [line for line in accepted if "1 row is missing since the baseline" in line]
+    listed = markdown.read_text().partition("### Waived")[2].partition("###")[0]
+    assert "177 cells of proline, 1 cell of alcohol" in listed
+    assert "1 row is missing since the baseline" in listed

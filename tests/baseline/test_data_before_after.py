@@ -587,6 +587,10 @@ def test_a_column_that_seems_to_have_been_renamed_is_named(each_store: Store, lo
         (ExpectedDataset(dropped={"train": ("born",)}), "the column born of the table train was to go, and is there"),
         (ExpectedDataset(added={"train": ("more",)}), "the column more of the table train was to come"),
         (ExpectedDataset(types={"train": {"id": "TEXT"}}), "was to be TEXT, and is BIGINT"),
+        (
+            ExpectedDataset(values={"train": ("born",)}),
+            "the values of the column born of the table train were to change",
+        ),
         (ExpectedDataset(rows={"train": RowsExpected(change=5)}), "was to change by 5, and is 40 as before"),
     ],
 )
@@ -620,8 +624,11 @@ def test_what_was_planned_and_did_not_happen_fails(
                 types={"train": {"nux": "BIGINT", "id": "bigint"}},
                 dropped={"train": ("bron",), "*": ("nowhere",)},
                 added={"train": ("name",)},
+                values={"train": ("brn",), "*": ("never",)},
             ),
             {
+                "no column of the table train is or was called brn (the nearest name is born)",
+                "no column of any table is or was called never",
                 "no column of the table train is or was called amuont (the nearest name is amount)",
                 "no column of the table train is or was called nux",
                 "no column of the table train is or was called bron (the nearest name is born)",
@@ -647,6 +654,118 @@ def test_a_pattern_may_plan_for_tables_that_only_other_datasets_have(store: Call
     before = look(home, save=True)
     plan = Expected(given=True, datasets={"s*": ExpectedDataset(dropped={"other": ("x",)})})
     assert look(home, before=before, expected=plan).status is Status.PASS
+
+
+LATER = "UPDATE train SET amount = amount * 1.2"
+RECOMPUTED = planned(ExpectedDataset(values={"train": ("amount",)}))
+
+
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("what", ["nothing", "a text", "a time", "a lost row", "a new row", "a row twice"])
+def test_planned_values_are_left_out_and_all_else_is_compared(
+    each_store: Store, look: Look, saved_as_parquet: Path, what: str, copied: bool
+) -> None:
+    before = look(each_store.home, save=True)
+    statements, kind, cells, expected = DAMAGE.get(what, ((), "", {}, ""))
+    each_store.run(*statements, LATER)
+    backup = {"backup": saved_as_parquet} if copied else {}
+    result = look(each_store.home, before=before, expected=RECOMPUTED, **backup)
+    left_out = finding(result, "as-planned")
+    assert (left_out.severity, left_out.evidence["columns"]) == (Severity.NOTE, ["amount"])
+    assert "as planned, in the table train the values of amount were not compared" in left_out.message
+    told = change(result, "train")
+    assert (told["recomputed"], told["unaltered"]) == (["amount"], [])
+    if what == "nothing":
+        assert (result.status, codes(result), told["verdict"]) == (Status.PASS, set(), "equal")
+        assert ("in the others every row is as it was" in left_out.message) is copied
+        assert ("proves nothing of the rows" in left_out.message) is not copied
+    elif copied and what != "a row twice":  # which is not the same twice: one column of it is not compared
+        assert codes(result) == {expected}
+        assert told["rows"][kind] == 1
+        assert told["cells"] == cells
+    else:
+        assert codes(result) == {expected if copied else expected.replace("duplicated", "added")}
+        assert told["altered_columns"] == (None if copied or not cells else [*cells])
+
+
+def test_a_column_beside_the_planned_one_is_counted_by_its_cells_however_many_rows_changed(
+    store: Callable[..., Store], look: Look, tmp_path: Path
+) -> None:
+    rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999) "
+    made = store("sqlite", *TABLE[:1], f"INSERT INTO train {rows} SELECT i, 'n' || i, i / 4.0, '2024-01-02' FROM n")
+    before = look(made.home, save=True)
+    backup = tmp_path / "backups"
+    backup.mkdir()
+    shutil.copy2(file_of(made.home, "sqlite"), backup / "shop.sqlite")
+    made.run("UPDATE train SET born = '2024-01-01'", "UPDATE train SET name = '?' WHERE id < 1500")
+    made.run("DELETE FROM train WHERE id IN (7, 2000)", "INSERT INTO train VALUES (9000, 'new', 1, '2024-01-01')")
+    plan = planned(ExpectedDataset(values={"train": ("born",)}))
+    result = look(made.home, before=before, expected=plan, backup=backup)
+    assert codes(result) == {"altered-rows", "missing-rows", "added-rows"}
+    told = change(result, "train")["rows"]
+    assert (told["altered"], told["missing"], told["added"], told["complete"]) == (1499, 2, 1, True)
+    assert change(result, "train")["cells"] == {"name": 1499}
+    assert "1499 cells of name" in finding(result, "altered-rows").message
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_values_that_changed_places_in_a_planned_column_alone_are_as_planned(
+    store: Callable[..., Store], look: Look, saved_as_parquet: Path, copied: bool
+) -> None:
+    made = store("duckdb")
+    before = look(made.home, save=True)
+    made.run(*SWAP)
+    backup = {"backup": saved_as_parquet} if copied else {}
+    result = look(made.home, before=before, expected=RECOMPUTED, **backup)
+    assert (result.status, codes(result)) == (Status.PASS, set())
+    elsewhere = planned(ExpectedDataset(values={"train": ("born",)}))
+    result = look(made.home, before=before, expected=elsewhere, backup=saved_as_parquet)
+    assert "altered-rows" in codes(result)
+    assert change(result, "train")["cells"] == {"amount": 2}
+
+
+def test_planned_values_that_did_not_change_are_told_beside_lost_rows_and_other_changes(
+    store: Callable[..., Store], look: Look, saved_as_parquet: Path
+) -> None:
+    made = store("sqlite")
+    before = look(made.home, save=True)
+    made.run(*DAMAGE["a text"][0])
+    assert codes(look(made.home, before=before, expected=RECOMPUTED)) == {"altered-rows", "not-done"}
+    made.run(*DAMAGE["a lost row"][0])
+    plan = planned(ExpectedDataset(values={"train": ("amount",)}, rows={"train": RowsExpected(change=-1)}))
+    result = look(made.home, before=before, expected=plan, backup=saved_as_parquet)
+    assert codes(result) == {"not-done"}
+    made.run(LATER)
+    assert codes(look(made.home, before=before, expected=plan, backup=saved_as_parquet)) == set()
+
+
+def test_a_column_without_values_is_not_said_to_have_kept_them(store: Callable[..., Store], look: Look) -> None:
+    made = store("sqlite", *TABLE, "UPDATE train SET amount = NULL")
+    before = look(made.home, save=True)
+    assert codes(look(made.home, before=before, expected=RECOMPUTED)) == set()
+    made.run("UPDATE train SET name = 'x' WHERE id = 1")
+    assert codes(look(made.home, before=before, expected=RECOMPUTED)) == {"altered-rows"}
+
+
+def test_a_column_may_be_renamed_get_another_type_and_other_values_in_one_plan(
+    store: Callable[..., Store], look: Look, saved_as_parquet: Path
+) -> None:
+    made = store("duckdb")
+    before = look(made.home, save=True)
+    made.run("ALTER TABLE train RENAME COLUMN born TO born_utc")
+    plan = ExpectedDataset(renamed={"train": {"born": "born_utc"}}, values={"train": ("born_utc",)})
+    assert codes(look(made.home, before=before, expected=planned(plan))) == {"not-done"}
+    made.run("ALTER TABLE train ALTER born_utc TYPE BIGINT USING epoch_us(born_utc) - 3600000000")
+    plan = replace(plan, types={"train": {"born_utc": "BIGINT"}})
+    for backup in ({}, {"backup": saved_as_parquet}):
+        result = look(made.home, before=before, expected=planned(plan), **backup)
+        assert (result.status, codes(result)) == (Status.PASS, set())
+        assert "the values are as they were" not in repr(result.findings)
+        assert any("the values of born_utc were not compared" in each.message for each in result.findings)
+    made.run("UPDATE train SET name = 'x' WHERE id = 1")
+    result = look(made.home, before=before, expected=planned(plan), backup=saved_as_parquet)
+    assert codes(result) == {"altered-rows"}
+    assert change(result, "train")["cells"] == {"name": 1}
 
 
 @pytest.mark.parametrize(
@@ -811,6 +930,18 @@ def test_a_large_table_is_sampled_at_standard_and_compared_whole_at_full(
     result = look(home.home, before=before)
     assert "altered since the baseline" in finding(result, "altered-rows").message
     assert change(result, "train")["rows"]["altered"] == change(result, "train")["rows"]["of"] > 1000
+
+
+def test_of_a_large_table_with_planned_values_the_keys_are_compared(large: Callable[..., Store], look: Look) -> None:
+    home = large()
+    before = look(home.home, save=True)
+    assert codes(look(home.home, before=before, expected=RECOMPUTED)) == {"not-done"}
+    home.run("UPDATE train SET amount = amount + 1")
+    result = look(home.home, before=before, expected=RECOMPUTED)
+    assert (result.status, codes(result)) == (Status.PASS, set())
+    assert "only the keys of rows were compared, as values of amount are planned to change" in result.reason
+    home.run("DELETE FROM train WHERE id % 2 = 0", "INSERT INTO train SELECT -id - 1, 0 FROM train")
+    assert codes(look(home.home, before=before, expected=RECOMPUTED)) >= {"missing-rows"}
 
 
 def test_a_large_table_without_a_key_is_counted_and_said_not_to_be_compared(

@@ -53,6 +53,7 @@ datasets:
         drop: [legacy_flag]
         add: [imported_at]
         types: {amount: "DECIMAL(12,2)"}
+        values: [amount, customer_id]
         rows: {change: -3}
       "*": {rows: {at_most: 0.01}}
   "tmp_*": {removed: true}
@@ -70,6 +71,7 @@ settings: {database.default_backend: duckdb, performance.batch_size: 5000}
                 dropped={"orders": ("legacy_flag",)},
                 added={"orders": ("imported_at",)},
                 types={"orders": {"amount": "DECIMAL(12,2)"}},
+                values={"orders": ("amount", "customer_id")},
                 rows={"orders": RowsExpected(change=-3), "*": RowsExpected(at_most=0.01)},
             ),
             "tmp_*": ExpectedDataset(removed=True),
@@ -115,6 +117,10 @@ def test_a_planned_setting_is_what_mdm_makes_of_it(read: Read) -> None:
         ("datasets: {shop: {tables: {t: {drop: [a], add: [a]}}}}", 2, "`a` that it is dropped and added"),
         ("datasets: {shop: {tables: {t: {rename: {a: b}, add: [b]}}}}", 2, "`b` that it is the new name of a column"),
         ("datasets: {shop: {tables: {t: {rename: {a: c, b: c}}}}}", 2, "`t` gives two columns one new name"),
+        ("datasets: {shop: {tables: {t: {drop: [a], values: [a]}}}}", 2, "`a` that it is dropped and has other values"),
+        ("datasets: {shop: {tables: {t: {add: [a], values: [a]}}}}", 2, "`a` that it is added and has other values"),
+        ("datasets: {shop: {tables: {t: {rename: {a: b}, values: [a]}}}}", 2, "`a` .*values under its old name"),
+        ("datasets: {shop: {tables: {t: {values: a}}}}", 2, "`values` is text, where a list belongs"),
         ("datasets: {shop: {dropped_tables: [t], added_tables: [t]}}", 2, "`t` that it is dropped and added"),
         ("datasets: {shop: {dropped_tables: [t], tables: {t: {}}}}", 2, "`t` that it is dropped and changed"),
         ("datasets: {shop: {removed: true, backend: duckdb}}", 2, "`shop` is removed, so nothing else"),
@@ -201,6 +207,21 @@ datasets:
     assert expected.of("other").removed
 
 
+def test_columns_with_other_values_add_up_and_one_that_goes_or_is_renamed_later_has_none(read: Read) -> None:
+    expected = read(
+        """
+datasets:
+  "*": {tables: {orders: {values: [a, b, c]}, "*": {values: [x]}}}
+  shop: {tables: {orders: {drop: [a], rename: {b: bb}, values: [bb, d]}}}
+  swapped: {tables: {orders: {rename: {a: b, b: a}}}}
+"""
+    )
+    assert expected.of("shop").table("orders").values == ("x", "c", "bb", "d")
+    assert expected.of("shop").table("items").values == ("x",)
+    assert expected.of("swapped").table("orders").values == ("x", "a", "b", "c")
+    assert expected.of("shop").tables == ("orders",)
+
+
 def test_a_dataset_can_be_kept_from_what_is_planned_for_all(read: Read) -> None:
     expected = read('datasets: {"*": {removed: true}, shop: {removed: false}}')
     assert expected.of("shop").removed is False
@@ -255,6 +276,7 @@ tables = st.builds(
     dropped=st.dictionaries(names, st.just(("c",))),
     added=st.dictionaries(names, st.just(("n", "m"))),
     types=st.dictionaries(names, st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"), min_size=1)),
+    values=st.dictionaries(names, st.just(("v", "w"))),
     rows=st.dictionaries(names, st.builds(RowsExpected, change=st.integers(-3, 3))),
 )
 
@@ -308,7 +330,12 @@ def shaped(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 rows = shaped(change=st.just(3), at_most=st.just(0.5))
 table = shaped(
-    rename=st.just({"a": "b"}), drop=st.just(["x"]), add=st.just(["n"]), types=st.just({"y": "INT"}), rows=rows
+    rename=st.just({"a": "b"}),
+    drop=st.just(["x"]),
+    add=st.just(["n"]),
+    types=st.just({"y": "INT"}),
+    values=st.just(["z"]),
+    rows=rows,
 )
 dataset = shaped(
     backend=st.just("sqlite"),

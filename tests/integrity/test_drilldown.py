@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, close_all
-from pytest_mdm_health.integrity import differing_rows
+from pytest_mdm_health.integrity import differing_rows, keyed_rows
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.differing_rows import EXAMINED
 from pytest_mdm_health.integrity.digest.tables import digest_table
@@ -165,13 +167,142 @@ def test_one_altered_cell_makes_no_pattern(made: Make) -> None:
     assert (*result.comparison.patterns, *detail_of(result).patterns) == ()
 
 
-def test_more_differences_than_are_looked_at_are_counted_and_said_to_be_more(made: Make) -> None:
-    rows = 3 * EXAMINED
-    many = f"SELECT i AS id, i AS v FROM range({rows}) r(i)"
-    detail = detail_of(compare_tables(made(many), made(many, "UPDATE t SET v = v + 1")))
+KEYED = (
+    "SELECT i AS id, 'k-' || (i * 7919 % 1000003) AS code, i // 40 AS shop, i % 40 AS day, i % 9 = 0 AS ok, "
+    "i % 25 / 4.0 AS amount, CASE WHEN i % 3 = 0 THEN NULL ELSE 'n' || i % 11 END AS note FROM range({rows}) r(i)"
+)
+KEYS = [("id",), ("code",), ("shop", "day"), ()]
+
+
+@pytest.fixture(params=["duckdb", "sqlite"])
+def keyed(request: pytest.FixtureRequest, made: Make, tmp_path: Path) -> Make:
+    """As `made`, of a number of rows, and on each engine: `keyed(1500, "UPDATE t …")`."""
+
+    def make(rows: int, *statements: str, select: str = KEYED) -> Source:
+        source = made(select.format(rows=rows), *statements)
+        if request.param == "duckdb":
+            return source
+        (file,) = source.files
+        path = tmp_path / f"{file.stem}.sqlite"
+        with duckdb.connect(str(file)) as old, closing(sqlite3.connect(path)) as new:
+            described = old.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 't'")
+            columns = described.fetchall()
+            new.execute(f"CREATE TABLE t ({', '.join(f'{name} {type_}' for name, type_ in columns)})")
+            marks = ", ".join("?" * len(columns))
+            new.executemany(f"INSERT INTO t VALUES ({marks})", old.execute("FROM t").fetchall())
+            new.commit()
+        return TableIn(Backend("sqlite", path), "t")
+
+    return make
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("rows", [EXAMINED + 500, 25_000])
+def test_a_column_that_changed_in_every_row_is_altered_in_every_row_and_nothing_else(
+    keyed: Make, rows: int, key: tuple[str, ...]
+) -> None:
+    sides = keyed(rows), keyed(rows, "UPDATE t SET amount = amount + 0.125")
+    detail = detail_of(compare_tables(*sides, key=key))
+    assert (detail.missing, detail.added, detail.duplicated, detail.altered) == (0, 0, 0, rows)
+    assert (detail.complete, detail.columns) == (True, {"amount": rows})
+    assert "one-column" in detail.patterns
+    assert {each.kind for each in detail.rows} == {"altered"}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_rows_lost_new_twice_and_altered_are_counted_exactly_however_many_they_are(
+    keyed: Make, key: tuple[str, ...]
+) -> None:
+    damage = (
+        "UPDATE t SET note = coalesce(note, '') || '!' WHERE id % 2 = 0",
+        "UPDATE t SET amount = NULL WHERE id % 5 = 0",
+        "INSERT INTO t SELECT * FROM t WHERE id BETWEEN 101 AND 111 AND id % 2 = 1 AND id % 5 > 0",
+        "DELETE FROM t WHERE id BETWEEN 4000 AND 4099",
+        "INSERT INTO t SELECT id + 90000, code || 'x', shop + 90000, day, ok, amount, note FROM t WHERE id >= 5950",
+    )
+    detail = detail_of(compare_tables(keyed(6000), keyed(6000, *damage), key=key, show_values=True))
+    assert (detail.missing, detail.added, detail.duplicated) == (100, 50, 5)
+    assert (detail.altered, detail.complete) == (3600 - 60, True)
+    assert detail.columns == {"note": 3000 - 50, "amount": 1200 - 20}
+    kinds = [each.kind for each in detail.rows]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"altered": 10, "missing": 10, "added": 10, "duplicated": 5}
+    if key == ("code",):
+        assert "k-" in str(next(each for each in detail.rows if each.kind == "missing").key[0])
+
+
+def test_a_key_with_one_value_twice_is_not_used_alone(keyed: Make) -> None:
+    twice = "UPDATE t SET id = 7 WHERE id = 8"
+    sides = keyed(3000, twice), keyed(3000, twice, "UPDATE t SET ok = NOT ok")
+    detail = detail_of(compare_tables(*sides, key=("id",)))
+    assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, 3000, {"ok": 3000})
+
+
+def test_a_key_that_changed_in_every_row_is_altered_where_another_column_tells_the_rows_apart(keyed: Make) -> None:
+    for rows in (400, 3000):
+        sides = keyed(rows), keyed(rows, "UPDATE t SET id = id + 500000")
+        detail = detail_of(compare_tables(*sides, key=("id",)))
+        assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, rows, {"id": rows})
+
+
+def test_rows_that_others_took_the_place_of_are_missing_and_new_by_their_key(keyed: Make) -> None:
+    other = "UPDATE t SET id = id + 500000, code = 'other ' || id, shop = -shop - 1"
+    detail = detail_of(compare_tables(keyed(3000), keyed(3000, other), key=("id",)))
+    assert (detail.missing, detail.added, detail.altered, detail.complete) == (3000, 3000, 0, True)
+
+
+def test_rows_that_are_only_lost_are_counted_exactly_whether_they_have_a_key(keyed: Make) -> None:
+    keyless = "SELECT i % 50 AS a, i % 4 AS b FROM range({rows}) r(i)"
+    for select, condition in ((KEYED, "id >= 500"), (keyless, "a >= 10")):
+        detail = detail_of(
+            compare_tables(keyed(3000, select=select), keyed(3000, f"DELETE FROM t WHERE {condition}", select=select))
+        )
+        assert (detail.altered, detail.added, detail.complete) == (0, 0, True)
+        assert detail.missing in {2500, 2400}
+
+
+def test_wide_tables_are_paired_in_parts_of_their_columns(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = ", ".join(f"i % {number + 2} AS c{number}" for number in range(30))
+    sides = [f"SELECT i AS id, {wide} FROM range(1500) r(i)", "UPDATE t SET c3 = c3 + 100, c29 = c29 - 100"]
+    monkeypatch.setattr(keyed_rows, "_CELLS", 1500 * 10)
+    detail = detail_of(compare_tables(made(sides[0]), made(*sides), key=("id",)))
+    assert (detail.altered, detail.columns) == (1500, {"c3": 1500, "c29": 1500})
+
+
+def test_all_places_are_kept_however_few_buckets_are_looked_at_at_once(
+    keyed: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differing_rows, "_ROWS_AT_ONCE", 100)
+    sides = keyed(2000), keyed(2000, "UPDATE t SET amount = -1 - amount", "DELETE FROM t WHERE id < 3")
+    detail = detail_of(compare_tables(*sides, key=("id",)))
+    assert (detail.missing, detail.added, detail.altered) == (3, 0, 1997)
+
+
+def test_rows_alike_in_few_columns_are_altered_though_likeness_takes_too_long(made: Make) -> None:
+    rows = "SELECT i AS id, i % 7 AS a, i % 5 AS b, i % 3 AS c, i % 2 AS d, i % 11 AS e FROM range(900) r(i)"
+    detail = detail_of(compare_tables(made(rows), made(rows, "UPDATE t SET a = a + 10, b = b + 10")))
+    assert (detail.missing, detail.added, detail.altered) == (0, 0, 900)
+    assert detail.columns == {"a": 900, "b": 900}
+
+
+KEYLESS = "SELECT i % 60 AS a, i % 7 AS b, 'x' AS c FROM range(6000) r(i)"
+
+
+@pytest.mark.parametrize(
+    ("damage", "counts"),
+    [
+        (("UPDATE t SET b = b + 100",), (0, 0, 6000)),
+        (("UPDATE t SET b = b + 100", "DELETE FROM t WHERE a < 10"), (1000, 0, 5000)),
+        (("UPDATE t SET b = b + 100", "INSERT INTO t SELECT 99, i, 'new' FROM range(5) r(i)"), (0, 5, 6000)),
+    ],
+)
+def test_without_any_key_as_many_rows_as_went_and_came_are_altered_and_this_is_said_to_be_unsure(
+    made: Make, damage: tuple[str, ...], counts: tuple[int, int, int]
+) -> None:
+    detail = detail_of(compare_tables(made(KEYLESS), made(KEYLESS, *damage)))
+    assert (detail.missing, detail.added, detail.altered) == counts
     assert not detail.complete
-    assert 0 < detail.altered <= EXAMINED
-    assert detail.missing + detail.altered == detail.added + detail.altered == rows
+    assert {each.kind for each in detail.rows} == {"altered"}
+    assert 0 < sum(detail.columns.values()) <= EXAMINED
 
 
 def test_rows_that_differ_are_the_same_however_few_are_looked_at_at_once(

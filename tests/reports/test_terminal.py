@@ -37,6 +37,9 @@ def test_what_to_do_is_said_once_for_findings_that_need_the_same() -> None:
     assert steps == [*whole, "next: as above", "next: Another thing.", *whole]
 
 
+ACCEPTED = "DELETE, not WAL"
+
+
 def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None:
     assert list(lines(REPORT)) == [
         "configuration pass · storage fail · features blocked · diagnostics warn",
@@ -52,8 +55,8 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "REMOVED metadata-corruption.vanished [old]: old is not there any more",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
         "     $ ps -p 4711",
-        "waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31)",
-        "waived: sqlite-locking.journal-mode [größe]: read only (ann, until 2027-01-31)",
+        f"waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31); accepted: {ACCEPTED}",
+        f"waived: sqlite-locking.journal-mode [größe]: read only (ann, until 2027-01-31); accepted: {ACCEPTED}",
         "waiver expired, and so not counted: line 4: a.b on shop",
         "waiver met nothing: line 9: c.d on home",
         "waiver met nothing: line 12: e.f",

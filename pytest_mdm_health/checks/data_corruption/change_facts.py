@@ -65,7 +65,7 @@ class Rows:
 
     Attributes:
         of: rows of the sample; None if all were compared.
-        complete: whether every row that differs was looked at; if not, altered ones count as missing and added.
+        complete: whether the counts are exact; if not, as many as went and came count as altered.
     """
 
     missing: int = 0
@@ -101,13 +101,15 @@ class TableChange:
             itself), `sample`, `count`, or `types`.
         reason: why it is so, or why it was not compared, for a person.
         rows: what differs exactly, if rows of before could be read or sampled.
-        cells: in those rows, columns with the number of altered cells.
+        cells: in those rows, columns with the number of altered cells; in those looked at if not complete.
         examples: the first of those rows, as plain data: kind, places, key, and cells as hashes or values.
         key: the columns that those rows are known by.
         altered_columns: columns whose values, each column taken by itself, are not as before; None if not known.
         figures: of these columns, what the figures were and are.
         dropped, added: columns; those that were renamed as planned are in neither.
         renamed: old to new names of columns that were renamed as planned.
+        recomputed: columns, by their names now, whose values are planned to change, and that were left out therefore.
+        unaltered: those of them that have the values that they had.
         alike: dropped to added columns with the same values, each taken by itself: they may have been renamed.
         patterns: what the difference looks like.
         losses: what the backend cannot keep, in words; no damage.
@@ -132,6 +134,8 @@ class TableChange:
     dropped: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
+    recomputed: tuple[str, ...] = ()
+    unaltered: tuple[str, ...] = ()
     alike: Mapping[str, str] = field(default_factory=dict)
     retyped: tuple[Retyped, ...] = ()
     patterns: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy,
 from pytest_mdm_health.core.text import counted
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+_BY_VALUES = {"digest", "columns", "sample"}
 _LOSSY = {"boolean-as-number", "time-as-text"}
 
 
@@ -84,13 +85,7 @@ class _Telling:
 
     def _columns(self, change: TableChange) -> Iterator[Finding]:
         of, subject, plan = f"the table {change.table}", f"table {change.table}", self.planned.table(change.table)
-        rest = ""
-        if change.verdict == "equal" and change.by == "columns":
-            rest = (
-                "; each of the others has the same values as before, taken by itself, which proves nothing of the rows"
-            )
-        elif change.verdict == "equal" and change.copy:
-            rest = f"; in the others every row is as it was, as compared with {change.copy}"
+        rest = _rest(change)
         for code, severity, word, names, meant in (
             ("dropped-columns", FAIL, "has lost", change.dropped, plan.dropped),
             ("added-columns", NOTE, "has got", change.added, plan.added),
@@ -106,6 +101,12 @@ class _Telling:
             message = f"in {of} {listed([f'{old} is now called {new}' for old, new in change.renamed.items()])}"
             remedy = Remedy("Nothing has to be done.")
             yield self.finding("as-planned", NOTE, f"as planned, {message}", f"{subject} (renamed)", remedy)
+        left_out = [each for each in change.recomputed if each not in change.unaltered]
+        if left_out and change.by in _BY_VALUES:
+            message = f"as planned, in {of} the values of {listed(left_out)} were not compared{rest}"
+            evidence = {"columns": list(left_out)}
+            remedy = Remedy("No action is required.")
+            yield self.finding("as-planned", NOTE, message, f"{subject} (values)", remedy, evidence)
 
     def _types(self, change: TableChange, before: DataFacts) -> Iterator[Finding]:
         of, subject = f"the table {change.table}", f"table {change.table}"
@@ -123,11 +124,17 @@ class _Telling:
         because = [each for each in others if each not in meant and as_planned]
         for planned, some in ((True, meant + because), (False, [x for x in others if x not in meant + because])):
             if some:
+                as_were = "; the values are as they were"
                 changed = listed([f"{each.column} was {each.before} and is {each.after}" for each in some])
-                same = "; the values are as they were" if change.verdict == "equal" else ""
+                same = change.verdict == "equal" and not {each.column for each in some} & {*change.recomputed}
                 evidence = {"columns": [each.column for each in some]}
                 yield self._told(
-                    "retyped", NOTE, f"in {of} {changed}{same}", subject, planned=planned, evidence=evidence
+                    "retyped",
+                    NOTE,
+                    f"in {of} {changed}{as_were if same else ''}",
+                    subject,
+                    planned=planned,
+                    evidence=evidence,
                 )
 
     def _is_lossy(self, column: Retyped) -> bool:
@@ -188,6 +195,15 @@ class _Telling:
             return repairs.unpacked(self.facts, change.packed, meant)
         remedy = repairs.compared(self.facts)
         return Remedy(f"{remedy.text} {meant}", remedy.commands)
+
+
+def _rest(change: TableChange) -> str:
+    """What is known of the columns that could be compared."""
+    if change.verdict != "equal":
+        return ""
+    if change.by == "columns":
+        return "; each of the others has the same values as before, taken by itself, which proves nothing of the rows"
+    return f"; in the others every row is as it was, as compared with {change.copy}" if change.copy else ""
 
 
 def _alike(change: TableChange) -> str:

@@ -67,7 +67,9 @@ class Tables:
                 yield TableChange(table=table.name, verdict="added", rows_after=table.rows)
 
     def _change(self, before: TableRecord, now: TableRecord) -> TableChange:
-        change = of_columns(before, now, self.plan.table(before.name).renamed)
+        plan = self.plan.table(before.name)
+        change = of_columns(before, now, plan.renamed)
+        change = replace(change, recomputed=recomputed(before, now, change.renamed, plan.values))
         change = replace(change, retyped=retyped(before, now, change.renamed, (self.before.engine, self.facts.engine)))
         try:
             return OneTable(self, before, now, change).compared()
@@ -93,6 +95,15 @@ def of_columns(before: TableRecord, now: TableRecord, planned: Mapping[str, str]
         added=tuple(name for name in new if name not in expected),
         renamed=renamed,
     )
+
+
+def recomputed(
+    before: TableRecord, now: TableRecord, renamed: Mapping[str, str], planned: Iterable[str]
+) -> tuple[str, ...]:
+    """The columns, then and now, whose values are planned to change, by their names now."""
+    was = {renamed.get(column.name, column.name) for column in before.columns}
+    both = was & {column.name for column in now.columns}
+    return tuple(name for name in planned if name in both)
 
 
 def retyped(

@@ -49,8 +49,9 @@ def _of_columns(
     name = change.table
     now, before = ({column.name: column.type for column in each.columns} for each in (table, old))
     types, added = plan.types.get(name, {}), plan.added.get(name, ())
-    planned = (*plan.dropped.get(name, ()), *plan.renamed.get(name, {}), *types)
-    for column in dict.fromkeys(each for each in planned if each not in {*now, *before, *added}):
+    planned = (*plan.dropped.get(name, ()), *plan.renamed.get(name, {}), *types, *plan.values.get(name, ()))
+    known = {*now, *before, *added, *plan.renamed.get(name, {}).values()}
+    for column in dict.fromkeys(each for each in planned if each not in known):
         yield (
             f"table {name}, column {column}",
             f"no column of the table {name} is or was called {column}{_near(column, {**before, **now})}",
@@ -70,8 +71,10 @@ def _of_columns(
 
 
 def _of_every_table(plan: ExpectedDataset, columns: set[str]) -> Iterator[tuple[str, str]]:
-    planned = (plan.dropped.get(EVERY_TABLE, ()), plan.renamed.get(EVERY_TABLE, {}), plan.types.get(EVERY_TABLE, {}))
-    for column in dict.fromkeys(each for each in chain(*planned) if each not in columns):
+    said = plan.table(EVERY_TABLE)
+    known = {*columns, *said.added, *said.renamed.values()}
+    planned = chain(said.dropped, said.renamed, said.types, said.values)
+    for column in dict.fromkeys(each for each in planned if each not in known):
         yield f"column {column}", f"no column of any table is or was called {column}{_near(column, columns)}"
 
 

@@ -88,7 +88,8 @@ def not_done(facts: DataFacts) -> Iterator[tuple[str, str]]:
         yield f"table {name}", f"the table {name} was to come, and is not there"
     for change in facts.changes:
         if change.verdict not in {"lost", "added"}:
-            for column, message in _not_done_in(change, plan.table(change.table), facts):
+            found = (*_not_done_in(change, plan.table(change.table), facts), *_not_recomputed(change))
+            for column, message in found:
                 yield f"table {change.table}{column and ', column '}{column}", message
 
 
@@ -110,6 +111,12 @@ def _not_done_in(change: TableChange, plan: ExpectedTable, facts: DataFacts) -> 
     rows = plan.rows.change if plan.rows is not None else None
     if rows and change.rows_before is not None and change.rows_after == change.rows_before:
         yield "", f"the number of rows {of} was to change by {rows}, and is {change.rows_after} as before"
+
+
+def _not_recomputed(change: TableChange) -> Iterator[tuple[str, str]]:
+    """Columns of one table whose values were to change."""
+    for name in change.unaltered:
+        yield name, f"the values of the column {name} of the table {change.table} were to change, and are as they were"
 
 
 def split(names: Iterable[str], meant: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

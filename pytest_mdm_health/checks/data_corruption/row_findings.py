@@ -11,6 +11,10 @@ from pytest_mdm_health.core.text import counted
 
 _SHOWN = 3
 _LONGEST = 60
+_NO_KEY = (
+    "more rows differ than were looked at, and no column tells which are the same: as many as went and came are "
+    "counted as altered"
+)
 
 
 def messages(change: TableChange) -> Iterator[tuple[str, str]]:
@@ -21,7 +25,6 @@ def messages(change: TableChange) -> Iterator[tuple[str, str]]:
         return
     of = f"the table {change.table}" if rows.of is None else f"{counted(rows.of, 'row')} of the table {change.table}"
     looked = "in" if rows.of is None else "of a sample of"
-    many = "" if rows.complete else " at least" if rows.altered else ""
     for code, count, word in (
         ("altered-rows", rows.altered, "altered"),
         ("missing-rows", rows.missing, "missing"),
@@ -30,9 +33,11 @@ def messages(change: TableChange) -> Iterator[tuple[str, str]]:
     ):
         if count:
             verb = "is" if count == 1 else "are"
-            where = f": {_cells(change.cells)}" if code == "altered-rows" and change.cells else ""
+            where = ""
+            if code == "altered-rows" and change.cells:
+                where = f": {'' if rows.complete else 'in those looked at '}{_cells(change.cells)}"
             first = _first(change, code.partition("-")[0])
-            yield code, f"{looked} {of} {counted(count, 'row')} {verb}{many} {word} since the baseline{where}{first}"
+            yield code, f"{looked} {of} {counted(count, 'row')} {verb} {word} since the baseline{where}{first}"
 
 
 def _first(change: TableChange, kind: str) -> str:
@@ -76,7 +81,7 @@ def more(change: TableChange) -> str:
     if change.patterns:
         parts.append(f"this looks like {listed(change.patterns)}")
     if change.rows is not None and not change.rows.complete:
-        parts.append("more rows differ than were looked at, so altered ones may be counted as missing and added")
+        parts.append(_NO_KEY)
     if change.copy:
         parts.append(f"as compared with {change.copy}")
     parts += change.not_it[:_SHOWN]
@@ -119,6 +124,11 @@ def gaps(changes: Sequence[TableChange]) -> Iterator[str]:
         elif change.by == "sample" and isinstance(change.rows, Rows):
             of = f"{change.rows_after} rows of the table {change.table}"
             yield f"of {of} a sample of {change.rows.of} was compared with the baseline (--mdm-depth=full compares all)"
+            if change.recomputed:
+                yield (
+                    f"of the table {change.table} only the keys of rows were compared, as values of "
+                    f"{listed(change.recomputed)} are planned to change; what is in the other columns is not known"
+                )
         elif change.verdict == "differs" and change.by == "count":
             why = f": {change.reason}" if change.reason else ""
             yield f"of the table {change.table} only the number of rows was compared with the baseline{why}"

@@ -97,11 +97,21 @@ def _of_values(
     else:
         return
     columns = (*found.altered, *found.copied)
+    if _are_meant_to_change(facts, found):
+        why = (*why, "which is planned")
     message = what + (f"; {', and '.join(why)}" if why else ", although nothing says that it was made again")
     remedy = _TRAIN_AGAIN if why else anew(facts)
     yield _finding(
         check, "altered-features", NOTE if why else WARN, message, remedy, columns, f"values in {found.table}"
     )
+
+
+def _are_meant_to_change(facts: FeatureFacts, found: ValuesSince) -> bool:
+    """Whether all the columns are planned to: its own under its name, what it took from the data under any."""
+    if facts.plan is None or not (found.altered or found.copied):
+        return False
+    anywhere = {column for columns in facts.plan.values.values() for column in columns}
+    return {*found.altered} <= {*facts.plan.table(found.table).values} and {*found.copied} <= anywhere
 
 
 def _came(check: Check, table: str, message: str, columns: Sequence[str]) -> Finding:

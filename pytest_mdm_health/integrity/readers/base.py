@@ -22,11 +22,13 @@ class TableIn:
 
     Attributes:
         called: names of its columns to what they are to be called; the others keep their names.
+        without: columns that are not read, by what they are to be called.
     """
 
     backend: Backend
     table: str
     called: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> str:
@@ -46,10 +48,11 @@ class TableIn:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table that is a file of its own: Parquet or CSV, which is told by its name; `called` is as of a `TableIn`."""
+    """A table that is a file of its own: Parquet or CSV, which is told by its name; the rest is as of a `TableIn`."""
 
     path: Path
     called: Mapping[str, str] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> str:

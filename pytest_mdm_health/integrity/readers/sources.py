@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pytest_mdm_health.integrity.duckdb_session import MEMORY_LIMIT, Workbench
 from pytest_mdm_health.integrity.readers import duckdb, files, postgresql, sqlite
 from pytest_mdm_health.integrity.readers.base import Reader, Source, TableFile
+from pytest_mdm_health.integrity.readers.narrowed import NarrowedReader
 from pytest_mdm_health.integrity.readers.renamed import RenamedReader
 
 
@@ -31,7 +32,8 @@ def opened(source: Source, workbench: Workbench) -> Iterator[Reader]:
         Unreadable: the file cannot be read, or is no table.
     """
     with _reader(source, workbench) as reader:
-        yield RenamedReader(reader, source.called) if source.called else reader
+        named = RenamedReader(reader, source.called) if source.called else reader
+        yield NarrowedReader(named, source.without) if source.without else named
 
 
 def _reader(source: Source, workbench: Workbench) -> AbstractContextManager[Reader]:
