@@ -1,42 +1,18 @@
-"""A dataset's tables held against what a baseline has of them."""
+"""A dataset's tables compared with what the baseline stored of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
-from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.change_facts import Retyped, TableChange, TableRecord
-from pytest_mdm_health.checks.data_corruption.compare_table import OneTable
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, TableState
-from pytest_mdm_health.checks.data_corruption.keep import Failures, Until
-from pytest_mdm_health.core.expected import ExpectedDataset
-from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.mdm.home import Home
-from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.checks.data_corruption.compare_table import ComparisonRequest, TableComparison
+from pytest_mdm_health.checks.data_corruption.facts import TableState
+from pytest_mdm_health.checks.data_corruption.keep import Failures
 
 
-@dataclass(frozen=True)
-class Tables:
-    """A dataset's data tables now and then.
-
-    Attributes:
-        now: what is known of each now.
-        before: the facts of then.
-        plan: what is planned for them.
-    """
-
-    dataset: Dataset
-    backend: Backend
-    now: tuple[TableRecord, ...]
-    facts: DataFacts
-    before: DataFacts
-    plan: ExpectedDataset
-    home: Home
-    settings: Settings
-    options: Options
-    until: Until
+class DatasetComparison(ComparisonRequest):
+    """A dataset's data tables, compared with those of the baseline."""
 
     def changes(self) -> Iterator[TableChange]:
         """What became of each table, those that the baseline has nothing of last."""
@@ -72,7 +48,7 @@ class Tables:
         change = replace(change, recomputed=recomputed(before, now, change.renamed, plan.values))
         change = replace(change, retyped=retyped(before, now, change.renamed, (self.before.engine, self.facts.engine)))
         try:
-            return OneTable(self, before, now, change).compared()
+            return TableComparison(self, before, now, change).compared()
         except Failures as error:
             known = None not in {before.rows, now.rows} and before.rows != now.rows
             verdict, by = ("differs", "count") if known else ("failed", "")

@@ -1,4 +1,4 @@
-"""One table held against what a baseline has of it, and against the rows of then where they can be read."""
+"""One table compared with what the baseline stored of it, and with a copy of its rows where one can be read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.change_facts import Rows, TableChange, TableRecord
 from pytest_mdm_health.checks.data_corruption.copies import copies
-from pytest_mdm_health.checks.data_corruption.keep import Failures, from_kept
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts
+from pytest_mdm_health.checks.data_corruption.keep import Failures, Until, from_kept
+from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import Depth
+from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.checks.data_corruption.compare import Tables
     from pytest_mdm_health.integrity.compare import Comparison
     from pytest_mdm_health.integrity.digest.tables import TableDigest
     from pytest_mdm_health.integrity.drilldown import Detail, Difference
@@ -26,10 +32,34 @@ _TIMES = 4
 
 
 @dataclass(frozen=True)
-class OneTable:
+class ComparisonRequest:
+    """What a dataset's tables are compared by.
+
+    Attributes:
+        now: what is known of each table.
+        facts: of the dataset.
+        before: the facts that the baseline stored.
+        plan: the changes that are planned.
+        until: how long it may take.
+    """
+
+    dataset: Dataset
+    backend: Backend
+    now: tuple[TableRecord, ...]
+    facts: DataFacts
+    before: DataFacts
+    plan: ExpectedDataset
+    home: Home
+    settings: Settings
+    options: Options
+    until: Until
+
+
+@dataclass(frozen=True)
+class TableComparison:
     """One table, with what is known of it from its columns."""
 
-    all: Tables
+    request: ComparisonRequest
     before: TableRecord
     now: TableRecord
     change: TableChange
@@ -38,7 +68,7 @@ class OneTable:
         """The whole comparison, as close as the depth and the baseline allow."""
         from pytest_mdm_health.integrity.sampling.by_hash import STANDARD_ROWS
 
-        depth = Depth(self.all.options.depth)
+        depth = Depth(self.request.options.depth)
         large = max(self.before.rows or 0, self.now.rows or 0) > STANDARD_ROWS and depth is not Depth.FULL
         if depth is Depth.QUICK:
             return self._by_count("beyond the number of its rows none are compared at --mdm-depth=quick")
@@ -129,7 +159,7 @@ class OneTable:
     def _alike(self, before: TableDigest, took: float) -> dict[str, str]:
         """The columns that went, with those that came and have the same values, each taken by itself."""
         gone, come = self.change.dropped, self.change.added
-        if not (gone and come and before.sums and self.all.until.left > _TIMES * took):
+        if not (gone and come and before.sums and self.request.until.left > _TIMES * took):
             return {}
         try:
             now = self._digest(self._source, None, sums=True).sums or {}
@@ -142,7 +172,7 @@ class OneTable:
         """With the rows themselves if those of before can be read, in the columns that remain."""
         not_it: list[str] = []
         for name, source in self._copies():
-            if self.all.until.left < _TIMES * took:
+            if self.request.until.left < _TIMES * took:
                 not_it.append(f"{name} was not looked at, because no time was left (see --mdm-timeout)")
                 break
             try:
@@ -163,7 +193,7 @@ class OneTable:
         """How the rows differ from those of a copy of before, or why it is none."""
         from pytest_mdm_health.integrity.drilldown import NotWhatItWas, compared
 
-        now, key, show_values = now or self._compared, self.before.key, self.all.options.show_values
+        now, key, show_values = now or self._compared, self.before.key, self.request.options.show_values
         with self._workbench(copy, now) as workbench:
             try:
                 return compared(workbench, copy, now, key=key, show_values=show_values, recorded=before)
@@ -213,9 +243,9 @@ class OneTable:
         from pytest_mdm_health.integrity.compare import compare_digests
         from pytest_mdm_health.integrity.digest.columns import profiled
 
-        if before.sums is None or before.rows != after.rows or self.all.until.left < _TIMES * took:
+        if before.sums is None or before.rows != after.rows or self.request.until.left < _TIMES * took:
             return change
-        show = self.all.options.show_values
+        show = self.request.options.show_values
         try:
             with self._workbench(self._source) as workbench:
                 after, found = workbench.carefully(lambda: profiled(workbench, self._compared, after, show_values=show))
@@ -234,17 +264,17 @@ class OneTable:
         return replace(change, altered_columns=known, figures=figures)
 
     def _workbench(self, *sources: Source) -> AbstractContextManager[Workbench]:
-        return self.all.until.workbench(*sources, rows=max(self.before.rows or 0, self.now.rows or 0))
+        return self.request.until.workbench(*sources, rows=max(self.before.rows or 0, self.now.rows or 0))
 
     def _copies(self) -> Iterator[tuple[str, Source | None]]:
-        one = self.all
+        one = self.request
         return copies(self.before.name, one.dataset, one.backend, one.before, one.home, one.settings, one.options)
 
     @property
     def _source(self) -> Source:
         from pytest_mdm_health.integrity.readers.base import TableIn
 
-        return TableIn(self.all.backend, self.now.name)
+        return TableIn(self.request.backend, self.now.name)
 
     @property
     def _as_before(self) -> Source:

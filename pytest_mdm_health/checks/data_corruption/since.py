@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.change_facts import Place, TableRecord
-from pytest_mdm_health.checks.data_corruption.compare import Tables
+from pytest_mdm_health.checks.data_corruption.compare import DatasetComparison
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.checks.data_corruption.keep import Failures, Until, records, with_digests
 from pytest_mdm_health.checks.data_corruption.row_findings import gaps
@@ -38,11 +38,13 @@ class Since:
     before: DataFacts | None
     started: float = field(default_factory=time.monotonic)
 
-    def tables(self, facts: DataFacts, backend: Backend, now: tuple[TableRecord, ...], until: Until) -> Tables | None:
+    def tables(
+        self, facts: DataFacts, backend: Backend, now: tuple[TableRecord, ...], until: Until
+    ) -> DatasetComparison | None:
         """What there is to compare, if there is."""
         if self.before is None or self.options.baseline is None:
             return None
-        return Tables(
+        return DatasetComparison(
             dataset=self.dataset,
             backend=backend,
             now=now,
@@ -83,7 +85,7 @@ def with_tables(facts: DataFacts, since: Since) -> DataFacts:
     return replace(facts, known=tuple(table for table, _ in kept), gaps=(*facts.gaps, *lacking))
 
 
-def _compared(facts: DataFacts, tables: Tables) -> DataFacts:
+def _compared(facts: DataFacts, tables: DatasetComparison) -> DataFacts:
     """With the changes; what could not be compared and should have been makes it nothing that was examined."""
     changes = tuple(tables.changes())
     done = sum(each.verdict in _DONE for each in changes)
