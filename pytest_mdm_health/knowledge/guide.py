@@ -135,24 +135,10 @@ SYMPTOMS = (
     Symptom(
         "database is locked",
         "3.2",
-        ("sqlite-locking.locked-now", "sqlite-locking.lock-errors", "logged-errors.database-locked"),
+        ("logged-errors.database-locked",),
     ),
-    Symptom(
-        "slow writes",
-        "3.2",
-        (
-            "sqlite-locking.journal-mode",
-            "sqlite-locking.network-file-system",
-        ),
-    ),
-    Symptom(
-        "intermittent failures under load",
-        "3.2",
-        (
-            "sqlite-locking.readers-refused",
-            "sqlite-locking.lock-errors",
-        ),
-    ),
+    Symptom("slow writes", "3.2"),
+    Symptom("intermittent failures under load", "3.2"),
     Symptom(
         "queries slower than before migration",
         "3.3",

@@ -1,95 +1,77 @@
-"""What is known of one SQLite file's locking: the facts of sqlite-locking."""
+"""What is known about the locking of one SQLite file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_mdm_health.backends import Sidecar
 from pytest_mdm_health.core.model import Facts
 from pytest_mdm_health.mdm.host.processes import Holder
+from pytest_mdm_health.mdm.logs.known_errors import LoggedError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
-    """A journal or log beside the file: left over, unless it is live.
+class LeftoverWal:
+    """A write-ahead log (WAL) with changes that no running process uses.
 
     Attributes:
-        another: of a log that was left over, how it shows that it is of another time than the file; empty if it does
-            not, which is no proof that it belongs to it.
-        frames: of such a log, how many pages in it SQLite would take for valid; -1 if that is not known.
-        alone: what is wrong with the file without the log; None if that is not known.
-        together: what is wrong with file and log; None if that is not known.
+        mismatch: what shows that it was not written for the file as it is now. Empty if nothing does, which is no proof
+            that it was.
+        valid_frames: how many of its pages SQLite accepts; None if unknown.
+        problems_without: what is wrong with the file without the WAL; None if it was not verified.
+        problems_with: what is wrong with the file and the WAL together; None if they were not verified.
     """
 
-    path: str
-    kind: str
-    size: int
-    live: bool
-    another: str = ""
-    frames: int = -1
-    alone: tuple[str, ...] | None = None
-    together: tuple[str, ...] | None = None
+    sidecar: Sidecar
+    mismatch: str
+    valid_frames: int | None
+    problems_without: tuple[str, ...] | None
+    problems_with: tuple[str, ...] | None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Readers:
-    """Readers that were sent at the same time: how many, how many were locked out, and how long the slowest took."""
-
-    sent: int = 0
-    refused: int = 0
-    slowest_ms: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LockErrors:
-    """Lines in the log that say "database is locked".
-
-    Attributes:
-        count: how often, recently, as far as it is not about other datasets.
-        last: when last; empty if the log does not tell.
-        later_written: whether the file was written since, so that whoever was refused was not refused for long.
-        log: the file and the line of the last one.
-    """
-
-    count: int = 0
-    last: str = ""
-    later_written: bool = False
-    log: str = ""
-    line: int = 0
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it does not belong to the file: it says so, or it corrupts a file that is intact without it."""
+        corrupts = bool(self.problems_with) and self.problems_without == ()
+        return self.valid_frames != 0 and (bool(self.mismatch) or corrupts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockFacts(Facts):
-    """How one SQLite file is locked, and how it is set up for several users.
+    """How one SQLite file is locked, and how it is configured for concurrent access.
 
     Attributes:
         wal: whether the file is in WAL mode rather than one with a rollback journal.
-        configured: the journal mode that the settings tell MDM to use.
-        configured_in: where they do.
-        registered: the journal mode in the registration.
-        unaccompanied: whether there is neither a journal nor a log beside the file, not even an empty one.
-        holders: who has it open.
-        holders_known: whether these are all.
-        locked: the kind of lock for writing that somebody held all the time that was watched; empty if nobody did.
-        locked_by: who.
-        watched_s: how long.
-        file_system: such as `ext4`; empty if it is not known.
-        network: whether that lies on another machine.
+        configured: the journal mode in the settings, in upper case.
+        configured_in: the file that sets it; empty for MDM's default.
+        leftover_wal: a WAL with changes whose writer has ended.
+        hot_journal: the journal of a transaction whose process ended before it did.
+        has_journal_or_wal: whether there is a journal or WAL of any kind beside the file, even an empty one.
+        holders: the other processes that have the file open.
+        locked_by: those of them that held a write lock all the time the file was watched, the strongest lock first.
+        watched_s: how long that was, in seconds.
+        readers: how many concurrent readers were tried.
+        refused_readers: how many of them got "database is locked".
+        file_system: the type of the file system, such as `ext4`; empty if unknown.
+        network: whether that is a network file system.
+        errors: how many recent records of the log with "database is locked" name this dataset or none.
+        last_error: the last of them.
+        written_after_error: whether the file was written after that, so that it is not locked for good.
     """
 
     path: str
-    size: int
     wal: bool
     configured: str
     configured_in: str
-    registered: str
-    beside: tuple[Beside, ...] = ()
-    unaccompanied: bool = True
-    holders: tuple[Holder, ...] = ()
-    holders_known: bool = True
-    locked: str = ""
-    locked_by: tuple[Holder, ...] = ()
-    watched_s: float = 0.0
-    readers: Readers = Readers()
-    file_system: str = ""
-    network: bool = False
-    errors: LockErrors = LockErrors()
+    leftover_wal: LeftoverWal | None
+    hot_journal: Sidecar | None
+    has_journal_or_wal: bool
+    holders: tuple[Holder, ...]
+    locked_by: tuple[Holder, ...]
+    watched_s: float
+    readers: int
+    refused_readers: int
+    file_system: str
+    network: bool
+    errors: int
+    last_error: LoggedError | None
+    written_after_error: bool

@@ -1,239 +1,157 @@
-"""What sqlite-locking concludes. Pure; each function yields what is wrong in one respect."""
+"""What sqlite-locking can find: every code with its wording and its remedy."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
 
-from pytest_mdm_health.checks.sqlite_locking.facts import Beside, LockFacts
-from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import size, times
-from pytest_mdm_health.mdm.host.processes import Holder
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-_CONVERT = (
+
+CHECK = Check(
+    id="sqlite-locking",
+    issue="3.2",
+    title='SQLite reports "database is locked"',
+    per=Kind.DATASET,
+    requires=("metadata-corruption",),
+    despite=DATA_IS_READABLE,
+    backends=("sqlite",),
+    live=True,
+    tags=("storage", "locks"),
+)
+RULES = Rules(CHECK)
+
+# It converts only a file without a journal or WAL: it neither creates a missing file nor merges or rolls back anything.
+# `connect` waits for no lock, so that a file in use is refused at once.
+_CONVERT_SCRIPT = (
     "import os, pathlib, sqlite3, sys; sys.tracebacklimit = 0; path = pathlib.Path(sys.argv[1]).resolve(); "
-    "beside = [path.name + end for end in ('-wal', '-journal') if os.path.lexists(f'{path}{end}')]; "
-    "sys.exit(f'not converted, for there is {beside[0]}') if beside else "
+    "beside = [path.name + end for end in ('-wal', '-journal') if os.path.lexists(str(path) + end)]; "
+    "sys.exit('not converted, because of ' + beside[0]) if beside else "
     "print(sqlite3.connect(path.as_uri() + '?mode=rw', uri=True, timeout=0)"
     ".execute('PRAGMA journal_mode=WAL').fetchone()[0])"
 )
-"""Converts a file only where it is alone: neither makes one that is missing nor takes a journal or log over."""
+_WAIT_LONGER = "Let connections wait longer (PRAGMA busy_timeout=30000), and open read-only what only reads."
+_LIST_FILES = ("ls -l -- {file!q} {sidecar!q}",)
+_LIST_PROCESSES = ("ps -o pid,lstart,etime,args -p {pids}",)
 
-_UNSAFE = ("OFF", "MEMORY")
-_WHAT_WAITS = {
-    "exclusive": "nobody can read or write it meanwhile",
-    "pending": "nobody can read or write it meanwhile",
-    "reserved": "nobody else can write to it meanwhile",
-    "wal-writer": "nobody else can write to it meanwhile",
-    "whole-file": "nobody can read or write it meanwhile",
-}
+CONVERT = Steps(
+    f"Convert the file to WAL mode while no process uses it; the command refuses if one does. {_WAIT_LONGER}",
+    (f"python3 -c {shlex.quote(_CONVERT_SCRIPT)} {{file!q}}",),
+)
+NO_WAL_ON_NETWORK = Steps(f"WAL mode does not work on a network file system. {_WAIT_LONGER}")
+WAL_NOT_CONFIGURED = Steps(
+    f"{_WAIT_LONGER} If readers and writers should not block each other, set `database.sqlite.journal_mode` to WAL in "
+    "mdm.yaml, and examine the home again."
+)
+JOURNAL_OR_WAL_FIRST = Steps(
+    "Deal with the journal or WAL beside the file first: a conversion to WAL mode would roll it back or merge it. "
+    f"{_WAIT_LONGER}"
+)
 
-
-def of_journal_mode(check: Check, facts: LockFacts) -> Iterator[Finding]:
-    """The mode of the file, and errors that it would explain."""
-    where = Location(facts.path)
-    if facts.configured.upper() in _UNSAFE:
-        mode = facts.configured.upper()
-        message = f"the settings tell MDM to use the journal mode {mode}: a crash while it writes destroys the file"
-        better = "DELETE (WAL mode does not work on a network file system)" if facts.network else "WAL"
-        text = f"Set `database.sqlite.journal_mode` to {better} in mdm.yaml, and examine the home again."
-        location = Location(facts.configured_in) if facts.configured_in else where
-        yield check.finding("journal-mode", WARN, message, Remedy(text), location=location)
-    elif not facts.wal:
-        trouble = _trouble(facts)
-        wanted = f", though the settings say {facts.configured}" if facts.configured.upper() == "WAL" else ""
-        message = f"the file has a rollback journal{wanted}: readers and the writer keep each other waiting"
-        message += f", and {trouble}" if trouble else ""
-        yield check.finding("journal-mode", WARN if trouble else NOTE, message, _to_wal(facts), location=where)
-    if facts.wal and facts.errors.count:
-        yield _lock_errors(check, facts)
-
-
-def of_left_over(check: Check, facts: LockFacts) -> Iterator[Finding]:
-    """Journals and logs without a process that they belong to."""
-    for each in facts.beside:
-        if each.live:
-            continue
-        if each.kind == "wal":
-            yield _foreign_log(check, each) if _is_foreign(each) else _left_over_log(check, each)
-        elif each.kind == "journal":
-            message = (
-                f"a transaction was interrupted and left its journal of {size(each.size)}; "
-                "whoever opens the file next undoes it"
-            )
-            text = (
-                "Before anything opens the file, copy it together with its journal to another folder. The next command "
-                "of MDM that opens the dataset undoes the transaction; do not delete the journal, without it the file "
-                "stays half written. Then find out what was being written and whether that has to be done again."
-            )
-            yield check.finding("left-over-journal", WARN, message, _times_of(each, text), location=_at(each))
-
-
-def _left_over_log(check: Check, each: Beside) -> Finding:
-    if each.frames == 0:
-        message = (
-            f"the log of {size(each.size)} beside the file holds nothing that SQLite takes for valid: "
-            "changes in it, if there were any, are lost"
-        )
-        text = (
-            "Copy the file together with its log to another folder before anything opens it, since SQLite overwrites "
-            "such a log. Then compare the dataset with a backup."
-        )
-    else:
-        message = (
-            f"changes of up to {size(each.size)} lie in the log beside the file, and the process that made them is "
-            "gone; a copy of the file alone lacks them"
-        )
-        text = (
-            "Copy the file together with its log to another folder. The next command of MDM that opens the dataset "
-            "takes the changes over. Do not let it if the file was restored or replaced after the log was written: "
-            "SQLite merges them all the same, and the times below may tell."
-        )
-    return check.finding("left-over-wal", WARN, message, _times_of(each, text), location=_at(each))
-
-
-def _is_foreign(each: Beside) -> bool:
-    """Whether the log shows that it is of another time, or spoils a file that is sound without it."""
-    return each.frames != 0 and bool(each.another or (each.together and each.alone == ()))
-
-
-def _foreign_log(check: Check, each: Beside) -> Finding:
-    why = each.another or f"with it the file is damaged ({(each.together or ('',))[0]}), without it sound"
-    message = (
-        f"the log of {size(each.size)} beside the file is of another time than the file ({why}); whoever opens the "
-        f"file next merges them all the same; the file alone is {_sound(each.alone)}, with the log "
-        f"{_sound(each.together)}"
-    )
-    text = (
-        "Let nothing open the file. Copy file and log together to another folder; then move the log beside the file "
-        "away, so that nothing of it is merged"
-    )
-    text += (
-        ", and compare the dataset with a backup: what was changed last may be missing."
-        if each.alone == ()
-        else ", and restore the dataset from a backup that is sound."
-    )
-    return check.finding("foreign-log", FAIL, message, _times_of(each, text), location=_at(each))
-
-
-def _sound(problems: Sequence[str] | None) -> str:
-    if problems is None:
-        return "not verified"
-    return f"damaged ({problems[0]})" if problems else "sound"
-
-
-def _at(each: Beside) -> Location:
-    return Location(each.path)
-
-
-def _times_of(each: Beside, text: str) -> Remedy:
-    """What to do, and a look at when file and log were written."""
-    return Remedy(text, (f"ls -l -- {shlex.quote(each.path.removesuffix(f'-{each.kind}'))} {shlex.quote(each.path)}",))
-
-
-def of_locks(check: Check, facts: LockFacts) -> Iterator[Finding]:
-    """Who is in whose way now."""
-    where, readers = Location(facts.path), facts.readers
-    if facts.locked:
-        message = (
-            f"{_named(facts.locked_by)} kept the file locked for writing for the {facts.watched_s:g} s it was watched; "
-            f"{_WHAT_WAITS[facts.locked]}"
-        )
-        text = "Wait until that is done. If it never is, end the process; what it did not commit is undone."
-        yield check.finding(
-            "locked-now", WARN, message, _ask(facts, text), evidence=_evidence(facts.locked_by), location=where
-        )
-    elif readers.refused:
-        message = f"{readers.refused} of {readers.sent} readers at the same time were answered that the file is locked"
-        message += f"; {_named(facts.holders)} has it open" if facts.holders else ""
-        remedy = _to_wal(facts) if not facts.wal else _ask(facts, "Wait until whoever locks it is done.")
-        evidence = _evidence(facts.holders)
-        yield check.finding("readers-refused", WARN, message, remedy, evidence=evidence, location=where)
-    elif facts.holders:
-        message = f"{_named(facts.holders)} has the file open"
-        yield check.finding(
-            "held-open",
-            NOTE,
-            message,
-            _ask(facts, "Nothing has to be done."),
-            evidence=_evidence(facts.holders),
-            location=where,
-        )
-
-
-def of_place(check: Check, facts: LockFacts) -> Iterator[Finding]:
-    """The file system."""
-    if facts.network:
-        message = f"the file lies on a network file system ({facts.file_system}), where locks are not to be relied on"
-        text = "Move the home to a local disk. With several machines, use the PostgreSQL backend."
-        yield check.finding("network-file-system", WARN, message, Remedy(text), location=Location(facts.path))
-
-
-def _lock_errors(check: Check, facts: LockFacts) -> Finding:
-    errors = facts.errors
-    when = f", last at {errors.last}" if errors.last else ""
-    since = "; the file was written since" if errors.later_written else ""
-    message = (
-        f'"database is locked" stands {times(errors.count)} in the log{when}, though the file is in WAL mode{since}'
-    )
-    text = (
-        "Two processes wrote at the same time, and one waited for less than the other took. Let connections wait "
-        "longer (PRAGMA busy_timeout=30000), keep transactions short, and run one writing command of MDM at a time."
-    )
-    location = Location(errors.log, errors.line) if errors.log else Location(facts.path)
-    return check.finding(
-        "lock-errors", NOTE if errors.later_written else WARN, message, Remedy(text), location=location
-    )
-
-
-def _trouble(facts: LockFacts) -> str:
-    """The evidence that somebody was kept waiting for too long."""
-    if facts.errors.count:
-        return f'"database is locked" stands {times(facts.errors.count)} in the log'
-    if facts.locked:
-        return "it is locked right now"
-    return "readers got no answer" if facts.readers.refused else ""
-
-
-def _to_wal(facts: LockFacts) -> Remedy:
-    """How the file gets into WAL mode; in words only where that does not work, was not wanted or has to wait."""
-    waiting = "Let connections wait longer (PRAGMA busy_timeout=30000), and open what only reads read-only."
-    if facts.network:
-        return Remedy(f"WAL mode does not work on a network file system. {waiting}")
-    if facts.configured.upper() != "WAL":
-        return Remedy(
-            f"{waiting} If readers and the writer are to stop waiting for each other, set "
-            "`database.sqlite.journal_mode` to WAL in mdm.yaml, and examine the home again."
-        )
-    if not facts.unaccompanied:
-        return Remedy(
-            "See first to the journal or log beside the file: a conversion to WAL mode would undo or merge what is in "
-            f"it. {waiting}"
-        )
-    command = f"python3 -c {shlex.quote(_CONVERT)} {shlex.quote(facts.path)}"
-    return Remedy(
-        f"Convert it to WAL mode while nobody uses it; while somebody does, it is refused. {waiting}", (command,)
-    )
-
-
-def _ask(facts: LockFacts, text: str) -> Remedy:
-    pids = sorted({holder.pid for holder in facts.holders if holder.pid})
-    return Remedy(text, (f"ps -o pid,lstart,etime,args -p {','.join(map(str, pids))}",) if pids else ())
-
-
-def _named(holders: Sequence[Holder]) -> str:
-    each = {holder.pid: holder for holder in holders}.values()
-    return " and ".join(f"{holder}{_since(holder)}" for holder in each)
-
-
-def _since(holder: Holder) -> str:
-    if holder.since is None:
-        return ""
-    started = datetime.fromtimestamp(holder.since, timezone.utc)
-    return f", which runs since {started.isoformat(sep=' ', timespec='seconds')},"
-
-
-def _evidence(holders: Sequence[Holder]) -> dict[str, JSON]:
-    return {"holders": [{"pid": each.pid, "name": each.name, "mode": each.mode, "lock": each.lock} for each in holders]}
+JOURNAL_MODE = RULES.declare(
+    "journal-mode",
+    NOTE,
+    WARN,
+    means="the file is not in WAL mode; a warning if a process was refused a lock, or if the settings select a mode "
+    "in which a crash corrupts the file",
+    message="the file uses a rollback journal{despite_settings}: readers and writers block each other{refusals}",
+    remedy=CONVERT,
+    answers=("slow writes",),
+)
+UNSAFE_JOURNAL_MODE = RULES.reworded(
+    JOURNAL_MODE,
+    WARN,
+    message="the settings select journal mode {mode}: a crash during a write corrupts the file",
+    remedy="Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.",
+)
+LEFT_OVER_WAL = RULES.declare(
+    "left-over-wal",
+    WARN,
+    means="a process that did not end cleanly left changes in the WAL; a copy of the database file alone lacks them",
+    message="leftover WAL: up to {size:size} of changes are only in {sidecar}, and the process that wrote them is "
+    "gone; a copy of the database file alone lacks them",
+    remedy="Copy the file together with its WAL to another folder. The next MDM command that opens the dataset merges "
+    "the changes. Prevent that if the file was restored or replaced after the WAL was written: SQLite merges them "
+    "nevertheless. The modification times can help to decide.",
+    commands=_LIST_FILES,
+)
+INVALID_WAL = RULES.reworded(
+    LEFT_OVER_WAL,
+    message="leftover WAL of {size:size} without a valid page: any changes in it are lost",
+    remedy="Copy the file together with its WAL to another folder before anything opens it, because SQLite overwrites "
+    "such a WAL. Then compare the dataset with a backup.",
+    commands=_LIST_FILES,
+)
+FOREIGN_LOG = RULES.declare(
+    "foreign-log",
+    FAIL,
+    means="the WAL beside the file was not written for the file as it is now, and SQLite will merge it nevertheless",
+    message="the WAL of {size:size} does not belong to the file as it is now ({mismatch}), and SQLite merges it on "
+    "next open; the file alone is {without}, with the WAL {together}",
+    remedy="Let no program open the file. Copy file and WAL together to another folder; then move the WAL away from "
+    "the file, so that it is not merged, and compare the dataset with a backup: the latest changes may be missing.",
+    commands=_LIST_FILES,
+)
+FOREIGN_LOG_OF_DAMAGED_FILE = RULES.reworded(
+    FOREIGN_LOG,
+    message=FOREIGN_LOG.message,
+    remedy="Let no program open the file. Copy file and WAL together to another folder; then move the WAL away from "
+    "the file, so that it is not merged, and restore the dataset from a backup that is intact.",
+    commands=_LIST_FILES,
+)
+LEFT_OVER_JOURNAL = RULES.declare(
+    "left-over-journal",
+    WARN,
+    means="a transaction was interrupted; SQLite rolls it back when the file is opened next",
+    message="hot journal of {size:size}: a transaction was interrupted, and SQLite rolls it back on next open",
+    remedy="Before anything opens the file, copy it together with its journal to another folder. The next MDM command "
+    "that opens the dataset rolls the transaction back. Do not delete the journal: without it the file stays "
+    "half written. Then find out what was being written, and whether to repeat it.",
+    commands=_LIST_FILES,
+)
+LOCKED_NOW = RULES.declare(
+    "locked-now",
+    WARN,
+    means="another process keeps the file locked for writing",
+    message="the file is locked for writing by {processes} (observed for {watched_s:g} s): {effect}",
+    remedy="Wait until the process is done. If it never is, end it; SQLite rolls back what it did not commit.",
+    commands=_LIST_PROCESSES,
+    answers=("database is locked",),
+)
+READERS_REFUSED = RULES.declare(
+    "readers-refused",
+    WARN,
+    means='of ten concurrent readers, some got "database is locked"',
+    message='{refused} of {tried} concurrent readers got "database is locked"{open_in}',
+    remedy=CONVERT,
+    answers=("intermittent failures under load",),
+)
+NETWORK_FILE_SYSTEM = RULES.declare(
+    "network-file-system",
+    WARN,
+    means="the file is on a network file system",
+    message="the file is on a network file system ({file_system}), where locks are unreliable",
+    remedy="Move the home to a local disk. To use it from several machines, choose the PostgreSQL backend.",
+    answers=("slow writes",),
+)
+LOCK_ERRORS = RULES.declare(
+    "lock-errors",
+    WARN,
+    NOTE,
+    means="the log has lock errors although the file is in WAL mode; a note if the file was written after the last one",
+    message='"database is locked" appears {count:times} in the log{last}, although the file is in WAL mode'
+    "{written_later}",
+    remedy="Two processes wrote at the same time, and one timed out before the other was done. Let connections wait "
+    "longer (PRAGMA busy_timeout=30000), keep transactions short, and run one MDM command that writes at a time.",
+    answers=("database is locked", "intermittent failures under load"),
+)
+HELD_OPEN = RULES.declare(
+    "held-open",
+    NOTE,
+    means="other processes have the file open",
+    message="the file is open in {processes}",
+    remedy="No action required.",
+    commands=_LIST_PROCESSES,
+)

@@ -1,0 +1,184 @@
+"""How one SQLite file is locked and configured, collected without taking a lock that a process could wait for."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Sidecar, Unfinished, sidecars
+from pytest_mdm_health.backends.sqlite import SqliteDatabase
+from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
+from pytest_mdm_health.backends.sqlite.log import of_another_time
+from pytest_mdm_health.backends.sqlite.open import a_reader
+from pytest_mdm_health.checks.sqlite_locking.facts import LeftoverWal, LockFacts
+from pytest_mdm_health.core.model import NotApplicable
+from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
+from pytest_mdm_health.mdm.host.processes import Holder, holders, lock_holders
+from pytest_mdm_health.mdm.inventory import Dataset, Inventory
+from pytest_mdm_health.mdm.logs.known_errors import LoggedError, recent_errors
+
+READERS = 10
+WATCH_S = 1.0
+"""How long a lock must be held to be more than an ordinary write in progress."""
+
+_WATCH_INTERVAL_S = 0.06
+_VERIFY_LIMIT_S = 10.0
+_DAMAGE = ("damaged", "truncated", "wrong-format")
+"""Reasons for which a file cannot be opened that are damage of the file."""
+
+_WRITE_LOCKS = ("exclusive", "pending", "reserved", "wal-writer")
+_WRITE_LOCKS_IN_WAL_MODE = ("whole-file", *_WRITE_LOCKS)
+"""The strongest lock first. A program that locks the whole file is not SQLite. With a rollback journal the readers show
+what that does; in WAL mode they are opened without locks."""
+
+
+def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
+    """Examine the file, its journal or WAL, the processes that use it, and the log."""
+    path, header = _sqlite_file(dataset)
+    gaps: list[str] = []
+    beside = sidecars(path)
+    files = [path, *(sidecar.path for sidecar in beside)]
+    found = holders(files)
+    if not found.complete:
+        gaps.append(f"other processes may have the file open: {found.why_incomplete}")
+    readers, refused = read_concurrently(path, gaps)
+    locked_by, watched_s = watch(files, found.answer, wal=header.wal)
+    mode = inventory.settings.values["database.sqlite.journal_mode"]
+    file_system = file_system_of(path)
+    names = [other.name for other in inventory.datasets]
+    errors = recent_errors(inventory.home.log_file, "database-locked", dataset.name, names, gaps)
+    last_error = max(errors, key=lambda error: error.timestamp, default=None)
+    wal, journal = (_left_over(beside, kind) for kind in ("wal", "journal"))
+    return LockFacts(
+        examined=1,
+        path=str(path),
+        wal=header.wal,
+        configured=str(mode.value).upper(),
+        configured_in=str(inventory.settings.file) if mode.origin.kind == "file" else "",
+        leftover_wal=_assess(wal, path, header) if wal else None,
+        hot_journal=journal,
+        has_journal_or_wal=any(sidecar.kind in {"wal", "journal"} for sidecar in beside),
+        holders=found.answer,
+        locked_by=locked_by,
+        watched_s=watched_s,
+        readers=readers,
+        refused_readers=refused,
+        file_system=file_system,
+        network=is_network(file_system),
+        errors=len(errors),
+        last_error=last_error,
+        written_after_error=last_error is not None and _is_written_after(last_error, files),
+        gaps=tuple(gaps),
+    )
+
+
+def _sqlite_file(dataset: Dataset) -> tuple[Path, SqliteHeader]:
+    if dataset.database is None:
+        raise NotApplicable("there is no file to examine")
+    try:
+        return dataset.database, read_header(dataset.database)
+    except CannotOpen as error:
+        raise NotApplicable(f"{dataset.database} {error.reason}") from error
+
+
+def _left_over(beside: Sequence[Sidecar], kind: str) -> Sidecar | None:
+    """The sidecar of a kind that holds changes and that no running process uses."""
+    return next((each for each in beside if each.kind == kind and each.holds_changes and not each.live), None)
+
+
+def _assess(wal: Sidecar, path: Path, header: SqliteHeader) -> LeftoverWal:
+    valid_frames, problems_with = _verify_with_wal(path)
+    return LeftoverWal(
+        sidecar=wal,
+        mismatch=of_another_time(path, header, wal.path),
+        valid_frames=valid_frames,
+        problems_without=_verify_without_wal(path),
+        problems_with=problems_with,
+    )
+
+
+def _verify_with_wal(path: Path) -> tuple[int | None, tuple[str, ...] | None]:
+    """How many frames SQLite accepts, and what is wrong with the merged file; tried on a private copy."""
+    try:
+        with Backend("sqlite", path).open() as database:
+            if database.how != "copy":  # a process opened it in the meantime
+                return None, None
+            ((_, frames, _),) = database.query("PRAGMA wal_checkpoint(PASSIVE)")
+            return int(frames), database.integrity(complete=False, within_s=_VERIFY_LIMIT_S)
+    except CannotOpen as error:
+        return None, (error.reason,) if error.code in _DAMAGE else None
+    except (QueryFailed, Unfinished):
+        return None, None
+
+
+def _verify_without_wal(path: Path) -> tuple[str, ...] | None:
+    try:
+        with contextlib.closing(SqliteDatabase(path, alone=True)) as database:
+            return database.integrity(complete=False, within_s=_VERIFY_LIMIT_S)
+    except CannotOpen as error:
+        return (error.reason,) if error.code in _DAMAGE else None
+    except Unfinished:
+        return None
+
+
+def watch(files: Sequence[Path], found: Sequence[Holder], *, wal: bool) -> tuple[tuple[Holder, ...], float]:
+    """The holders that keep a write lock for `WATCH_S`, and how many seconds the files were watched."""
+    writers, started = _writers(found, wal=wal), time.monotonic()
+    if not writers:
+        return (), 0.0
+    while writers and time.monotonic() - started < WATCH_S:
+        time.sleep(_WATCH_INTERVAL_S)
+        current = _writers(lock_holders(files), wal=wal)
+        writers = {pid: current[pid] for pid in writers if pid in current}
+    return tuple(writers.values()), round(time.monotonic() - started, 1)
+
+
+def _writers(found: Sequence[Holder], *, wal: bool) -> dict[int, Holder]:
+    """The processes that keep others from writing, each with its strongest lock."""
+    strongest: dict[int, Holder] = {}
+    for kind in _WRITE_LOCKS_IN_WAL_MODE if wal else _WRITE_LOCKS:
+        for holder in found:
+            if holder.lock == kind and holder.mode == "writes":
+                strongest.setdefault(holder.pid, holder)
+    return strongest
+
+
+def read_concurrently(path: Path, gaps: list[str]) -> tuple[int, int]:
+    """How many readers were tried at the same time, and how many were refused. Other failures go to `gaps`.
+
+    The sidecars are examined again just before each reader: with a rollback journal it takes the lock of every reader,
+    which is harmless only if it finds nothing to merge or to roll back.
+    """
+    with contextlib.ExitStack() as reading:
+        try:
+            failures = [_start_reader(path, reading) for _ in range(READERS)]
+        except CannotOpen as error:
+            gaps.append(f"concurrent reads were not tried: {error.reason}")
+            return 0, 0
+    locked_out = [reason for reason in failures if "locked" in reason or "busy" in reason]
+    gaps += [f"reading failed ({reason})" for reason in dict.fromkeys(failures) if reason and reason not in locked_out]
+    return READERS, len(locked_out)
+
+
+def _start_reader(path: Path, reading: contextlib.ExitStack) -> str:
+    """Start a transaction that keeps its lock until `reading` ends. Returns why that failed; empty if it did not.
+
+    Raises:
+        CannotOpen: a reader would change something, or wait.
+    """
+    try:
+        connection = a_reader(path, read_header(path), sidecars(path))
+        reading.enter_context(contextlib.closing(connection))
+        connection.execute("BEGIN")
+        connection.execute("PRAGMA schema_version").fetchone()  # the cheapest query that reads the file
+    except sqlite3.Error as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
+def _is_written_after(error: LoggedError, files: Sequence[Path]) -> bool:
+    written = max(file.stat().st_mtime for file in files if file.exists())
+    return error.time is not None and error.timestamp < written
