@@ -105,17 +105,14 @@ SYMPTOMS = (
     Symptom(
         "old configuration values still used",
         "2.2",
-        ("legacy-config-active.old-file", "legacy-config-active.legacy-active"),
     ),
     Symptom(
         "changes to mdm.yaml have no effect",
         "2.2",
-        ("legacy-config-active.other-names", "legacy-config-active.stale-cache"),
     ),
     Symptom(
         "mixed old and new behaviour",
         "2.2",
-        ("legacy-config-active.mixed-flags", "legacy-config-active.legacy-code"),
     ),
     Symptom(
         "QueuePool limit exceeded",

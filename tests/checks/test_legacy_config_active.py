@@ -68,7 +68,7 @@ def test_an_old_settings_file_is_found_and_repaired_by_moving_it(home: Path, exa
     assert (finding.severity, result.status, finding.subject) == (Severity.WARN, Status.WARN, place)
     assert finding.evidence["known"] == ["database", "default_backend"]
     assert finding.remedy.commands == (f"cat -- {file}",)
-    assert "Write what still counts into mdm.yaml" in finding.remedy.text
+    assert "Copy the values that are still needed into mdm.yaml" in finding.remedy.text
     (home / "backup" / "legacy").mkdir(parents=True)
     file.rename(home / "backup" / "legacy" / file.name)
     assert examine(CHECK, home).findings == (), "legacy-config-active.old-file is repaired"
@@ -122,8 +122,8 @@ def test_flat_names_are_found_and_repaired_by_the_names_that_count(home: Path, e
 def test_a_setting_under_both_names_says_which_counts(home: Path, examine: Examine) -> None:
     put(home / "mdm.yaml", "database:\n  sqlite_journal_mode: DELETE\n  sqlite:\n    journal_mode: WAL\n")
     finding = the("other-names", examine(CHECK, home))
-    assert "the file sets that too" in finding.message
-    assert finding.remedy.text == "Take it out; the other one counts."
+    assert "the file sets `database.sqlite.journal_mode` too" in finding.message
+    assert finding.remedy.text == "Remove the key; the value of `database.sqlite.journal_mode` applies."
 
 
 def test_nested_names_are_the_others_where_the_installed_mdm_has_flat_ones(
@@ -142,7 +142,7 @@ def test_switches_that_are_half_on_are_found_and_repaired(home: Path, examine: E
     put(home / "feature_flags.yaml", "use_new_backend: true\n")
     finding = the("mixed-flags", examine(CHECK, home))
     assert (finding.code, finding.severity) == ("legacy-config-active.mixed-flags", Severity.WARN)
-    assert finding.message == "the new code is switched on for backend and off for registrar, features"
+    assert finding.message == "feature flags select the new code for backend and the old code for registrar, features"
     repaired = {name: "true" for name in SWITCHED if "BACKEND" not in name}
     assert all(f"{name}=true" in finding.remedy.text for name in repaired)
     assert finding.remedy.commands == (f"cat -- {home / 'feature_flags.yaml'}",)
@@ -207,7 +207,7 @@ def test_switches_in_a_home_where_the_installed_mdm_does_not_look_are_a_note(
 ) -> None:
     put(home / "feature_flags.yaml", "use_new_backend: false\n")
     result = examine(CHECK, home, python=str(make_python(WITH_FLAGS)))
-    assert "looks for its switches in ~/.mdm" in the("unread-flags", result).message
+    assert "MDM reads its feature flags in ~/.mdm" in the("unread-flags", result).message
 
 
 def test_a_cache_that_is_older_than_the_settings_is_found_and_repaired(home: Path, examine: Examine) -> None:
@@ -245,7 +245,7 @@ def test_a_custom_feature_that_asks_the_old_configuration_is_found_and_repaired(
     imported, used = examine(CHECK, home).findings
     assert imported.code == used.code == "legacy-config-active.legacy-code"
     assert used.severity is Severity.WARN
-    assert used.message.startswith(f"{file}:7: a custom feature asks the old configuration: CONFIG['performance']")
+    assert used.message.startswith(f"{file}:7: a custom feature uses the old configuration: CONFIG['performance']")
     assert imported.evidence["instead"] == "from mdm.config import get_settings"
     assert used.evidence["instead"] == "get_settings().performance.batch_size"
     for finding in (imported, used):
@@ -290,7 +290,7 @@ def test_the_replacement_is_what_the_installed_mdm_has(home: Path, examine: Exam
     [
         ("CONFIG['logging']['level'] = 'DEBUG'", "write the value into mdm.yaml"),
         ("x = CONFIG['logging'][name]", "Write `getattr(get_settings().logging, ...)`"),
-        ("x = CONFIG['my key']", "there is none of that name"),
+        ("x = CONFIG['my key']", "none of that name"),
     ],
 )
 def test_what_cannot_be_replaced_word_for_word_comes_with_advice(
@@ -304,7 +304,7 @@ def test_hundreds_of_uses_are_counted_and_not_all_listed(home: Path, tmp_path: P
     put(tmp_path / "src" / "app.py", "from mdm.config import CONFIG\n" + "CONFIG['a']\n" * 500)
     result = examine(CHECK, home, source=(tmp_path / "src",))
     assert len(result.findings) == 51
-    assert result.findings[-1].message == "451 more places in code ask the old configuration"
+    assert result.findings[-1].message == "451 more places in code use the old configuration"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")

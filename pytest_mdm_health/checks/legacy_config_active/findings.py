@@ -2,237 +2,164 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
+from pytest_mdm_health.checks._shared.settings_file import EDIT
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
-from pytest_mdm_health.checks.config_not_loading.repairs import edit, nested
-from pytest_mdm_health.checks.legacy_config_active.look import LegacyFacts, OldUse
-from pytest_mdm_health.core.model import Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.mdm.settings.environment import FLAG_PREFIX
-from pytest_mdm_health.mdm.settings.feature_flags import SWITCHES, Flag
-from pytest_mdm_health.mdm.settings.legacy_files import LegacyFile
+CHECK = Check(
+    id="legacy-config-active",
+    issue="2.2",
+    title="Configuration from before the migration still in effect",
+    per=Kind.HOME,
+    tags=("configuration", "migration"),
+)
+WARN, NOTE = Severity.WARN, Severity.NOTE
+RULES = Rules(CHECK)
 
-_LEGACY_TYPES = ("legacy", "old", "ini", "dict")
+OLD_VALUES, NO_EFFECT, MIXED = (
+    "old configuration values still used",
+    "changes to mdm.yaml have no effect",
+    "mixed old and new behaviour",
+)
+"""The symptoms of the guide."""
 
+CAT, CAT_FLAGS = "cat -- {file!q}", "cat -- {flags_file!q}"
+KEEP_VALUES = Steps(
+    "Copy the values that are still needed into mdm.yaml. Then move the file into a folder of its own below "
+    "{home}/backup, so that it is not mistaken for the settings.",
+    (CAT,),
+)
 
-def of_files(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """Settings files that MDM does not read."""
-    for each in facts.files:
-        if each.kind == "lookalike" and not each.known:
-            continue
-        has = f"with {', '.join(each.known[:8])} in it" if each.known else "with nothing of MDM's in it"
-        yield check.finding(
-            "old-file" if each.kind == "old" else "lookalike-file",
-            Severity.WARN if each.known else Severity.NOTE,
-            f"{each.file} lies in the home, {has}; MDM reads its settings from mdm.yaml only",
-            _looked_at(each, facts),
-            evidence={"known": list(each.known)},
-            location=Location(each.file),
-            subject=each.file.removeprefix(facts.home).lstrip("/\\"),
-        )
-
-
-def of_names(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """Keys in the words of the system that is not in use."""
-    for each in facts.names:
-        instead = f", which it calls `{each.meant}`" if each.meant else " and has nothing like it"
-        twice = ", and the file sets that too" if each.twice else ""
-        advice = f"Write {nested(each.meant)} instead." if each.meant else "Take it out."
-        yield check.finding(
-            "other-names",
-            Severity.WARN,
-            f"mdm.yaml, line {each.line}: the configuration system in use ({facts.in_use}) ignores `{each.written}`"
-            f"{instead}{twice}",
-            Remedy("Take it out; the other one counts." if each.twice else advice, (edit(facts.file, each.line),)),
-            evidence={"written": each.written, "meant": each.meant},
-            location=Location(facts.file, each.line, each.column),
-            subject=each.written,
-        )
-
-
-def of_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """The switches between old and new code."""
-    flags = facts.flags
-    yield from _unread_flags(check, facts)
-    if facts.has_flags is False:
-        return
-    yield from _of_flags_file(check, facts)
-    if flags.given and flags.mixed:
-        new = ", ".join(each.part for each in flags.switches if each.new)
-        old = ", ".join(each.part for each in flags.switches if not each.new)
-        yield check.finding(
-            "mixed-flags",
-            Severity.WARN,
-            f"the new code is switched on for {new} and off for {old}",
-            Remedy(
-                "Set all switches alike: all on after the migration, all off before it. "
-                + _by_variables(flags.switches),
-                _shown(facts),
-            ),
-            evidence={each.name: each.on for each in flags.switches},
-            location=_place(flags.switches),
-            subject="switches",
-        )
-    elif facts.phase == "post" and (facts.has_flags or flags.given) and not any(each.new for each in flags.switches):
-        yield check.finding(
-            "flags-off",
-            Severity.WARN,
-            "the migration is over, and every switch still has the old code at work",
-            Remedy("Switch the new code on. " + _by_variables(flags.switches), _shown(facts)),
-            location=_place(flags.switches),
-            subject="switches",
-        )
-
-
-def of_cache(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """A cached configuration."""
-    cache = facts.cache
-    if cache is None:
-        return
-    files = f"{cache.files} file{'s' if cache.files > 1 else ''}"
-    yield check.finding(
-        "stale-cache",
-        Severity.WARN if cache.older else Severity.NOTE,
-        f"{cache.folder} holds a configuration in {files}"
-        + (", older than mdm.yaml: what has changed since may not be in force" if cache.older else ""),
-        Remedy(
-            "No released MDM reads it. Look at what is in it; if it is a cache and nothing else, and no MDM runs, move "
-            "it out of the home and keep it until MDM has started with the settings that are meant.",
-            (f"ls -lR -- {shlex.quote(cache.folder)}",),
-        ),
-        location=Location(cache.folder),
-        subject="cache/config",
-    )
-
-
-def of_installed(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """What the installed MDM says about itself."""
-    said = facts.config_type or ""
-    if any(word in said.lower() for word in _LEGACY_TYPES):
-        yield check.finding(
-            "legacy-active",
-            Severity.WARN,
-            f"the installed MDM works with the configuration {said!r} (mdm.config.CONFIG_TYPE)",
-            Remedy(
-                "Write into mdm.yaml what the old configuration says and is still meant; then start MDM with "
-                "MDM_FORCE_NEW_CONFIG=true, and compare the settings that it works with."
-            ),
-            evidence={"config_type": said},
-        )
-
-
-def of_code(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    """Places in code that ask the old configuration."""
-    for each in facts.uses:
-        what = "a custom feature asks" if each.custom else "code asks"
-        yield check.finding(
-            "legacy-code",
-            Severity.WARN,
-            f"{each.file}:{each.use.line}: {what} the old configuration: {each.use.text}",
-            Remedy(_instead(each), (edit(each.file, each.use.line),)),
-            evidence={"written": each.use.text, "instead": each.new},
-            location=Location(each.file, each.use.line, each.use.column),
-            subject=f"{each.file}:{each.use.line}:{each.use.column}",
-        )
-    if facts.more_uses:
-        yield check.finding(
-            "legacy-code",
-            Severity.WARN,
-            f"{facts.more_uses} more places in code ask the old configuration",
-            Remedy("Replace those that are listed, then run this again."),
-            subject="more",
-        )
-
-
-def _unread_flags(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    flags = facts.flags
-    why_unread = _why_unread(facts)
-    if why_unread and (flags.there or flags.given):
-        what = flags.file if flags.there else ", ".join(each.origin.name for each in flags.switches if each.origin.name)
-        text = "Unset the variables."
-        if flags.there:
-            text = (
-                "Nothing has to be done for this MDM. Keep the file while another version may still be started with "
-                "this home; then move it into the backup, so that it misleads no reader."
-            )
-        yield check.finding(
-            "unread-flags",
-            Severity.NOTE,
-            f"{what}: {why_unread}",
-            Remedy(text, (*_shown(facts), *_unset(flags.switches))),
-            subject="feature_flags.yaml",
-        )
-
-
-def _of_flags_file(check: Check, facts: LegacyFacts) -> Iterator[Finding]:
-    flags = facts.flags
-    if flags.damage:
-        yield check.finding(
-            "damaged-flags",
-            Severity.WARN,
-            f"{flags.file} {flags.damage}; MDM only logs that and leaves every switch at its default",
-            Remedy("Correct it, or take it away.", (edit(flags.file, flags.line),)),
-            location=Location(flags.file, flags.line),
-            subject="feature_flags.yaml",
-        )
-    for each in flags.misread:
-        yield check.finding(
-            "misread-flag",
-            Severity.WARN,
-            f"feature_flags.yaml, line {each.line}: `{each.name}`: {each.what}",
-            Remedy(
-                "Write each switch as a key of its own at the top, with true or false.", (edit(flags.file, each.line),)
-            ),
-            location=Location(flags.file, each.line, each.column),
-            subject=each.name,
-        )
-
-
-def _why_unread(facts: LegacyFacts) -> str:
-    if facts.has_flags is False:
-        return "the installed MDM has no such switches"
-    if facts.has_flags and facts.flags.there and not facts.flags_seen:
-        return "MDM looks for its switches in ~/.mdm, which is not this home"
-    return ""
-
-
-def _by_variables(switches: tuple[Flag, ...]) -> str:
-    off = [each.name for each in switches if not each.on and each.name in SWITCHES]
-    names = ", ".join(f"{FLAG_PREFIX}{name.upper()}=true" for name in off)
-    return f"On is, as variables: {names}." if names else ""
-
-
-def _shown(facts: LegacyFacts) -> tuple[str, ...]:
-    return (f"cat -- {shlex.quote(facts.flags.file)}",) if facts.flags.there else ()
-
-
-def _unset(switches: tuple[Flag, ...]) -> tuple[str, ...]:
-    return tuple(f"unset {each.origin.name}" for each in switches if each.origin.kind == "environment")
-
-
-def _place(switches: tuple[Flag, ...]) -> Location | None:
-    found = next((each.origin for each in switches if each.origin.kind == "file"), None)
-    return Location(found.name, found.line, found.column) if found else None
-
-
-def _looked_at(each: LegacyFile, facts: LegacyFacts) -> Remedy:
-    look = (f"cat -- {shlex.quote(each.file)}",)
-    if each.known:
-        text = (
-            "Write what still counts into mdm.yaml. Then move the file to a place of its own below "
-            f"{facts.home}/backup, so that nobody edits it in the belief that it counts."
-        )
-        return Remedy(text, look)
-    return Remedy("See whose it is; it may stay if another program reads it there.", look)
-
-
-def _instead(each: OldUse) -> str:
-    if each.use.keys is None:
-        return f"Write `{each.new}`."
-    if each.use.writes:
-        return "Settings are not changed by code any more: write the value into mdm.yaml."
-    if not each.new:
-        return "The new configuration has attributes for keys; there is none of that name."
-    if not each.use.complete:
-        return f"Write `getattr({each.new}, ...)` for the key that is computed."
-    return f"Write `{each.new}`."
+OLD_FILE = RULES.declare(
+    "old-file",
+    WARN,
+    means="the home has a settings file of the old format; a note if no MDM setting is in it",
+    message="{file} contains MDM settings ({settings}), but MDM reads mdm.yaml only",
+    remedy=KEEP_VALUES,
+    answers=(OLD_VALUES,),
+)
+FOREIGN_FILE = RULES.reworded(
+    OLD_FILE,
+    NOTE,
+    message="{file} has the format of old settings files, but contains no MDM settings",
+    remedy="Find out which program it belongs to. It can stay if another program reads it there.",
+    commands=(CAT,),
+)
+LOOKALIKE_FILE = RULES.declare(
+    "lookalike-file",
+    WARN,
+    means="a settings file has almost the name `mdm.yaml`, and MDM does not read it",
+    message="{file} contains MDM settings ({settings}), but MDM reads mdm.yaml only",
+    remedy=KEEP_VALUES,
+)
+OTHER_NAMES = RULES.declare(
+    "other-names",
+    WARN,
+    means="a key in `mdm.yaml` has a name of the configuration system that is not in use",
+    message="{place}: the configuration system in use ({system}) ignores `{key}`, which it calls `{current}`",
+    remedy="Write {as_yaml} instead.",
+    commands=(EDIT,),
+    answers=(NO_EFFECT,),
+)
+OTHER_NAME_BESIDE_CURRENT = RULES.reworded(
+    OTHER_NAMES,
+    message="{place}: the configuration system in use ({system}) ignores `{key}`, which it calls `{current}`; the file "
+    "sets `{current}` too",
+    remedy="Remove the key; the value of `{current}` applies.",
+    commands=(EDIT,),
+)
+OTHER_NAME_ONLY = RULES.reworded(
+    OTHER_NAMES,
+    message="{place}: the configuration system in use ({system}) ignores `{key}` and has no corresponding setting",
+    remedy="Remove the key; there is no setting to replace it with.",
+    commands=(EDIT,),
+)
+MIXED_FLAGS = RULES.declare(
+    "mixed-flags",
+    WARN,
+    means="some feature flags select the new code and some the old",
+    message="feature flags select the new code for {new} and the old code for {old}",
+    remedy="Set all feature flags to the same value: on after the migration, off before it.{variables}",
+    commands=(CAT_FLAGS,),
+    answers=(MIXED,),
+)
+FLAGS_OFF = RULES.declare(
+    "flags-off",
+    WARN,
+    means="after the migration, all feature flags still select the old code",
+    message="the migration is complete, but all feature flags still select the old code",
+    remedy="Turn the feature flags on.{variables}",
+    commands=(CAT_FLAGS,),
+)
+MISREAD_FLAG = RULES.declare(
+    "misread-flag",
+    WARN,
+    means="MDM interprets an entry of `feature_flags.yaml` differently from how it is written",
+    message="feature_flags.yaml, line {line}: `{name}`: {problem}",
+    remedy="Write each feature flag as a top-level key with the value true or false.",
+    commands=(EDIT,),
+)
+DAMAGED_FLAGS = RULES.declare(
+    "damaged-flags",
+    WARN,
+    means="MDM cannot use `feature_flags.yaml`, so none of its entries applies",
+    message="{file} {damage}; MDM only logs the error, and every feature flag keeps its default",
+    remedy="Correct the file, or move it out of the home if the defaults are intended.",
+    commands=(EDIT,),
+)
+UNREAD_FLAGS = RULES.declare(
+    "unread-flags",
+    NOTE,
+    means="the installed MDM does not read these feature flags",
+    message="the feature flags in {source} have no effect: {reason}",
+    remedy="No action is required for this version of MDM. Keep the file while another version may be started with "
+    "this home; then move it into the backup, so that no user relies on it.",
+    commands=(CAT_FLAGS,),
+)
+UNSET_VARIABLES = Steps("Unset the variables.", ("unset {variables}",))
+UNSET_VARIABLES_TOO = Steps(
+    f"{UNREAD_FLAGS.remedy.text} Unset the variables.", (*UNREAD_FLAGS.remedy.commands, *UNSET_VARIABLES.commands)
+)
+CACHED_CONFIG = RULES.declare(
+    "stale-cache",
+    NOTE,
+    means="there is a cached configuration; a note if `mdm.yaml` has not changed since",
+    message="{folder} contains a cached configuration ({files})",
+    remedy="No released version of MDM reads it. Check its contents; if it is only a cache, and no MDM process is "
+    "running, move it out of the home and keep it until MDM has started with the intended settings.",
+    commands=("ls -lR -- {folder!q}",),
+    answers=(NO_EFFECT,),
+)
+STALE_CACHE = RULES.reworded(
+    CACHED_CONFIG,
+    WARN,
+    message="{folder} contains a cached configuration ({files}) that is older than mdm.yaml; changes made to mdm.yaml "
+    "since then may have no effect",
+    remedy=CACHED_CONFIG.remedy,
+)
+LEGACY_ACTIVE = RULES.declare(
+    "legacy-active",
+    WARN,
+    means="the installed MDM reports that it uses the old configuration",
+    message="the installed MDM uses the configuration {config_type!r} (mdm.config.CONFIG_TYPE)",
+    remedy="Copy the values of the old configuration that are still needed into mdm.yaml; then start MDM with "
+    "MDM_FORCE_NEW_CONFIG=true, and compare the settings in effect.",
+    answers=(OLD_VALUES,),
+)
+LEGACY_CODE = RULES.declare(
+    "legacy-code",
+    WARN,
+    means="code uses the old configuration",
+    message="{file}:{line}: {whose} uses the old configuration: {source}",
+    remedy="Write `{replacement}` instead.",
+    commands=(EDIT,),
+    answers=(MIXED,),
+)
+MORE_LEGACY_CODE = RULES.reworded(
+    LEGACY_CODE,
+    message="{count} more places in code use the old configuration",
+    remedy="Replace the uses that are listed, then run this check again.",
+)
+COMPUTED_KEY = Steps("Write `getattr({replacement}, ...)` for the computed key.", (EDIT,))
+WRITES_SETTING = Steps("Code can no longer change settings: write the value into mdm.yaml.", (EDIT,))
+NO_SUCH_ATTRIBUTE = Steps("The new configuration has attributes instead of keys, and none of that name.", (EDIT,))
