@@ -59,7 +59,7 @@ SYMPTOMS = (
     Symptom(
         "permission denied",
         "1.1",
-        ("backup-failure.unreadable", "backup-failure.folder-access", "logged-errors.permission-denied"),
+        ("backup-failure.unreadable", "backup-failure.folder-access"),
     ),
     Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
     Symptom(
@@ -67,7 +67,6 @@ SYMPTOMS = (
         "1.2",
         (
             "incompatible-dependencies.not-importable",
-            "logged-errors.module-missing",
             "incompatible-dependencies.not-installed",
             "incompatible-dependencies.known-trouble",
         ),
@@ -120,7 +119,7 @@ SYMPTOMS = (
     Symptom(
         "QueuePool limit exceeded",
         "3.1",
-        ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small", "logged-errors.pool-limit"),
+        ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small"),
     ),
     Symptom(
         "hanging queries",
@@ -135,7 +134,7 @@ SYMPTOMS = (
     Symptom(
         "database is locked",
         "3.2",
-        ("sqlite-locking.locked-now", "sqlite-locking.lock-errors", "logged-errors.database-locked"),
+        ("sqlite-locking.locked-now", "sqlite-locking.lock-errors"),
     ),
     Symptom(
         "slow writes",
@@ -190,7 +189,7 @@ SYMPTOMS = (
         "4.1",
         ("memory-exhaustion.batch-too-large", "memory-exhaustion.process-memory"),
     ),
-    Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out", "logged-errors.out-of-memory")),
+    Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out",)),
     Symptom(
         "system becomes unresponsive",
         "4.2",
@@ -295,9 +294,7 @@ SYMPTOMS = (
     Symptom("registration progress stops", "7.1", ("registration-hang.stopped", "registration-hang.idle")),
     Symptom("no CPU or disk activity", "7.1", ("registration-hang.idle",)),
     Symptom("looks deadlocked", "7.1", ("registration-hang.waiting-for-lock",)),
-    Symptom(
-        "KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field", "logged-errors.metadata-key")
-    ),
+    Symptom("KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field",)),
     Symptom(
         "inconsistent dataset information",
         "7.2",
