@@ -187,18 +187,13 @@ SYMPTOMS = (
     Symptom(
         "high memory during registration",
         "4.1",
-        ("memory-exhaustion.batch-too-large", "memory-exhaustion.process-memory"),
     ),
-    Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out",)),
+    Symptom("MemoryError", "4.2"),
     Symptom(
         "system becomes unresponsive",
         "4.2",
-        (
-            "memory-exhaustion.memory-low",
-            "memory-exhaustion.process-memory",
-        ),
     ),
-    Symptom("killed by OOM killer", "4.2", ("memory-exhaustion.oom-kills",)),
+    Symptom("killed by OOM killer", "4.2"),
     Symptom(
         "row counts differ",
         "5.1",
