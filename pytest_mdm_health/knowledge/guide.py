@@ -59,7 +59,10 @@ SYMPTOMS = (
     Symptom(
         "permission denied",
         "1.1",
-        ("backup-failure.unreadable", "backup-failure.folder-access", "logged-errors.permission-denied"),
+        (
+            "backup-failure.unreadable",
+            "backup-failure.folder-access",
+        ),
     ),
     Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
     Symptom(
@@ -67,7 +70,6 @@ SYMPTOMS = (
         "1.2",
         (
             "incompatible-dependencies.not-importable",
-            "logged-errors.module-missing",
             "incompatible-dependencies.not-installed",
             "incompatible-dependencies.known-trouble",
         ),
@@ -117,7 +119,10 @@ SYMPTOMS = (
     Symptom(
         "QueuePool limit exceeded",
         "3.1",
-        ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small", "logged-errors.pool-limit"),
+        (
+            "pool-exhaustion.logged-exhaustion",
+            "pool-exhaustion.pool-too-small",
+        ),
     ),
     Symptom(
         "hanging queries",
@@ -129,11 +134,7 @@ SYMPTOMS = (
         ),
     ),
     Symptom("too many connections", "3.1", ("pool-exhaustion.server-full", "pool-exhaustion.exceeds-server")),
-    Symptom(
-        "database is locked",
-        "3.2",
-        ("logged-errors.database-locked",),
-    ),
+    Symptom("database is locked", "3.2"),
     Symptom("slow writes", "3.2"),
     Symptom("intermittent failures under load", "3.2"),
     Symptom(
@@ -168,21 +169,10 @@ SYMPTOMS = (
         ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
     ),
     Symptom("progress bar stuck", "4.1", ("registration-hang.idle", "registration-hang.stopped")),
-    Symptom(
-        "high memory during registration",
-        "4.1",
-        ("memory-exhaustion.batch-too-large", "memory-exhaustion.process-memory"),
-    ),
-    Symptom("MemoryError", "4.2", ("memory-exhaustion.ran-out", "logged-errors.out-of-memory")),
-    Symptom(
-        "system becomes unresponsive",
-        "4.2",
-        (
-            "memory-exhaustion.memory-low",
-            "memory-exhaustion.process-memory",
-        ),
-    ),
-    Symptom("killed by OOM killer", "4.2", ("memory-exhaustion.oom-kills",)),
+    Symptom("high memory during registration", "4.1"),
+    Symptom("MemoryError", "4.2"),
+    Symptom("system becomes unresponsive", "4.2"),
+    Symptom("killed by OOM killer", "4.2"),
     Symptom(
         "row counts differ",
         "5.1",
@@ -278,9 +268,7 @@ SYMPTOMS = (
     Symptom("registration progress stops", "7.1", ("registration-hang.stopped", "registration-hang.idle")),
     Symptom("no CPU or disk activity", "7.1", ("registration-hang.idle",)),
     Symptom("looks deadlocked", "7.1", ("registration-hang.waiting-for-lock",)),
-    Symptom(
-        "KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field", "logged-errors.metadata-key")
-    ),
+    Symptom("KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field",)),
     Symptom(
         "inconsistent dataset information",
         "7.2",

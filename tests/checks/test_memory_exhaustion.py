@@ -1,4 +1,4 @@
-"""4.2: what does not fit into memory is told before it runs out, in this machine's own numbers."""
+"""4.2: what does not fit into memory is reported before it runs out, in this machine's own numbers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.checks.memory_exhaustion import judge
-from pytest_mdm_health.checks.memory_exhaustion.facts import MemoryFacts, Room
-from pytest_mdm_health.checks.memory_exhaustion.look import gather
+from pytest_mdm_health.checks.memory_exhaustion.collect import collect
+from pytest_mdm_health.checks.memory_exhaustion.facts import MemoryFacts
 from pytest_mdm_health.core.model import HOME, Depth, Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.engine.run import Run
 from pytest_mdm_health.engine.sandbox import Sandbox
+from pytest_mdm_health.mdm.host.machine import ControlGroup, Killed, Machine
 from pytest_mdm_health.mdm.inventory import take_inventory
 
 CHECK = "memory-exhaustion"
@@ -122,14 +123,14 @@ def test_a_batch_that_takes_more_than_a_tenth_is_a_note(examine_limited: Examine
 def test_a_batch_is_repaired_by_the_size_that_is_proposed(examine_limited: Examine, home: Path) -> None:
     widen(home, rows=2000, width=40_000)
     remedy = only(examine_limited(home), "memory-exhaustion.batch-too-large").remedy
-    proposed = re.search(r"there is: (\d+) rows, as (MDM_\w+) or `performance.batch_size`", remedy.text)
+    proposed = re.search(r"available memory: (\d+) rows, as (MDM_\w+) or `performance.batch_size`", remedy.text)
     assert proposed is not None
-    assert (remedy.commands, "look for its feature tables" in remedy.text) == ((), True)
+    assert (remedy.commands, "check its feature tables" in remedy.text) == ((), True)
     assert codes(examine_limited(home, {proposed[2]: proposed[1]})) == set()
 
 
 def test_at_quick_depth_nothing_is_opened_and_sizes_are_guessed(examine: Examine, home: Path) -> None:
-    facts = gather(take_inventory(home, {}), Depth.QUICK)
+    facts = collect(take_inventory(home, {}), Depth.QUICK)
     assert {each.dataset: each.how for each in facts.datasets} == {
         "big": "file size",
         "breast_cancer": "file size",
@@ -141,7 +142,7 @@ def test_at_quick_depth_nothing_is_opened_and_sizes_are_guessed(examine: Examine
 
 def test_a_database_that_would_have_to_be_copied_is_not_measured(home: Path) -> None:
     (home / "datasets/big/big.sqlite-wal").write_bytes(b"x")
-    facts = gather(take_inventory(home, {}), Depth.STANDARD)
+    facts = collect(take_inventory(home, {}), Depth.STANDARD)
     assert {each.dataset: each.how for each in facts.datasets}["big"] == "file size"
 
 
@@ -156,7 +157,7 @@ def test_a_damaged_database_is_a_gap_and_no_crash(examine: Examine, home: Path) 
 def test_a_dataset_that_does_not_fit_as_a_whole_is_a_warning(examine_limited: Examine, large: Path) -> None:
     finding = only(examine_limited(large), "memory-exhaustion.dataset-too-large")
     assert finding.severity is Severity.WARN
-    assert "'big' takes about 528 MB as data frames" in finding.message
+    assert "'big' needs about 528 MB as data frames" in finding.message
 
 
 def test_a_source_that_mdm_reads_whole_counts_twice(examine_limited: Examine, large: Path) -> None:
@@ -183,7 +184,7 @@ def test_a_limit_that_the_data_can_reach_and_the_machine_cannot_is_a_warning(
 ) -> None:
     finding = only(examine_limited(large), "memory-exhaustion.duckdb-limit")
     assert finding.severity is Severity.WARN
-    assert "allowed 2GB" in finding.message
+    assert "may use 2GB" in finding.message
 
 
 def test_a_limit_above_the_machine_is_a_note_while_the_data_does_not_reach_it(
@@ -247,7 +248,7 @@ def test_a_folder_to_spill_into_that_cannot_be_used_is_a_warning(
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a file system in memory")
-def test_a_folder_to_spill_into_that_lies_in_memory_is_a_warning(
+def test_a_folder_to_spill_into_in_memory_is_a_warning(
     examine_limited: Examine, spill_into: Callable[[str], Path]
 ) -> None:
     finding = only(examine_limited(spill_into("/dev/shm/mdm")), "memory-exhaustion.duckdb-spill")
@@ -275,35 +276,48 @@ def test_a_process_that_holds_nearly_all_memory_is_a_warning(
 
 @pytest.fixture
 def facts(home: Path) -> MemoryFacts:
-    seen = gather(take_inventory(home, {}), Depth.STANDARD)
-    return replace(seen, room=replace(seen.room, kills=0, killed=(), killed_mdm="", group_kills=0))
+    """What is collected on a home, on a machine on which no process was killed."""
+    collected = collect(take_inventory(home, {}), Depth.STANDARD)
+    return replace(collected, machine=replace(collected.machine, kills=0, killed=(), group=ControlGroup()))
+
+
+KILLED_AT = "2026-11-22 08:00:00+00:00"
+FIREFOX = (Killed(name="firefox", at=1.0, size=1),)
 
 
 @pytest.mark.parametrize(
-    ("room", "code", "severity"),
+    ("machine", "killed_at", "succeeded", "code", "severity"),
     [
-        ({"free": 1_000_000_000, "most": 16_000_000_000}, "memory-exhaustion.memory-low", Severity.WARN),
-        ({"killed_mdm": "2026-11-22 08:00:00+00:00", "kills": 1}, "memory-exhaustion.oom-kills", Severity.WARN),
         (
-            {"killed_mdm": "2026-11-22 08:00:00+00:00", "succeeded_since": True},
-            "memory-exhaustion.oom-kills",
-            Severity.NOTE,
+            {"available": 1_000_000_000, "ram": 16_000_000_000, "ulimits": {}},
+            "",
+            False,
+            "memory-exhaustion.memory-low",
+            Severity.WARN,
         ),
-        ({"group_kills": 2, "kills": 2}, "memory-exhaustion.oom-kills", Severity.WARN),
-        ({"kills": 3, "killed": ("firefox",)}, "memory-exhaustion.oom-kills", Severity.NOTE),
-        ({"kills": 3, "killed": None}, "memory-exhaustion.oom-kills", Severity.NOTE),
+        ({"kills": 1}, KILLED_AT, False, "memory-exhaustion.oom-kills", Severity.WARN),
+        ({"kills": 1}, KILLED_AT, True, "memory-exhaustion.oom-kills", Severity.NOTE),
+        (
+            {"kills": 2, "group": ControlGroup(limit=16_000_000_000, kills=2)},
+            "",
+            False,
+            "memory-exhaustion.oom-kills",
+            Severity.WARN,
+        ),
+        ({"kills": 3, "killed": FIREFOX}, "", False, "memory-exhaustion.oom-kills", Severity.NOTE),
+        ({"kills": 3, "killed": None}, "", False, "memory-exhaustion.oom-kills", Severity.NOTE),
     ],
 )
-def test_what_the_machine_went_through_is_judged_by_whom_it_met(
-    facts: MemoryFacts, room: dict[str, object], code: str, severity: Severity
+def test_what_happened_on_the_machine_is_judged_by_whom_it_hit(
+    facts: MemoryFacts, machine: dict[str, object], killed_at: str, succeeded: bool, code: str, severity: Severity
 ) -> None:
-    changed: Room = replace(facts.room, **room)  # type: ignore[arg-type] # by name
-    (finding,) = judge(replace(facts, room=changed), None)
+    changed: Machine = replace(facts.machine, **machine)  # type: ignore[arg-type] # by name
+    (finding,) = judge(replace(facts, machine=changed, mdm_killed_at=killed_at, succeeded_since=succeeded))
     assert (finding.code, finding.severity) == (code, severity)
 
 
-def test_a_machine_with_memory_to_spare_has_nothing_to_tell(facts: MemoryFacts) -> None:
-    assert list(judge(facts, None)) == []
+def test_a_machine_with_enough_memory_has_no_finding(facts: MemoryFacts) -> None:
+    assert list(judge(facts)) == []
 
 
 def out_of_memory(home: Path) -> None:
@@ -337,6 +351,6 @@ def test_memory_that_ran_out_is_repaired_by_success(examine: Examine, home: Path
     assert result.status is Status.PASS
 
 
-def test_an_empty_home_is_told_about_its_machine(examine: Examine, tmp_path: Path) -> None:
+def test_on_an_empty_home_the_machine_is_examined(examine: Examine, tmp_path: Path) -> None:
     (tmp_path / "empty/config/datasets").mkdir(parents=True)
     assert examine(CHECK, tmp_path / "empty").status is Status.PASS

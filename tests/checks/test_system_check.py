@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from pytest_mdm_health.checks.system_check import listed
+from pytest_mdm_health.checks.system_check import parse_listing
 from pytest_mdm_health.core.model import Result, Status
 
 
@@ -115,7 +115,7 @@ def test_a_command_that_does_not_end_is_stopped(examine: Examine, home: Path, ma
     assert [finding.code for finding in result.findings] == ["system-check.command-hangs"]
 
 
-def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_by_mending_what_it_cannot_read(
+def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_once_mdm_can_read_it(
     examine: Examine, home: Path, make_python: MakePython
 ) -> None:
     skips = LIST.replace(
@@ -153,7 +153,7 @@ def test_a_dataset_that_only_mdm_knows_is_a_warning(examine: Examine, home: Path
     assert (result.status, codes(result)) == (Status.WARN, [("system-check.listed-only", "ghost")])
 
 
-def test_a_home_whose_data_lies_outside_is_not_given_to_mdm(
+def test_a_home_with_data_outside_is_not_given_to_mdm(
     examine: Examine, home: Path, make_python: MakePython, tmp_path: Path
 ) -> None:
     (home / "mdm.yaml").write_text(f"paths: {{logs_path: {tmp_path}/elsewhere}}\n")
@@ -173,7 +173,7 @@ def test_a_list_of_hundreds_of_datasets_is_read_whole(examine: Examine, home: Pa
 
 
 @pytest.mark.parametrize(
-    ("told", "listed_anew"),
+    ("printed", "incomplete"),
     [
         ("print('expected [] in x.yaml')", True),
         ("print('[deprecated] call', file=sys.stderr)", True),
@@ -183,21 +183,21 @@ def test_a_list_of_hundreds_of_datasets_is_read_whole(examine: Examine, home: Pa
     ],
 )
 def test_what_mdm_says_beside_its_list_makes_no_dataset_missing(
-    examine: Examine, home: Path, make_python: MakePython, told: str, listed_anew: bool
+    examine: Examine, home: Path, make_python: MakePython, printed: str, incomplete: bool
 ) -> None:
-    result = examine("system-check", home, python=str(an_mdm(make_python, dataset_list=f"{told}; {LIST}")))
+    result = examine("system-check", home, python=str(an_mdm(make_python, dataset_list=f"{printed}; {LIST}")))
     assert (result.status, codes(result)) == (Status.PASS, [])
-    assert ("gave no list that could be read whole" not in result.reason) is listed_anew
-    assert (result.facts["listed"] is not None) is listed_anew
+    assert ("printed no complete list" not in result.reason) is incomplete
+    assert (result.facts["listed"] is not None) is incomplete
 
 
 def test_a_list_is_read_whatever_was_printed_around_it() -> None:
-    assert listed('Loading\n[{"name": "a"}, {"name": "b", "x": [1]}]\nbye') == ("a", "b")
-    assert listed('[]\n[{"name": "a"}]\n[deprecated]\n[]') == ("a",)
-    assert listed("[]") == ()
-    assert listed("nothing registered") is None
+    assert parse_listing('Loading\n[{"name": "a"}, {"name": "b", "x": [1]}]\nbye') == ("a", "b")
+    assert parse_listing('[]\n[{"name": "a"}]\n[deprecated]\n[]') == ("a",)
+    assert parse_listing("[]") == ()
+    assert parse_listing("nothing registered") is None
 
 
 def test_a_list_that_breaks_off_is_none() -> None:
-    assert listed('[]\n[\n  {"name": "a", "tags": []},\n  {"name": "b"') is None
-    assert listed('ags": []},\n  {"name": "b"}\n]') is None
+    assert parse_listing('[]\n[\n  {"name": "a", "tags": []},\n  {"name": "b"') is None
+    assert parse_listing('ags": []},\n  {"name": "b"}\n]') is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,15 +161,15 @@ def test_a_requirement_that_nobody_can_find_breaks_the_contract(
     package = ModuleType("made_up_requirements")
     package.__path__ = [str(tmp_path)]
     monkeypatch.setitem(__import__("sys").modules, "made_up_requirements", package)
-    real = Path(load()["logged-errors"].module.__file__ or "").read_text()
-    (tmp_path / "logged_errors.py").write_text(real.replace("CHECK = Check(", "CHECK = Check(requires=(REQ,),", 1))
-    for requirement, complaint in {"logged-errors.nothing": "cannot find", "nothing.at-all": "no check"}.items():
-        text = (tmp_path / "logged_errors.py").read_text()
-        (tmp_path / "logged_errors.py").write_text(text.replace("REQ", repr(requirement)))
+    real = Path(load()["system-check"].module.__file__ or "").read_text()
+    (tmp_path / "system_check.py").write_text(re.sub("requires=.*", "requires=(REQ,),", real, count=1))
+    for requirement, complaint in {"system-check.nothing": "cannot find", "nothing.at-all": "no check"}.items():
+        text = (tmp_path / "system_check.py").read_text()
+        (tmp_path / "system_check.py").write_text(text.replace("REQ", repr(requirement)))
         with pytest.raises(ContractError, match=complaint):
             load(package)
-        (tmp_path / "logged_errors.py").write_text(text)
-        monkeypatch.delitem(__import__("sys").modules, "made_up_requirements.logged_errors")
+        (tmp_path / "system_check.py").write_text(text)
+        monkeypatch.delitem(__import__("sys").modules, "made_up_requirements.system_check")
 
 
 def test_a_run_on_a_home_without_servers_has_no_server_items(home: Path) -> None:

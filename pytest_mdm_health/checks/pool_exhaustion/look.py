@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from pytest_mdm_health.checks.logged_errors.facts import gather as read_errors
+from pytest_mdm_health.checks.logged_errors.collect import read_errors
 from pytest_mdm_health.checks.pool_exhaustion.facts import Ignored, Logged, Pool, PoolFacts
 from pytest_mdm_health.checks.pool_exhaustion.probe import fill_private
 from pytest_mdm_health.checks.pool_exhaustion.servers import use_of
@@ -143,15 +143,15 @@ def _logged(log_file: Path, gaps: list[str]) -> Logged | None:
     """What the log has of it; most logs have nothing, and looking for the words is much faster than reading records."""
     if not any(_RAN_OUT_BYTES.search(line) for file in log_files(log_file) for _, line in lines_of(file, gaps.append)):
         return None
-    for kind in read_errors(log_file).kinds:
-        if kind.finding == _RAN_OUT.finding:
+    for kind in read_errors(log_file).errors:
+        if kind.code == _RAN_OUT.finding:
             return Logged(
                 count=kind.count,
                 open=kind.open,
                 last=kind.last or "",
                 recent=_is_recent(kind.last, log_file),
-                file=kind.file,
-                line=kind.line,
+                file=kind.at.file,
+                line=kind.at.line or 1,
             )
     return None
 
