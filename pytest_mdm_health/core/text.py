@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _STEP = 1000
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60))
 _WORTH_A_UNIT = 2
@@ -28,6 +30,12 @@ def duration(seconds: float) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """A count with its noun, such as `1 row`, `2 rows` or, with `many` given, `2 processes`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def join_names(names: Sequence[str], most: int = 8) -> str:
+    """The first few names, and how many more there are, such as `a, b and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def times(count: int) -> str:

@@ -109,13 +109,13 @@ def test_without_an_mdm_only_the_source_is_read(home: Path, examine: Examine) ->
     put(home, CUSTOM)
     result = examine(CHECK, home)
     assert (result.status, result.findings) == (Status.PASS, ())
-    assert result.reason == "nothing was loaded: there is no MDM (see --mdm-python)"
+    assert result.reason == "no file was loaded: no MDM was found (see --mdm-python)"
 
 
 def test_at_the_least_depth_nothing_is_loaded(home: Path, python: str, examine: Examine) -> None:
     put(home, "raise SystemExit\n" + CUSTOM)
     result = examine(CHECK, home, python=python, depth="quick")
-    assert (result.status, result.reason) == (Status.PASS, "nothing was loaded (see --mdm-depth)")
+    assert (result.status, result.reason) == (Status.PASS, "no file was loaded (see --mdm-depth)")
 
 
 SOURCES: dict[str, tuple[str, Severity, str]] = {
@@ -171,79 +171,79 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "custom-features-not-loading.fails-to-load",
         FAIL,
         "import no_such_module\n" + CUSTOM,
-        "does not load: ModuleNotFoundError: No module named 'no_such_module'",
+        "fails while it is loaded: ModuleNotFoundError: No module named 'no_such_module'",
     ),
     "an exit": (
         "custom-features-not-loading.ends-process",
         FAIL,
         "raise SystemExit(3)\n",
-        "ends its process when it is loaded: SystemExit: 3",
+        "ends its process while it is loaded: SystemExit: 3",
     ),
     "a hard exit": (
         "custom-features-not-loading.ends-process",
         FAIL,
         "import os\nos._exit(4)\n",
-        "ends its process when it is loaded: it ended with exit code 4",
+        "ends its process while it is loaded: it ended with exit code 4",
     ),
     "a hard exit that looks like success": (
         "custom-features-not-loading.ends-process",
         FAIL,
         "import os\nos._exit(0)\n",
-        "ends its process when it is loaded: it ended with exit code 0",
+        "ends its process while it is loaded: it ended with exit code 0",
     ),
     "an exit while it registers": (
         "custom-features-not-loading.ends-process",
         FAIL,
         CUSTOM.replace("self._operation_registry =", "import sys; sys.exit('enough')\n        x ="),
-        "ends its process when it is made an instance of: SystemExit: enough",
+        "ends its process while its class is instantiated: SystemExit: enough",
     ),
     "a crash": (
         "custom-features-not-loading.ends-process",
         FAIL,
         "import ctypes\nctypes.string_at(0)\n",
-        "ends its process when it is loaded: it was killed by SIGSEGV",
+        "ends its process while it is loaded: it was killed by SIGSEGV",
     ),
     "a question": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         "answer = input('why?')\n",
-        "does not load: EOFError: EOF when reading a line",
+        "fails while it is loaded: EOFError: EOF when reading a line",
     ),
     "a loop without an end": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         "while True:\n    pass\n",
-        "does not load: its process did not finish in time and was stopped",
+        "hangs while it is loaded: its process did not finish in time and was stopped",
     ),
     "a loop while it registers": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         CUSTOM.replace("self._operation_registry =", "while True:\n            pass\n        x ="),
-        "is not made an instance of: its process did not finish in time and was stopped",
+        "hangs while its class is instantiated: its process did not finish in time and was stopped",
     ),
     "a loop while it runs": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         CUSTOM.replace("return {", "while True:\n            pass\n        return {"),
-        "does not run: its process did not finish in time and was stopped",
+        "hangs while its operations run: its process did not finish in time and was stopped",
     ),
     "builtins that are gone": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         "import builtins\nbuiltins.__dict__.clear()\n" + CUSTOM,
-        "does not load: ",
+        "fails while it is loaded: ",
     ),
     "too much memory": (
         "custom-features-not-loading.fails-to-load",
         FAIL,
         "x = bytearray(8 * 1024 ** 3)\n",
-        "does not load: MemoryError",
+        "fails while it is loaded: MemoryError",
     ),
     "a failing registration": (
         "custom-features-not-loading.constructor",
         FAIL,
         CUSTOM.replace("self.ratios}", "self.nothing}"),
-        "makes no instance: AttributeError: 'ShopFeatures' object has no attribute 'nothing'",
+        "which MDM cannot instantiate: AttributeError: 'ShopFeatures' object has no attribute 'nothing'",
     ),
     "no operations": (
         "custom-features-not-loading.no-operations",
@@ -255,19 +255,19 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "custom-features-not-loading.operation-fails",
         FAIL,
         CUSTOM.replace("return {", "return df['no such column'] or {"),
-        "registers ratios, which fails on the dataset's first rows: KeyError: 'no such column'",
+        "registers ratios, which fails on the first rows of the dataset: KeyError: 'no such column'",
     ),
     "a feature that was not made yet": (
         "custom-features-not-loading.not-in-table",
         WARN,
         CUSTOM.replace("per_piece", "per_kilo"),
-        "makes per_kilo, which train_features does not have",
+        "creates features that are not in train_features: per_kilo",
     ),
     "an exit while it runs": (
         "custom-features-not-loading.ends-process",
         FAIL,
         CUSTOM.replace("return {", "raise SystemExit\n        return {"),
-        "ends its process when it is run: SystemExit",
+        "ends its process while its operations run: SystemExit",
     ),
 }
 
@@ -295,8 +295,8 @@ def test_a_file_that_never_ends_is_stopped_and_the_others_are_loaded(home: Path,
     result = examine(CHECK, home, python=python, timeout=20)
     assert time.monotonic() - started < 120
     finding = the(result, "custom-features-not-loading.fails-to-load")
-    assert "does not load: its process did not finish in time and was stopped" in finding.message
-    assert "MDM would wait for it without an end" in finding.remedy.text
+    assert "hangs while it is loaded: its process did not finish in time and was stopped" in finding.message
+    assert "MDM has no timeout and would wait forever" in finding.remedy.text
     assert loading(result, 1)["stage"] == "done"
 
 
@@ -339,7 +339,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("when", WRITERS)
 @pytest.mark.parametrize(("place", "severity"), [("home/log.txt", WARN), ("elsewhere.txt", NOTE)])
-def test_a_file_that_only_fails_because_it_may_not_write_is_told_once(
+def test_a_file_that_only_fails_because_it_may_not_write_is_found_once(
     home: Path, python: str, examine: Examine, when: str, place: str, severity: Severity
 ) -> None:
     make_features(home, "per_piece")
@@ -347,17 +347,17 @@ def test_a_file_that_only_fails_because_it_may_not_write_is_told_once(
     path = put(home, source)
     result = examine(CHECK, home, python=python)
     assert findings(result) == [("custom-features-not-loading.writes", severity)]
-    assert f"{path} was tried only until it wanted to write {home.parent / place}" in result.reason
+    assert f"{path} was tested only until it tried to write to {home.parent / place}" in result.reason
     assert not (home.parent / place).exists()
 
 
-def test_what_it_prints_is_of_no_consequence(home: Path, python: str, examine: Examine) -> None:
+def test_what_a_file_prints_is_ignored(home: Path, python: str, examine: Examine) -> None:
     put(home, "import sys\nprint('x' * 1_000_000)\nprint('[\"raised\", {}]', file=sys.stderr)\n" + CUSTOM)
     make_features(home, "per_piece")
     assert examine(CHECK, home, python=python).findings == ()
 
 
-LIES = """
+FORGERY = """
 import os
 for number in range(3, 30):
     try:
@@ -367,8 +367,8 @@ for number in range(3, 30):
 """
 
 
-def test_what_it_tells_in_our_place_is_of_no_consequence(home: Path, python: str, examine: Examine) -> None:
-    put(home, LIES + CUSTOM)
+def test_forged_answers_of_a_file_are_ignored(home: Path, python: str, examine: Examine) -> None:
+    put(home, FORGERY + CUSTOM)
     make_features(home, "per_piece")
     assert examine(CHECK, home, python=python).findings == ()
 
@@ -476,10 +476,10 @@ def test_a_decorated_feature_that_was_not_made_yet_is_found(
 ) -> None:
     put(home, DECORATED)
     result = examine(CHECK, home, python=str(make_python(FUNCTIONS_ONLY)))
-    assert "makes per_piece, which train_features does not have" in the(result, f"{CHECK}.not-in-table").message
+    assert "creates features that are not in train_features: per_piece" in the(result, f"{CHECK}.not-in-table").message
 
 
-def test_a_bare_function_is_told_how_the_installed_mdm_wants_it(
+def test_the_remedy_for_a_bare_function_fits_the_installed_mdm(
     home: Path, python: str, make_python: MakePython, examine: Examine
 ) -> None:
     put(home, BARE)
@@ -534,7 +534,7 @@ def test_a_file_that_mdm_used_the_last_time_is_missed_until_it_is_restored(home:
 def test_features_of_a_dataset_without_a_feature_table_are_found(home: Path, python: str, examine: Examine) -> None:
     put(home, CUSTOM, "big.py")
     finding = the(examine(CHECK, home, python=python), "custom-features-not-loading.not-in-table")
-    assert "makes per_piece, which no feature table has" in finding.message
+    assert "creates features that are not in any feature table: per_piece" in finding.message
 
 
 def test_the_features_are_made_again_without_a_command_that_deletes_the_dataset(
@@ -553,14 +553,14 @@ def test_data_that_cannot_be_read_leaves_the_loading(home: Path, python: str, ex
     (home / "datasets/shop/shop.sqlite").write_bytes(b"no database at all, whatever its name says" * 100)
     result = examine(CHECK, home, python=python)
     assert result.findings == ()
-    assert f"what {folder(home)}/shop.py makes was not tried" in result.reason
+    assert f"{folder(home)}/shop.py was not run on data" in result.reason
 
 
 def test_an_mdm_that_has_no_custom_features_is_a_gap(home: Path, make_python: MakePython, examine: Examine) -> None:
     put(home, CUSTOM)
     result = examine(CHECK, home, python=str(make_python()))
     assert (result.status, result.findings) == (Status.PASS, ())
-    assert "nothing was loaded: what custom features are made with cannot be imported" in result.reason
+    assert "no file was loaded: the base of custom features cannot be imported" in result.reason
 
 
 def test_a_thousand_files_are_bounded(home: Path, examine: Examine) -> None:
@@ -568,4 +568,4 @@ def test_a_thousand_files_are_bounded(home: Path, examine: Examine) -> None:
         put(home, CUSTOM, f"dataset{number}.py")
     result = examine(CHECK, home)
     assert result.examined == 500
-    assert f"of 1000 files in {folder(home)}, 500 were looked at" in result.reason
+    assert f"only 500 of 1000 files in {folder(home)} were examined" in result.reason

@@ -1,4 +1,4 @@
-"""What is known of a home's custom features: the facts of custom-features-not-loading."""
+"""What is known of a home's custom features."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from pytest_mdm_health.mdm.installed.custom_code import CustomCode
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """How a file fared in MDM's own interpreter.
+    """What happened when a file was loaded and run in MDM's own interpreter.
 
     Attributes:
-        stage: how far it came: `import`, `construct`, `operations`, `done`.
-        how: how its process ended, if it did not come to its end.
-        error: the exception that it ended with; empty if there was none.
-        syntax: whether that was a syntax error.
-        line: where in the file it was raised, if there.
+        stage: the last stage that it reached: `import`, `construct`, `operations`, `done`.
+        ended: how its process ended, if that was abnormal; empty otherwise.
+        error: the exception that stopped it; empty if there was none.
+        is_syntax_error: whether that was a syntax error.
+        line: the line of the file that raised it, if it was raised there.
         classes: the classes in it that MDM can use; MDM takes the first.
-        operations: what that class registers.
-        made: features made of a few rows, by operation; empty where there were no rows.
-        failed: operations that raised, with the exception.
-        wrote: places in the home where it tried to write.
-        ends: whether it ended the process that it was loaded in, by an exit or a crash.
-        barred: where it tried to write and was refused only here, so that it came no further; empty if it did.
-        seconds: how long all of that took.
+        operations: the operations that this class registers.
+        failed: the operations that raised, with the exception.
+        wrote: paths in the home that it tried to write to.
+        ends_process: whether it ended the process that it was loaded in, by an exit or a crash.
+        blocked_at: the path where the sandbox alone blocked it, so that the rest did not run; empty if nothing did.
     """
 
     stage: str = ""
-    how: str = ""
+    ended: str = ""
     error: str = ""
-    syntax: bool = False
+    is_syntax_error: bool = False
     line: int | None = None
     classes: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
-    made: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     wrote: tuple[str, ...] = ()
-    ends: bool = False
-    barred: str = ""
-    seconds: float = 0.0
+    ends_process: bool = False
+    blocked_at: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether an exception, an exit or the timeout kept it from finishing."""
+        return bool(self.error or self.ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,22 +51,22 @@ class CustomFile:
 
     Attributes:
         path: absolute.
-        name: the dataset that it is called after; for `__init__.py`, that.
+        name: the dataset that it is named after; `__init__` for the folder's index.
         registered: whether there is such a dataset.
-        nearest: the registered dataset whose name is most like it; empty if none is.
-        belongs: where MDM would look for it; empty if that is where it is.
-        code: what its source tells.
-        listed: whether the folder's `__init__.py` lets it out; None if there is none.
-        loading: how it fared in MDM's interpreter; None if it was not tried there.
-        feature_table: the feature table of its dataset; empty if it has none.
-        missing: features it makes that this table does not have.
+        nearest: the registered dataset with the most similar name; empty if none is similar.
+        expected_path: where MDM would look for it; empty if it is there.
+        code: what its source contains.
+        listed: whether the folder's `__init__.py` imports and exports it; None if there is no such file.
+        loading: what happened when it was loaded; None if it was not.
+        feature_table: the feature table of its dataset; empty if there is none.
+        missing: features that it creates and that this table does not contain.
     """
 
     path: str
     name: str
     registered: bool = False
     nearest: str = ""
-    belongs: str = ""
+    expected_path: str = ""
     code: CustomCode
     listed: bool | None = None
     loading: Loading | None = None
@@ -73,14 +74,14 @@ class CustomFile:
     missing: tuple[str, ...] = ()
 
     @property
-    def is_index(self) -> bool:
-        """Whether it is the folder's `__init__.py`, which holds no features."""
-        return self.name == "__init__"
+    def is_private(self) -> bool:
+        """Whether it is a helper or the folder's index, which MDM never loads as a dataset's features."""
+        return self.name.startswith("_")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gone:
-    """A file that MDM loaded the last time that it generated a dataset's features, and that is not there any more."""
+class DeletedFile:
+    """A file that MDM loaded when it last generated a dataset's features, and that no longer exists."""
 
     dataset: str
     path: str
@@ -88,24 +89,22 @@ class Gone:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomFacts(Facts):
-    """What was seen.
+    """What was collected.
 
     Attributes:
-        home: the home, absolute.
         folder: where MDM looks for custom features.
-        files: all files of custom features, wherever they are, sorted.
-        gone: files that MDM once loaded.
-        takes_classes: whether the installed MDM has the base class; None if there is no MDM that could be asked.
-        takes_functions: whether it has the decorator; likewise.
-        sources: by dataset, the file or folder that it came from.
-        regenerates: whether the installed MDM has a command that makes features anew.
+        files: all files of custom features, those in this folder first.
+        deleted: files that MDM once loaded.
+        supports_classes: whether the installed MDM has the base class; None if that is unknown.
+        supports_functions: whether it has the decorator; None if that is unknown.
+        sources: by dataset, the file or folder that it was registered from.
+        has_regenerate: whether the installed MDM has a command that generates features again.
     """
 
-    home: str
     folder: str
     files: tuple[CustomFile, ...] = ()
-    gone: tuple[Gone, ...] = ()
-    takes_classes: bool | None = None
-    takes_functions: bool | None = None
+    deleted: tuple[DeletedFile, ...] = ()
+    supports_classes: bool | None = None
+    supports_functions: bool | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    regenerates: bool = False
+    has_regenerate: bool = False

@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.backends import Database, QueryFailed
+from pytest_mdm_health.checks._shared.sample_rows import ROWS_JUDGED
 from pytest_mdm_health.checks.feature_generation_failure.facts import Difference, FeatureTable
 from pytest_mdm_health.integrity.profiles.column_types import NUMBERS, Kind, kind_of
 from pytest_mdm_health.integrity.profiles.features import distinct_values
 from pytest_mdm_health.mdm.inventory import Dataset
-
-ROWS_JUDGED = 2000
-"""Rows that MDM looks at to judge whether a feature tells anything."""
 
 SHARE_NEEDED = 0.01
 """The share of different values among these that a feature needed before the refactoring."""

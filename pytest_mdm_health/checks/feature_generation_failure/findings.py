@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pytest_mdm_health.checks._shared.features_again import features_again
+from pytest_mdm_health.checks._shared.regenerating_features import RESTORE_OR_REGENERATE, how_to_regenerate
 from pytest_mdm_health.checks.feature_generation_failure.facts import (
     Difference,
     FeatureFacts,
@@ -125,7 +125,8 @@ def of_trial(check: Check, trial: GeneratorTrial) -> Iterator[Finding]:
 
 def anew(facts: FeatureFacts) -> Remedy:
     """Make the features again."""
-    return features_again(facts.name, facts.source, regenerates=facts.regenerates)
+    how = how_to_regenerate(facts.name, facts.source, by_command=facts.regenerates)
+    return RESTORE_OR_REGENERATE.fill({"how": how})
 
 
 def listed(names: Sequence[str]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.checks._shared.sample_rows import first_base_table
 from pytest_mdm_health.checks.feature_generation_failure.differences import differences
 from pytest_mdm_health.checks.feature_generation_failure.facts import Difference, FeatureFacts, FeatureTable
-from pytest_mdm_health.checks.feature_generation_failure.rows import first_base_table
 from pytest_mdm_health.checks.feature_generation_failure.trial import try_generator
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_mdm_health.backends import Database
+from pytest_mdm_health.checks._shared.sample_rows import sample_task
 from pytest_mdm_health.checks.feature_generation_failure.facts import GeneratorTrial
-from pytest_mdm_health.checks.feature_generation_failure.rows import sample_task
 from pytest_mdm_health.core.secrets import without_values
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import CannotTry, abilities, attempt

@@ -146,7 +146,7 @@ def _uncallable(arguments: ast.arguments) -> str:
         each.arg for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default is None
     ]
     if too_many := [*needed[_ARGUMENTS_GIVEN:], *needed_by_name]:
-        return f"its constructor also wants {', '.join(too_many)}"
+        return f"its constructor also requires {', '.join(too_many)}"
     if len(positional) < _ARGUMENTS_GIVEN and arguments.vararg is None:
         return "its constructor does not take the dataset's name"
     return ""

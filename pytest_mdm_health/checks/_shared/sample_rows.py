@@ -12,6 +12,11 @@ from pytest_mdm_health.integrity.profiles.column_types import NUMBERS, Kind, kin
 from pytest_mdm_health.mdm.inventory import Dataset
 
 ROWS = 100
+"""Rows that MDM's own code is run on."""
+
+ROWS_JUDGED = 2000
+"""Rows that MDM examines to decide whether a feature is informative."""
+
 _FEW = 20
 """Different texts among the rows up to which a column holds categories; MDM's own default."""
 
