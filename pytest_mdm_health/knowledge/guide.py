@@ -204,24 +204,9 @@ SYMPTOMS = (
             "data-corruption.dropped-columns",
         ),
     ),
-    Symptom(
-        "TypeError while processing data",
-        "5.2",
-        (
-            "type-mismatch.mixed-types",
-            "type-mismatch.changed-type",
-        ),
-    ),
-    Symptom(
-        "unexpected column types",
-        "5.2",
-        (
-            "type-mismatch.declared-type",
-            "type-mismatch.tables-differ",
-            "type-mismatch.changed-type",
-        ),
-    ),
-    Symptom("strings that should be numeric", "5.2", ("type-mismatch.numbers-as-text",)),
+    Symptom("TypeError while processing data", "5.2"),
+    Symptom("unexpected column types", "5.2"),
+    Symptom("strings that should be numeric", "5.2"),
     Symptom(
         "FeatureGenerationError",
         "6.1",

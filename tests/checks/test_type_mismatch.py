@@ -116,10 +116,10 @@ def test_healthy_data_is_examined_and_not_accused(
 
 def test_the_result_says_what_was_not_looked_at(home: Path, examine: Examine) -> None:
     quick, standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("quick", "standard", "full"))
-    assert "no values were looked at" in quick.reason
-    assert "in table big, 8192 of about 25000 rows were looked at (--mdm-depth=full looks at all)" in standard.reason
+    assert "only declared types were examined, no values" in quick.reason
+    assert "in table big, 8192 of about 25000 rows were examined (--mdm-depth=full examines all)" in standard.reason
     assert "rows" not in full.reason
-    assert "identifiers were not compared with the source: raw/big is nowhere to be found" in full.reason
+    assert "identifiers were not compared with the source: raw/big was not found" in full.reason
 
 
 def test_what_cannot_be_read_in_the_time_given_is_sampled(home: Path) -> None:
@@ -128,8 +128,8 @@ def test_what_cannot_be_read_in_the_time_given_is_sampled(home: Path) -> None:
     backend = Backend("sqlite", data(home, "big"))
     facts = observe(dataset, backend, inventory.home, Options(home=home, depth="full", timeout=0))
     close_all()
-    assert "reading all of big takes too long (see --mdm-timeout)" in facts.gaps
-    assert "in table big, 8192 of about 25000 rows were looked at" in facts.gaps
+    assert "reading all rows of big takes too long (see --mdm-timeout)" in facts.gaps
+    assert "in table big, 8192 of about 25000 rows were examined" in facts.gaps
     assert tuple(judge(facts, None)) == ()
 
 
@@ -271,18 +271,18 @@ def test_a_single_odd_value_in_a_large_table_is_found_when_all_rows_are_read(hom
     run_sql(data(home, "big"), "UPDATE big SET k = 'late' WHERE id = 12345")
     standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("standard", "full"))
     assert (standard.status, codes(full)) == (Status.PASS, {"type-mismatch.mixed-types"})
-    assert the(full, "type-mismatch.mixed-types").message == "big.k holds 24999 integers and 1 text in one column"
+    assert the(full, "type-mismatch.mixed-types").message == "big.k mixes value types: 24999 integers and 1 text"
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (("31/12/2024", "12/31/2024"), "the day first in some dates and the month first in others"),
+        (("31/12/2024", "12/31/2024"), "dates with the day first and dates with the month first"),
         (("31.12.2024", "2024-12-31"), "as DD.MM.YYYY"),
         (("Dec 31, 2024", "2024-12-31"), "with the month's name"),
     ],
 )
-def test_dates_that_nobody_can_put_right_by_themselves_are_left_to_the_source(
+def test_dates_whose_order_only_the_source_tells_are_left_to_it(
     each_engine: Path, make_home: MakeHome, examine: Examine, values: tuple[str, str], message: str
 ) -> None:
     make_home("raw", "raw")
@@ -296,7 +296,9 @@ def test_dates_that_nobody_can_put_right_by_themselves_are_left_to_the_source(
     assert all("SELECT" in command for command in finding.remedy.commands)
 
 
-@pytest.mark.parametrize(("value", "what"), [("2024-02-30 10:00:00", "no day or hour"), ("soon", "do not look like")])
+@pytest.mark.parametrize(
+    ("value", "what"), [("2024-02-30 10:00:00", "not an existing date or time"), ("soon", "not look like a date")]
+)
 def test_values_that_are_no_dates_are_found_among_dates_and_repaired(
     each_engine: Path, examine: Examine, value: str, what: str
 ) -> None:
@@ -353,7 +355,7 @@ def test_numbers_that_are_kept_as_text_for_no_known_reason_are_a_note(
     result = examine(CHECK, each_engine, "shop")
     finding = the(result, "type-mismatch.numbers-as-text")
     assert (result.status, finding.severity, len(result.findings)) == (Status.PASS, NOTE, 1)
-    assert finding.message.startswith("train.price keeps 2000 numbers as text, ")
+    assert finding.message.startswith("train.price stores 2000 numbers as text, ")
     assert "nothing is lost while they are text" in finding.remedy.text
 
 
@@ -367,7 +369,7 @@ def test_numbers_as_text_of_which_the_type_is_recorded_are_told_once(home: Path,
 def test_a_single_stray_value_is_spoken_of_in_the_singular(home: Path, examine: Examine) -> None:
     run_sql(data(home), "UPDATE train SET active = 2 WHERE id = 7")
     message = the(examine(CHECK, home, "shop"), "type-mismatch.declared-type").message
-    assert message.endswith(" and holds 1 value that is neither 0 nor 1")
+    assert message.endswith(" but contains 1 value that is neither 0 nor 1")
 
 
 @pytest.mark.parametrize("column", ["zip", "phone", "customer_id", "stockCode"])
@@ -465,7 +467,7 @@ def test_a_column_that_mdm_recorded_otherwise_is_found_and_repaired(home: Path, 
     run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "TEXT", "CAST(id AS VARCHAR)"))
     finding = the(examine(CHECK, home, "shop", depth=depth), "type-mismatch.changed-type")
     assert finding.severity is WARN
-    assert finding.message == "train.qty is TEXT and was BIGINT when MDM registered it"
+    assert finding.message == "train.qty is TEXT but was BIGINT when MDM registered it"
     run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "BIGINT", "id"))
     assert examine(CHECK, home, "shop", depth=depth).findings == ()
 
@@ -478,7 +480,7 @@ def test_a_column_that_was_of_another_type_in_the_baseline_is_found(make_home: M
     assert list(judge(facts(after), facts(before))) == []
     run_sql(data(after), "ALTER TABLE train ALTER COLUMN amount TYPE VARCHAR")
     (found,) = (finding for finding in judge(facts(after), facts(before)) if finding.code.endswith("changed-type"))
-    assert found.message == "train.amount is VARCHAR and was FLOAT in the baseline"
+    assert found.message == "train.amount is VARCHAR but was FLOAT in the baseline"
 
 
 ON_A_SERVER = {
@@ -598,7 +600,7 @@ def test_a_heading_among_the_rows_is_one_finding_with_its_row_and_a_repaired_tab
     result = examine(CHECK, each_engine, "shop")
     finding = the(result, "type-mismatch.heading-row")
     assert (finding.severity, finding.subject) == (FAIL, "table train")
-    assert finding.message == "row 301 of train holds the names of its columns: a heading among the data"
+    assert finding.message == "table train contains a header among its data, in row 301"
     assert not {"type-mismatch.mixed-types", "type-mismatch.numbers-as-text"} & codes(result)
     assert heading[0] in shown_by(result, tree, each_engine)
     run_sql(path, f"DELETE FROM train WHERE y = '{heading[2]}'")

@@ -2,51 +2,30 @@
 
 Symptoms
 --------
-`TypeError`; columns whose type nobody expected; strings that should be numeric, dates that do not parse, identifiers
-whose leading zeros are gone; "Can only use .str accessor with string values!" in the log.
+`TypeError`; columns of an unexpected type; strings that should be numeric, dates that do not parse, identifiers whose
+leading zeros are gone; "Can only use .str accessor with string values!" in the log.
 
 Causes
 ------
-A value that is no number makes text of its whole column, and a missing one makes floating point numbers of integers.
-MDM reads a file in batches, and on SQLite the first batch decides the type while later ones store what they like.
-SQLite declares types and does not enforce them. Whatever consists of digits is read as a number, identifiers too. A
-migration to another backend carries types over as best it can.
+One value that is not a number turns its whole column into text, and a missing value turns integers into floating-point
+numbers. MDM reads a file in batches, and on SQLite the first batch decides the type while later ones store what they
+like. SQLite declares types and does not enforce them. Whatever consists of digits is read as a number, identifiers
+too. A migration to another backend converts types as well as it can.
 
 Diagnosis
 ---------
-Compare the declared type of each column with what its values are (`typeof` in SQLite), and what texts look like:
-numbers, dates and in how many ways they are written, truth values and in how many ways. Compare columns of whole
-numbers with the source file that is registered, where leading zeros and long digits are still there. Missing values,
-identifiers kept as text, and dates that SQLite keeps as text in one format are as they should be. With
-`--mdm-depth=quick` only declared types are compared, with `standard` a sample of large tables, with `full` all rows;
-the result says which.
+Compare the declared type of each column with the type of its values (`typeof` in SQLite), and see what text looks like:
+numbers, dates and the formats they are written in, truth values and their spellings. Compare columns of whole numbers
+with the registered source file, where leading zeros and long digits still exist. Missing values, identifiers stored as
+text, and dates that SQLite stores as text in one format are as they should be. With `--mdm-depth=quick` only declared
+types are compared, with `standard` a sample of large tables, with `full` all rows; the result says which.
 
 Solutions
 ---------
 Look at the values, correct the source, register it again under a new name and compare the two: identifiers stay
-strings, timestamps are datetime64, amounts float64, counts int64. No command that converts is printed. What a value
-means that is written in another way than its column (18,5; 5%; 1.234; a heading among the rows) is known to people
-only, and `ALTER TABLE … ALTER COLUMN … TYPE …` makes other values of it, or none, which nothing brings back.
-
-Findings
---------
-* `mixed-types` (fail): a column holds values of several types.
-* `heading-row` (fail): rows hold the names of the columns, a heading among the data.
-* `declared-type` (fail/warn): values are not of the type that their column declares; a failure if a column of numbers
-  holds none.
-* `numbers-as-text` (warn/note): a column that is meant to hold numbers keeps them as text; a note if nothing but their
-  decimal points, exponents, signs or separators says so.
-* `mixed-dates` (warn): dates of one column are written in several ways.
-* `odd-dates` (warn): a column of dates holds values that are none.
-* `boolean-spellings` (warn): one truth value is spelled in several ways.
-* `lost-identifiers` (fail/warn): leading zeros or digits that the source has are gone; a warning if the column is not
-  known to hold identifiers.
-* `rounded-identifiers` (fail): identifiers are kept as floating point numbers that cannot tell them apart.
-* `float-integers` (warn/note): missing values made floating point numbers of integers; a warning for identifiers.
-* `tables-differ` (warn): a column is of one type in one table and of another in another one.
-* `changed-type` (warn): a column is of another type than it was.
-* `not-examined` (warn): the data or one of its tables could not be read, because of a lock, a missing right, the time
-  or damage; the result is an error, neither good nor bad.
+strings, timestamps are datetime64, amounts float64, counts int64. No command that converts is printed. Only people know
+what a value means that is written differently from the rest of its column (18,5; 5%; 1.234; a header among the rows),
+and `ALTER TABLE … ALTER COLUMN … TYPE …` turns it into another value, or none, which cannot be undone.
 """
 
 from __future__ import annotations
@@ -54,39 +33,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
-from pytest_mdm_health.checks.type_mismatch import findings
+from pytest_mdm_health.checks.type_mismatch import rules
+from pytest_mdm_health.checks.type_mismatch.collect import collect
 from pytest_mdm_health.checks.type_mismatch.facts import TypeFacts
-from pytest_mdm_health.checks.type_mismatch.look import gather
-from pytest_mdm_health.core.model import Check, Finding, Kind
+from pytest_mdm_health.checks.type_mismatch.findings import CHECK, NOT_EXAMINED, NUMBERS_AS_TEXT, RULES
+from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 
-CHECK = Check(
-    id="type-mismatch",
-    issue="5.2",
-    title="Values of the wrong type",
-    per=Kind.DATASET,
-    requires=("metadata-corruption",),
-    despite=DATA_IS_READABLE,
-    tags=("data", "types"),
-)
+__all__ = ["CHECK", "RULES", "judge", "observe"]
 
 
-def observe(mdm_dataset: Dataset, mdm_backend: Backend | None, mdm_home: Home, mdm_options: Options) -> TypeFacts:
-    """Count, in the engine, what the columns hold, and compare them with the source."""
-    return gather(mdm_dataset, mdm_backend, mdm_home, mdm_options)
+def observe(
+    mdm_dataset: Dataset,
+    mdm_backend: Backend | None,
+    mdm_home: Home,  # noqa: ARG001 - what a check asks for is watched: its data may be elsewhere with other settings
+    mdm_options: Options,
+) -> TypeFacts:
+    """Count, in the engine, what the columns contain, and compare them with the source."""
+    return collect(mdm_dataset, mdm_backend, mdm_options)
 
 
-def judge(facts: TypeFacts, before: TypeFacts | None) -> Iterator[Finding]:
-    """Column by column, then tables against each other, then against what was; one cause is told once."""
-    yield from findings.of_unexamined(CHECK, facts)
-    yield from findings.of_headings(CHECK, facts)
-    changed = {each.subject: each for each in findings.of_recorded(CHECK, facts, before)}
-    for table, column in facts.each_column():
-        for each in findings.ColumnJudge(CHECK, facts, table, column).findings():
-            if each.subject not in changed or each.code != findings.NUMBERS_AS_TEXT:
-                yield each
-    yield from findings.of_tables(CHECK, facts)
+def judge(facts: TypeFacts, baseline: TypeFacts | None) -> Iterator[Finding]:
+    """Check each column, then tables against each other, then against the baseline; report each cause once."""
+    for reason in facts.unexamined:
+        yield NOT_EXAMINED(subject=reason.partition(" could")[0], reason=reason)
+    yield from rules.check_header_rows(facts)
+    changed = {finding.subject: finding for finding in rules.check_recorded_types(facts, baseline)}
+    for column in facts.examined_columns():
+        for finding in rules.check_column(column):
+            # A changed type already explains why numbers are stored as text.
+            if finding.code != NUMBERS_AS_TEXT.full_code or finding.subject not in changed:
+                yield finding
+    yield from rules.check_tables(facts)
     yield from changed.values()
