@@ -170,7 +170,7 @@ SYMPTOMS = (
         "4.1",
         ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
     ),
-    Symptom("progress bar stuck", "4.1", ("registration-hang.idle", "registration-hang.stopped")),
+    Symptom("progress bar stuck", "4.1"),
     Symptom(
         "high memory during registration",
         "4.1",
@@ -278,9 +278,9 @@ SYMPTOMS = (
         "6.2",
         ("custom-features-not-loading.fails-to-load", "custom-features-not-loading.other-api"),
     ),
-    Symptom("registration progress stops", "7.1", ("registration-hang.stopped", "registration-hang.idle")),
-    Symptom("no CPU or disk activity", "7.1", ("registration-hang.idle",)),
-    Symptom("looks deadlocked", "7.1", ("registration-hang.waiting-for-lock",)),
+    Symptom("registration progress stops", "7.1"),
+    Symptom("no CPU or disk activity", "7.1"),
+    Symptom("looks deadlocked", "7.1"),
     Symptom(
         "KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field", "logged-errors.metadata-key")
     ),
