@@ -9,15 +9,19 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from pytest_mdm_health.checks.registration_hang import judge
-from pytest_mdm_health.checks.registration_hang.facts import HangFacts, Running
-from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from pytest_mdm_health.checks.registration_hang.facts import Blocker, HangFacts, RunningRegistration
+from pytest_mdm_health.core.model import Finding, Location, Result, Severity, Status
+from pytest_mdm_health.mdm.host.processes import Holder
+from pytest_mdm_health.mdm.logs.registrations import RegistrationRun
+from pytest_mdm_health.mdm.registrations.running import Registering
 
 Examine = Callable[..., Result]
 RunMdm = Callable[..., "subprocess.Popen[bytes]"]
@@ -60,7 +64,7 @@ def test_a_healthy_real_home_has_only_a_note_of_what_was_refused(examine: Examin
     (note,) = result.findings
     assert note.code == "registration-hang.unfinished"
     assert "'wine'" in note.message
-    assert "registered all the same" in note.message
+    assert "registered nevertheless" in note.message
     assert "'ghost'" in note.message
     assert note.location is not None
     assert "ghost" in Path(note.location.file).read_text().splitlines()[(note.location.line or 0) - 1]
@@ -113,7 +117,7 @@ def test_a_stopped_registration_that_is_not_proven_to_be_of_this_home_is_a_note_
     result = examine("registration-hang", home)
     finding = only(result, "registration-hang.stopped")
     assert (result.status, finding.severity) == (Status.PASS, Severity.NOTE)
-    assert "whether it works on this home cannot be told" in finding.message
+    assert "whether it uses this home is unknown" in finding.message
     assert finding.remedy.commands == (f"ps -o pid,user,stat,lstart,etime,time,args -p {process.pid}",)
 
 
@@ -121,18 +125,18 @@ def test_a_stopped_registration_that_is_not_proven_to_be_of_this_home_is_a_note_
 def test_a_stopped_registration_of_another_user_does_not_fail_this_home(
     home: Path, stopped: subprocess.Popen[bytes]
 ) -> None:
-    from pytest_mdm_health.checks.registration_hang.look import gather
+    from pytest_mdm_health.checks.registration_hang.collect import collect
     from pytest_mdm_health.mdm.inventory import take_inventory
 
     inventory = take_inventory(home, {})
-    gather(inventory)  # imports all that nobody may not be able to
+    collect(inventory)  # imports all that nobody may not be able to
     os.seteuid(65534)
     try:
-        facts = gather(inventory)
+        facts = collect(inventory)
     finally:
         os.seteuid(0)
     (running,) = facts.running
-    assert (running.pid, running.stopped, running.ours) == (stopped.pid, True, False)
+    assert (running.process.pid, running.process.stopped, running.uses_this_home) == (stopped.pid, True, False)
     (finding,) = (each for each in judge(facts, None) if each.code == "registration-hang.stopped")
     assert finding.severity is Severity.NOTE
 
@@ -158,7 +162,7 @@ def test_a_registration_that_waits_for_a_lock_is_told_with_who_holds_it(
 ) -> None:
     finding = only(examine("registration-hang", home), "registration-hang.waiting-for-lock")
     assert finding.severity is Severity.WARN
-    assert f"(PID {waiting.pid}) does nothing while" in finding.message
+    assert f"(PID {waiting.pid}) is idle while" in finding.message
     assert f"(PID {os.getpid()}) locks {home / 'datasets/shop/shop.sqlite'}" in finding.message
     assert f"ps -o pid,stat,etime,args -p {os.getpid()}" in finding.remedy.commands
 
@@ -234,41 +238,60 @@ def test_one_that_has_a_file_of_this_home_open_is_of_this_home(
     assert codes(examine("registration-hang", home)) == {"registration-hang.idle"}
 
 
-RUNNING = Running(
+PROCESS = Registering(
     pid=77,
     dataset="shop",
-    age_s=10.0,
-    silent_s=None,
+    home=Path("/h"),
+    age=10.0,
     state="sleeping",
-    stopped=False,
-    idle=True,
-    cpu_s=0.0,
-    moved_bytes=0,
+    cpu=0.0,
+    moved=0,
     waits_for="",
     connected=False,
     files=(),
-    blockers=(),
-    seen=True,
 )
 
 
 @pytest.mark.parametrize(
-    ("changes", "severity"),
+    ("age", "silent_s", "connected", "severity"),
     [
-        ({"age_s": 299.0, "silent_s": 299.0}, Severity.WARN),
-        ({"age_s": 301.0, "silent_s": 301.0}, Severity.FAIL),
-        ({"age_s": 301.0, "silent_s": 10.0}, Severity.WARN),
-        ({"age_s": 301.0, "silent_s": None}, Severity.WARN),
-        ({"connected": True}, Severity.NOTE),
-        ({"connected": True, "age_s": 301.0}, Severity.WARN),
+        (299.0, 299.0, False, Severity.WARN),
+        (301.0, 301.0, False, Severity.FAIL),
+        (301.0, 10.0, False, Severity.WARN),
+        (301.0, None, False, Severity.WARN),
+        (10.0, None, True, Severity.NOTE),
+        (301.0, None, True, Severity.WARN),
     ],
 )
-def test_how_bad_it_is_to_do_nothing_depends_on_age_and_silence(changes: dict[str, object], severity: Severity) -> None:
-    running = replace(RUNNING, **changes)  # type: ignore[arg-type] # by name
-    facts = HangFacts(examined=1, home="/h", log="/h/log", running=(running,), leftovers=(), unfinished=())
+def test_how_bad_it_is_to_do_nothing_depends_on_age_and_silence(
+    age: float, silent_s: float | None, connected: bool, severity: Severity
+) -> None:
+    process = replace(PROCESS, age=age, connected=connected)
+    running = RunningRegistration(process=process, silent_s=silent_s, blockers=())
+    facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=())
     (finding,) = judge(facts, None)
     assert (finding.code, finding.severity) == ("registration-hang.idle", severity)
-    assert "what it waits for cannot be told" in finding.message
+    assert "what it waits for is unknown" in finding.message
+
+
+@pytest.mark.parametrize(("pid", "first"), [(0, "ps -o pid,user"), (12, "ps -o pid,stat,etime,args -p 12")])
+def test_a_blocker_without_a_visible_process_is_not_listed_by_a_command(pid: int, first: str) -> None:
+    blocker = Blocker(file="/h/x.sqlite", holder=Holder(pid, "x", lock="reserved"))
+    running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
+    facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=())
+    (finding,) = judge(facts, None)
+    assert finding.code == "registration-hang.waiting-for-lock"
+    assert finding.remedy.commands[0].startswith(first)
+    assert finding.remedy.commands[-1] == "lsof -p 77"
+
+
+def test_what_a_baseline_keeps_of_a_running_registration_can_be_read_again() -> None:
+    blocker = Blocker(file="/h/x.sqlite", holder=Holder(12, "x", lock="reserved"))
+    running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
+    run = RegistrationRun(dataset="shop", began=datetime.now(timezone.utc), place=Location("/h/logs/mdm.log", 3))
+    facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=(run,), registered=("wine",))
+    adapter = TypeAdapter(HangFacts)
+    assert adapter.validate_python(adapter.dump_python(facts, mode="json")) == facts
 
 
 def test_the_log_tells_how_long_a_running_one_has_been_silent(examine: Examine, home: Path, run_mdm: RunMdm) -> None:
@@ -281,19 +304,19 @@ def test_the_log_tells_how_long_a_running_one_has_been_silent(examine: Examine, 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as somebody else")
 def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: RunMdm) -> None:
-    from pytest_mdm_health.checks.registration_hang.look import gather
+    from pytest_mdm_health.checks.registration_hang.collect import collect
     from pytest_mdm_health.mdm.inventory import take_inventory
 
     inventory = take_inventory(home, {})
     process = run_mdm(*REGISTER, home=home)
-    assert gather(inventory).gaps == ()  # and all is imported that nobody may not be able to
+    assert collect(inventory).gaps == ()  # and all is imported that nobody may not be able to
     os.seteuid(65534)
     try:
-        facts = gather(inventory)
+        facts = collect(inventory)
     finally:
         os.seteuid(0)
-    assert f"it cannot be told which home process {process.pid} registers in" in "; ".join(facts.gaps)
-    assert [each.pid for each in facts.running] == [process.pid]
+    assert f"the home and the open files of process {process.pid} are unknown" in "; ".join(facts.gaps)
+    assert [running.process.pid for running in facts.running] == [process.pid]
 
 
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
@@ -305,7 +328,7 @@ def test_a_half_registered_dataset_is_told_with_how_far_it_got(
     result = examine("registration-hang", home)
     finding = only(result, "registration-hang.half-registered")
     assert result.status is Status.WARN
-    assert "broke off while generating features" in finding.message
+    assert "was interrupted while generating features" in finding.message
     assert str(folder) in finding.message
     assert "raw/shop/train.csv" in finding.remedy.text
 
@@ -319,7 +342,7 @@ def test_a_half_registered_dataset_is_only_looked_at_by_commands_and_repaired_by
     for command in finding.remedy.commands:
         subprocess.run(command, shell=True, check=False, stdout=subprocess.DEVNULL)  # noqa: S602 - as a user pastes it
     assert tree(home) == before
-    assert "no registration works on it" in finding.remedy.text
+    assert "no registration uses the folder" in finding.remedy.text
     folder.rename(home / "set-aside")
     assert codes(examine("registration-hang", home)) == set()
 
@@ -332,7 +355,7 @@ def test_the_half_that_duckdb_leaves_without_a_word_in_the_log_is_found(
     shutil.copy(home / "datasets/wine/wine.duckdb", home / "datasets/sales/sales.duckdb")
     finding = only(examine("registration-hang", home), "registration-hang.half-registered")
     assert "'sales' is not registered" in finding.message
-    assert "the log does not tell whether a registration broke off" in finding.message
+    assert "the log does not show whether a registration was interrupted" in finding.message
 
 
 def test_what_may_be_the_only_copy_of_the_data_is_not_to_be_deleted(examine: Examine, home: Path) -> None:
@@ -340,8 +363,8 @@ def test_what_may_be_the_only_copy_of_the_data_is_not_to_be_deleted(examine: Exa
     (home / "datasets/a b'c").mkdir()
     shutil.copy(home / "datasets/wine/wine.sqlite", home / "datasets/a b'c/x.sqlite")
     texts = {each.subject: each.remedy.text for each in examine("registration-hang", home).findings}
-    assert "If you have what it was made from, register that again" in texts["a b'c"]
-    assert "If what it was loaded from is still there (raw/shop/train.csv)" in texts["shop"]
+    assert "If you have its source, register that again" in texts["a b'c"]
+    assert "If its source still exists (raw/shop/train.csv)" in texts["shop"]
     assert all("Otherwise keep what was moved: it may be the only copy." in texts[name] for name in ("a b'c", "shop"))
 
 
@@ -350,7 +373,7 @@ def test_an_empty_folder_is_enough_for_mdm_to_refuse_the_name(examine: Examine, 
     finding = only(examine("registration-hang", home), "registration-hang.half-registered")
     assert "'sales' is half registered" in finding.message
     assert "is empty" in finding.message
-    assert finding.remedy.text.endswith("Then MDM takes the name again.")
+    assert finding.remedy.text.endswith("Then MDM accepts the name again.")
 
 
 def test_a_folder_of_something_else_is_nobodys_registration(examine: Examine, home: Path) -> None:

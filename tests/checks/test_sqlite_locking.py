@@ -24,6 +24,7 @@ from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.host import mounts
 from pytest_mdm_health.mdm.host.locks import locks_on
 from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
+from pytest_mdm_health.mdm.host.processes import Holder
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.logs import known_errors
 
@@ -609,6 +610,19 @@ def test_a_damaged_schema_is_said_and_left_to_others(rollback_home: Path, look: 
         file.seek(100)
         file.write(b"\xff" * 3000)
     assert "sqlite-locking.readers-refused" not in findings(look(rollback_home))
+
+
+@pytest.mark.parametrize(("pid", "commands"), [(0, ()), (12, ("ps -o pid,lstart,etime,args -p 12",))])
+def test_a_process_that_cannot_be_seen_is_not_listed_by_a_command(
+    home: Path, pid: int, commands: tuple[str, ...]
+) -> None:
+    holder = Holder(pid, "x", mode="writes", lock="reserved")
+    for facts in (
+        replace(facts_of(home), holders=(holder,)),
+        replace(facts_of(home), holders=(holder,), locked_by=(holder,)),
+    ):
+        (finding,) = judge(facts)
+        assert finding.remedy.commands == commands
 
 
 def test_the_judgement_needs_nothing_but_the_facts(home: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_mdm_health.checks._shared.backup_restore import Saved
+from pytest_mdm_health.checks._shared.registration_state import is_half_registered, registering, was_completed
 from pytest_mdm_health.checks.metadata_corruption.facts import Absence, MetadataFacts
-from pytest_mdm_health.checks.registration_hang.look import is_half_registered, registering, was_completed
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups

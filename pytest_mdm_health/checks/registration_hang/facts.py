@@ -1,106 +1,74 @@
-"""What registration-hang keeps of what it saw."""
+"""Registrations that do not end, and what they left behind."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
+from pytest_mdm_health.mdm.host.processes import Holder
+from pytest_mdm_health.mdm.logs.registrations import RegistrationRun
+from pytest_mdm_health.mdm.registrations.running import Registering
 
 SHOWN = 10
-"""How many files of one folder, or of one process, are named."""
+"""How many files of one folder or process, or how many registrations, are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Blocker:
-    """Another process that locks a file which an idle registration has open: which file, who, which kind of lock."""
+    """Another process that locks a file which an idle registration has open."""
 
     file: str
-    holder: str
-    pid: int
-    lock: str
+    holder: Holder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
-    """A registration that runs, with what it did in the short time it was watched.
+class RunningRegistration:
+    """A registration in progress.
 
     Attributes:
-        dataset: as on its command line; empty if that cannot be seen.
-        age_s: since it started.
-        silent_s: since the log heard of it; None if the log does not tell.
-        moved_bytes: read and written; None if that cannot be seen.
-        files: what it has open in the home.
-        seen: whether its files and its environment can be seen.
-        ours: whether its environment or what it has open proves that it works on this home.
+        process: what it did while it was observed; of its open files, only those in this home.
+        silent_s: seconds since its last record in the log; None if the log has none of it.
+        blockers: which processes it may be waiting for; only determined for an idle one.
+        uses_this_home: whether its environment or its open files prove that it uses this home.
     """
 
-    pid: int
-    dataset: str
-    age_s: float
+    process: Registering
     silent_s: float | None
-    state: str
-    stopped: bool
-    idle: bool
-    cpu_s: float
-    moved_bytes: int | None
-    waits_for: str
-    connected: bool
-    files: tuple[str, ...]
     blockers: tuple[Blocker, ...]
-    seen: bool
-    ours: bool = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """What the log tells of a registration that did not end well: when it began, how far it got, and why it failed."""
-
-    dataset: str
-    began: str
-    step: str
-    error: str
-    sources: tuple[str, ...]
-    file: str
-    line: int | None
-    registered: bool
+    uses_this_home: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """A folder among the datasets that no registration knows.
+    """A folder among the datasets to which no registration refers.
 
     Attributes:
-        holds: what is in it, at most `SHOWN` names.
-        size: bytes of the files in it.
-        changed: when it last changed, as digits that fit into a file name.
-        holder: a process that has one of its files open.
-        trace: the registration that left it, if the log tells of one.
+        content: what is in it, at most `SHOWN` names.
+        size: bytes of the databases in it.
+        holder: a process that has one of them open.
+        run: the registration that left it, if the log has a record of one.
     """
 
     dataset: str
     folder: str
-    holds: tuple[str, ...]
+    content: tuple[str, ...]
     size: int
-    changed: str
-    holder: str
-    trace: Trace | None
+    holder: Holder | None
+    run: RegistrationRun | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class HangFacts(Facts):
-    """Registrations that do not come to an end.
+    """Registrations that do not end.
 
     Attributes:
-        home: the home's folder.
-        running: those that run now, for this home or for one that cannot be told.
-        leftovers: what unfinished ones left on disk.
-        unfinished: those that began in the log, never ended, and left nothing.
-        registered: the datasets that are registered, in lower case.
+        running: those in progress, in this home or in one that is unknown.
+        leftovers: what interrupted ones left on disk.
+        unfinished: those that started according to the log, never ended, and left nothing behind.
+        registered: the registered datasets, in lower case.
     """
 
-    home: str
-    log: str
-    running: tuple[Running, ...]
+    running: tuple[RunningRegistration, ...]
     leftovers: tuple[Leftover, ...]
-    unfinished: tuple[Trace, ...]
+    unfinished: tuple[RegistrationRun, ...]
     registered: tuple[str, ...] = field(default=(), metadata=BASELINE_ONLY)
