@@ -205,7 +205,6 @@ SYMPTOMS = (
         "5.1",
         (
             "data-corruption.row-count",
-            "feature-generation-failure.row-count",
             "data-corruption.missing-rows",
             "data-corruption.added-rows",
             "data-corruption.duplicated-rows",
@@ -249,29 +248,9 @@ SYMPTOMS = (
         ),
     ),
     Symptom("strings that should be numeric", "5.2", ("type-mismatch.numbers-as-text",)),
-    Symptom(
-        "FeatureGenerationError",
-        "6.1",
-        ("feature-generation-failure.logged-failure", "feature-generation-failure.generator-fails"),
-    ),
-    Symptom(
-        "expected features missing",
-        "6.1",
-        (
-            "feature-generation-failure.missing-table",
-            "feature-generation-failure.tables-differ",
-            "feature-generation-failure.lost-features",
-        ),
-    ),
-    Symptom(
-        "incompatible feature values",
-        "6.1",
-        (
-            "feature-generation-failure.empty-feature",
-            "feature-generation-failure.infinite-feature",
-            "feature-generation-failure.altered-features",
-        ),
-    ),
+    Symptom("FeatureGenerationError", "6.1"),
+    Symptom("expected features missing", "6.1"),
+    Symptom("incompatible feature values", "6.1"),
     Symptom("custom features not in dataset", "6.2"),
     Symptom("Feature not found", "6.2"),
     Symptom("custom features work in test but not production", "6.2"),
