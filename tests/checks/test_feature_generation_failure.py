@@ -1,4 +1,4 @@
-"""Features that are missing, incomplete or useless are found; what MDM normally leaves out is not held against it."""
+"""Features that are missing, incomplete or useless are found; what MDM normally omits is no finding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import duckdb
 import pytest
 import yaml
 
-from pytest_mdm_health.checks.feature_generation_failure.since import CELLS
+from pytest_mdm_health.checks.feature_generation_failure.baseline.values import CELLS
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.conftest import HOMES, Hold
@@ -164,7 +164,7 @@ DAMAGE: dict[str, tuple[str, Severity, tuple[str, ...]]] = {
             "UPDATE test_features SET amount_log = 'high' WHERE id > 3",
         ),
     ),
-    "a table that nobody registered": (
+    "a table that is not registered": (
         "feature-generation-failure.left-behind",
         WARN,
         ("CREATE TABLE extra AS SELECT * FROM test", "CREATE TABLE extra_features AS SELECT * FROM test"),
@@ -238,7 +238,7 @@ def test_a_generation_that_failed_is_found_and_repaired_by_the_next_one(home: Pa
         ("feature-generation-failure.left-behind", WARN),
     ]
     finding = the(result, "feature-generation-failure.logged-failure")
-    assert "no column named x; MDM registered the dataset without any" in finding.message
+    assert "no column named x; MDM registered the dataset without features" in finding.message
     assert finding.location is not None
     assert finding.location.line == len((home / "logs/mdm.log").read_text().splitlines()) - 1
     log(home, "INFO Generating features for dataset 'shop'", "INFO Generated 2 feature tables")
@@ -253,8 +253,8 @@ def test_a_generation_that_failed_while_there_are_older_features_is_a_warning(ho
 
 def test_the_result_says_what_was_not_looked_at(home: Path, examine: Examine) -> None:
     quick, standard = (examine(CHECK, home, "shop", depth=depth) for depth in ("quick", "standard"))
-    assert quick.reason == "no values were looked at and the generator was not tried (see --mdm-depth)"
-    assert standard.reason == "the generator was not tried: there is no MDM (see --mdm-python)"
+    assert quick.reason == "no values were examined and the generator was not run (see --mdm-depth)"
+    assert standard.reason == "the generator was not run: no MDM was found (see --mdm-python)"
 
 
 def test_a_large_table_is_sampled_and_read_as_a_whole_when_that_is_wanted(home: Path, examine: Examine) -> None:
@@ -265,9 +265,7 @@ def test_a_large_table_is_sampled_and_read_as_a_whole_when_that_is_wanted(home: 
     )
     standard, full = (examine(CHECK, home, "shop", depth=depth) for depth in ("standard", "full"))
     assert findings(standard) == []
-    assert (
-        "in table train_features, 8192 of 32000 rows were looked at (--mdm-depth=full looks at all)" in standard.reason
-    )
+    assert "8192 of 32000 rows of table train_features were examined (--mdm-depth=full examines all)" in standard.reason
     assert findings(full) == [("feature-generation-failure.infinite-feature", WARN)]
 
 
@@ -343,9 +341,7 @@ def test_an_mdm_whose_generator_cannot_be_had_is_a_gap(
     assert reason in result.reason
 
 
-def test_an_mdm_that_makes_features_again_by_a_command_is_told_to(
-    home: Path, make_python: MakePython, examine: Examine
-) -> None:
+def test_a_command_that_makes_features_again_is_named(home: Path, make_python: MakePython, examine: Examine) -> None:
     program = (
         "class Command:\n    def __init__(self, **commands):\n        self.commands = commands or None\n"
         "app = Command(features=Command(regenerate=Command()))\n"
@@ -419,12 +415,12 @@ def test_features_on_a_server_that_may_not_be_read_are_an_error_and_no_loss(
     assert examine(CHECK, home, "shop", before=before).status is Status.PASS
 
 
-def test_features_that_somebody_locks_are_an_error(make_home: MakeHome, examine: Examine, hold: Hold) -> None:
+def test_locked_features_are_an_error(make_home: MakeHome, examine: Examine, hold: Hold) -> None:
     home = make_home("mdm-1.0.6-duckdb")
     hold(f"import duckdb; c = duckdb.connect({str(data(home))!r}); c.execute('BEGIN')")
     result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
     assert (result.status, findings(result)) == (Status.ERROR, [])
-    assert "its feature tables were not looked at" in result.reason
+    assert "its feature tables were not examined" in result.reason
 
 
 CHANGES = {f"{CHECK}.lost-features", f"{CHECK}.new-features", f"{CHECK}.altered-features"}
@@ -455,13 +451,13 @@ def test_between_real_homes_features_come_and_go_as_notes(
     result = examine(CHECK, make_home(later, "after"), dataset, before=before)
     assert result.status is Status.PASS
     was, now = (features(each) for each in (before, result))
-    told: dict[tuple[str, str], set[str]] = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for finding in result.findings:
         if finding.code in CHANGES:
-            told[finding.code.partition(".")[2], finding.subject.removeprefix("table ")] = columns(finding)
+            found[finding.code.partition(".")[2], finding.subject.removeprefix("table ")] = columns(finding)
     lost = {("lost-features", table): was[table] - now[table] for table in was if was[table] - now[table]}
     new = {("new-features", table): now[table] - was[table] for table in was if now[table] - was[table]}
-    assert told == lost | new, "and no value is another one"
+    assert found == lost | new, "and no value is another one"
 
 
 def features(result: Result) -> dict[str, set[str]]:
@@ -480,9 +476,9 @@ def test_it_is_said_why_features_went_in_the_refactoring(
     result = examine(CHECK, make_home("mdm-1.0.6-duckdb", "after"), "shop", before=before)
     (finding,) = (each for each in result.findings if each.subject == "table train_features" and "lost" in each.code)
     assert finding.message == (
-        "train_features has lost 5 features (signup_day, signup_hour, signup_hour_sin, signup_hour_cos, "
-        "signup_days_since_start); they were made after the refactoring, and had been made before it, and "
-        "the data is on duckdb and was on sqlite; MDM logged an error about signup"
+        "train_features lost 5 features (signup_day, signup_hour, signup_hour_sin, signup_hour_cos, "
+        "signup_days_since_start); they were generated after the refactoring, previously before it, and "
+        "the backend is duckdb, previously sqlite; MDM logged an error about signup"
     )
 
 
@@ -545,7 +541,7 @@ def test_values_that_changed_rows_are_found(
     )
     finding = the(examine(CHECK, each_engine, "shop", before=before), f"{CHECK}.altered-features")
     assert finding.severity is WARN
-    assert finding.message.startswith("train_features has the same values in each column, and not in the same rows")
+    assert finding.message.startswith("train_features has the same values in each column, but in different rows")
 
 
 def test_a_number_that_became_text_since_is_found(
@@ -597,7 +593,7 @@ def test_feature_tables_that_are_gone_altogether_are_found_and_repaired(
     assert since(examine(CHECK, each_engine, "shop", before=before)) == {}, "feature-generation-failure.lost-features"
 
 
-def test_a_table_that_is_registered_and_gone_is_told_once(
+def test_a_table_that_is_registered_and_gone_is_found_once(
     home: Path, examine: Examine, recorded: Callable[..., Result]
 ) -> None:
     before = recorded(home)
@@ -623,7 +619,7 @@ def test_what_was_registered_again_may_have_other_values(
     finding = the(examine(CHECK, home, "shop", before=before), "feature-generation-failure.altered-features")
     assert finding.severity is NOTE
     assert finding.message == (
-        "train_features has other values in 1 feature (amount_log); the dataset was registered again"
+        "train_features has different values in 1 feature (amount_log); the dataset was registered again"
     )
 
 
@@ -636,7 +632,7 @@ def test_other_settings_explain_other_features(home: Path, examine: Examine, rec
     register(home, registered_at="2026-11-23T08:00:00")
     result = examine(CHECK, home, "shop", before=before)
     assert set(since(result).values()) == {NOTE}
-    assert "feature_engineering.generic.statistical.include_log is set otherwise" in repr(result.findings)
+    assert "feature_engineering.generic.statistical.include_log changed" in repr(result.findings)
 
 
 def test_what_is_planned_to_go_is_a_note(home: Path, examine: Examine, recorded: Callable[..., Result]) -> None:
@@ -671,8 +667,8 @@ def test_digests_that_say_nothing_about_each_other_are_a_gap(
     digests["test_features"]["rows"] = -1
     result = examine(CHECK, home, "shop", before=replace(before, kept={**before.kept, "digests": digests}))
     assert result.status is Status.PASS
-    assert "the values of train_features are not compared: the digests were made with different" in result.reason
-    assert "the values of test_features are not compared: the digest does not count" in result.reason
+    assert "the values of train_features were not compared: the digests were made with different" in result.reason
+    assert "the values of test_features were not compared: the digest does not count" in result.reason
 
 
 def test_a_large_feature_table_is_left_to_full_depth(home: Path, recorded: Callable[..., Result]) -> None:

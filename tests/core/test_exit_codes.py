@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_mdm_health.core.exit_codes import exit_code, verdict
-from pytest_mdm_health.core.model import HOME, Check, Kind, Result, Status, Target
+from pytest_mdm_health.core.model import HOME, Check, Kind, Remedy, Result, Severity, Status, Target
 
 CHECK = Check(id="made-up", issue="1.1", title="Made up", per=Kind.HOME)
 
@@ -56,7 +56,8 @@ def blocked_by(cause: Result) -> Result:
 )
 def test_what_is_blocked_counts_as_its_cause_does(cause: str, code: int, word: str) -> None:
     (failed,) = results(cause)
-    every = [failed, blocked_by(failed)]
+    found = CHECK.finding("broken", Severity.FAIL, "it is broken", Remedy("Repair it."))
+    every = [replace(failed, findings=(found,)), blocked_by(failed)]
     assert (exit_code(every), verdict(every)) == (code, word)
 
 
@@ -64,3 +65,7 @@ def test_what_is_blocked_by_an_unknown_cause_was_not_examined() -> None:
     (failed,), (passed,) = results("fail"), results("pass")
     other = replace(passed, check=replace(CHECK, id="another"))
     assert exit_code([other, blocked_by(failed)]) == 11
+
+
+def test_what_a_mark_skipped_was_not_examined() -> None:
+    assert exit_code(results("waived")) == 11

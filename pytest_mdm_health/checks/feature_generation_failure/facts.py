@@ -1,4 +1,4 @@
-"""What is known of one dataset's features: the facts of feature-generation-failure."""
+"""What is known of one dataset's features."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
-from pytest_mdm_health.mdm.logs.features import LoggedError
+from pytest_mdm_health.integrity.profiles.column_types import NUMBERS, Kind, kind_of
+from pytest_mdm_health.mdm.logs.features import FeatureRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,19 +17,19 @@ class FeatureTable:
     """One feature table.
 
     Attributes:
-        role: as registered; empty for one that is not.
+        role: as registered; empty for a table that is not.
         name: the table's name.
-        base: the table that it was made from; empty if that is not known.
+        base: the table that it was generated from; empty if that is unknown.
         present: whether the database has it.
         columns: by name, the types of its columns.
         copied: those of its columns that the base table has too.
         rows: how many rows it has; None if they were not counted.
         base_rows: how many the base table has.
-        looked_at: rows whose values were looked at.
-        empty: columns without any value there, although the base table has some.
+        rows_examined: rows whose values were examined.
+        empty: columns without any value in these, although the base table has some.
         infinite: columns with infinite numbers, and how many; those of the base table are left out.
-        constant: columns that were made and have one and the same value in all rows.
-        failed: why it cannot be read.
+        constant: generated columns with the same value in all rows.
+        failed: why it cannot be read; empty if it can.
     """
 
     role: str
@@ -39,7 +40,7 @@ class FeatureTable:
     copied: tuple[str, ...] = ()
     rows: int | None = None
     base_rows: int | None = None
-    looked_at: int | None = None
+    rows_examined: int = 0
     empty: tuple[str, ...] = ()
     infinite: Mapping[str, int] = field(default_factory=dict)
     constant: tuple[str, ...] = ()
@@ -47,30 +48,35 @@ class FeatureTable:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The columns that were made."""
+        """The generated columns."""
         copied = set(self.copied)
         return tuple(name for name in self.columns if name not in copied)
 
     @property
     def usable(self) -> bool:
-        """Whether it is registered, and there to be read."""
+        """Whether it is registered, exists and can be read."""
         return bool(self.role) and self.present and not self.failed
 
     @property
     def miscounted(self) -> bool:
-        """Whether it has not as many rows as the table that it was made from."""
+        """Whether its number of rows differs from that of its base table."""
         return self.rows is not None and self.base_rows is not None and self.rows != self.base_rows
+
+    def is_numeric(self, column: str) -> bool | None:
+        """Whether a column has numbers by its declared type; None if the type does not tell."""
+        kind = kind_of(self.columns[column])
+        return None if kind is Kind.OTHER else kind in {*NUMBERS, Kind.BOOLEAN}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Features that one of two feature tables has and the other one has not.
+    """Features that one feature table has and another one lacks.
 
     Attributes:
         has, lacks: the two tables.
-        missed: features that nothing explains the lack of.
-        explained: features that MDM may have left out there, because they told too little.
-        retyped: features that are numbers in one table and texts in the other.
+        missed: features whose absence has no explanation.
+        explained: features that MDM may have omitted because they are not informative there.
+        retyped: features that are numbers in one table and text in the other.
     """
 
     has: str
@@ -79,16 +85,21 @@ class Difference:
     explained: tuple[str, ...] = ()
     retyped: tuple[str, ...] = ()
 
+    @property
+    def any(self) -> bool:
+        """Whether there is any difference."""
+        return bool(self.missed or self.explained or self.retyped)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorTrial:
-    """How the installed generator fared with some rows of a table.
+    """How the installed generator processed some rows of a table.
 
     Attributes:
         table: the table.
         rows: how many rows.
-        features: how many features it made.
-        raised: the exception that it ended with, or how it ended otherwise; empty if it came to its end.
+        features: how many features it generated.
+        raised: the exception that stopped it, or how its process ended; empty if it finished.
         errors: what it logged as errors.
     """
 
@@ -100,14 +111,15 @@ class GeneratorTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValuesSince:
-    """How the values of a feature table differ from those in the baseline, in the columns that both have.
+class ValueChanges:
+    """How the values of a feature table differ from the baseline, in the columns that both have.
 
     Attributes:
-        rows: how many rows it had and has, if that is not the same; then nothing else is known.
+        table: the table.
+        rows: the numbers of rows before and now, if they differ; then nothing else is known.
         altered: columns with other values.
-        copied: columns that have other values because the base table has, of which they were taken.
-        rearranged: whether each column has the same values, and not in the same rows.
+        copied: columns with other values because the base table, which they were copied from, has other values.
+        rearranged: whether each column has the same values, but in other rows.
     """
 
     table: str
@@ -119,40 +131,34 @@ class ValuesSince:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFacts(Facts):
-    """What was seen.
+    """What was collected.
 
     Attributes:
         name: the dataset.
-        home: the home, absolute.
-        source: the file or folder that the dataset came from; empty if it is nowhere to be found.
-        regenerates: whether the installed MDM has a command that makes features anew.
+        source: the file or folder that it was registered from; empty if that was not found.
+        has_regenerate: whether the installed MDM has a command that generates features again.
         tables: the registered feature tables, then those that are not registered.
         registered: how many feature tables are registered.
-        differences: between the feature tables of train and others.
-        failure: why the last generation that the log tells of failed as a whole; empty if it did not.
-        failure_at: file and line of the log where that generation begins.
-        errors: what went wrong in it without stopping it.
-        trial: how the installed generator fares; None if it was not tried.
+        differences: between the feature tables for training and others.
+        run: the last generation that the log records; None if there is none.
+        trial: how the installed generator processes the first rows; None if it was not run.
         engine: the backend.
-        version: of the installed MDM; empty if it is not known.
-        refactored: whether an MDM after the refactoring has worked in this home: the others keep no metrics.
-        registered_at: when the dataset was registered, which makes its features; empty if that is not known.
-        settings: those for features, in force.
-        plan: what is meant to change; None if nobody said.
-        digests: by table, what is in it.
-        values: what became of the values since the baseline, of each table that was compared.
+        version: of the installed MDM; empty if unknown.
+        refactored: whether an MDM after the refactoring has used this home: older ones store no metrics.
+        registered_at: when the dataset was registered, which generates its features; empty if unknown.
+        settings: those for features, as in effect.
+        plan: the planned changes; None without a plan.
+        digests: by table, the digest of its values.
+        values: how the values differ from the baseline, for each table that was compared.
     """
 
     name: str
-    home: str
     source: str = ""
-    regenerates: bool = False
+    has_regenerate: bool = False
     tables: tuple[FeatureTable, ...] = ()
     registered: int = 0
     differences: tuple[Difference, ...] = ()
-    failure: str = ""
-    failure_at: tuple[str, int] | None = None
-    errors: tuple[LoggedError, ...] = ()
+    run: FeatureRun | None = None
     trial: GeneratorTrial | None = None
     engine: str = ""
     version: str = ""
@@ -161,4 +167,4 @@ class FeatureFacts(Facts):
     settings: Mapping[str, Any] = field(default_factory=dict, metadata=BASELINE_ONLY)
     plan: ExpectedDataset | None = field(default=None, metadata=BASELINE_ONLY)
     digests: Mapping[str, Any] = field(default_factory=dict, metadata=BASELINE_ONLY)
-    values: tuple[ValuesSince, ...] = ()
+    values: tuple[ValueChanges, ...] = ()

@@ -1,135 +1,187 @@
-"""What is wrong with a dataset's features."""
+"""The findings about features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from pytest_mdm_health.checks._shared.regenerating_features import RESTORE_OR_REGENERATE, how_to_regenerate
-from pytest_mdm_health.checks.feature_generation_failure.facts import (
-    Difference,
-    FeatureFacts,
-    FeatureTable,
-    GeneratorTrial,
-)
-from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.checks._shared.regenerating_features import RESTORE_OR_REGENERATE
+from pytest_mdm_health.core.changes import Change
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-NAMED = 8
-"""Columns that are named in a message; the evidence has them all."""
 
+CHECK = Check(
+    id="feature-generation-failure",
+    issue="6.1",
+    title="Missing, incomplete or unusable features",
+    per=Kind.DATASET,
+    requires=("metadata-corruption",),
+    despite=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
+    tags=("features",),
+)
+RULES = Rules(CHECK)
 
-def of_table(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterator[Finding]:
-    """Whether a feature table is there, whole, and has values."""
-    subject = f"table {table.name}"
-    if not table.present:
-        message = f"{table.name} is registered and not there"
-        yield check.finding("missing-table", FAIL, message, anew(facts), subject=subject)
-    elif table.failed:
-        return  # nothing is known of it, which makes the result an error
-    elif not table.role:
-        message = (
-            f"{table.name} is there and not registered, as when generating features breaks off; MDM does not use it"
-        )
-        yield check.finding("left-behind", WARN, message, anew(facts), subject=subject)
-    else:
-        if table.miscounted:
-            message = (
-                f"{table.name} has {table.rows} rows, and {table.base}, of which it was made, has {table.base_rows}"
-            )
-            yield check.finding("row-count", FAIL, message, anew(facts), subject=subject)
-        yield from _of_values(check, facts, table)
+GENERATION_ERROR = "FeatureGenerationError"
+FEATURES_MISSING = "expected features missing"
+VALUES_INCOMPATIBLE = "incompatible feature values"
 
+TRAIN_AGAIN = Steps("Train models on the current features, or provide the ones that they need as custom features.")
+NO_ACTION = Steps("No action is required.")
+NO_ACTION_FOR_NEW = Steps("No action is required; models that were trained without these features do not use them.")
 
-def _of_values(check: Check, facts: FeatureFacts, table: FeatureTable) -> Iterator[Finding]:
-    """Features that have no value, infinite ones, or one and the same."""
-    subject, rows = f"table {table.name}", table.looked_at
-    if table.empty:
-        message = f"{table.name} has no value at all in {listed(table.empty)}, in {rows} rows"
-        evidence: dict[str, JSON] = {"columns": [*table.empty], "rows": rows}
-        yield check.finding("empty-feature", FAIL, message, anew(facts), evidence=evidence, subject=subject)
-    if table.infinite:
-        message = f"{table.name} has infinite numbers in {listed(tuple(table.infinite))}"
-        evidence = {"columns": {**table.infinite}, "rows": rows}
-        remedy = Remedy(
-            "Look for what is divided by zero, such as a column that holds zeros, and leave the feature out or correct "
-            "the data at its source; models take no infinite numbers."
-        )
-        yield check.finding("infinite-feature", WARN, message, remedy, evidence=evidence, subject=subject)
-    if table.constant:
-        message = f"{table.name} has one and the same value in all {rows} rows of {listed(table.constant)}"
-        remedy = Remedy("A constant feature tells a model nothing; it can be left out.")
-        evidence = {"columns": [*table.constant], "rows": rows}
-        yield check.finding("constant-feature", NOTE, message, remedy, evidence=evidence, subject=subject)
-
-
-def of_difference(check: Check, facts: FeatureFacts, difference: Difference) -> Iterator[Finding]:
-    """Features that only one of two tables has."""
-    has, lacks = difference.has, difference.lacks
-    subject = f"table {lacks}"
-    if difference.missed:
-        missed = counted(len(difference.missed), "feature")
-        message = f"{lacks} lacks {missed} that {has} has: {listed(difference.missed)}"
-        text = "A model trained on one cannot be used on the other. See whether the column they are made of has values "
-        remedy = Remedy(
-            f"{text}there that a transformation does not take, such as negative ones, and train on features that both "
-            "tables have until it is corrected."
-        )
-        evidence: dict[str, JSON] = {"columns": [*difference.missed]}
-        yield check.finding("tables-differ", WARN, message, remedy, evidence=evidence, subject=subject)
-    if difference.retyped:
-        message = f"{listed(difference.retyped)} are numbers in {has} and none in {lacks}"
-        evidence = {"columns": [*difference.retyped]}
-        yield check.finding("tables-differ", WARN, message, anew(facts), evidence=evidence, subject=f"types in {lacks}")
-    if difference.explained:
-        message = (
-            f"{lacks} lacks {counted(len(difference.explained), 'feature')} "
-            f"that {has} has and that may tell too little there: "
-            f"{listed(difference.explained)}"
-        )
-        remedy = Remedy("Use only features that both tables have.")
-        evidence = {"columns": [*difference.explained]}
-        yield check.finding("left-out", NOTE, message, remedy, evidence=evidence, subject=subject)
-
-
-def of_log(check: Check, facts: FeatureFacts) -> Iterator[Finding]:
-    """What MDM logged, and went on."""
-    if facts.failure:
-        location = Location(*facts.failure_at) if facts.failure_at else None
-        message = f"the last time that features were generated, it failed: {facts.failure}"
-        after = "; MDM registered the dataset without any" if not facts.registered else "; the tables are older"
-        severity = WARN if facts.registered else FAIL
-        yield check.finding("logged-failure", severity, message + after, anew(facts), location=location)
-    for error in facts.errors:
-        times = f" ({error.count} times)" if error.count > 1 else ""
-        text = "MDM went on without these features. Correct the column or its type in the source if they are missed."
-        message = f"MDM logged and went on: {error.message}{times}"
-        yield check.finding(
-            "logged-error", NOTE, message, Remedy(text), location=error.place, subject=error.message[:200]
-        )
-
-
-def of_trial(check: Check, trial: GeneratorTrial) -> Iterator[Finding]:
-    """What the installed generator made of some rows."""
-    on = f"on the first {counted(trial.rows, 'row')} of {trial.table}"
-    if trial.raised:
-        message = f"the installed generator fails {on}: {trial.raised}"
-        text = "Registering the dataset again would leave it without features. Correct data or installation first."
-        yield check.finding("generator-fails", FAIL, message, Remedy(text), subject=trial.table)
-    elif trial.errors:
-        message = f"the installed generator logs {counted(len(trial.errors), 'error')} {on}: {trial.errors[0]}"
-        text = "Registering the dataset again would leave out these features. Correct the column in the source first."
-        evidence: dict[str, JSON] = {"errors": [*trial.errors], "features": trial.features}
-        yield check.finding("generator-errors", WARN, message, Remedy(text), evidence=evidence, subject=trial.table)
-
-
-def anew(facts: FeatureFacts) -> Remedy:
-    """Make the features again."""
-    how = how_to_regenerate(facts.name, facts.source, by_command=facts.regenerates)
-    return RESTORE_OR_REGENERATE.fill({"how": how})
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+MISSING_TABLE = RULES.declare(
+    "missing-table",
+    FAIL,
+    means="a registered feature table does not exist. One that exists and cannot be read, because it is locked or "
+    "permission is denied, makes the result an error",
+    message="{table} is registered but does not exist",
+    remedy=RESTORE_OR_REGENERATE,
+    answers=(FEATURES_MISSING,),
+)
+ROW_COUNT = RULES.declare(
+    "row-count",
+    FAIL,
+    means="a feature table has more or fewer rows than the table that it was generated from",
+    message="{table} has {rows:rows}, but {base}, which it was generated from, has {base_rows}",
+    remedy=RESTORE_OR_REGENERATE,
+    answers=("row counts differ",),
+)
+LEFT_BEHIND = RULES.declare(
+    "left-behind",
+    WARN,
+    means="a feature table exists that is not registered",
+    message="{table} exists but is not registered, as after an interrupted generation; MDM does not use it",
+    remedy=RESTORE_OR_REGENERATE,
+)
+EMPTY_FEATURE = RULES.declare(
+    "empty-feature",
+    FAIL,
+    means="a feature has no value in any row",
+    message="{table} has no values in {columns} ({rows:rows} examined)",
+    remedy=RESTORE_OR_REGENERATE,
+    answers=(VALUES_INCOMPATIBLE,),
+)
+INFINITE_FEATURE = RULES.declare(
+    "infinite-feature",
+    WARN,
+    means="a feature has infinite numbers",
+    message="{table} has infinite numbers in {columns}",
+    remedy="Find what is divided by zero, such as by a column that contains zeros, and omit the feature or correct the "
+    "data at its source; models do not accept infinite numbers.",
+    answers=(VALUES_INCOMPATIBLE,),
+)
+CONSTANT_FEATURE = RULES.declare(
+    "constant-feature",
+    NOTE,
+    means="a feature has the same value in all rows",
+    message="{table} has the same value in all {rows:rows} of {columns}",
+    remedy="A constant feature is of no use to a model; it can be omitted.",
+)
+TABLES_DIFFER = RULES.declare(
+    "tables-differ",
+    WARN,
+    means="a feature is in the table for training but not in another one, or the other way round, or has another type "
+    "there",
+    message="{lacks} lacks {count} that {has} has: {names}",
+    remedy="A model trained on one cannot be used on the other. Check whether the column that they are generated from "
+    "has values there that a transformation does not accept, such as negative ones, and train on features that both "
+    "tables have until that is corrected.",
+    answers=(FEATURES_MISSING,),
+)
+TYPES_DIFFER = RULES.reworded(
+    TABLES_DIFFER, message="numeric in {has} but not in {lacks}: {names}", remedy=RESTORE_OR_REGENERATE
+)
+LEFT_OUT = RULES.declare(
+    "left-out",
+    NOTE,
+    means="the same, where MDM may have omitted the feature because it is not informative",
+    message="{lacks} lacks {count} that {has} has, possibly because they are not informative there: {names}",
+    remedy="Use only features that both tables have.",
+)
+LOGGED_FAILURE = RULES.declare(
+    "logged-failure",
+    FAIL,
+    means="the last feature generation failed; a warning if there are tables of an earlier one",
+    message="the last feature generation failed: {error}; MDM registered the dataset without features",
+    remedy=RESTORE_OR_REGENERATE,
+    answers=(GENERATION_ERROR,),
+)
+LOGGED_FAILURE_AFTER_SUCCESS = RULES.reworded(
+    LOGGED_FAILURE,
+    WARN,
+    message="the last feature generation failed: {error}; the registered tables are from an earlier one",
+    remedy=RESTORE_OR_REGENERATE,
+)
+LOGGED_ERROR = RULES.declare(
+    "logged-error",
+    NOTE,
+    means="MDM logged an error and continued without the feature",
+    message="MDM logged an error and continued: {error}{repeated}",
+    remedy="MDM continued without these features. If they are needed, correct the column or its type in the source.",
+)
+GENERATOR_FAILS = RULES.declare(
+    "generator-fails",
+    FAIL,
+    means="the installed generator fails on this dataset's rows",
+    message="the installed generator fails on the first {rows:rows} of {table}: {error}",
+    remedy="If the dataset were registered again, it would have no features. Correct the data or the installation "
+    "first.",
+    answers=(GENERATION_ERROR,),
+)
+GENERATOR_ERRORS = RULES.declare(
+    "generator-errors",
+    WARN,
+    means="the installed generator logs errors on this dataset's rows",
+    message="the installed generator logs {count} on the first {rows:rows} of {table}: {error}",
+    remedy="If the dataset were registered again, these features would be missing. Correct the source first.",
+)
+LOST_FEATURES = RULES.declare(
+    "lost-features",
+    WARN,
+    means="a feature table or features of the baseline no longer exist; a note if that is explained",
+    message="{table} lost {features}; no explanation found{logged}",
+    remedy=RESTORE_OR_REGENERATE,
+    change=("feature", Change.REMOVED),
+    answers=(FEATURES_MISSING,),
+)
+EXPLAINED_LOSS = RULES.reworded(
+    LOST_FEATURES, NOTE, message="{table} lost {features}; {reasons}{logged}", remedy=TRAIN_AGAIN
+)
+PLANNED_LOSS = RULES.reworded(LOST_FEATURES, NOTE, message="{table} lost {features}, as planned", remedy=NO_ACTION)
+LOST_CUSTOM_FEATURES = RULES.reworded(
+    LOST_FEATURES,
+    message="{table} lost {features}, which MDM does not generate by itself",
+    remedy="Check the dataset's custom features (`custom-features-not-loading`). " + RESTORE_OR_REGENERATE.text,
+)
+LOST_TABLE = RULES.reworded(
+    LOST_FEATURES,
+    message="{table} no longer exists and is no longer registered: the dataset lost its features",
+    remedy=RESTORE_OR_REGENERATE,
+)
+PLANNED_LOSS_OF_TABLE = RULES.reworded(
+    LOST_FEATURES,
+    NOTE,
+    message="{table} no longer exists and is no longer registered, as planned",
+    remedy=NO_ACTION,
+)
+NEW_FEATURES = RULES.declare(
+    "new-features",
+    NOTE,
+    means="a feature table or features exist that the baseline does not have",
+    message="{table} has {features} that it did not have in the baseline{reasons}",
+    remedy=NO_ACTION_FOR_NEW,
+    change=("feature", Change.ADDED),
+)
+NEW_TABLE = RULES.reworded(NEW_FEATURES, message="{table} was added, with {count}", remedy=NO_ACTION_FOR_NEW)
+ALTERED_FEATURES = RULES.declare(
+    "altered-features",
+    WARN,
+    means="features have other values or types than in the baseline; a note if that is explained",
+    message="{difference}, although nothing shows that it was generated again",
+    remedy=RESTORE_OR_REGENERATE,
+    change=("feature", Change.NEW),
+    answers=(VALUES_INCOMPATIBLE,),
+)
+EXPLAINED_VALUES = RULES.reworded(ALTERED_FEATURES, NOTE, message="{difference}; {reasons}", remedy=TRAIN_AGAIN)
+RETYPED_FEATURES = RULES.reworded(
+    ALTERED_FEATURES, message="{table} no longer has numbers in {names}", remedy=RESTORE_OR_REGENERATE
+)

@@ -1,0 +1,1 @@
+"""What features are like compared with the baseline: `values` collects it, `changes` judges it."""
