@@ -119,18 +119,13 @@ SYMPTOMS = (
     Symptom(
         "QueuePool limit exceeded",
         "3.1",
-        ("pool-exhaustion.logged-exhaustion", "pool-exhaustion.pool-too-small"),
     ),
     Symptom(
         "hanging queries",
         "3.1",
-        (
-            "pool-exhaustion.leaked-transaction",
-            "pool-exhaustion.leaked-connection",
-            "postgres-slowdown.blocked-session",
-        ),
+        ("postgres-slowdown.blocked-session",),
     ),
-    Symptom("too many connections", "3.1", ("pool-exhaustion.server-full", "pool-exhaustion.exceeds-server")),
+    Symptom("too many connections", "3.1"),
     Symptom(
         "database is locked",
         "3.2",
