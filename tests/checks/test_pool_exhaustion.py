@@ -49,7 +49,7 @@ def shop(own_postgres: Server) -> Server:
 
 @contextlib.contextmanager
 def held(server: Server, count: int, application: str = "") -> Iterator[None]:
-    """So many connections that nobody gives back."""
+    """So many connections that are not returned."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(contextlib.closing(server.connect("mdm_shop", USER, application=application)))
@@ -74,7 +74,8 @@ def test_every_real_home_is_healthy(each_home: Path, examine: Examine) -> None:
     assert result.facts["probe"]["wanted"] == 15  # type: ignore[call-overload, index] # nested facts
 
 
-def test_a_home_without_anything_has_mdms_pool_and_is_healthy(tmp_path: Path, examine: Examine) -> None:
+def test_an_empty_home_has_mdms_pool_and_is_healthy(tmp_path: Path, examine: Examine) -> None:
+    (tmp_path / "config/datasets").mkdir(parents=True)
     result = examine("pool-exhaustion", tmp_path)
     assert (result.status, result.examined) == (Status.PASS, 1)
 
@@ -129,7 +130,7 @@ def test_workers_count_as_demand_around_the_migration_and_are_no_setting_of_the_
         ({}, {"MDM_DATABASE_SQLALCHEMY_POOL_SIZE": "30"}, {"MDM_DATABASE_SQLALCHEMY_POOL_SIZE"}),
     ],
 )
-def test_settings_of_the_pool_that_nobody_reads_are_noted(
+def test_settings_of_the_pool_that_mdm_ignores_are_noted(
     home: Path, examine: Examine, database: dict[str, object], environ: dict[str, str], names: set[str]
 ) -> None:
     configure(home, database=database)
@@ -214,11 +215,11 @@ def test_a_server_that_is_full_is_one_failure_until_it_is_repaired(
         assert "remaining connection slots" in found(result, "pool-exhaustion.server-full").message
         assert result.status is Status.WARN  # the failure is the server's own
         assert examine("postgres-slowdown", home, server=shop.name).status is Status.FAIL
-    with held(shop, 9, "somebody"):
+    with held(shop, 9, "notebook"):
         result = examine("pool-exhaustion", home)
         finding = found(result, "pool-exhaustion.server-nearly-full")
-        assert f"of 10 connections of {shop.name}, 9 are taken" in finding.message
-        assert "9 by somebody (idle)" in finding.message
+        assert f"9 of 10 connections of {shop.name} are in use" in finding.message
+        assert "9 by notebook (idle)" in finding.message
         assert codes(result, Severity.WARN) == {"server-nearly-full"}
     assert examine("pool-exhaustion", home).status is Status.PASS
 
@@ -229,7 +230,7 @@ def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
     shop.run(f"ALTER ROLE {USER} SUPERUSER")
     with held(shop, 10):
         result = examine("pool-exhaustion", small(shop, make_postgres_home))
-    assert ", 10 are taken" in found(result, "pool-exhaustion.server-full").message
+    assert "10 of 10 connections" in found(result, "pool-exhaustion.server-full").message
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,7 @@ def test_a_pool_larger_than_the_server_is_noticed_and_repaired(
     finding = found(result, "pool-exhaustion.exceeds-server")
     assert codes(result, Severity.WARN) == {"exceeds-server"}
     assert "30 connections each" in finding.message
-    assert "gives 10 (the server's max_connections)" in finding.message
+    assert "allows 10 (the server's max_connections)" in finding.message
     assert re.search(r"add up to \d+ at most", finding.remedy.text)
     shop.follow(finding.remedy.commands[0])
     assert examine("pool-exhaustion", small(shop, make_postgres_home)).status is Status.PASS
@@ -276,7 +277,7 @@ def test_limits_of_the_role_and_the_database_count_too(
     shop.run(f"ALTER {what} CONNECTION LIMIT 3")
     result = examine("pool-exhaustion", small(shop, make_postgres_home, size=4))
     assert (
-        f"gives 3 (the connection limit of the {what.lower()})"
+        f"allows 3 (the connection limit of the {what.lower()})"
         in found(result, "pool-exhaustion.exceeds-server").message
     )
 
@@ -293,7 +294,7 @@ def test_running_mdm_processes_each_have_a_pool(
             process.kill()
             process.wait()
     said = re.match(
-        r"(\d+) MDM processes with 5 connections each may want (\d+),",
+        r"(\d+) MDM processes with 5 connections each may open (\d+),",
         found(result, "pool-exhaustion.exceeds-server").message,
     )
     assert said is not None
@@ -301,7 +302,7 @@ def test_running_mdm_processes_each_have_a_pool(
     assert int(said[2]) == 5 * int(said[1])
 
 
-def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
+def test_leaked_sessions_have_client_and_age_until_repaired(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     home = small(shop, make_postgres_home)
@@ -318,19 +319,19 @@ def test_leaked_sessions_are_told_with_client_and_age_and_gone_when_repaired(
         assert f"process {connection.info.backend_pid} of mdm from 127.0.0.1 for" in open_one.message
         assert "after SELECT ? FROM train" in open_one.message
         assert "of notebook" in forgotten.message
-        assert open_one.message.startswith("1 transaction was left open ")
-        assert forgotten.message.startswith("1 connection has done nothing ")
+        assert open_one.message.startswith("1 session is idle in transaction on ")
+        assert forgotten.message.startswith("1 session is idle on ")
         assert "secret" not in repr(result)
         for finding in (open_one, forgotten):
             (look,) = finding.remedy.commands
             assert "terminate" not in look
             assert "idle" in shop.follow(look).stdout
             assert "what it has not committed is lost" in finding.remedy.text
-        assert connection.execute("SELECT count(*) FROM train").fetchone() == (100,), "nobody ended it"
+        assert connection.execute("SELECT count(*) FROM train").fetchone() == (100,), "no one ended it"
     assert examine("pool-exhaustion", home).findings == ()
 
 
-def test_a_transaction_of_a_superuser_that_others_wait_for_is_told_once_and_looked_at_by_an_administrator(
+def test_a_blocking_transaction_is_a_note_for_an_administrator(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     home = small(shop, make_postgres_home)
@@ -380,7 +381,7 @@ def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
     own_postgres.stop()
     result = examine("pool-exhaustion", home)
     assert (result.status, result.findings) == (Status.ERROR, ())
-    why = f"connections of the server {own_postgres.name} could not be looked at: it cannot be opened: the server does"
+    why = f"connections of the server {own_postgres.name} could not be examined: it cannot be opened: the server does"
     assert f"{why} not answer" in result.reason
     login = {"host": HOST, "port": own_postgres.port, "user": USER, "password": PASSWORD, "pool_size": 1}
     small_one = make_postgres_home(own_postgres, {"postgresql": login, "sqlalchemy": {"max_overflow": 0}})
@@ -403,11 +404,11 @@ def test_a_question_that_a_server_does_not_answer_is_no_pass_until_that_is_repai
     assert examine("pool-exhaustion", home).status is Status.PASS
 
 
-def test_a_server_that_breaks_off_while_it_is_looked_at_is_told_in_a_whole_sentence(
+def test_a_broken_connection_is_reported_in_a_whole_sentence(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     with broken_line(shop, at=b"pg_stat_activity") as port:
         line: dict[str, object] = {"host": HOST, "port": port, "user": USER, "password": PASSWORD}
         result = examine("pool-exhaustion", make_postgres_home(shop, {"postgresql": line}, shop=line))
     assert result.status is Status.ERROR
-    assert f"{HOST}:{port} could not be looked at: the server broke the connection off: " in result.reason
+    assert f"{HOST}:{port} could not be examined: the server broke the connection off: " in result.reason

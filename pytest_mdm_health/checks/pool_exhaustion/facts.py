@@ -1,20 +1,21 @@
-"""What pool-exhaustion looks at: the pool as it is set, what is asked of it, and what the servers can give."""
+"""What pool-exhaustion sees: the pool as it is configured, the demand for it, and what the servers can give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pytest_mdm_health.checks._shared.postgres.facts import Sessions
-from pytest_mdm_health.core.model import Facts
+from pytest_mdm_health.checks.logged_errors.facts import ErrorGroup
+from pytest_mdm_health.core.model import Facts, Location
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """A pool of connections as it is set.
+    """A pool of connections as it is configured.
 
     Attributes:
-        size: connections that are kept.
-        overflow: further ones at need.
+        size: connections that are kept open.
+        overflow: further ones on demand.
         timeout_s: how long a caller waits for one.
         recycle_s: the age at which one is replaced; -1 for never.
         origin: where the size comes from.
@@ -33,12 +34,11 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Ignored:
-    """A setting of the pool under a name that MDM does not read: that name, its file if any, and the setting meant."""
+class IgnoredSetting:
+    """A setting of the pool under a name that MDM does not read; `key` is the setting that was meant."""
 
     name: str
-    file: str
-    line: int | None
+    at: Location | None
     key: str
 
 
@@ -47,9 +47,9 @@ class Probe:
     """A pool that was really filled.
 
     Attributes:
-        wanted: connections that were asked for; at most what was safe.
-        opened: those that came about, each answering a statement.
-        held: whether a caller beyond the last one was made to wait, and a returned connection was given out again.
+        wanted: connections that were requested; at most what was safe.
+        opened: those that could be opened, each answering a statement.
+        held: whether a caller beyond the last one had to wait, and a returned connection was given out again.
         seconds: for all of them.
         reason: why there were no more, as a sentence without a full stop.
     """
@@ -62,14 +62,14 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Idle:
+class IdleSession:
     """A session of MDM that does nothing.
 
     Attributes:
         in_transaction: whether it left one open.
-        seconds: since when.
-        last: what it did last.
-        in_the_way: whether others wait for what it holds.
+        seconds: for how long.
+        last: its last statement, without values.
+        blocks_others: whether others wait for what it holds.
     """
 
     pid: int
@@ -79,7 +79,7 @@ class Idle:
     in_transaction: bool
     seconds: float
     last: str
-    in_the_way: bool = False
+    blocks_others: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +87,13 @@ class ServerUse:
     """How a server's connections are used.
 
     Attributes:
-        problem: one word for why it could not be looked at; empty if it could.
-        usable: connections that the home's role can have at the most, by the limit of the server, the role, or the
+        most: what one MDM process may open.
+        problem: one word for why it could not be examined; empty if it could.
+        reason: the same for a person, to follow the server's name.
+        usable: connections that the home's role can have at most, by the limit of the server, the role, or the
             database.
         limited_by: which of the three.
-        in_use: those of them that are taken.
-        most: what one MDM process may take.
+        in_use: how many of them are in use.
     """
 
     server: str
@@ -106,20 +107,8 @@ class ServerUse:
     limited_by: str = ""
     in_use: int = 0
     sessions: tuple[Sessions, ...] = ()
-    idle: tuple[Idle, ...] = ()
+    idle: tuple[IdleSession, ...] = ()
     probe: Probe | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Logged:
-    """What the log tells of connections that ran out: how often, how often nothing went well since, and where."""
-
-    count: int
-    open: int
-    last: str
-    recent: bool
-    file: str
-    line: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +116,15 @@ class PoolFacts(Facts):
     """One home.
 
     Attributes:
-        pool: as set for the default backend.
+        pool: as configured for the default backend.
         fixed: the version of the installed MDM, if that opens its pools with sizes of its own.
         operations: what MDM may do at the same time in one process.
-        operations_from: the setting that says so, and `operations_key` its name.
+        operations_from: where that is set.
+        operations_key: the setting that says so.
         processes: MDM processes that run now.
         open_files: how many files a process may have open; None without a limit.
+        logged: the records of the log which report that connections ran out.
+        logged_recently: whether the last of them is from the log's last week.
     """
 
     backend: str
@@ -140,10 +132,11 @@ class PoolFacts(Facts):
     fixed: str
     operations: int
     operations_from: str
-    operations_key: str = "performance.max_concurrent_operations"
+    operations_key: str
     processes: int
     open_files: int | None
-    ignored: tuple[Ignored, ...] = ()
-    probe: Probe | None = None
-    servers: tuple[ServerUse, ...] = ()
-    logged: Logged | None = None
+    ignored: tuple[IgnoredSetting, ...]
+    probe: Probe | None
+    servers: tuple[ServerUse, ...]
+    logged: ErrorGroup | None
+    logged_recently: bool

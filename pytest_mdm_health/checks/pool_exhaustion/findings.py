@@ -1,173 +1,125 @@
-"""What pool-exhaustion concludes from the pool and from the servers. Pure."""
+"""What pool-exhaustion can find, with its sentences."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-
-from pytest_mdm_health.checks._shared.postgres import commands as repairs
-from pytest_mdm_health.checks._shared.postgres.next_step import next_step
-from pytest_mdm_health.checks.pool_exhaustion.facts import Idle, PoolFacts, ServerUse
-from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import counted, duration, times
+from pytest_mdm_health.checks._shared.postgres.commands import TO_END_A_SESSION
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-NEARLY_FULL = 0.8
-IDLE_SHARE = 0.5
-"""The part of a server's connections from which on idle ones are more than untidy."""
+CHECK = Check(
+    id="pool-exhaustion",
+    issue="3.1",
+    title="Too few database connections for what runs",
+    per=Kind.HOME,
+    tags=("storage", "pool", "postgresql"),
+)
+RULES = Rules(CHECK)
 
-NEVER_RECYCLED_S = 3600
-_NAMED = 5
+FEWER_OPERATIONS = Steps("Set `{operations_key}` in mdm.yaml to {most}.")
+FREE_CONNECTIONS = Steps(
+    "Find out which programs hold sessions, and stop those that are not needed; {fewer}; raise max_connections; or put "
+    "pgbouncer in between.",
+    commands=("{show_sessions}",),
+)
+END_SESSIONS = Steps(
+    "Find out which programs hold them, let those finish or stop them where they were started, and let them use "
+    f"connections in `with`. {TO_END_A_SESSION}",
+    commands=("{show_sessions}",),
+)
+IN_USE = "{in_use} of {connections} of {server} are in use ({limited_by}): {programs}"
 
-
-def of_settings(check: Check, facts: PoolFacts) -> Iterator[Finding]:
-    """The pool as it is set against what one process does at the same time."""
-    pool = facts.pool
-    if facts.operations > pool.most:
-        message = (
-            f"{facts.operations} operations may run at the same time ({facts.operations_from}), and the pool has "
-            f"{pool.size} + {pool.overflow} connections ({pool.origin})"
-        )
-        text = f"Set `{facts.operations_key}` in mdm.yaml to {pool.most}"
-        text += "." if facts.fixed else f", or `{_size_key(facts)}` to {facts.operations}. No variable can set them."
-        yield check.finding("pool-too-small", WARN, message, Remedy(text))
-    for ignored in facts.ignored:
-        message = f"{ignored.name} was meant for the pool and sets nothing; the pool has {pool.size} + {pool.overflow}"
-        remedy = Remedy(f"Write `{ignored.key}` into mdm.yaml, in its sections.")
-        location = Location(ignored.file, ignored.line) if ignored.file else None
-        yield check.finding("ignored-setting", NOTE, message, remedy, location=location, subject=ignored.name)
-
-
-def of_probe(check: Check, facts: PoolFacts) -> Iterator[Finding]:
-    """The pool as it could be filled."""
-    probe = facts.probe
-    if probe is None or probe.held:
-        return
-    limit = f"; a process may have {counted(facts.open_files, 'file')} open" if facts.open_files else ""
-    message = (
-        f"of {counted(probe.wanted, 'connection')} of the pool only {probe.opened} came about: {probe.reason}{limit}"
-    )
-    text = "Make the pool smaller, or let processes open more files: the limit of the shell that starts MDM is raised "
-    text += f"with `ulimit -Sn`, to {max(4 * facts.pool.most, 2 * (facts.open_files or 0))} for instance."
-    commands = ("ulimit -Sn; ulimit -Hn",)
-    evidence: dict[str, JSON] = {"opened": probe.opened, "wanted": probe.wanted}
-    yield check.finding("probe-failed", WARN, message, Remedy(text, commands), evidence=evidence)
-
-
-def of_log(check: Check, facts: PoolFacts) -> Iterator[Finding]:
-    """Connections that ran out before."""
-    logged = facts.logged
-    if logged is None:
-        return
-    since = "" if logged.open else "; it went well afterwards"
-    message = f"connections ran out {times(logged.count)}, last {logged.last or 'at an unknown time'}{since}"
-    severity = WARN if logged.open and logged.recent else NOTE
-    text = (
-        "Give connections back: use sessions and connections in `with`, dispose of engines that are done with; then "
-        "compare the pool with what runs at the same time."
-    )
-    look = f"sed -n {max(1, logged.line - 5)},{logged.line + 5}p {shlex.quote(logged.file)}"
-    location = Location(logged.file, logged.line)
-    yield check.finding("logged-exhaustion", severity, message, Remedy(text, (look,)), location=location)
-
-
-def of_server(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
-    """What a server can give against what is asked of it."""
-    if use.problem == "full":  # the failure is postgres-slowdown's, which keeps others from failing for it too
-        message = f"{use.server} {use.reason}"
-        yield check.finding("server-full", WARN, message, _room(facts, use), subject=use.server)
-    if use.problem or not use.usable:
-        return
-    evidence: dict[str, JSON] = {"in_use": use.in_use, "usable": use.usable, "sessions": _by_program(use)}
-    usable = counted(use.usable, "connection")
-    taken = f"of {usable} of {use.server}, {use.in_use} are taken ({use.limited_by}): {_top(use)}"
-    if use.in_use >= use.usable:
-        yield check.finding("server-full", FAIL, taken, _room(facts, use), evidence=evidence, subject=use.server)
-    elif use.in_use >= NEARLY_FULL * use.usable:
-        yield check.finding("server-nearly-full", WARN, taken, _room(facts, use), evidence=evidence, subject=use.server)
-    wanted = use.most * max(1, facts.processes)
-    if wanted > use.usable:
-        message = (
-            f"{counted(max(1, facts.processes), 'MDM process', 'MDM processes')} with "
-            f"{counted(use.most, 'connection')} each may want {wanted}, and {use.server} gives {use.usable} "
-            f"({use.limited_by})"
-        )
-        yield check.finding("exceeds-server", WARN, message, _room(facts, use), evidence=evidence, subject=use.server)
-    yield from _leaks(check, facts, use)
-    probe = use.probe
-    if probe is not None and not probe.held:
-        message = f"of {counted(probe.wanted, 'connection')}, {use.server} gave only {probe.opened}: {probe.reason}"
-        yield check.finding("probe-refused", FAIL, message, _room(facts, use), subject=use.server)
-
-
-def _leaks(check: Check, facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
-    pool = facts.pool
-    recycle = pool.recycle_s if pool.recycle_s >= 0 else NEVER_RECYCLED_S
-    left_open = [each for each in use.idle if each.in_transaction and each.seconds > pool.timeout_s]
-    forgotten = [each for each in use.idle if not each.in_transaction and each.seconds > recycle]
-    if left_open:
-        what = counted(len(left_open), "transaction was", "transactions were")
-        message = f"{what} left open and nothing is done there, on {use.server}: {_listed(left_open)}"
-        known = all(each.in_the_way for each in left_open)  # postgres-slowdown warns of what waits for them
-        message += "; others wait, as postgres-slowdown tells" if known else ""
-        severity = NOTE if known else WARN
-        yield check.finding("leaked-transaction", severity, message, _end(use, left_open), subject=use.server)
-    if forgotten:
-        severity = WARN if len(forgotten) >= IDLE_SHARE * use.usable else NOTE
-        what = counted(len(forgotten), "connection has", "connections have")
-        message = f"{what} done nothing for long on {use.server}: {_listed(forgotten)}"
-        yield check.finding("leaked-connection", severity, message, _end(use, forgotten), subject=use.server)
-
-
-def _end(use: ServerUse, idle: list[Idle]) -> Remedy:
-    text = (
-        "See which programs hold them, let those finish or stop them where they were started, and let them use "
-        f"connections in `with`. {repairs.TO_END_A_SESSION}"
-    )
-    return Remedy(text, repairs.look_at_sessions(use, {each.pid: each.user for each in idle}))
-
-
-def _room(facts: PoolFacts, use: ServerUse) -> Remedy:
-    fitting = max(1, use.usable // max(1, facts.processes))
-    smaller = "set `database.postgresql.pool_size` and `database.sqlalchemy.max_overflow` in mdm.yaml so that they "
-    smaller += f"add up to {fitting} at most" if use.usable else "add up to less"
-    if facts.fixed:
-        smaller = "run fewer MDM processes at once"
-    if use.problem:
-        step = next_step(use, use.problem, use.reason, None)
-        return Remedy(f"{step.text} Then {smaller}.", step.commands)
-    text = f"See which programs hold sessions and stop those that nobody needs; {smaller}; raise max_connections; or "
-    text += "put pgbouncer between."
-    return Remedy(text, (repairs.psql(use, repairs.SESSIONS),))
-
-
-def _size_key(facts: PoolFacts) -> str:
-    return f"database.{'postgresql' if facts.backend == 'postgresql' else 'sqlalchemy'}.pool_size"
-
-
-def _by_program(use: ServerUse) -> list[JSON]:
-    return [
-        {"application": each.application, "user": each.user, "state": each.state, "count": each.count}
-        for each in use.sessions
-    ]
-
-
-def _top(use: ServerUse) -> str:
-    named = [
-        f"{each.count} by {each.application or each.user or 'somebody'}{f' ({each.state})' if each.state else ''}"
-        for each in use.sessions[:_NAMED]
-    ]
-    return ", ".join(named)
-
-
-def _listed(idle: list[Idle]) -> str:
-    named = [_described(each) for each in idle[:_NAMED]]
-    more = len(idle) - len(named)
-    return "; ".join([*named, *([f"and {more} more"] if more else [])])
-
-
-def _described(each: Idle) -> str:
-    who = each.application or each.user or "somebody"
-    where = f" from {each.client}" if each.client else ""
-    last = f" after {each.last}" if each.last else ""
-    return f"process {each.pid} of {who}{where} for {duration(each.seconds)}{last}"
+POOL_TOO_SMALL = RULES.declare(
+    "pool-too-small",
+    WARN,
+    means="more operations may run at once than the pool has connections",
+    message="{operations} operations may run at the same time ({operations_from}), but the pool has {size} + "
+    "{overflow} connections ({size_from})",
+    remedy="Set `{operations_key}` in mdm.yaml to {most}, or `{size_key}` to {operations}. No environment variable can "
+    "set them.",
+    answers=("QueuePool limit exceeded",),
+)
+IGNORED_SETTING = RULES.declare(
+    "ignored-setting",
+    NOTE,
+    means="a setting of the pool has a name that MDM does not read",
+    message="{name} is meant for the pool, but MDM does not read it; the pool has {size} + {overflow} connections",
+    remedy="Set `{key}` in mdm.yaml instead, below its section.",
+)
+PROBE_FAILED = RULES.declare(
+    "probe-failed",
+    WARN,
+    means="a pool of the configured size could not be filled",
+    message="only {opened} of {connections} of the pool could be opened: {reason}{limit}",
+    remedy="Make the pool smaller, or let processes open more files: raise the limit of the shell that starts MDM with "
+    "`ulimit -Sn`, to {files} for instance.",
+    commands=("ulimit -Sn; ulimit -Hn",),
+)
+LOGGED_EXHAUSTION = RULES.declare(
+    "logged-exhaustion",
+    WARN,
+    NOTE,
+    means="the log reports that connections ran out; a note if a later operation succeeded, or if it is long ago",
+    message="connections ran out {count:times} according to the log, last at {last}{outcome}",
+    remedy="Return connections: use sessions and connections in `with`, and dispose of engines that are no longer "
+    "needed; then compare the pool with what runs at the same time.",
+    commands=("{show_record}",),
+    answers=("QueuePool limit exceeded",),
+)
+SERVER_FULL = RULES.declare(
+    "server-full",
+    FAIL,
+    means="the server has no connection left for this home; a warning where it refuses every login, which "
+    "postgres-slowdown reports as the failure that it is",
+    message=IN_USE,
+    remedy=FREE_CONNECTIONS,
+    answers=("too many connections",),
+)
+SERVER_REFUSES = RULES.reworded(
+    SERVER_FULL,
+    WARN,
+    message="{server} {reason}",
+    remedy="{next_step} Then {fewer}.",
+)
+SERVER_NEARLY_FULL = RULES.declare(
+    "server-nearly-full",
+    WARN,
+    means="more than four fifths of the server's connections are in use",
+    message=IN_USE,
+    remedy=FREE_CONNECTIONS,
+)
+EXCEEDS_SERVER = RULES.declare(
+    "exceeds-server",
+    WARN,
+    means="MDM's processes may open more connections than the server allows",
+    message="{processes} with {connections} each may open {wanted}, but {server} allows {usable} ({limited_by})",
+    remedy=FREE_CONNECTIONS,
+    answers=("too many connections",),
+)
+LEAKED_TRANSACTION = RULES.declare(
+    "leaked-transaction",
+    WARN,
+    NOTE,
+    means="a session of MDM has been idle in a transaction for longer than others wait for a connection; a note where "
+    "postgres-slowdown reports the sessions that wait for it",
+    message="{sessions} idle in transaction on {server}: {described}{blocking}",
+    remedy=END_SESSIONS,
+    answers=("hanging queries",),
+)
+LEAKED_CONNECTION = RULES.declare(
+    "leaked-connection",
+    WARN,
+    NOTE,
+    means="a session of MDM has been idle for longer than a pool keeps connections; a warning if such sessions hold "
+    "half of the server's connections",
+    message="{sessions} idle on {server}: {described}",
+    remedy=END_SESSIONS,
+    answers=("hanging queries",),
+)
+PROBE_REFUSED = RULES.declare(
+    "probe-refused",
+    FAIL,
+    means="the server refused a connection although it should have had some left",
+    message="only {opened} of {connections} could be opened on {server}: {reason}",
+    remedy=FREE_CONNECTIONS,
+)

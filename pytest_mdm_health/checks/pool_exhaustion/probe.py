@@ -1,4 +1,4 @@
-"""Filling a connection pool for real, with SQLAlchemy's own QueuePool as MDM has it."""
+"""Fills a connection pool for real: SQLAlchemy's QueuePool, which MDM uses."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FILLED = 200
 """Connections to a private SQLite file that are opened at most."""
 
 SAFE, SHARE = 5, 10
-"""On a server: connections that are opened at most, and that at most this part (a tenth) of the free ones."""
+"""On a server, at most so many connections are opened, and at most a tenth of the free ones."""
 
 _WAIT_S = 0.05
 _ON_FILE, _ON_SERVER = "SELECT count(*) FROM sqlite_master", "SELECT 1"
 
 
 def fill_private(size: int, overflow: int) -> Probe:
-    """Fill a pool of this size with connections to a throw-away SQLite file."""
+    """Fill a pool of this size with connections to a temporary SQLite file."""
     with tempfile.TemporaryDirectory(prefix="mdm-health-") as folder:
         file = Path(folder) / "pool.sqlite"
         return _fill(lambda: sqlite3.connect(file, check_same_thread=False), min(size, FILLED), overflow, _use_file)
@@ -59,9 +59,9 @@ def _fill(open_one: Callable[[], Any], size: int, overflow: int, use: Use) -> Pr
     try:
         return _filled(pool, taken, size + overflow, use)
     finally:
-        for each in taken:
+        for connection in taken:
             with contextlib.suppress(Exception):  # what cannot be returned is closed with the pool
-                each.close()
+                connection.close()
         pool.dispose()
 
 
@@ -75,7 +75,7 @@ def _filled(pool: QueuePool, taken: list[PoolProxiedConnection], wanted: int, us
             opened += 1
     except (sqlite3.Error, OSError, CannotOpen) as error:
         if isinstance(error, CannotOpen) and error.code != "full":
-            raise  # a server that went away is no matter of how many connections it gives
+            raise  # the server is down, which says nothing about how many connections it allows
         reason = str(error).partition("\n")[0]
     seconds = time.perf_counter() - started
     held = not reason and _holds(pool, taken)
@@ -83,7 +83,7 @@ def _filled(pool: QueuePool, taken: list[PoolProxiedConnection], wanted: int, us
 
 
 def _holds(pool: QueuePool, taken: list[PoolProxiedConnection]) -> bool:
-    """Whether the full pool makes a caller wait, and gives out again what is returned."""
+    """Whether the full pool makes a caller wait, and gives out a returned connection again."""
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     try:
