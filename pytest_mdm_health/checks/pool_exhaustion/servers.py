@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost
 from pytest_mdm_health.backends.sql_text import shown
 from pytest_mdm_health.checks._shared.postgres import sql
-from pytest_mdm_health.checks._shared.postgres.entry import Look, NoWayIn, opened
+from pytest_mdm_health.checks._shared.postgres.entry import Look, NoWayIn, opened, sessions
 from pytest_mdm_health.checks.pool_exhaustion.facts import Idle, Pool, ServerUse
 from pytest_mdm_health.checks.pool_exhaustion.probe import fill_from
-from pytest_mdm_health.checks.postgres_slowdown.look import sessions
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Server
 
