@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -10,14 +11,39 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.checks._shared.postgres.facts import PostgresFacts
 from pytest_mdm_health.checks._shared.postgres.next_step import next_step
+from pytest_mdm_health.checks._shared.postgres.remedies import ANSWERS, Answer
+from pytest_mdm_health.checks.postgres_slowdown.facts import PostgresFacts
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server
 
 CHECK = "postgres-slowdown"
 Examine = Callable[..., Result]
 Ask = Callable[..., Finding]
+
+
+WORDING = Path(__file__).parents[1] / "snapshots" / "messages" / "postgres-remedies.txt"
+
+
+def test_the_wording_of_every_remedy_is_on_record() -> None:
+    lines = []
+    for answer in ANSWERS:
+        words = " | ".join(answer.words) or "anything else"
+        lines += [f"{answer.problem}: {words}", f"  next: {answer.steps.text}"]
+        lines += [f"    $ {command}" for command in answer.steps.commands]
+    wording = "\n".join(lines) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        WORDING.write_text(wording, encoding="utf-8")
+    assert WORDING.read_text(encoding="utf-8") == wording
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{answer.problem} {' '.join(answer.words)}")
+def test_every_remedy_is_the_first_that_fits_its_words(answer: Answer) -> None:
+    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml")
+    for word in answer.words or ("something unknown",):
+        remedy = next_step(facts, answer.problem, word.upper(), None)
+        assert remedy.text.startswith(answer.steps.text.partition("{")[0])
+        assert "{" not in remedy.text
 
 
 @pytest.fixture
@@ -69,7 +95,7 @@ def test_encryption_that_the_server_does_not_offer_is_no_longer_asked_for(
     shop: Server, unreachable: Ask, tmp_path: Path
 ) -> None:
     remedy = unreachable(shop, sslmode="require").remedy
-    assert "sslmode require insists" in remedy.text
+    assert "sslmode `require` makes it mandatory" in remedy.text
     assert f"{tmp_path}/home/mdm.yaml, line 7" in remedy.text
     assert remedy.commands[0] == enter(shop)
     shop.follow(remedy.commands[0])
@@ -82,12 +108,12 @@ def test_encryption_that_the_server_does_not_offer_is_no_longer_asked_for(
         (
             "refused",
             'root certificate file "/home/ml/.postgresql/root.crt" does not exist',
-            "files of certificates",
+            "certificate files",
             "PGSSLMODE=require psql",
         ),
         ("refused", 'invalid sslmode value: "requird"', "verify-ca or verify-full", "psql"),
         ("refused", "Passwort-Authentifizierung fehlgeschlagen", "user, password and sslmode", "psql"),
-        ("refused", 'Peer authentication failed for user "ml"', "operating system", "psql"),
+        ("refused", 'Peer authentication failed for user "ml"', "operating system's user", "psql"),
         ("away", "connection timeout expired", "firewall", "pg_isready"),
     ],
 )
@@ -113,7 +139,7 @@ def test_one_login_that_is_refused_among_others_gets_the_answer_that_fits_it(
     home = make_postgres_home(shop, other={"sslmode": "requird"})
     (finding,) = examine(CHECK, home, server=shop.name).findings
     assert finding.code == f"{CHECK}.login-refused"
-    assert f"Set sslmode where it is written ({home}/config/datasets/other.yaml, line 7; " in finding.remedy.text
+    assert f"Set sslmode where it is set ({home}/config/datasets/other.yaml, line 7; " in finding.remedy.text
     shop.follow(finding.remedy.commands[0])
 
 
@@ -145,7 +171,7 @@ def test_a_role_that_nobody_made_is_looked_for_among_those_that_there_are(
     shop: Server, unreachable: Ask, looked: Looked
 ) -> None:
     finding = unreachable(shop, user="ghost")
-    assert "knows no role ghost" in finding.remedy.text
+    assert "has no role ghost" in finding.remedy.text
     assert USER in looked(finding)
 
 
@@ -162,7 +188,10 @@ def test_a_role_that_may_not_log_in_is_a_question_to_the_administrator(
 def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(shop: Server, unreachable: Ask) -> None:
     shop.run("CREATE ROLE stranger LOGIN")
     remedy = unreachable(shop, user="stranger").remedy
-    assert "add a line for stranger, mdm_shop and this machine's address to pg_hba.conf" in remedy.text
+    assert (
+        "let an administrator add a line for stranger, mdm_shop and this machine's address to pg_hba.conf"
+        in remedy.text
+    )
     assert remedy.commands[0] == f"PGSSLMODE=require {enter(shop, 'stranger', 'mdm_shop')}"
     assert "pg_hba.conf" in shop.follow(remedy.commands[1]).stdout
 
@@ -175,7 +204,7 @@ def test_a_right_that_is_missing_is_shown_and_granted_by_the_administrator(
     shop.run(*(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC" for name in names))
     try:
         finding = unreachable(shop, user="guest")
-        assert "whether guest is meant to use the database" in finding.remedy.text
+        assert "whether guest should use the database" in finding.remedy.text
         assert "mdm_shop" in looked(finding)
         shop.run("GRANT CONNECT ON DATABASE postgres TO guest", "GRANT CONNECT ON DATABASE mdm_shop TO guest")
         assert examine(CHECK, tmp_path / "home", server=shop.name).status is not Status.FAIL
@@ -208,7 +237,7 @@ def test_a_server_that_only_registrations_name_is_corrected_in_all_of_them_and_n
         for name in ("shop", "wine")
         for file in (f"config/datasets/{name}.yaml, line 4", f"datasets/{name}/dataset_info.json")
     ]
-    assert f"host and port where it is written ({'; '.join(files)}{more})." in finding.remedy.text
+    assert f"host and port where it is set ({'; '.join(files)}{more})." in finding.remedy.text
 
 
 def test_something_else_that_answers_is_not_taken_for_a_server_that_refuses(shop: Server, unreachable: Ask) -> None:
@@ -228,14 +257,15 @@ def test_something_else_that_answers_is_not_taken_for_a_server_that_refuses(shop
     thread.join(5)
     assert finding.evidence == {"why": "foreign"}
     assert "the server is no PostgreSQL server: " in finding.message
-    assert finding.remedy.text.startswith("Something else answers there: correct host and port where it is written (")
+    assert finding.remedy.text.startswith("Another program answers there: correct host and port where it is set (")
 
 
 def test_a_host_that_nobody_knows_is_looked_up(own_postgres: Server, unreachable: Ask, tmp_path: Path) -> None:
     own_postgres.start()
     remedy = unreachable(own_postgres, host="no-such-host.invalid").remedy
     assert (
-        f"No address is known for no-such-host.invalid: correct the host where it is written ({tmp_path}" in remedy.text
+        f"The host name no-such-host.invalid has no address: correct the host where it is set ({tmp_path}"
+        in remedy.text
     )
     assert remedy.commands == ("getent hosts -- no-such-host.invalid",)
 

@@ -17,8 +17,9 @@ import pytest
 
 from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.checks import postgres_slowdown
-from pytest_mdm_health.checks._shared.postgres.facts import Blocked, PostgresFacts, RecordedStatement
-from pytest_mdm_health.checks.postgres_slowdown.look import gather
+from pytest_mdm_health.checks.postgres_slowdown.collect import collect
+from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, PostgresFacts, RecordedStatement
+from pytest_mdm_health.checks.postgres_slowdown.rules import QUERIES, SCANS
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of
@@ -445,10 +446,23 @@ def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repair
 
 
 def test_a_session_that_hangs_for_a_minute_is_a_failure() -> None:
-    blocked = Blocked(pid=1, waits_s=61, statement="", by=(2,), by_what="", by_state="", by_application="")
-    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml", blocked=(blocked,))
+    blocked = BlockedSession(pid=1, waits_s=61, statement="", blocked_by=(2,))
+    facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml", blocked_sessions=(blocked,))
     (finding,) = postgres_slowdown.judge(facts, None)
     assert (finding.code, finding.severity) == ("postgres-slowdown.blocked-session", Severity.FAIL)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_every_query_gives_what_the_sentences_of_its_rule_need(postgres: Server, name: str) -> None:
+    """Most of these findings need a damaged server; the columns of their queries are known without one."""
+    query = QUERIES[name]
+    statement = query.statement.replace("to_jsonb(found)", "found.*").replace("?", "NULL")
+    with contextlib.closing(postgres.connect()) as connection:
+        columns = {column.name for column in connection.execute(statement.encode()).description or ()}
+    needed = query.rule.fields | query.rule.remedy.fields
+    if name == SCANS:  # what statements filter by is added from the server's record of them
+        columns = (columns | {"column", "sql_column", "filtered"}) - {"relname", "columns", "often"}
+    assert columns - {"severity", "subject", "evidence"} == needed - {"server"}
 
 
 NEGLECT = (
@@ -498,7 +512,7 @@ def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres
     assert codes(look(postgres)) == set()
     postgres.run(*[once] * 20, database="mdm_shop", user=USER)
     finding = found(look(postgres), "postgres-slowdown.sequential-scan")
-    assert "statements looked for certain values of 'kind' 21 times" in finding.message
+    assert "statements filtered it by 'kind' 21 times" in finding.message
 
 
 def test_what_the_server_is_about_to_do_itself_is_a_note(postgres: Server, look: Look) -> None:
@@ -634,8 +648,8 @@ def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_s
     inventory = take_inventory(make_postgres_home(postgres), {})
     (server,) = servers_of(inventory)
     try:
-        assert "of 1 database, 1 could not be looked into in the time given" in gather(server, inventory, 0).gaps
-        assert gather(server, inventory, 30).examined == 2
+        assert "of 1 database, 1 could not be examined in the time given" in collect(server, inventory, 0).gaps
+        assert collect(server, inventory, 30).examined == 2
     finally:
         close_all()
 

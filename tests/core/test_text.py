@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mdm_health.core.text import counted, duration, size, times
+from pytest_mdm_health.core.text import binary_size, counted, duration, size, times
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,21 @@ from pytest_mdm_health.core.text import counted, duration, size, times
 )
 def test_a_size_is_said_in_the_unit_that_fits(count: float, words: str) -> None:
     assert size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "unknown size"),
+        (1023, "1023 bytes"),
+        (1024, "1 KiB"),
+        (1_600_000, "1.53 MiB"),
+        (1_073_741_823, "1024 MiB"),
+        (64 << 30, "64 GiB"),
+    ],
+)
+def test_a_binary_size_has_the_units_of_memory(count: int | None, words: str) -> None:
+    assert binary_size(count) == words
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""How a PostgreSQL server is reached, and what to do where it is not."""
+"""How a PostgreSQL server is reached, and what to do when it is not."""

@@ -1,7 +1,9 @@
 """Commands for PostgreSQL's own client programs. They ask for a password; none is ever written into a command.
 
-They look, or do what changes no value: statistics, vacuum, an index made again. Rights, limits, settings, roles,
-databases and sessions are changed by nobody but an administrator who has looked, so a text names the statement.
+They read, or do what changes no value: statistics, vacuum, an index that is rebuilt. Rights, limits, settings, roles,
+databases and sessions are changed by an administrator who has looked first, so a text names the statement.
+
+A template of a command needs the value `server`, an `Address`, and those that its own parts name.
 """
 
 from __future__ import annotations
@@ -16,18 +18,21 @@ ADMINISTRATOR = "postgres"
 """The usual name of the role that may do everything."""
 
 TO_END_A_SESSION = (
-    "As a last resort an administrator ends a session with pg_terminate_backend, after a look that it is still the "
-    "same one and whose program it is; what it has not committed is lost."
+    "As a last resort an administrator ends a session with pg_terminate_backend, after checking that it is still the "
+    "same session and whose program it belongs to; what it has not committed is lost."
 )
 SESSIONS = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
-"""Who holds a server's connections."""
+"""Which users and programs hold a server's connections."""
 
+SESSION_COLUMNS = "pid, usename, application_name, client_addr, backend_start, state, state_change, query"
+IS_READY = "pg_isready -h {server.host!q} -p {server.port}"
+_PSQL = "psql -h {{server.host!q}} -p {{server.port}} -U {user} -d {database} -c {statement}"
 _USUAL_SSLMODE = "prefer"
 """What the client library does by itself."""
 
 
 class Address(Protocol):
-    """Where a server is, and as whom the home goes there."""
+    """Where a server is, and as whom the home connects to it."""
 
     @property
     def host(self) -> str:
@@ -42,36 +47,44 @@ class Address(Protocol):
         """The role."""
 
 
+def psql_template(statement: str = "", *, database: str = MAINTENANCE, user: str = "{server.login!q}") -> str:
+    """The template of a psql command that runs one statement, by default the value `statement`.
+
+    Args:
+        statement: SQL; a field in it, such as `{pid}`, has to be a number.
+        database: a name, or a field such as `{database!q}`.
+        user: likewise; by default the home's own role.
+    """
+    quoted = shlex.quote(statement) if statement else "{statement!q}"
+    return _PSQL.format(user=user, database=database, statement=quoted)
+
+
+def admin_template(statement: str) -> str:
+    """The template of a psql command that an administrator runs."""
+    return psql_template(statement, user=ADMINISTRATOR)
+
+
 def psql(server: Address, statement: str, database: str = MAINTENANCE, *, admin: bool = False) -> str:
     """Run one statement, as the home's own role or as an administrator."""
-    return _program("psql", server, database, "-c", statement, admin=admin)
+    user = ADMINISTRATOR if admin else server.login
+    return shlex.join(["psql", *_at(server), "-U", user, "-d", database, "-c", statement])
 
 
-def enter(server: Address, user: str, database: str, sslmode: str) -> str:
-    """Go a certain way into a database; without a user, as the client library would."""
-    whom = ("-U", user) if user else ()
-    command = shlex.join(["psql", *_at(server), *whom, "-d", database, "-c", "SELECT 1"])
+def connect(server: Address, user: str, database: str, sslmode: str) -> str:
+    """Connect to a database in a certain way; without a user, as the client library would."""
+    role = ("-U", user) if user else ()
+    command = shlex.join(["psql", *_at(server), *role, "-d", database, "-c", "SELECT 1"])
     return command if sslmode in {"", _USUAL_SSLMODE} else f"PGSSLMODE={shlex.quote(sslmode)} {command}"
 
 
 def list_databases(server: Address, user: str) -> str:
-    """Which databases there are; `template1` is one that every server has."""
-    whom = ("-U", user) if user else ()
-    return shlex.join(["psql", *_at(server), *whom, "-d", "template1", "-l"])
-
-
-def look_up(server: Address) -> str:
-    """Which address a host's name stands for."""
-    return shlex.join(["getent", "hosts", "--", server.host])
-
-
-def ready(server: Address) -> str:
-    """Ask whether anybody answers."""
-    return shlex.join(["pg_isready", *_at(server)])
+    """List the databases; `template1` is one that every server has."""
+    role = ("-U", user) if user else ()
+    return shlex.join(["psql", *_at(server), *role, "-d", "template1", "-l"])
 
 
 def look_at_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, ...]:
-    """Look at sessions: as the home's own role where they are its own, else as an administrator.
+    """Show sessions: as the home's own role where they are its own, else as an administrator.
 
     No command ends one: a process id is given to another session once it is free, and neither the name of a program
     nor that of a database proves that a session belongs to this home.
@@ -81,14 +94,9 @@ def look_at_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, ..
         users: the role of each session, by its process id.
     """
     admin = any(user != server.login for user in users.values())
-    shown = "pid, usename, application_name, client_addr, backend_start, state, state_change, query"
-    look = f"SELECT {shown} FROM pg_stat_activity WHERE pid IN ({', '.join(map(str, users))})"  # noqa: S608 - numbers
-    return (psql(server, look, admin=admin),)
-
-
-def _program(program: str, server: Address, database: str, *words: str, admin: bool = False) -> str:
-    user = ADMINISTRATOR if admin else server.login
-    return shlex.join([program, *_at(server), "-U", user, "-d", database, *words])
+    pids = ", ".join(map(str, users))
+    show = f"SELECT {SESSION_COLUMNS} FROM pg_stat_activity WHERE pid IN ({pids})"  # noqa: S608 - numbers
+    return (psql(server, show, admin=admin),)
 
 
 def _at(server: Address) -> tuple[str, ...]:

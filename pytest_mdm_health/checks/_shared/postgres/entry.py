@@ -1,4 +1,4 @@
-"""One look at a PostgreSQL server: the way in, what was recorded so far, and what could not be looked at."""
+"""One visit to a PostgreSQL server: a connection, questions, and what could not be examined."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, server_backend
-from pytest_mdm_health.checks._shared.postgres.facts import RecordedStatement, RefusedLogin, Way
-from pytest_mdm_health.checks._shared.postgres.places import way_of
+from pytest_mdm_health.checks._shared.postgres import sql
+from pytest_mdm_health.checks._shared.postgres.facts import ConnectionAttempt, RefusedLogin, Sessions
+from pytest_mdm_health.checks._shared.postgres.places import attempt_of
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
 
@@ -26,16 +27,18 @@ _ABOUT_THE_DATABASE = ("pg_hba", "permission denied for database")
 
 
 class NoWayIn(Exception):
-    """The server cannot be examined: the last answer it gave, or did not give, and to whom."""
+    """The server cannot be examined: the last answer that it gave, or did not give, and to which attempt."""
 
-    def __init__(self, last: CannotOpen, way: Way | None, refused: Sequence[RefusedLogin] = ()) -> None:
+    def __init__(
+        self, last: CannotOpen, attempt: ConnectionAttempt | None, refused: Sequence[RefusedLogin] = ()
+    ) -> None:
         super().__init__(str(last))
-        self.last, self.way, self.refused = last, way, tuple(refused)
+        self.last, self.attempt, self.refused = last, attempt, tuple(refused)
 
 
 @dataclass
 class Look:
-    """What one look gathers, and what it could not.
+    """One visit, with what could not be examined.
 
     Attributes:
         gaps: what this role, or this server, does not show; a sound server may have some.
@@ -46,45 +49,39 @@ class Look:
     inventory: Inventory
     gaps: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    recorded: list[tuple[str, str, int, float]] = field(default_factory=list)
-    measured: list[RecordedStatement] = field(default_factory=list)
-    recorded_since: str = ""
-    recording: bool = False
-    why_not_recording: str = ""
-    missed_statements: bool = False
 
     def enter(self) -> tuple[Connection, tuple[RefusedLogin, ...]]:
-        """The first login that gets in, and those that the server refused before.
+        """The first login that the server accepts, and those that it refused before.
 
         Raises:
-            NoWayIn: none does.
+            NoWayIn: it accepts none.
         """
         refused: dict[tuple[object, ...], RefusedLogin] = {}
-        last, way = CannotOpen("away", "cannot be opened: nothing says how"), None
+        last, attempt = CannotOpen("away", "cannot be opened: nothing says how"), None
         for connection in (*self.server.logins, *self.server.databases.values()):
             known = refused.get(connection.login)
             if known is not None and not _is_about_the_database(known.reason):
                 continue
-            answer = attempt(connection)
-            if answer is None:
+            error = connection_error(connection)
+            if error is None:
                 refused.pop(connection.login, None)
                 return connection, tuple(refused.values())
-            last, way = answer, way_of(connection, self.inventory)
-            if answer.code in FINAL:
+            last, attempt = error, attempt_of(connection, self.inventory)
+            if error.code in FINAL:
                 break
-            if answer.code != "no-database":
-                refused[connection.login] = self.refusal(connection, answer)
-        raise NoWayIn(last, way, tuple(refused.values()))
+            if error.code != "no-database":
+                refused[connection.login] = self.refusal(connection, error)
+        raise NoWayIn(last, attempt, tuple(refused.values()))
 
     def refusal(self, connection: Connection, error: CannotOpen) -> RefusedLogin:
-        """What a refused login means for whom."""
-        servers = self.server.databases.items()
-        alike = [name for name, each in servers if is_refused_too(each, connection, error)]
+        """What a refused login means, and for which datasets."""
+        databases = self.server.databases.items()
+        alike = [dataset for dataset, other in databases if is_refused_too(other, connection, error)]
         return RefusedLogin(
             user=connection.user or "",
             datasets=tuple(sorted(alike)),
             reason=error.reason,
-            way=way_of(connection, self.inventory),
+            attempt=attempt_of(connection, self.inventory),
         )
 
     def ask(
@@ -93,14 +90,16 @@ class Look:
         """The rows that a statement gives; if the server could not answer, none, and what was missed.
 
         Raises:
-            ConnectionLost: the server broke the connection off.
+            ConnectionLost: the server closed the connection.
         """
         try:
             return database.query(statement, parameters, ANSWER_S)
         except ConnectionLost:
             raise
         except (QueryFailed, Unfinished) as error:
-            self.missed.append(f"{what} could not be looked at: {error}")
+            missed = f"{what} could not be looked at: {error}"
+            if missed not in self.missed:
+                self.missed.append(missed)
             return []
 
 
@@ -124,10 +123,16 @@ def opened(connection: Connection) -> PostgresDatabase:
     return cast("PostgresDatabase", server_backend(connection).open())
 
 
-def attempt(connection: Connection) -> CannotOpen | None:
+def connection_error(connection: Connection) -> CannotOpen | None:
     """Connect, and stay connected for the next one who opens it; why not, if it cannot be done."""
     try:
         server_backend(connection).open()
     except CannotOpen as error:
         return error
     return None
+
+
+def sessions(database: PostgresDatabase) -> tuple[Sessions, ...]:
+    """The sessions of others, those that look alike counted together."""
+    rows = database.query(sql.SESSIONS)
+    return tuple(Sessions(application=name, user=user, state=state, count=n) for name, user, state, n in rows)

@@ -1,0 +1,216 @@
+"""The rules that a server can answer itself: one query for each, whose rows are the findings. From PostgreSQL 12 on.
+
+A query gives `severity` and `subject`, what was seen as `evidence` if that is worth more than the message, and the
+values that the sentences of its rule need. It may use `context`, which has one row:
+
+* `database`: the one that is examined; empty for questions about the server.
+* `ours`, `registered`: the databases that are named as MDM names them, and those that registrations refer to.
+* `settled`: whether what autovacuum has not done by now is left undone; `hours`: of statistics.
+* `ram`: the memory of the machine in bytes, null if that is not this one; `cache`: the server's own.
+
+Each statement is cheap: it reads catalogues and counters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_mdm_health.checks.postgres_slowdown.findings import (
+    CACHE_MISSES,
+    CHECKSUM_FAILURE,
+    DEAD_ROWS,
+    INVALID_INDEX,
+    INVALID_UNIQUE_INDEX,
+    MEMORY_SETTINGS,
+    NEVER_ANALYSED,
+    SEQUENTIAL_SCAN,
+    STALE_STATISTICS,
+    UNREGISTERED_DATABASE,
+    WRAPAROUND,
+)
+from pytest_mdm_health.core.findings import Rule
+
+LARGE_TABLE = 8 * 1024 * 1024
+"""Bytes from which on it matters how a table is read."""
+
+SCANS = "sequential-scan"
+"""The query that gives candidates: whether statements filter the table is in the server's record of statements."""
+
+_CONTEXT = """
+WITH context AS (SELECT
+  ?::text AS database, ?::text[] AS ours, ?::text[] AS registered, ?::bool AS settled, ?::float8 AS hours,
+  ?::bigint AS ram,
+  pg_size_bytes(current_setting('shared_buffers')) AS cache
+), found AS ({query})
+SELECT to_jsonb(found) FROM found
+"""
+_DATABASES = """(
+  SELECT *, CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')
+    THEN pg_database_size(oid) END AS size
+  FROM pg_database
+)"""
+_TABLES = """(
+  SELECT n.nspname AS schema, c.relname, format('%I.%I', n.nspname, c.relname) AS sql_name,
+    CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
+    CASE WHEN EXISTS (SELECT FROM pg_locks l WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock')
+      THEN c.relpages::bigint * current_setting('block_size')::bigint ELSE pg_table_size(c.oid) END AS size,
+    greatest(s.n_live_tup, c.reltuples, 0)::bigint AS rows,
+    coalesce(s.n_dead_tup, 0) AS dead,
+    coalesce(s.n_mod_since_analyze, 0) AS changed,
+    coalesce(s.last_analyze, s.last_autoanalyze) IS NOT NULL OR EXISTS (SELECT FROM pg_stats p
+      WHERE p.schemaname = n.nspname AND p.tablename = c.relname) AS analysed,
+    coalesce((SELECT o.option_value IN ('false', 'off', 'no', '0') FROM pg_options_to_table(c.reloptions) o
+      WHERE o.option_name = 'autovacuum_enabled'), false) AS without_autovacuum,
+    coalesce(s.seq_scan, 0) AS sequential_scans,
+    coalesce(s.idx_scan, 0) AS index_scans,
+    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns
+  FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relpersistence <> 't' ORDER BY size DESC, 1, 2 LIMIT 200
+)"""
+"""The largest tables of a database. The size of one that is locked exclusively is an estimate: asking would wait."""
+
+_OF_TABLE = """
+  database || '.' || name AS subject, CASE WHEN settled OR without_autovacuum THEN 'warn' ELSE 'note' END AS severity,
+  database, name AS table"""
+_UNFINISHED_INDEXES = """(
+  SELECT i.relname, t.relname AS table, x.indisunique, format('%I.%I', n.nspname, i.relname) AS sql_name,
+    CASE n.nspname WHEN 'public' THEN i.relname ELSE n.nspname || '.' || i.relname END AS name
+  FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+    JOIN pg_namespace n ON n.oid = i.relnamespace
+  WHERE NOT x.indisvalid AND i.relkind = 'i' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = x.indexrelid)
+)"""
+_OF_INDEX = "database || ' ' || name AS subject, 'warn' AS severity, database, name AS index, i.table"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A rule as a question to the server.
+
+    Attributes:
+        rule: whose findings its rows are.
+        sql: the question.
+    """
+
+    rule: Rule
+    sql: str
+
+    @property
+    def statement(self) -> str:
+        """The question with its context, which takes six parameters; one row of JSON for each finding."""
+        return _CONTEXT.replace("{query}", self.sql)
+
+
+OF_SERVER: Mapping[str, Query] = {
+    "memory-settings": Query(
+        MEMORY_SETTINGS,
+        f"""
+        SELECT setting AS subject, 'note' AS severity, setting, value AS size, per, ram, data,
+          better / 1048576 || 'MB' AS better, effective_after,
+          'SELECT name, setting, unit, source, sourcefile FROM pg_settings WHERE name = ' || quote_literal(setting)
+            AS statement
+        FROM context, (SELECT coalesce(sum(size), 0) AS data FROM {_DATABASES} d) d, LATERAL (SELECT
+            current_setting('max_connections')::int AS connections,
+            pg_size_bytes(current_setting('effective_cache_size')) AS effective_cache,
+            pg_size_bytes(current_setting('work_mem')) AS work
+          ) now, LATERAL (VALUES
+            ('shared_buffers', cache, '', ram / 4, 'restart the server',
+              cache > ram / 2 OR (cache < ram / 16 AND data > 8 * cache)),
+            ('effective_cache_size', effective_cache, '', ram / 2, 'reload the server''s settings',
+              effective_cache > ram),
+            ('work_mem', work, ' for each of ' || connections || ' connections',
+              greatest(4 * 1048576, ram / 4 / connections), 'reload the server''s settings', work * connections > ram)
+          ) AS settings (setting, value, per, better, effective_after, misfit)
+        WHERE misfit
+        """,  # noqa: S608 - ours
+    ),
+    "checksum-failure": Query(
+        CHECKSUM_FAILURE,
+        """
+        SELECT d.datname AS subject, 'fail' AS severity, d.datname AS database, s.checksum_failures AS failures
+        FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+        WHERE s.checksum_failures > 0 ORDER BY 1
+        """,
+    ),
+    "wraparound": Query(
+        WRAPAROUND,
+        """
+        SELECT datname AS subject, CASE WHEN age >= 1900000000 THEN 'fail' ELSE 'warn' END AS severity,
+          datname AS database, round(age / 1e6) AS millions
+        FROM (SELECT datname, greatest(age(datfrozenxid), mxid_age(datminmxid)) AS age FROM pg_database) d
+        WHERE age >= 1000000000 ORDER BY 1
+        """,
+    ),
+    "cache-misses": Query(
+        CACHE_MISSES,
+        f"""
+        SELECT d.datname AS subject, CASE WHEN fits THEN 'warn' ELSE 'note' END AS severity,
+          jsonb_build_object('hits', blks_hit, 'reads', blks_read) AS evidence,
+          d.datname AS database, d.size, cache, round(100.0 * blks_read / (blks_hit + blks_read)) AS percent,
+          CASE WHEN fits THEN ', though all of it would fit into memory' ELSE '' END AS would_fit
+        FROM context, {_DATABASES} d JOIN pg_stat_database s ON s.datid = d.oid,
+          LATERAL coalesce(d.size * 4 < ram, false) AS fits
+        WHERE d.datname = ANY(ours) AND blks_hit + blks_read >= 100000 AND blks_hit < 0.9 * (blks_hit + blks_read)
+          AND d.size > cache ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "unregistered-database": Query(
+        UNREGISTERED_DATABASE,
+        f"""
+        SELECT datname AS subject, 'note' AS severity, datname AS database, size
+        FROM context, {_DATABASES} d WHERE datname = ANY(ours) AND datname <> ALL(registered) ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+}
+OF_DATABASE: Mapping[str, Query] = {
+    "never-analysed": Query(
+        NEVER_ANALYSED,
+        f"""
+        SELECT {_OF_TABLE}, size, 'ANALYZE ' || sql_name AS statement
+        FROM context, {_TABLES} t WHERE size >= {LARGE_TABLE} AND NOT analysed
+        """,  # noqa: S608 - ours
+    ),
+    "stale-statistics": Query(
+        STALE_STATISTICS,
+        f"""
+        SELECT {_OF_TABLE}, changed, rows, 'ANALYZE ' || sql_name AS statement
+        FROM context, {_TABLES} t
+        WHERE (analysed OR size < {LARGE_TABLE}) AND changed >= 10000 AND changed > 0.5 * rows
+        """,  # noqa: S608 - ours
+    ),
+    "dead-rows": Query(
+        DEAD_ROWS,
+        f"""
+        SELECT {_OF_TABLE}, dead, rows, 'VACUUM (ANALYZE) ' || sql_name AS statement
+        FROM context, {_TABLES} t WHERE dead >= 10000 AND dead > 0.3 * (rows + dead)
+        """,  # noqa: S608 - ours
+    ),
+    SCANS: Query(
+        SEQUENTIAL_SCAN,
+        f"""
+        SELECT database || '.' || name AS subject, 'warn' AS severity, database, database || '.' || name AS table,
+          size, sql_name, sequential_scans AS scans, relname, columns,
+          greatest(20, 4 * index_scans, hours) AS often,
+          'SELECT indexdef FROM pg_indexes WHERE tablename = ' || quote_literal(relname) AS statement,
+          jsonb_build_object('full_reads', sequential_scans, 'index_reads', index_scans) AS evidence
+        FROM context, {_TABLES} t
+        WHERE size >= {LARGE_TABLE} AND sequential_scans >= greatest(20, 4 * index_scans, hours)
+        """,  # noqa: S608 - ours
+    ),
+    "invalid-index": Query(
+        INVALID_INDEX,
+        f"""
+        SELECT {_OF_INDEX}, 'REINDEX INDEX CONCURRENTLY ' || sql_name AS statement
+        FROM context, {_UNFINISHED_INDEXES} i WHERE NOT indisunique ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "invalid-unique-index": Query(
+        INVALID_UNIQUE_INDEX,
+        f"""
+        SELECT {_OF_INDEX}, format('SELECT pg_get_indexdef(%L::regclass)', sql_name) AS statement
+        FROM context, {_UNFINISHED_INDEXES} i WHERE indisunique ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+}
+QUERIES: Mapping[str, Query] = {**OF_SERVER, **OF_DATABASE}
