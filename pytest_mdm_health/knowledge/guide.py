@@ -62,22 +62,9 @@ SYMPTOMS = (
         ("backup-failure.unreadable", "backup-failure.folder-access", "logged-errors.permission-denied"),
     ),
     Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
-    Symptom(
-        "import errors after updating requirements",
-        "1.2",
-        (
-            "incompatible-dependencies.not-importable",
-            "logged-errors.module-missing",
-            "incompatible-dependencies.not-installed",
-            "incompatible-dependencies.known-trouble",
-        ),
-    ),
-    Symptom(
-        "package version conflicts",
-        "1.2",
-        ("incompatible-dependencies.version", "incompatible-dependencies.contradiction"),
-    ),
-    Symptom("pip install failures", "1.2", ("incompatible-dependencies.python", "incompatible-dependencies.missing")),
+    Symptom("import errors after updating requirements", "1.2", ("logged-errors.module-missing",)),
+    Symptom("package version conflicts", "1.2"),
+    Symptom("pip install failures", "1.2"),
     Symptom(
         "failed to load configuration MDMSettingsError",
         "2.1",
