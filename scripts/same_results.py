@@ -239,7 +239,7 @@ SQL = {
     "rollback journal": ("PRAGMA journal_mode=DELETE",),
     "further table": ("CREATE TABLE left_behind AS SELECT * FROM train",),
     "doubled rows": ("INSERT INTO train SELECT * FROM train LIMIT 3",),
-    "text for numbers": ("ALTER TABLE train ADD COLUMN amount TEXT", "UPDATE train SET amount = rowid || ',5'"),
+    "text for numbers": ("ALTER TABLE train ADD COLUMN price TEXT", "UPDATE train SET price = rowid || ',5'"),
     "dates in two forms": (
         "ALTER TABLE train ADD COLUMN day TEXT",
         "UPDATE train SET day = CASE WHEN rowid % 2 THEN '2024-01-02' ELSE '02.01.2024' END",

@@ -244,6 +244,8 @@ def _uv(arguments: list[str]) -> bool:
 
 def _python(arguments: list[str]) -> bool:
     arguments = [each for each in arguments if not re.fullmatch(r"-[BEIsSuO]+", each)]
+    if arguments[:2] == ["-X", "importtime"]:
+        arguments = arguments[2:]
     if arguments[:1] == ["-c"]:
         program = arguments[1]
         found = {match[0].lower() for match in _CHANGING_PYTHON.finditer(program)}

@@ -20,6 +20,7 @@ import pytest
 from pytest_mdm_health.checks.incompatible_dependencies import judge, observe
 from pytest_mdm_health.core.model import Finding, NotApplicable, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.mdm.installed.installation import Failure
 from pytest_mdm_health.mdm.installed.interpreter import find_interpreter, probe
 from pytest_mdm_health.mdm.settings import read_settings
 from tests.conftest import MDM_SOURCES
@@ -55,7 +56,7 @@ def home(tmp_path: Path) -> Path:
 def look(python: Path, home: Path, requirements: Path | None = None, timeout_s: float = 60) -> list[Finding]:
     installation = probe(python, home, timeout_s, {"PATH": os.environ["PATH"]})
     facts = observe(installation, Options(home=home, requirements=requirements), read_settings(home, {}))
-    return list(judge(facts, None))
+    return list(judge(facts))
 
 
 def site_of(python: Path) -> Path:
@@ -123,7 +124,7 @@ CASES = (
     Case(
         "incompatible-dependencies.not-importable", WARN, lambda python: install(python, "no_such_thing"),
         files={"mdm/storage/sqlite.py": "def f():\n    import mdm.rare\n", "mdm/rare.py": BROKEN},
-        says="mdm.rare cannot be imported once a call gets there",
+        says="mdm.rare cannot be imported when a call needs it",
     ),
     Case(
         "incompatible-dependencies.not-installed", WARN, lambda python: install(python, "openpyxl"),
@@ -132,11 +133,11 @@ CASES = (
     ),
     Case(
         "incompatible-dependencies.left-over", NOTE, lambda python: (site_of(python) / "mdm" / "old.py").unlink(),
-        files={"mdm/old.py": BROKEN}, says="mdm.old cannot be imported, and nothing in this release uses it",
+        files={"mdm/old.py": BROKEN}, says="mdm.old cannot be imported, but nothing in this release uses it",
     ),
     Case(
         "incompatible-dependencies.missing", FAIL, lambda python: install(python, "psutil", "6.0"),
-        requires=("psutil>=5",), says="mdm requires psutil>=5, which is not installed.",
+        requires=("psutil>=5",), says="mdm requires psutil>=5, which is not installed",
         command="pip show psutil",
     ),
     Case(
@@ -150,7 +151,7 @@ CASES = (
     Case(
         "incompatible-dependencies.version", WARN, lambda python: install(python, "pandas", "2.3"),
         requires=("pandas>=2",), distributions={"pandas": "1.5"},
-        says="mdm requires pandas>=2, but installed is 1.5.", command="pip show pandas",
+        says="mdm requires pandas>=2, but 1.5 is installed", command="pip show pandas",
     ),
     Case(
         "incompatible-dependencies.version", NOTE, lambda python: install(python, "numpy", "2.0"),
@@ -158,12 +159,12 @@ CASES = (
     ),
     Case(
         "incompatible-dependencies.python", WARN, lambda python: install(python, "mdm", "1.0.7"),
-        requires_python="<3.9", says="MDM needs Python <3.9; its interpreter is 3.",
+        requires_python="<3.9", says="MDM requires Python <3.9, but its interpreter is 3.",
     ),
     Case(
         "incompatible-dependencies.known-trouble", FAIL, lambda python: install(python, "sqlalchemy", "2.0.41"),
         requires=("duckdb-engine", "sqlalchemy"), distributions={"duckdb-engine": "0.17.0", "sqlalchemy": "2.1.9"},
-        says="With duckdb-engine 0.17.0 and sqlalchemy 2.1.9, registering", command="pip show sqlalchemy",
+        says="with duckdb-engine 0.17.0 and sqlalchemy 2.1.9, registering", command="pip show sqlalchemy",
     ),
 )  # fmt: skip
 
@@ -323,7 +324,7 @@ def test_a_module_that_python_had_is_not_to_be_built_into_it_again(make_python: 
     )
 
     for version, says in (("3.11.7", "a module of Python itself"), ("3.13.1", "Python 3.12 and later do not have it")):
-        (found,) = judge(replace(facts, python_version=version), None)
+        (found,) = judge(replace(facts, python_version=version))
         assert says in found.remedy.text
 
 
@@ -331,11 +332,10 @@ def test_a_damaged_library_below_a_module_of_python_is_no_matter_for_pip(make_py
     facts = observe(
         probe(make_python({"mdm/storage/sqlite.py": BROKEN}), home, 60, {}), Options(home=home), read_settings(home, {})
     )
-    cause = replace(
-        facts.causes[0], missing=None, where="sqlite3.dbapi2", error="ImportError: libsqlite3.so.0: not there"
-    )
+    failure = Failure("ImportError", "libsqlite3.so.0: not there", where="sqlite3.dbapi2")
+    cause = replace(facts.import_failures[0], failure=failure)
 
-    (found,) = judge(replace(facts, causes=(cause,)), None)
+    (found,) = judge(replace(facts, import_failures=(cause,)))
 
     assert "a module of Python itself" in found.remedy.text
 
@@ -402,7 +402,7 @@ def test_what_the_migration_asks_for_is_compared(make_python: MakePython, home: 
     found = look(python, home, file)
 
     assert {each.code for each in found} == {"incompatible-dependencies.migration-requirements"}
-    assert [each.message.split("; ")[1] for each in found] == ["installed is 2.0.41.", "it is not installed."]
+    assert [each.message.split("; ")[1] for each in found] == ["2.0.41 is installed", "it is not installed"]
     assert [each.location and each.location.line for each in found] == [2, 3]
     assert f"-r {file}" in found[0].remedy.commands[0]
 
@@ -422,7 +422,7 @@ def test_a_migration_that_contradicts_mdm_is_found_and_repaired_in_its_file(
 
     codes = {"incompatible-dependencies.contradiction", "incompatible-dependencies.migration-requirements"}
     assert {each.code for each in found} == codes
-    assert any("but MDM itself needs sqlalchemy>=2" in each.message for each in found)
+    assert any("but MDM itself requires sqlalchemy>=2" in each.message for each in found)
     file.write_text("sqlalchemy==2.0.41\n", encoding="utf-8")
     assert look(python, home, file) == []
 
@@ -465,7 +465,7 @@ def looked_from_the_path(home: Path) -> list[Finding]:
     """As in a run: the interpreter is the one that the command leads to."""
     python = find_interpreter(None)
     installation = probe(python, home, 60, {"PATH": os.environ["PATH"]}) if python else None
-    return list(judge(observe(installation, Options(home=home), read_settings(home, {})), None))
+    return list(judge(observe(installation, Options(home=home), read_settings(home, {}))))
 
 
 def starts(command: Path) -> bool:
