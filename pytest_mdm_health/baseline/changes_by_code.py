@@ -15,10 +15,6 @@ def changes_by_code() -> Mapping[str, tuple[str, Change]]:
 
 
 _CHANGES: Mapping[str, tuple[str, Change]] = {
-    "config-not-loading.changed-default": ("setting", Change.NEW),
-    "config-not-loading.changed-setting": ("setting", Change.NEW),
-    "config-not-loading.reverted": ("setting", Change.WORSE),
-    "config-not-loading.unplanned-setting": ("setting", Change.WORSE),
     "data-corruption.added-columns": ("column", Change.ADDED),
     "data-corruption.added-rows": ("table", Change.WORSE),
     "data-corruption.added-table": ("table", Change.ADDED),

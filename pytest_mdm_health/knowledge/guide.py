@@ -83,26 +83,14 @@ SYMPTOMS = (
     Symptom(
         "failed to load configuration MDMSettingsError",
         "2.1",
-        (
-            "config-not-loading.syntax",
-            "config-not-loading.refused-value",
-            "config-not-loading.encoding",
-            "config-not-loading.mdm-refuses",
-        ),
     ),
     Symptom(
         "settings revert to defaults",
         "2.1",
-        (
-            "config-not-loading.defaults-in-force",
-            "config-not-loading.unknown-key",
-            "config-not-loading.reverted",
-        ),
     ),
     Symptom(
         "environment variables not recognised",
         "2.1",
-        ("config-not-loading.ignored-variable", "config-not-loading.refused-variable"),
     ),
     Symptom(
         "old configuration values still used",

@@ -262,7 +262,7 @@ def test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then(home: Pa
         (command,) = finding.remedy.commands
         done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
         assert done.returncode != 0
-        assert "exists already, so nothing was changed" in done.stderr
+        assert "already exists, so nothing was changed" in done.stderr
         assert (home / "mdm.yaml.before").read_text() == "older"
         assert file_of(home).read_bytes() == damage
 
@@ -618,7 +618,9 @@ def test_a_setting_that_vanished_from_the_file_is_found_and_repaired(home: Path,
     result = examine(CHECK, home, before=before)
     finding = the("reverted", result)
     assert (finding.severity, finding.subject) == (Severity.WARN, "performance.batch_size")
-    assert finding.message.startswith("`performance.batch_size` was 5000 and is 10000 now")
+    assert finding.message.startswith(
+        "`performance.batch_size` reverted to its default: it was 5000 and is now 10000; "
+    )
     assert finding.message.endswith("mdm.yaml no longer sets it")
     assert "performance: {batch_size: 5000}" in finding.remedy.text
     says(good)(home)
@@ -628,9 +630,9 @@ def test_a_setting_that_vanished_from_the_file_is_found_and_repaired(home: Path,
 @pytest.mark.parametrize(
     ("text", "because"),
     [
-        (None, "mdm.yaml is gone"),
-        ("", "mdm.yaml says nothing any more"),
-        ("performance: {batch_sise: 5000}\n", "mdm.yaml calls it `performance.batch_sise` now, which MDM ignores"),
+        (None, "mdm.yaml is missing"),
+        ("", "mdm.yaml no longer contains any settings"),
+        ("performance: {batch_sise: 5000}\n", "mdm.yaml now calls it `performance.batch_sise`, which MDM ignores"),
         ("database: {sqlite_journal_mode: WAL}\n", "under a name that this MDM reads"),
     ],
 )
@@ -658,8 +660,8 @@ def test_a_variable_that_is_not_set_any_more_is_found_and_repaired(home: Path, e
         ("reverted", "cli.show_progress"): Severity.WARN,
     }
     finding = the("reverted", result)
-    assert finding.message.endswith("MDM_CLI_SHOW_PROGRESS is not set any more")
-    assert finding.remedy == Remedy("Set the variable again, as it was: MDM_CLI_SHOW_PROGRESS=false")
+    assert finding.message.endswith("MDM_CLI_SHOW_PROGRESS is no longer set")
+    assert finding.remedy == Remedy("Set the variable to its earlier value again: MDM_CLI_SHOW_PROGRESS=false")
     assert examine(CHECK, home, environ=environ, before=before).findings == ()
 
 
@@ -669,8 +671,8 @@ def test_another_value_is_a_note(home: Path, examine: Examine) -> None:
     result = examine(CHECK, home, before=before)
     assert result.status is Status.PASS
     assert {each.message for each in result.findings} == {
-        "`performance.batch_size` was 5000 and is 800 now by mdm.yaml",
-        "`cli.page_size` was 20 and is 7 now by mdm.yaml",
+        "`performance.batch_size` was 5000 and is now 800, set by mdm.yaml",
+        "`cli.page_size` was 20 and is now 7, set by mdm.yaml",
     }
     written(home, performance={"batch_size": 5000}, cli={})
     assert examine(CHECK, home, before=before).findings == (), "config-not-loading.changed-setting is gone"
@@ -735,8 +737,10 @@ def test_what_another_mdm_no_longer_reads_is_found(home: Path, examine: Examine,
     before = examine(CHECK, home, python=str(make_python({"mdm/config.py": nested}, name="old")))
     now = str(make_python({"mdm/config.py": FLAT}, name="new"))
     finding = the("reverted", examine(CHECK, home, python=now, before=before))
-    assert finding.message.startswith("`database.sqlite.journal_mode` was DELETE and is WAL now")
-    assert finding.message.endswith("mdm.yaml still sets it, and the installed MDM 1.0.6 ignores it")
+    assert finding.message.startswith(
+        "`database.sqlite.journal_mode` reverted to its default: it was DELETE and is now WAL; "
+    )
+    assert finding.message.endswith("mdm.yaml still sets it, but the installed MDM 1.0.6 ignores it")
     says("database: {sqlite_journal_mode: DELETE}\n")(home)
     assert "reverted" not in {code for code, _ in told(examine(CHECK, home, python=now, before=before))}
 
@@ -749,7 +753,9 @@ def test_other_defaults_of_mdm_itself_are_one_note(home: Path, examine: Examine,
     later = DEFAULTS.replace("50", "20").replace('"json"', '"console"')
     result = examine(CHECK, home, python=str(make_python({"mdm/config.py": later}, name="new")), before=before)
     assert told(result) == {("changed-default", ""): Severity.NOTE}
-    assert the("changed-default", result).message.endswith("logging.format console for json; cli.page_size 20 for 50")
+    assert the("changed-default", result).message.endswith(
+        "`logging.format` is console, was json; `cli.page_size` is 20, was 50"
+    )
     assert examine(CHECK, home, before=before).findings == (), "no MDM, no config-not-loading.changed-default"
 
 
@@ -782,11 +788,17 @@ def test_a_change_that_is_not_planned_fails_and_is_repaired(home: Path, examine:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"performance.batch_size": 800}, "`performance.batch_size` is planned to be 800, and is 5000"),
-        ({"performance.chunk_size": 800}, "`performance.batch_size` is planned to be 800, and is 5000"),
-        ({"performance.batch_size": 8}, "cannot be: MDM takes a whole number from 100 up"),
-        ({"performance.no_such": 8}, "`performance.no_such` is planned to be 8, which cannot be: MDM has none"),
-        ({"database.postgresql.password": SECRET}, "`database.postgresql.password` is planned to be ***, and is"),
+        ({"performance.batch_size": 800}, "`performance.batch_size` is planned to be 800, but is 5000"),
+        ({"performance.chunk_size": 800}, "`performance.batch_size` is planned to be 800, but is 5000"),
+        ({"performance.batch_size": 8}, "is impossible: MDM accepts a whole number from 100 up"),
+        (
+            {"performance.no_such": 8},
+            "`performance.no_such` is planned to be 8, which is impossible: MDM has no such setting",
+        ),
+        (
+            {"database.postgresql.password": SECRET},
+            "`database.postgresql.password` is planned to be ***, but is different",
+        ),
     ],
 )
 def test_a_plan_that_did_not_come_true_fails(

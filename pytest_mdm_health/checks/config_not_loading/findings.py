@@ -2,209 +2,348 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from pathlib import PurePath
+from pytest_mdm_health.checks._shared.settings_file import EDIT
+from pytest_mdm_health.core.changes import Change
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
-from pytest_mdm_health.checks._shared.permissions import allowed
-from pytest_mdm_health.checks.config_not_loading import repairs
-from pytest_mdm_health.checks.config_not_loading.facts import HOME_VARIABLE, ConfigFacts, Difference
-from pytest_mdm_health.core.model import Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.mdm.settings import SettingsProblem
-from pytest_mdm_health.mdm.settings.environment import IgnoredVariable
+CHECK = Check(
+    id="config-not-loading",
+    issue="2.1",
+    title="Configuration that does not load or does not apply",
+    per=Kind.HOME,
+    tags=("configuration",),
+)
+FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
+RULES = Rules(CHECK)
 
-_CODES = {
-    **dict.fromkeys(("syntax", "multiple-documents", "tag", "merge", "absurd-value"), "syntax"),
-    **dict.fromkeys(("too-large", "too-deep", "too-many-nodes", "alias-bomb", "recursive"), "unreasonable"),
-    **{code: code for code in ("encoding", "unreadable", "not-a-mapping", "duplicate-key", "unknown-key")},
-    "key-not-text": "odd-key",
-    "unseen": "odd-character",
-    "no-blank": "missing-blank",
-    "conflict": "merge-conflict",
-    "trap": "read-otherwise",
-}
-"""Codes of problems to codes of findings; all others are values that MDM refuses."""
+LOAD_FAILS = "failed to load configuration MDMSettingsError"
+DEFAULTS = "settings revert to defaults"
+VARIABLES = "environment variables not recognised"
 
 
-def of_problems(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
-    """What is wrong with the file and with what variables set."""
-    for problem in facts.problems:
-        by_variable = problem.origin.kind == "environment"
-        code = _CODES.get(problem.code, "refused-variable" if by_variable else "refused-value")
-        where = problem.origin.name if by_variable else _place(problem)
-        yield check.finding(
-            code,
-            Severity.FAIL if problem.fatal else Severity.WARN,
-            f"{where}: {problem.message}{'; MDM does not start with that' if problem.fatal else ''}",
-            _remedy(code, problem, facts),
-            evidence={"problem": problem.code, "key": problem.key, "meant": problem.suggestion},
-            location=None if by_variable else Location(facts.file, problem.origin.line, problem.origin.column),
-            subject=_subject(problem),
-        )
+def with_copy(command: str) -> str:
+    """A command that changes `file` after it was copied to `<file>.before`; an older copy is never overwritten."""
+    refuse = "echo {file!q}'.before already exists, so nothing was changed' >&2; false"
+    return f"if test -e {{file!q}}.before; then {refuse}; else cp -p -- {{file!q}} {{file!q}}.before && {command}; fi"
 
 
-def of_variables(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
-    """The variables that set nothing."""
-    for variable in facts.ignored:
-        ours = variable.known or variable.key is not None
-        yield check.finding(
-            "ignored-variable",
-            Severity.WARN if ours else Severity.NOTE,
-            f"{variable.name} sets nothing: {_why_ignored(variable)}",
-            repairs.variable_renamed(variable),
-            evidence={"key": variable.key, "instead": variable.instead},
-            subject=variable.name,
-        )
-
-
-def of_home(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
-    """Where MDM looks for the settings, and whether it finds any."""
-    given = facts.home_variable
-    if given is not None and not PurePath(given).is_absolute():
-        what = "is empty, and MDM takes that for" if not given else f"is {given!r}, which MDM takes for a place below"
-        yield check.finding(
-            "home-variable",
-            Severity.WARN,
-            f"{HOME_VARIABLE} {what} the folder that it happens to be started in",
-            Remedy(f"Give it the whole path of the home that is meant, such as {_home(facts)} for this one."),
-            subject=HOME_VARIABLE,
-        )
-    elif given is not None and not facts.names_this_home:
-        yield check.finding(
-            "other-home",
-            Severity.NOTE,
-            f"{HOME_VARIABLE} leads MDM to {given}, while this run examines {facts.home}",
-            Remedy(f"Set {_home(facts)} if MDM is to work with this home; else nothing has to be done."),
-            subject=HOME_VARIABLE,
-        )
-    if facts.state in {"missing", "empty"}:
-        what = "does not exist" if facts.state == "missing" else "says nothing"
-        message = f"{facts.file} {what}, so all settings that no variable sets have their defaults"
-        remedy = Remedy("Nothing has to be done if that is meant.")
-        if facts.spare:
-            message += f"; {facts.spare} has settings"
-            remedy = repairs.put_back(facts.file, facts.spare, missing=facts.state == "missing")
-        severity = Severity.WARN if facts.spare else Severity.NOTE
-        yield check.finding("defaults-in-force", severity, message, remedy, location=Location(facts.file))
-
-
-def of_paths(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
-    """The paths that MDM takes literally although they are written for somebody who expands them."""
-    for each in facts.literal_paths:
-        state = "which is not there" if not each.there else "which is empty"
-        yield check.finding(
-            "unexpanded-path",
-            Severity.WARN if each.there or each.key == "logging.file" else Severity.FAIL,
-            f"`{each.key}` is {each.value} by {each.source}; {each.why}, so it looks in the folder of that very "
-            f"name, {each.folder}, {state}",
-            Remedy(
-                f"Write the whole path, or one as seen from the home, as `{each.key}`; then see with "
-                "`mdm dataset list` that MDM finds what it found before. Register nothing again before that: the data "
-                "is where it was, and MDM looks elsewhere.",
-                (f"ls -la -- {shlex.quote(facts.home)}",),
-            ),
-            evidence={"folder": each.folder},
-            location=Location(facts.file, each.line) if each.line else None,
-            subject=each.key,
-        )
-
-
-def of_the_installed(check: Check, facts: ConfigFacts) -> Iterator[Finding]:
-    """What the installed MDM makes of the settings."""
-    mdm = f"the installed MDM {facts.version}".rstrip()
-    if facts.refusal:
-        yield check.finding(
-            "mdm-refuses",
-            Severity.FAIL,
-            f"{mdm} does not load these settings, in which nothing else is wrong: {facts.refusal}",
-            Remedy("Correct what it names, or look at what this version understands.", _ask(facts)),
-            evidence={"version": facts.version},
-        )
-    for each in facts.differences:
-        yield check.finding(
-            "not-effective",
-            Severity.WARN,
-            f"`{each.key}` is {each.said} by {_source(each)}, and {mdm} works with {each.effective}",
-            Remedy(_why_other(each), _ask(facts)),
-            evidence={"said": each.said, "effective": each.effective, "name": each.name},
-            location=Location(facts.file, each.origin.line) if each.origin.kind == "file" else None,
-            subject=each.key,
-        )
-    if facts.other_defaults:
-        named = "; ".join(f"{each.key} {each.effective} for {each.said}" for each in facts.other_defaults)
-        yield check.finding(
-            "other-default",
-            Severity.NOTE,
-            f"{mdm} has defaults of its own: {named}",
-            Remedy("Write what matters into mdm.yaml, and it no longer depends on the version."),
-            evidence={each.key: each.effective for each in facts.other_defaults},
-        )
-
-
-def _remedy(code: str, problem: SettingsProblem, facts: ConfigFacts) -> Remedy:
-    validate = f"MDM_HOME_DIR={shlex.quote(facts.home)} mdm config validate" if facts.validate else ""
-    if code == "unreadable" and facts.barrier is not None:
-        return allowed(facts.barrier)
-    of_file = {
-        "unreadable": lambda: repairs.no_settings(facts.file, facts.spare),
-        "unreasonable": lambda: repairs.unreasonable(facts.file, facts.spare, problem),
-        "encoding": lambda: repairs.encoded(facts.file, facts.spare, problem, facts.encoding),
-        **dict.fromkeys(
-            ("syntax", "not-a-mapping"), lambda: repairs.restored(facts.file, facts.spare, problem, validate)
+VALIDATE = "MDM_HOME_DIR={home!q} mdm config validate"
+SHOW_SOURCES = "MDM_DEBUG_CONFIG=true MDM_HOME_DIR={home!q} mdm config show --sources"
+_READ_YAML = "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"
+TRY_YAML = f'{{python!q}} -c "{_READ_YAML}" {{file!q}}'
+SHOW_BYTES = "od -A d -c {file!q} | head -n 20"
+RESTORE_COPY = Steps(
+    "Compare the two files, then restore the readable copy ({spare}); the current file is kept as {file}.before. "
+    "Repeat the changes that were made after the copy.",
+    (with_copy("cp -- {spare!q} {file!q}"),),
+)
+RESTORE_MISSING = Steps("Check the copy ({spare}), then restore it.", ("cp -n -- {spare!q} {file!q}",))
+CONVERT_TO_UTF_8 = Steps(
+    "Convert the file to UTF-8; the original is kept as {file}.before.",
+    (
+        with_copy(
+            'new=$(mktemp) && iconv -f {encoding} -t UTF-8 {file!q} > "$new" && cat "$new" > {file!q} && rm "$new"'
         ),
-    }
-    if code in of_file:
-        return of_file[code]()
-    if problem.origin.kind == "environment":
-        return repairs.unset(problem.origin.name, _advice(problem))
-    return repairs.corrected(facts.file, problem, _advice(problem), *((validate,) if validate else ()))
+    ),
+)
 
-
-def _advice(problem: SettingsProblem) -> str:
-    if problem.code in {"unseen", "no-blank", "conflict"}:
-        return problem.suggestion
-    if problem.code == "duplicate-key":
-        return "Take out the one that is not meant."
-    if problem.code == "unknown-key":
-        meant = problem.suggestion
-        return f"Write {repairs.nested(meant)} instead." if meant else "Take it out, or see what it is called now."
-    if problem.origin.kind == "environment":
-        return f"Unset the variable, or: {problem.suggestion}." if problem.suggestion else "Unset the variable."
-    return f"Write another value: {problem.suggestion}." if problem.suggestion else "Write a value that MDM takes."
-
-
-def _place(problem: SettingsProblem) -> str:
-    return "mdm.yaml" if problem.origin.line is None else f"mdm.yaml, line {problem.origin.line}"
-
-
-def _subject(problem: SettingsProblem) -> str:
-    if problem.origin.kind == "environment":
-        return problem.origin.name
-    if problem.code in {"unseen", "no-blank"}:  # there may be one on every line
-        return f"line {problem.origin.line}"
-    return problem.key or problem.code
-
-
-def _why_ignored(variable: IgnoredVariable) -> str:
-    if variable.key is None:
-        return "no released MDM reads it" if variable.known else "MDM has no setting that is called like this"
-    meant = f"it is meant for `{variable.key}`" if variable.exact else f"the nearest setting is `{variable.key}`"
-    return f"{meant}, whose variable is {variable.instead}" if variable.instead else f"{meant}, which has no variable"
-
-
-def _why_other(each: Difference) -> str:
-    if each.name != each.key:
-        return f"This MDM calls the setting `{each.name}`; write it under that name."
-    return "See whether older settings are still in the way (`legacy-config-active`), and how MDM was started."
-
-
-def _source(each: Difference) -> str:
-    return each.origin.name if each.origin.kind == "environment" else f"mdm.yaml, line {each.origin.line}"
-
-
-def _ask(facts: ConfigFacts) -> tuple[str, ...]:
-    return (f"MDM_DEBUG_CONFIG=true {_home(facts)} mdm config show --sources",) if facts.show else ()
-
-
-def _home(facts: ConfigFacts) -> str:
-    return f"{HOME_VARIABLE}={shlex.quote(facts.home)}"
+PROBLEM = "{place}: {problem}{effect}"
+SYNTAX = RULES.declare(
+    "syntax",
+    FAIL,
+    means="the file is not valid YAML for MDM",
+    message=PROBLEM,
+    remedy="Correct the line in the message; there is no copy of the file to restore.",
+    commands=(EDIT,),
+    answers=(LOAD_FAILS,),
+)
+MERGE_CONFLICT = RULES.declare(
+    "merge-conflict",
+    FAIL,
+    WARN,
+    means="the file contains conflict markers of a merge; a warning if it can still be read",
+    message=PROBLEM,
+    remedy="Decide which of the two sides to keep, and remove the markers.",
+    commands=(EDIT,),
+)
+ODD_CHARACTER = RULES.declare(
+    "odd-character",
+    WARN,
+    means="the file contains an invisible character, such as a no-break space",
+    message=PROBLEM,
+    remedy="Delete the character, and type a plain space where one is needed.",
+    commands=(EDIT,),
+)
+MISSING_BLANK = RULES.declare(
+    "missing-blank",
+    WARN,
+    means="the colon after a key is not followed by a space, so YAML reads the line as text",
+    message=PROBLEM,
+    remedy="Insert a space after the colon.",
+    commands=(EDIT,),
+)
+UNREASONABLE = RULES.declare(
+    "unreasonable",
+    FAIL,
+    means="the file is too large, too deeply nested or too repetitive to be a settings file",
+    message=PROBLEM,
+    remedy="Restore it from a backup, or remove what does not belong to the settings and keep the rest.",
+    commands=(EDIT,),
+)
+ENCODING = RULES.declare(
+    "encoding",
+    FAIL,
+    means="the file is not UTF-8, or contains characters that YAML does not allow",
+    message=PROBLEM,
+    remedy="Restore the file from a backup, or open it in an editor with the encoding that it was saved in and save it "
+    "as UTF-8. The encoding cannot be determined from the file: the same byte is a different letter in each, and lines "
+    "may have different encodings. Compare every value that is not plain ASCII afterwards.",
+    commands=("LC_ALL=C sed -n {line}l {file!q}",),
+    answers=(LOAD_FAILS,),
+)
+ZERO_BYTES = Steps(
+    "Restore the file from a backup. A power failure or a full disk leaves zero bytes in place of text; what was there "
+    "cannot be recovered from them. Do not delete them: that leaves an empty or truncated file, and MDM continues with "
+    "its defaults. (Zero bytes between all letters are UTF-16 saved without a byte order mark.)",
+    (SHOW_BYTES,),
+)
+FORBIDDEN_CHARACTER = Steps(
+    "Restore the file from a backup, or correct the line in an editor that shows the character.", (EDIT,)
+)
+DAMAGED_UTF = Steps(
+    "Restore the file from a backup: it is truncated or damaged, and cannot be read in the encoding that it names "
+    "either.",
+    (SHOW_BYTES,),
+)
+UNREADABLE = RULES.declare(
+    "unreadable",
+    FAIL,
+    WARN,
+    means="there is no readable file in its place; a warning for a broken link, which MDM treats as a missing file",
+    message=PROBLEM,
+    remedy="Find out what is in its place and move that elsewhere yourself; then restore mdm.yaml from a backup. "
+    "Without the file every setting has its default.",
+    commands=("ls -ld -- {file!q}",),
+)
+UNREADABLE_WITH_COPY = Steps(
+    "Find out what is in its place and move that elsewhere yourself; then restore mdm.yaml from {spare}.",
+    UNREADABLE.remedy.commands,
+)
+NOT_A_MAPPING = RULES.declare(
+    "not-a-mapping",
+    FAIL,
+    means="the file contains something other than sections with keys and values",
+    message=PROBLEM,
+    remedy=SYNTAX.remedy,
+)
+ODD_KEY = RULES.declare(
+    "odd-key",
+    FAIL,
+    WARN,
+    means="a key is not text; MDM fails if it is at the top level and ignores it elsewhere",
+    message=PROBLEM,
+    remedy="Remove the key and what is below it.",
+    commands=(EDIT,),
+)
+DUPLICATE_KEY = RULES.declare(
+    "duplicate-key",
+    WARN,
+    means="a key appears twice, and MDM silently uses the last one",
+    message=PROBLEM,
+    remedy="Remove the entry that is not intended.",
+    commands=(EDIT,),
+)
+UNKNOWN_KEY = RULES.declare(
+    "unknown-key",
+    WARN,
+    means="MDM does not know a key and ignores it",
+    message=PROBLEM,
+    remedy="Write {as_yaml} instead.",
+    commands=(EDIT,),
+    answers=(DEFAULTS,),
+)
+NO_SIMILAR_KEY = Steps("Remove it, or find out the current name of the setting.", (EDIT,))
+REFUSED_VALUE = RULES.declare(
+    "refused-value",
+    FAIL,
+    means="MDM rejects a value, and with it all settings",
+    message=PROBLEM,
+    remedy="Correct the value: {suggestion}.",
+    commands=(EDIT,),
+    answers=(LOAD_FAILS,),
+)
+NO_SUGGESTION = Steps("Write a value that MDM accepts.", (EDIT,))
+REFUSED_VARIABLE = RULES.declare(
+    "refused-variable",
+    FAIL,
+    means="MDM rejects the value of an environment variable, and with it all settings",
+    message=PROBLEM,
+    remedy="Unset the variable, or correct its value: {suggestion}.",
+    commands=("unset {variable}",),
+    answers=(VARIABLES,),
+)
+UNSET_VARIABLE = Steps("Unset the variable.", ("unset {variable}",))
+READ_OTHERWISE = RULES.declare(
+    "read-otherwise",
+    WARN,
+    means="MDM reads a value as something other than what is written",
+    message=PROBLEM,
+    remedy="Correct the value: {suggestion}.",
+    commands=(EDIT,),
+)
+IGNORED_VARIABLE = RULES.declare(
+    "ignored-variable",
+    WARN,
+    NOTE,
+    means="an environment variable has no effect; a note if it resembles no setting, so may not be MDM's",
+    message="{variable} has no effect: {reason}",
+    remedy="Unset it if it was meant for MDM.",
+    commands=("unset {variable}",),
+    answers=(VARIABLES,),
+)
+FOREIGN_VARIABLE = Steps("Unset it; no released version of MDM has such a variable.", ("unset {variable}",))
+OTHER_VARIABLE = Steps("Set {instead} in its place, the variable for `{key}`, then unset this one.")
+BACKEND_VARIABLE = Steps(
+    f"{OTHER_VARIABLE.text} MDM then rejects every dataset with another backend, so set it only for the command that "
+    "needs it."
+)
+NO_VARIABLE = Steps("No variable can set `{key}`; write it into mdm.yaml: {as_yaml}", ("unset {variable}",))
+HOME_VARIABLE = RULES.declare(
+    "home-variable",
+    WARN,
+    means="`MDM_HOME_DIR` is not an absolute path, so the home depends on where MDM is started",
+    message="MDM_HOME_DIR is {value!r}, which MDM resolves against the directory in which it is started",
+    remedy="Set it to the absolute path of the intended home, such as MDM_HOME_DIR={home!q} for this one.",
+)
+EMPTY_HOME_VARIABLE = RULES.reworded(
+    HOME_VARIABLE,
+    message="MDM_HOME_DIR is empty, so MDM uses the directory in which it is started",
+    remedy=HOME_VARIABLE.remedy,
+)
+OTHER_HOME = RULES.declare(
+    "other-home",
+    NOTE,
+    means="`MDM_HOME_DIR` names a home other than the one examined",
+    message="MDM_HOME_DIR makes MDM use {value}, but this run examines {home}",
+    remedy="Set MDM_HOME_DIR={home!q} if MDM should use this home; otherwise no action is required.",
+)
+UNEXPANDED_PATH = RULES.declare(
+    "unexpanded-path",
+    FAIL,
+    WARN,
+    means="a path contains `~`, a variable or Windows separators, MDM takes it literally, and the folder of exactly "
+    "that name does not exist; a warning if it exists and is empty, and for `logging.file`",
+    message="`{key}` is set to {value} by {source}; {reason}, so it uses the folder of exactly that name, {folder}, "
+    "which {state}",
+    remedy="Write `{key}` as an absolute path, or relative to the home; then check with `mdm dataset list` that MDM "
+    "finds its datasets again. Do not register any of them before that: the data is still in its place, and MDM "
+    "searches elsewhere.",
+    commands=("ls -la -- {home!q}",),
+)
+DEFAULTS_IN_FORCE = RULES.declare(
+    "defaults-in-force",
+    NOTE,
+    means="there is no settings file, or it contains no settings; a warning if a copy among the backups has settings",
+    message="{file} {state}, so all settings that no variable sets have their defaults",
+    remedy="No action is required if this is intended.",
+    answers=(DEFAULTS,),
+)
+SETTINGS_LOST = RULES.reworded(
+    DEFAULTS_IN_FORCE,
+    WARN,
+    message="{file} {state}, so all settings that no variable sets have their defaults; {spare} contains settings",
+    remedy=RESTORE_COPY,
+)
+NOT_EFFECTIVE = RULES.declare(
+    "not-effective",
+    WARN,
+    means="the installed MDM uses a value other than the one that is set",
+    message="`{key}` is set to {value} by {place}, but {mdm} uses {effective}",
+    remedy="Check whether older settings still apply (`legacy-config-active`), and how MDM was started.",
+    commands=(SHOW_SOURCES,),
+)
+OTHER_NAME = Steps("This version of MDM calls the setting `{name}`; write it under that name.", (SHOW_SOURCES,))
+MDM_REFUSES = RULES.declare(
+    "mdm-refuses",
+    FAIL,
+    means="the installed MDM does not load the settings, for a reason of its own",
+    message="{mdm} does not load these settings, although nothing else is wrong with them: {reason}",
+    remedy="Correct what the message names, or check which settings this version supports.",
+    commands=(SHOW_SOURCES,),
+    answers=(LOAD_FAILS,),
+)
+WRITE_WHAT_MATTERS = Steps("Write the settings that matter into mdm.yaml, so that they do not depend on the version.")
+OTHER_DEFAULT = RULES.declare(
+    "other-default",
+    NOTE,
+    means="the installed MDM has defaults other than those of the released versions",
+    message="{mdm} has other defaults than the released versions: {settings}",
+    remedy=WRITE_WHAT_MATTERS,
+)
+NOT_NOW = "`{key}` was {was} and is now {now}"
+WRITE_AGAIN = Steps("Write it into mdm.yaml again: {as_yaml}", (EDIT,))
+REVERTED = RULES.declare(
+    "reverted",
+    WARN,
+    means="a setting that was set in the baseline has its default now",
+    message="`{key}` reverted to its default: it was {was} and is now {now}; {reason}",
+    remedy=WRITE_AGAIN,
+    change=("setting", Change.WORSE),
+    answers=(DEFAULTS,),
+)
+SET_AGAIN = Steps("Set {variable} again.")
+SET_AGAIN_AS_IT_WAS = Steps("Set the variable to its earlier value again: {variable}={old_value!q}")
+CHANGED_SETTING = RULES.declare(
+    "changed-setting",
+    NOTE,
+    means="a setting has another value than in the baseline",
+    message=f"{NOT_NOW}{{source}}",
+    remedy="No action is required if this is intended.",
+    change=("setting", Change.NEW),
+)
+CHANGED_DEFAULT = RULES.declare(
+    "changed-default",
+    NOTE,
+    means="MDM itself has other defaults than in the baseline",
+    message="MDM has other defaults than in the baseline: {settings}",
+    remedy=WRITE_WHAT_MATTERS,
+    change=("setting", Change.NEW),
+)
+POINTS_BACK = RULES.declare(
+    "points-back",
+    WARN,
+    means="the home was moved, and a path in the settings still leads to its former location",
+    message="`{key}` leads to {leads_to}, below the former location of the home, which is now {home}",
+    remedy="Write the path relative to the home, so that it moves with it.",
+    commands=(EDIT,),
+)
+AS_PLANNED = RULES.declare(
+    "as-planned",
+    NOTE,
+    means="a setting has its planned value",
+    message="`{key}` is {value}, {reason}",
+    remedy="No action is required.",
+)
+NOT_DONE = RULES.declare(
+    "not-done",
+    FAIL,
+    means="a setting does not have its planned value",
+    message="`{key}` is planned to be {value}, but is {now}",
+    remedy="Write it into mdm.yaml: {as_yaml}",
+    commands=(EDIT,),
+)
+IMPOSSIBLE_PLAN = RULES.reworded(
+    NOT_DONE,
+    message="`{key}` is planned to be {value}, which is impossible: {reason}",
+    remedy="Correct the plan (--mdm-expect).",
+)
+UNPLANNED_SETTING = RULES.declare(
+    "unplanned-setting",
+    FAIL,
+    means="there is a plan, and a setting changed that is not in it",
+    message=f"{NOT_NOW}, which is not planned",
+    remedy=WRITE_AGAIN,
+    change=("setting", Change.WORSE),
+)
+PLAN_IT_OR = "Add the change to the plan (--mdm-expect) if it is intended. Otherwise: "
