@@ -241,8 +241,8 @@ SQL = {
     "doubled rows": ("INSERT INTO train SELECT * FROM train LIMIT 3",),
     "text for numbers": ("ALTER TABLE train ADD COLUMN price TEXT", "UPDATE train SET price = rowid || ',5'"),
     "dates in two forms": (
-        "ALTER TABLE train ADD COLUMN day TEXT",
-        "UPDATE train SET day = CASE WHEN rowid % 2 THEN '2024-01-02' ELSE '02.01.2024' END",
+        "ALTER TABLE train ADD COLUMN weekday TEXT",
+        "UPDATE train SET weekday = CASE WHEN rowid % 2 THEN '2024-01-02' ELSE '02.01.2024' END",
     ),
     "stray text": (
         "ALTER TABLE train ADD COLUMN n BIGINT",

@@ -131,7 +131,7 @@ def _check_values(facts: FeatureFacts, changes: ValueChanges, reasons: Sequence[
 
 
 def _are_planned(facts: FeatureFacts, changes: ValueChanges) -> bool:
-    """Whether all columns are planned to change: the table's own by its plan, copies of the data by that of any table."""
+    """Whether all columns are planned to change: the table's own by its plan, copies of the data by any table's."""
     if facts.plan is None or not (changes.altered or changes.copied):
         return False
     anywhere = {column for columns in facts.plan.values.values() for column in columns}
