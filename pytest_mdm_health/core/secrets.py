@@ -29,7 +29,7 @@ _SIGNED = re.compile(r"(?P<name>[?&](?:sig|signature|x-amz-\w{1,20}|key)=)[^&\s'
 _NOT_A_VALUE = frozenset({"None", "null", "True", "False", "true", "false", HIDDEN})
 _ADDRESS = re.compile(r"://[^/\s:@]*:(?P<rest>\S+)")
 _WHOLE_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.\-]*://[^/\s:@]*:(?P<rest>[\s\S]+)", re.IGNORECASE)
-_PAIR = re.compile(r"(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
+_PAIR = re.compile(r"(?<!\w)(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>\S+))")
 _PASSWORD = re.compile(r"passw|pwd|passphrase|secret", re.IGNORECASE)
 
 LEFT_OUT = "…"
