@@ -72,6 +72,14 @@ PROVEN: dict[str, tuple[str, ...]] = {
         for code in ("altered-rows", "missing-rows", "added-rows", "duplicated-rows")
     },
     "metadata-corruption.path-elsewhere": _PATH,
+    "metadata-corruption.missing-data": (f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",),
+    "metadata-corruption.incomplete": (
+        f"{_METADATA}test_a_yaml_file_that_lost_its_end_gets_it_back_from_its_copy",
+        f"{_METADATA}test_a_cut_yaml_file_that_was_updated_is_not_replaced_by_its_older_copy",
+    ),
+    "metadata-corruption.other-datasets-file": (
+        f"{_METADATA}test_another_datasets_file_is_told_and_the_own_one_registered_again",
+    ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
         f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
