@@ -88,6 +88,18 @@ def test_the_new_archive_holds_everything_with_the_logs_and_nothing_is_changed(
     assert (again.status, again.findings) == (Status.PASS, ())
 
 
+def test_data_that_the_settings_put_into_the_cache_is_in_the_archive(home: Path, examine: Examine) -> None:
+    (home / "cache").mkdir(exist_ok=True)
+    (home / "datasets").rename(home / "cache" / "datasets")
+    with (home / "mdm.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("paths: {datasets_path: cache/datasets}\n")
+    for file in (*home.rglob("*.yaml"), *home.rglob("dataset_info.json")):
+        file.write_text(file.read_text().replace(f"{home}/datasets/", f"{home}/cache/datasets/"), encoding="utf-8")
+    finding = the(examine(CHECK, home, phase="pre"), "no-backup")
+    assert set(run(finding)) == {0}
+    assert examine(CHECK, home, phase="pre").findings == ()
+
+
 @pytest.mark.parametrize("folder", ["saved[1]", "a b", "deep/er", "li*nk"])
 def test_backups_in_the_home_are_left_out_of_the_next_one_however_their_folder_is_called(
     home: Path, examine: Examine, tmp_path: Path, folder: str

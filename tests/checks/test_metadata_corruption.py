@@ -400,8 +400,41 @@ def test_a_path_that_was_put_right_meanwhile_is_not_changed(home: Path, examine:
     finding = the("path-elsewhere", examine(CHECK, home, "shop"))
     in_both(r"(path\"?: \"?)/old/home/datasets/shop", rf"\1{home}/datasets/shop")(home)
     rewrite(yaml_file(home), "^display_name: .*", "display_name: >\n  the\n  shop")  # other lines, too
-    apply(finding)
+    refused(finding)
     assert both(home) == [{**right[0], "display_name": "the shop\n"}, right[1]]
+
+
+def refused(finding: Finding) -> None:
+    """The printed command changes nothing, and says so."""
+    (command,) = finding.remedy.commands
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode
+    assert "nothing was changed" in done.stderr
+
+
+def test_where_one_of_two_files_has_changed_neither_is_written(home: Path, examine: Examine) -> None:
+    in_both(r"(path\"?: \"?)/.*/datasets/shop", r"\1/old/home/datasets/shop")(home)
+    finding = the("path-elsewhere", examine(CHECK, home, "shop"))
+    twin_file(home).write_text("\n" + twin_file(home).read_text())
+    files = both(home)
+    refused(finding)
+    assert both(home) == files
+    assert not list(home.rglob("*.before"))
+
+
+@pytest.mark.parametrize("lost", ["the end", "the file"])
+@pytest.mark.parametrize("value", ["red \U0001f377 wine", 1e-05, 1e22], ids=["wine", "small", "large"])
+def test_a_copy_that_yaml_reads_otherwise_is_not_made_the_yaml_file(
+    home: Path, examine: Examine, lost: str, value: object
+) -> None:
+    copies = [{**each, "metadata": {"note": value}} for each in both(home)]
+    text = yaml.safe_dump(copies[0], sort_keys=False)
+    yaml_file(home).write_text(text if lost == "the file" else text.partition("time_column")[0])
+    twin_file(home).write_text(json.dumps(copies[1], indent=2))
+    if lost == "the file":
+        yaml_file(home).unlink()
+    code = "unregistered" if lost == "the file" else "incomplete"
+    assert the(code, examine(CHECK, home, "shop")).remedy.commands == ()
 
 
 @pytest.mark.parametrize("where", ["description", "metadata"])

@@ -285,6 +285,7 @@ class BackupFacts(Facts):
         datasets: how many are registered.
         on_servers: those whose data no copy of the home can hold, and of which there is no dump.
         outside: registered databases that lie outside the home, and what belongs to them.
+        cache_is_needed: whether the settings or a registration put something into the cache that is no cache.
         place: where backups go.
         looked: the folders where backups were looked for.
         backups: the newest of those that are there.
@@ -307,6 +308,7 @@ class BackupFacts(Facts):
     datasets: int
     on_servers: tuple[OnServer, ...]
     outside: tuple[str, ...]
+    cache_is_needed: bool = False
     place: Place
     looked: tuple[str, ...]
     backups: tuple[Found, ...]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_mdm_health.checks.backup_failure import parts as single
 from pytest_mdm_health.checks.backup_failure.facts import OLD_DAYS, SOME, Assessed, BackupFacts, Found, Script
 from pytest_mdm_health.checks.backup_failure.look import Looking
-from pytest_mdm_health.checks.backup_failure.place import outside, place_of
+from pytest_mdm_health.checks.backup_failure.place import needs_cache, outside, place_of
 from pytest_mdm_health.checks.backup_failure.script import NAME, dry_run, find_script
 from pytest_mdm_health.checks.backup_failure.walk import access_of, walk
 from pytest_mdm_health.core.model import Depth, Phase
@@ -73,6 +73,7 @@ class _Gathering:
             datasets=len(wanted),
             on_servers=tuple(single.on_servers(self._inventory, there.folder)),
             outside=tuple(map(str, elsewhere)),
+            cache_is_needed=needs_cache(self._inventory),
             place=place_of(there.folder, self._owner, gone_through, assessed),
             looked=tuple(map(str, there.looked)),
             backups=tuple(found[:SOME]),

@@ -40,6 +40,15 @@ def place_of(folder: Path, owner: Account, gone_through: Walk, assessed: Sequenc
     )
 
 
+def needs_cache(inventory: Inventory) -> bool:
+    """Whether something that has to be restored is in the folder of the cache, which a backup otherwise leaves out."""
+    home = inventory.home
+    places = [home.datasets, home.registrations, home.custom_features, home.log_file]
+    places += [dataset.database for dataset in inventory.datasets if dataset.database is not None]
+    cache = home.cache.resolve()
+    return any(place.resolve().is_relative_to(cache) for place in places)
+
+
 def outside(inventory: Inventory) -> Iterator[tuple[Path, int]]:
     """Databases that are registered outside the home, and what belongs to them, with their sizes."""
     root = os.path.realpath(inventory.home.root)

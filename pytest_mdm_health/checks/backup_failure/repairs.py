@@ -205,7 +205,8 @@ def _left_out(facts: BackupFacts) -> str:
     """Options of tar that leave out the cache, and the backups themselves by whatever way they lie in the home."""
     names = sorted(_ways_in(facts) - {"."})
     literal = " --no-wildcards" if any(sign in name for name in names for sign in _WILD) else ""
-    return literal + "".join(f" --exclude={shlex.quote(f'./{name}')}" for name in (*names, "cache"))
+    names += [] if facts.cache_is_needed else ["cache"]
+    return literal + "".join(f" --exclude={shlex.quote(f'./{name}')}" for name in names)
 
 
 def _ways_in(facts: BackupFacts) -> set[str]:

@@ -74,6 +74,8 @@ def observe(mdm_installation: Installation | None, mdm_options: Options, mdm_con
     if mdm_installation is None:
         if cannot_start:
             return DependencyFacts(examined=1, python="", command=command)
+        if command is not None:
+            raise NotApplicable(f"cannot tell what {command.path} starts; name MDM's interpreter with --mdm-python")
         raise NotApplicable("there is no mdm command on the PATH; name MDM's interpreter with --mdm-python")
     facts = collect(mdm_installation, mdm_options.requirements, command)
     if facts.python_version and not facts.folder and not facts.missing_module and not cannot_start:

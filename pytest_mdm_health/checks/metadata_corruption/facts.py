@@ -76,6 +76,8 @@ class TwinState:
     Attributes:
         absent: fields that have a value in it and are not in the YAML file at all.
         complete: whether it says all that the YAML file says, and more.
+        as_yaml: whether a reader of YAML takes its text for the same values as a reader of JSON. It does not where a
+            character is written as two escapes, or a number as `1e-05`.
         older: if it was last written before the YAML file, when both were, for a person; else empty.
     """
 
@@ -90,6 +92,7 @@ class TwinState:
     older: str = ""
     absent: tuple[str, ...] = ()
     complete: bool = False
+    as_yaml: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,6 +117,9 @@ def _of_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     if _is_copied(facts):
         return _of_copied(facts)
     text = "Restore the YAML file from a backup; without one, make it from its JSON copy (what `mdm dataset update` "
+    if facts.keeps_to_defaults and not facts.twin.as_yaml:
+        text += "changed is not in there). Do not copy it as it is: YAML takes some of its values for others, such as "
+        return Remedy(f"{text}numbers written as 1e-05 and characters written as two escapes. Write these by hand.")
     commands = repairs.yaml_from_twin(facts.usual_yaml, facts.twin.file) if facts.keeps_to_defaults else ()
     if not commands:
         text = f"See whether {facts.registrations} is where the registrations are: `paths.configs_path` says so. If it "

@@ -30,7 +30,14 @@ from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.placement import Place, place_of
 from pytest_mdm_health.mdm.registrations import Registration
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE, absent_fields, differences, explained, is_contained
+from pytest_mdm_health.mdm.registrations.json_copy import (
+    TWIN_FILE,
+    absent_fields,
+    differences,
+    explained,
+    is_contained,
+    reads_alike_as_yaml,
+)
 from pytest_mdm_health.mdm.registrations.plausibility import is_odd_version, odd_dates
 from pytest_mdm_health.mdm.servers import is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
@@ -138,6 +145,7 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
         harmless=bool(rest) and explained(rest, ours, theirs, in_force=registration.in_force == "yaml"),
         absent=absent,
         complete=bool(absent) and is_contained(ours, theirs),
+        as_yaml=twin is not None and (bool(absent) or not ours) and reads_alike_as_yaml(twin),
         barrier=barrier(twin.path) if twin is not None and unread else None,
         older=_older(twin.path, (registration.pointed or registration.document or twin).path) if twin else "",
     )

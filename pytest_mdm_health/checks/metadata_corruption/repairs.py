@@ -16,26 +16,38 @@ KEPT = ".before"
 
 
 def yaml_from_twin(yaml: str, twin: str) -> tuple[str, ...]:
-    """Make the YAML file that is not there from its JSON copy, which every YAML reader reads as it is."""
+    """Make the YAML file that is not there from a JSON copy that YAML readers take for the same values."""
     return (f"cp -n -- {shlex.quote(twin)} {shlex.quote(yaml)}",)
 
 
 def yaml_completed(yaml: str, twin: str) -> tuple[str, ...]:
-    """Put the JSON copy, which says all that the YAML file says and more, in the place of the YAML file."""
+    """Put a JSON copy that says all that the YAML file says, and reads alike as YAML, in its place."""
     return (f"{_kept(yaml)} && cat -- {shlex.quote(twin)} >| {shlex.quote(yaml)}",)
 
 
 def lines_changed(edits: Sequence[LineEdit]) -> tuple[str, ...]:
-    """Change these lines, each as long as it is what it was when it was looked at."""
+    """Change these lines in all files or in none.
+
+    Nothing is written unless every line is still what it was when it was examined, no file has an older copy beside
+    it, and every file may be written to.
+    """
     if not edits:
         return ()
-    kept = [_kept(each.file) for each in edits]
-    changes = [
-        f"LC_ALL=C sed {shlex.quote(f'{each.line}s#^{_pattern(each.old)}$#{_replacement(each.new)}#')} "
-        f"{shlex.quote(each.file + KEPT)} >| {shlex.quote(each.file)}"
-        for each in edits
+    checks = [
+        f"{{ test -w {shlex.quote(edit.file)} && test ! -e {shlex.quote(edit.file + KEPT)} && "
+        f"LC_ALL=C sed -n '{edit.line}p' {shlex.quote(edit.file)} | LC_ALL=C grep -Fqx -- {shlex.quote(edit.old)}; }}"
+        for edit in edits
     ]
-    return (" && ".join((*kept, *changes)),)
+    kept = [_kept(edit.file) for edit in edits]
+    changes = [
+        f"LC_ALL=C sed {shlex.quote(f'{edit.line}s#^{_pattern(edit.old)}$#{_replacement(edit.new)}#')} "
+        f"{shlex.quote(edit.file + KEPT)} >| {shlex.quote(edit.file)}"
+        for edit in edits
+    ]
+    refused = (
+        "{ echo 'nothing was changed: a file is not as it was, is read-only, or has an older .before' >&2; false; }"
+    )
+    return (f"if {' && '.join(checks)}; then {' && '.join((*kept, *changes))}; else {refused}; fi",)
 
 
 def renamed(old: str, new: str) -> tuple[str, ...]:

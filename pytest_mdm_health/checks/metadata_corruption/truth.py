@@ -127,7 +127,7 @@ def _incomplete(check: Check, facts: MetadataFacts) -> Finding:
     """A YAML file that lacks what its JSON copy has."""
     twin, yaml = facts.twin, facts.yaml
     message = f"the YAML file lacks {', '.join(twin.absent)}, which its JSON copy {twin.file} has"
-    whole = twin.complete and twin.usable and not yaml.unread
+    whole = twin.complete and twin.usable and twin.as_yaml and not yaml.unread
     if whole:
         text = (
             "Restore the YAML file from its JSON copy, which says all that the YAML file says, and these fields too; "

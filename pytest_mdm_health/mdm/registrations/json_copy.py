@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pytest_mdm_health.mdm.files import Unreadable, read_bytes
 from pytest_mdm_health.mdm.registrations.schema import Refusal, missing_fields, refusals
+from pytest_mdm_health.mdm.yaml_file import load_yaml
 
 TWIN_FILE = "dataset_info.json"
 UPDATED_BY_COMMAND = frozenset(
@@ -70,6 +71,15 @@ def read_twin(path: Path) -> Twin | None:
     if not isinstance(data, dict):
         return Twin(path, problem="holds no JSON object")
     return Twin(path, data, refused=refusals(data, "full"), missing=missing_fields(data, "full"))
+
+
+def reads_alike_as_yaml(twin: Twin) -> bool:
+    """Whether the text of the copy has the same values as YAML, so that it can take the place of a YAML file.
+
+    PyYAML takes `1e-05` for text, and a character beyond U+FFFF that is escaped as a pair for two broken ones.
+    """
+    document = load_yaml(twin.path)
+    return twin.data is not None and document.usable and document.data == twin.data
 
 
 def differences(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tuple[str, ...]:
