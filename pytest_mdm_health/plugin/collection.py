@@ -96,6 +96,7 @@ def as_test(run: Run, each: CheckModule) -> Callable[..., None]:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     test.__name__ = test.__qualname__ = each.check.id
     test.__doc__ = each.check.title
+    test.__module__ = fixtures.SUITE_MODULE  # with collect_imported_tests = false pytest takes no function of another
     attributes: dict[str, Any] = {
         "__signature__": inspect.Signature([inspect.Parameter(name, kind) for name in names]),
         "pytestmark": [pytest.mark.mdm_health],

@@ -163,12 +163,12 @@ def test_a_writer_that_is_killed_leaves_no_half_of_a_file(recorded: Path, tmp_pa
     source, target, chance = tmp_path / "source.json", tmp_path / "target.json", random.Random(5)  # noqa: S311 - when to kill, no secret
     source.write_text(whole)
     seen = 0
-    for _ in range(12):
+    for attempt in range(12):
         command = [sys.executable, "-c", WRITER, str(target), str(source)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
-            time.sleep(chance.random() / 20)
+            time.sleep(chance.random() / 20 * (1 + attempt))  # later and later, so that a slow machine writes one too
             process.send_signal(signal.SIGKILL)
         if target.exists():
             seen += 1

@@ -244,7 +244,7 @@ def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
     assert code == 1
     assert found(document, "fail") == {"metadata-corruption.lost-field wine"}
     (told,) = (each for each in document["baseline"]["changes"] if each["code"] == "metadata-corruption.lost-field")
-    assert (told["change"], told["kind"]) == ("removed", "field")
+    assert (told["change"], told["what"]) == ("removed", "field")
 
 
 RECOMPUTED = "UPDATE wine SET proline = proline * 1.5"

@@ -31,7 +31,8 @@ def test_plain_pytest_is_untouched(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "IMPORTED ['pytest_mdm_health', 'pytest_mdm_health.plugin.options', 'pytest_mdm_health.plugin.hooks']",
+            "IMPORTED ['pytest_mdm_health', 'pytest_mdm_health.core', 'pytest_mdm_health.core.options', "
+            "'pytest_mdm_health.plugin', 'pytest_mdm_health.plugin.hooks', 'pytest_mdm_health.plugin.options']",
             "HEAVY []",
         ]
     )
