@@ -31,8 +31,10 @@ def test_plain_pytest_is_untouched(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "IMPORTED ['pytest_mdm_health', 'pytest_mdm_health.core', 'pytest_mdm_health.core.options', "
-            "'pytest_mdm_health.plugin', 'pytest_mdm_health.plugin.hooks', 'pytest_mdm_health.plugin.options']",
+            (
+                "IMPORTED ['pytest_mdm_health', 'pytest_mdm_health.core', 'pytest_mdm_health.core.options', "
+                "'pytest_mdm_health.plugin', 'pytest_mdm_health.plugin.hooks', 'pytest_mdm_health.plugin.options']"
+            ),
             "HEAVY []",
         ]
     )
