@@ -95,11 +95,17 @@ def complaints(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"{finding.code} says nothing of what to do next"
 
 
+def _set_aside(command: str) -> Iterator[str]:
+    """The files that a loop of the command moves to names of their own, before others come in their place."""
+    for files in re.findall(r'for f in ([^;]+); do (?:(?!done; done).)*mv -- "\$n" "\$f\.damaged\$e"', command):
+        yield from shlex.split(files)
+
+
 def banned(command: str) -> Iterator[str]:
     """Why a command may not be printed at all."""
     yield from (reason for pattern, reason in BANNED if pattern.search(command))
     its_own = {f"${name}" for name in re.findall(r"\b(\w+)=\$\(mktemp\b", command)}
-    saved = _Saved()
+    saved = _Saved(copied=set(_set_aside(command)))
     for words, targets in _simple_commands(command):
         program, arguments = _program(words)
         names = [each for each in arguments if not each.startswith("-")]
@@ -185,7 +191,10 @@ def _looks(program: str, arguments: list[str]) -> bool:
 
 
 def _find(arguments: list[str]) -> bool:
-    return not any(re.match(r"-(delete|exec|execdir|ok|okdir|fprint\w*|fls)$", each) for each in arguments)
+    """Whether `find` only looks, which it does also where it has files listed."""
+    run = [program for option, program in pairwise(arguments) if option in {"-exec", "-execdir"}]
+    acting = any(re.match(r"-(delete|ok|okdir|fprint\w*|fls)$", each) for each in arguments)
+    return not acting and set(run) <= {"ls"}
 
 
 def _sed(arguments: list[str]) -> bool:
@@ -335,6 +344,6 @@ def _simple_commands(command: str) -> Iterator[tuple[list[str], list[tuple[str, 
 
 def _substituted(command: str) -> Iterator[str]:
     """The commands whose output is put into this one."""
-    live = re.sub(r"'[^']*'", "", command)
+    live = re.sub(r"\"'\"|'[^']*'", "", command)  # shlex.quote writes a single quote as `"'"` between quoted parts
     for pair in re.findall(r"\$\(([^()]*)\)|`([^`]*)`", live):
         yield pair[0] or pair[1]

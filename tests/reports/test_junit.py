@@ -36,7 +36,7 @@ def test_a_failure_says_what_to_do_and_a_blocked_check_says_why(
     assert failure.attrib["message"].startswith("metadata-corruption.syntax: ")
     assert len(failure.attrib["message"]) < 500
     assert "FAIL metadata-corruption.syntax" in (failure.text or "")
-    assert "         $ mv -- " in (failure.text or "")
+    assert "       next: Keep a copy of the file" in (failure.text or "")
     blocked = cases["sqlite-locking[shop]"].find("skipped")
     assert blocked is not None
     assert blocked.attrib["message"] == "mdm-health::metadata-corruption[shop] failed; repair that first"

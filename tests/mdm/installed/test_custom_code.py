@@ -51,8 +51,8 @@ def test_every_way_to_write_it_is_known(file: Path, source: str) -> None:
     [
         ("    pass\n", "it does not define _register_operations"),
         ("    def __init__(self): ...\n" + SOUND_BODY, "its constructor does not take the dataset's name"),
-        ("    def __init__(self, name, rate): ...\n" + SOUND_BODY, "its constructor also wants rate"),
-        ("    def __init__(self, name, *, rate): ...\n" + SOUND_BODY, "its constructor also wants rate"),
+        ("    def __init__(self, name, rate): ...\n" + SOUND_BODY, "its constructor also requires rate"),
+        ("    def __init__(self, name, *, rate): ...\n" + SOUND_BODY, "its constructor also requires rate"),
     ],
 )
 def test_a_class_that_mdm_cannot_make_an_instance_of_says_why(file: Path, body: str, unmet: str) -> None:
