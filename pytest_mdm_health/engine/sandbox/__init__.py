@@ -21,8 +21,8 @@ import threading
 from pathlib import Path
 from typing import IO, Any, cast
 
-from pytest_mdm_health.engine.sandbox import child as sandbox_child
-from pytest_mdm_health.engine.sandbox.child import read_frame, write_frame
+from pytest_mdm_health.engine.sandbox import sandbox_child
+from pytest_mdm_health.engine.sandbox.sandbox_child import read_frame, write_frame
 
 IMPORT_PATH = tuple(sys.path)
 """Where modules came from when this was loaded, before any test folder was put in front."""

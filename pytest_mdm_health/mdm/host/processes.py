@@ -18,7 +18,7 @@ from pytest_mdm_health.mdm.host.locks import Lock
 from pytest_mdm_health.mdm.host.open_files import PROC, pids
 
 _OF_OURS = "sandbox_child.py"
-"""The examining process of another worker or run: it reads without a lock and is in nobody's way."""
+"""The script of the examining process of another worker or run, which reads without a lock."""
 
 
 @dataclass(frozen=True)

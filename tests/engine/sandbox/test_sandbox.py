@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_mdm_health.engine.sandbox import Crashed, Raised, Sandbox, TimedOut
+from pytest_mdm_health.engine.sandbox import Crashed, Raised, Sandbox, TimedOut, sandbox_child
+from pytest_mdm_health.mdm.host import processes
 
 
 @pytest.fixture
@@ -148,3 +149,7 @@ def test_modules_in_the_current_folder_do_not_shadow_ours(
     (tmp_path / "yaml.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
     assert sandbox.call("yaml:safe_load", "1", timeout_s=30) == 1
+
+
+def test_the_child_is_known_as_one_of_ours_by_its_name() -> None:
+    assert Path(sandbox_child.__file__).name == processes._OF_OURS
