@@ -22,8 +22,11 @@ from pytest_mdm_health.backends.base import (
     quote,
 )
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, sidecars
+from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.engines import engine_of as real_engine
-from pytest_mdm_health.mdm.servers import Connection
+from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.servers import Connection, connection_of
+from pytest_mdm_health.mdm.settings import Settings
 
 __all__ = [
     "Backend",
@@ -35,6 +38,7 @@ __all__ = [
     "Row",
     "Sidecar",
     "Unfinished",
+    "backend_of",
     "close_all",
     "literal",
     "quote",
@@ -70,6 +74,16 @@ class Backend:
 def server_backend(connection: Connection) -> Backend:
     """The handle for a database on a PostgreSQL server."""
     return Backend("postgresql", Path(connection.address), connection)
+
+
+def backend_of(dataset: Dataset, settings: Settings) -> Backend | None:
+    """The handle for the dataset's data; None when it is not known what or where it is."""
+    connection = connection_of(dataset, settings)
+    if connection is not None:
+        return server_backend(connection)
+    if dataset.backend not in FILE_ENGINES or dataset.database is None:
+        return None
+    return Backend(dataset.backend, dataset.database)
 
 
 def close_all() -> None:

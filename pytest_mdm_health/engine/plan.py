@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, server_backend
+from pytest_mdm_health.backends import backend_of
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import HOME, Check, Depth, Kind, Target
 from pytest_mdm_health.core.options import Options
@@ -21,7 +21,6 @@ from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.installed.interpreter import Installation, find_interpreter, probe
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory, remembered_dataset
 from pytest_mdm_health.mdm.servers import Server, connection_of, server_key, servers_of
-from pytest_mdm_health.mdm.settings import Settings
 
 NOTHING_EXPECTED = Expected()
 INVENTORY_TIMEOUT_S = 120.0
@@ -180,16 +179,6 @@ class Plan:
             return None
         others = {name: value for name, value in os.environ.items() if not name.startswith("MDM_")}
         return probe(self.interpreter, self.options.home, self.options.timeout, others | dict(self.environ))
-
-
-def backend_of(dataset: Dataset, settings: Settings) -> Backend | None:
-    """The handle for the dataset's data; None when it is not known what or where it is."""
-    connection = connection_of(dataset, settings)
-    if connection is not None:
-        return server_backend(connection)
-    if dataset.backend not in {"sqlite", "duckdb"} or dataset.database is None:
-        return None
-    return Backend(dataset.backend, dataset.database)
 
 
 def make_plan(

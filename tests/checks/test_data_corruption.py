@@ -18,13 +18,13 @@ import duckdb
 import pytest
 import yaml
 
+from pytest_mdm_health.backends import backend_of
 from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks.data_corruption import judge
 from pytest_mdm_health.checks.data_corruption.look import gather
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.engine.plan import backend_of
 from pytest_mdm_health.mdm.inventory import take_inventory
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server, register
 

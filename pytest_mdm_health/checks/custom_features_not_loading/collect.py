@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, server_backend
+from pytest_mdm_health.backends import CannotOpen, Database, QueryFailed, backend_of
 from pytest_mdm_health.checks._shared.sample_rows import ROWS_JUDGED, first_base_table, sample_task
 from pytest_mdm_health.checks.custom_features_not_loading.facts import CustomFacts, CustomFile, DeletedFile, Loading
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.custom_code import INDEX, listed_in, read_custom_code, texts_in
@@ -25,7 +24,6 @@ from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.logs.features import last_runs
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.registrations.sources import source_of
-from pytest_mdm_health.mdm.servers import connection_of
 
 MOST_FILES = 500
 """Files in one folder that are examined."""
@@ -236,7 +234,7 @@ class _Loader:
 
     def _sample(self, file: CustomFile) -> _Sample:
         dataset = self._datasets.get(file.name)
-        backend = _backend(dataset, self._inventory) if dataset is not None else None
+        backend = backend_of(dataset, self._inventory.settings) if dataset is not None else None
         if dataset is None or backend is None:
             return _NO_ROWS
         try:
@@ -265,15 +263,6 @@ def _sample_of(dataset: Dataset, database: Database) -> _Sample:
         return _Sample(task)
     columns = frozenset(column.name for column in database.columns(feature_table))
     return _Sample(task, feature_table, columns)
-
-
-def _backend(dataset: Dataset, inventory: Inventory) -> Backend | None:
-    connection = connection_of(dataset, inventory.settings)
-    if connection is not None:
-        return server_backend(connection)
-    if dataset.backend not in FILE_ENGINES or dataset.database is None:
-        return None
-    return Backend(dataset.backend, dataset.database)
 
 
 def _loading(result: Trial, known: set[str]) -> Loading:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import CannotOpen, ConnectionLost, QueryFailed, Row, Unfinished, server_backend
-from pytest_mdm_health.checks._shared.postgres import sql
-from pytest_mdm_health.checks._shared.postgres.facts import ConnectionAttempt, RefusedLogin, Sessions
+from pytest_mdm_health.checks._shared.postgres.facts import ConnectionAttempt, RefusedLogin
 from pytest_mdm_health.checks._shared.postgres.places import attempt_of
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import Connection, Server
@@ -130,9 +129,3 @@ def connection_error(connection: Connection) -> CannotOpen | None:
     except CannotOpen as error:
         return error
     return None
-
-
-def sessions(database: PostgresDatabase) -> tuple[Sessions, ...]:
-    """The sessions of others, those that look alike counted together."""
-    rows = database.query(sql.SESSIONS)
-    return tuple(Sessions(application=name, user=user, state=state, count=n) for name, user, state, n in rows)
