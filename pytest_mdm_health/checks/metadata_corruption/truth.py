@@ -281,8 +281,10 @@ def _path_remedy(facts: MetadataFacts, place: Place | None) -> Remedy:
     if place is None or not place.instead:
         return Remedy(f"Restore {facts.name!r} from a backup into this home, and let `path` name the restored file.")
     if facts.path_edits and not place.relative:
-        text = f"Let `path` name this home's own file, which has all the registered tables: {place.instead}. Both "
-        return Remedy(f"{text}copies are kept as they are.", repairs.lines_changed(facts.path_edits))
+        text = f"Let `path` name this home's own file, which has all the registered tables: {place.instead}. "
+        return Remedy(
+            f"{text}What was there is kept beside each file, as `.before`.", repairs.lines_changed(facts.path_edits)
+        )
     text = f"See whether {place.instead} is this dataset's data, and has all of it. If so, let `path` name it in "
     text += f"{facts.yaml.pointer or facts.yaml.file} and in the JSON copy; keep both files first."
     if _is_there(facts, place):
