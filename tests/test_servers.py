@@ -175,6 +175,11 @@ def test_a_server_that_stops_midway_is_one_failure_and_blocks_what_comes_after(
     assert results["data-corruption[apples]"]["status"] == "pass"
     assert results["data-corruption[shop]"]["status"] == "blocked"
     assert results["data-corruption[shop]"]["blocked_by"].startswith("mdm-health::postgres-slowdown[")
-    assert not [name for name, each in results.items() if each["status"] == "error"]
+    errors = [each["findings"] or each["reason"] for each in results.values() if each["status"] == "error"]
+    if not workers:
+        assert errors == []
+    # The other worker may be in the middle of a check when the server stops: one check, which says that it was cut off.
+    assert len(errors) <= 1
+    assert all("broke the connection off" in str(error) for error in errors)
     assert result.ret == 1
     assert PASSWORD not in result.stdout.str()

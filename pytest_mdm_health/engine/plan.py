@@ -19,6 +19,8 @@ from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.engine.file_stability import Seen, files_of, take_stock
 from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.installed.interpreter import Installation, find_interpreter, probe
+from pytest_mdm_health.mdm.installed.search import find_command
+from pytest_mdm_health.mdm.installed.wrapper import interpreter_behind
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory, remembered_dataset
 from pytest_mdm_health.mdm.servers import Server, connection_of, server_key, servers_of
 
@@ -175,10 +177,13 @@ class Plan:
     @cached_property
     def installation(self) -> Installation | None:
         """The installed MDM as its own interpreter describes it; asked once, on first use. None: there is none."""
-        if self.interpreter is None:
-            return None
         others = {name: value for name, value in os.environ.items() if not name.startswith("MDM_")}
-        return probe(self.interpreter, self.options.home, self.options.timeout, others | dict(self.environ))
+        environ = others | dict(self.environ)
+        python = self.interpreter
+        command = find_command() if self.options.python is None else None
+        if command is not None and command.opaque:
+            python = interpreter_behind(command, self.options.timeout, environ) or python
+        return probe(python, self.options.home, self.options.timeout, environ) if python is not None else None
 
 
 def make_plan(

@@ -22,6 +22,8 @@ from pytest_mdm_health.core.model import Finding, NotApplicable, Result, Severit
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.installed.installation import Failure
 from pytest_mdm_health.mdm.installed.interpreter import find_interpreter, probe
+from pytest_mdm_health.mdm.installed.search import find_command
+from pytest_mdm_health.mdm.installed.wrapper import interpreter_behind
 from pytest_mdm_health.mdm.settings import read_settings
 from tests.conftest import MDM_SOURCES
 
@@ -581,6 +583,62 @@ def test_another_program_called_mdm_is_no_command_that_cannot_start(
     (site_of(python) / "mdm.py").write_text("def run(): ...\n", encoding="utf-8")
     with pytest.raises(NotApplicable, match="has no MDM"):
         looked_from_the_path(home)
+
+
+WRAPPERS = [
+    pytest.param("#!/bin/sh", "exec {python} -m mdm\n", "No module named mdm.__main__", id="no-main"),
+    pytest.param("#!/bin/sh", "exec {python}.gone -m mdm\n", "ended with exit code 127", id="no-interpreter"),
+    pytest.param("#!/usr/bin/env bash", "set -e\n. /opt/gone/activate\nmdm-real\n", "/opt/gone/activate", id="sourced"),
+    pytest.param("#!/bin/bash", "exit 1\n", "ended with exit code 1 when asked for --help", id="exit"),
+    pytest.param("#!/bin/bash", "kill -KILL $$\n", "was killed by SIGKILL", id="killed"),
+    pytest.param("#!/bin/sh", "true\n", "prints nothing", id="silent"),
+    pytest.param("", "", "prints nothing", id="empty"),
+    pytest.param("", "exec {python} -c 'import mdm.absent'\n", "No module named 'mdm.absent'", id="no-first-line"),
+]
+
+
+@pytest.mark.parametrize(("first_line", "body", "says"), WRAPPERS)
+def test_a_wrapper_that_cannot_start_is_a_failure(
+    make_python: MakePython, home: Path, path_with: Path, first_line: str, body: str, says: str
+) -> None:
+    python = make_python({"mdm/cli/main.py": "def main():\n    return 0\n"})
+    command = command_of(path_with, first_line, body.format(python=python))
+
+    found = next(each for each in looked_from_the_path(home) if each.code == "incompatible-dependencies.not-starting")
+
+    assert found.severity is FAIL
+    assert says in found.message
+    assert str(command) in found.message
+
+
+HELP = "echo ' ML Data Manager - Streamline your ML data pipeline'\n"
+
+
+def test_a_wrapper_that_starts_leads_to_its_interpreter(make_python: MakePython, home: Path, path_with: Path) -> None:
+    python = make_python({"mdm/__main__.py": "print('ML Data Manager')\n"})
+    command_of(path_with, "#!/bin/sh", f'MODULE=mdm\nexec {python} -m "$MODULE" "$@"\n')
+    command = find_command()
+    assert command is not None
+
+    behind = interpreter_behind(command, 60)
+
+    assert behind == python
+    installation = probe(behind, home, 60, {"PATH": os.environ["PATH"]})
+    assert list(judge(observe(installation, Options(home=home), read_settings(home, {})))) == []
+
+
+def test_a_wrapper_whose_interpreter_stays_hidden_is_no_skip(home: Path, path_with: Path) -> None:
+    command_of(path_with, "#!/bin/sh", HELP)
+    facts = observe(None, Options(home=home), read_settings(home, {}))
+    assert "--mdm-python" in facts.unexamined[0]
+
+    command_of(path_with, "#!/bin/sh", "echo 'mdm: mail delivery manager'\n")
+    with pytest.raises(NotApplicable, match="is another program"):
+        observe(None, Options(home=home), read_settings(home, {}))
+
+    command_of(path_with, "#!/bin/sh", "sleep 60\n")
+    facts = observe(None, Options(home=home, timeout=1), read_settings(home, {}))
+    assert "did not finish in time" in facts.unexamined[0]
 
 
 def test_a_whole_run_says_what_is_wrong_and_leaves_the_home_alone(

@@ -62,6 +62,7 @@ from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.installed.import_graph import Use
 from pytest_mdm_health.mdm.installed.installation import NAME, Installation
 from pytest_mdm_health.mdm.installed.search import find_command
+from pytest_mdm_health.mdm.installed.wrapper import ask_wrapper
 from pytest_mdm_health.mdm.settings import Settings
 
 __all__ = ["CHECK", "RULES", "judge", "observe"]
@@ -70,12 +71,24 @@ __all__ = ["CHECK", "RULES", "judge", "observe"]
 def observe(mdm_installation: Installation | None, mdm_options: Options, mdm_config: Settings) -> DependencyFacts:
     """Compare what MDM's interpreter has with what is required of it."""
     command = find_command() if mdm_options.python is None else None
+    if command is not None and command.opaque:
+        answer = ask_wrapper(command, mdm_options.timeout / 2)
+        if answer.unfinished:
+            return DependencyFacts(examined=0, unexamined=(answer.unfinished,), python="", command=command)
+        command = replace(command, why_not=answer.why_not)
+        has_mdm = mdm_installation is not None and mdm_installation.is_ml_data_manager
+        if answer.is_mdm and not command.why_not and not has_mdm:
+            unexamined = (
+                f"the packages of MDM were not examined: {command.path} does not show which interpreter it starts; "
+                "name it with --mdm-python"
+            )
+            return DependencyFacts(examined=0, unexamined=(unexamined,), python="", command=command)
     cannot_start = command is not None and command.why_not
     if mdm_installation is None:
         if cannot_start:
             return DependencyFacts(examined=1, python="", command=command)
         if command is not None:
-            raise NotApplicable(f"cannot tell what {command.path} starts; name MDM's interpreter with --mdm-python")
+            raise NotApplicable(f"{command.path} is another program; name MDM's interpreter with --mdm-python")
         raise NotApplicable("there is no mdm command on the PATH; name MDM's interpreter with --mdm-python")
     facts = collect(mdm_installation, mdm_options.requirements, command)
     if facts.python_version and not facts.folder and not facts.missing_module and not cannot_start:

@@ -44,6 +44,10 @@ NEW_ENVIRONMENT_BY_HAND = Steps(_CREATE)
 _INCOMPLETE = f"The installation that wrote the command is incomplete. {_CREATE}"
 REPLACE_INSTALLATION = Steps(_INCOMPLETE, (*SHOW_COMMAND, *INSTALL_WITH_ANY_PYTHON))
 REPLACE_WITHOUT_SOURCE = Steps(_INCOMPLETE, SHOW_COMMAND)
+CORRECT_WRAPPER = Steps(
+    f"Correct the script, which is no part of MDM's installation, or the environment that it starts. {_CREATE}",
+    ("ls -l -- {facts.command.path!q}", "cat -- {facts.command.path!q}"),
+)
 REPLACE_WITHOUT_COMMAND = Steps(_INCOMPLETE, INSTALL_WITH_ANY_PYTHON)
 RESTORE_SOURCE = Steps(
     f"Put the source tree back to {{facts.lost_source}}, where MDM was installed from. Otherwise: {_CREATE}"

@@ -11,6 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_mdm_health.checks.incompatible_dependencies.facts import DependencyFacts
 from pytest_mdm_health.checks.incompatible_dependencies.findings import (
+    CORRECT_WRAPPER,
     DAMAGED_LIBRARY,
     FIND_DISTRIBUTION,
     INSTALL_DISTRIBUTION,
@@ -95,6 +96,8 @@ def remedy_for_start(facts: DependencyFacts) -> Steps:
         return RESTORE_SOURCE
     if facts.command is None:
         return REPLACE_WITHOUT_COMMAND
+    if facts.command.opaque:
+        return CORRECT_WRAPPER
     return REPLACE_INSTALLATION if facts.source else REPLACE_WITHOUT_SOURCE
 
 

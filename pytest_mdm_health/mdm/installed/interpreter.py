@@ -27,7 +27,7 @@ from pytest_mdm_health.mdm.installed.import_graph import Package, Use
 from pytest_mdm_health.mdm.installed.installation import Distribution, Effective, Failure, Installation, Module
 from pytest_mdm_health.mdm.installed.search import UnusableInterpreter, find_interpreter
 
-__all__ = ["Installation", "UnusableInterpreter", "find_interpreter", "probe"]
+__all__ = ["Installation", "UnusableInterpreter", "find_interpreter", "private_environment", "probe"]
 
 SETTINGS_FILES = ("mdm.yaml", "feature_flags.yaml")
 ANSWERS_LIMIT = 32 * 1024 * 1024
@@ -95,7 +95,7 @@ class _Interpreter:
             outcome = run(
                 [str(self.python), "-B", str(folder / _SCRIPTS[0]), "questions", "answers"],
                 cwd=folder,
-                environ=_environment(self.environ, folder, home, with_settings=with_settings),
+                environ=private_environment(self.environ, folder, home, with_settings=with_settings),
                 timeout_s=timeout_s,
             )
             return _read_answers(folder / "answers", outcome)
@@ -211,7 +211,13 @@ def _copy_settings(root: Path, home: Path) -> None:
             (home / name).write_bytes(read_bytes(root / name))
 
 
-def _environment(environ: Mapping[str, str], folder: Path, home: Path, *, with_settings: bool) -> dict[str, str]:
+def private_environment(
+    environ: Mapping[str, str], folder: Path, home: Path, *, with_settings: bool = False
+) -> dict[str, str]:
+    """The environment of a program that takes `home` for MDM's home and keeps its temporary files in `folder`.
+
+    `MDM_*` variables are passed on only together with copies of the settings.
+    """
     kept_back = _KEPT_BACK if with_settings else (*_KEPT_BACK, "MDM_")
     temporary = str(folder)
     own = {

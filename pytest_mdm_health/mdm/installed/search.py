@@ -55,11 +55,15 @@ class Command:
         module: the module of the ML Data Manager that it starts, such as `mdm.cli.main`; empty for another program.
         why_not: why it cannot start, as far as the file itself tells, to follow its path in a sentence; empty if
             nothing speaks against it.
+        opaque: whether it is a script in another language than Python, so that only running it tells what it starts.
+        names_interpreter: whether its first line names what runs it.
     """
 
     path: str
     module: str = ""
     why_not: str = ""
+    opaque: bool = False
+    names_interpreter: bool = True
 
 
 def find_command() -> Command | None:
@@ -69,7 +73,12 @@ def find_command() -> Command | None:
         return next((found for each in _on_the_path() if (found := _stray(each))), None)
     start = _start_of(Path(script))
     entry = _ENTRY.search(start)
-    return Command(script, os.fsdecode(entry[1]), _why_not(start)) if entry else Command(script)
+    if entry:
+        return Command(script, os.fsdecode(entry[1]), _why_not(start))
+    if b"\0" in start or _names_python(start):  # a program, or a script, that is not the ML Data Manager's
+        return Command(script)
+    why_not = _why_not(start)
+    return Command(script, why_not=why_not, opaque=not why_not, names_interpreter=start.startswith(b"#!"))
 
 
 def _on_the_path() -> Iterator[Path]:
@@ -126,11 +135,21 @@ def _start_of(script: Path) -> bytes:
         return b""
 
 
+def _names_python(start: bytes) -> bool:
+    words = _first_words(start)
+    return bool(words) and (_is_python(words[0]) or _is_python(words[-1]))
+
+
+def _first_words(start: bytes) -> list[str]:
+    """The interpreter that a script names in its first line, with its arguments; empty if it names none."""
+    first_line = start.partition(b"\n")[0]
+    return os.fsdecode(first_line[2:]).split() if first_line.startswith(b"#!") else []
+
+
 def _interpreter_of(script: Path, start: bytes) -> Path | None:
     if long := _LONG_SHEBANG.search(start):  # how installers write an interpreter whose path is long or has spaces
         return Path(os.fsdecode(long[1]))
-    first_line = start.partition(b"\n")[0]
-    words = os.fsdecode(first_line[2:]).split() if first_line.startswith(b"#!") else []
+    words = _first_words(start)
     if words and _is_python(words[0]):
         return Path(words[0])
     by_name = shutil.which(words[-1]) if words and Path(words[0]).name == "env" and _is_python(words[-1]) else None
