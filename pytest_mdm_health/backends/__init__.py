@@ -22,6 +22,7 @@ from pytest_mdm_health.backends.base import (
     quote,
 )
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, sidecars
+from pytest_mdm_health.core.session import current
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.engines import engine_of as real_engine
 from pytest_mdm_health.mdm.inventory import Dataset
@@ -68,7 +69,7 @@ class Backend:
         Raises:
             CannotOpen: it cannot be opened, and why.
         """
-        return _pool.open(self)
+        return current().part(_Pool).open(self)
 
 
 def server_backend(connection: Connection) -> Backend:
@@ -88,7 +89,7 @@ def backend_of(dataset: Dataset, settings: Settings) -> Backend | None:
 
 def close_all() -> None:
     """Close what this process has open and remove what it copied."""
-    _pool.close()
+    current().part(_Pool).close()
 
 
 @dataclass
@@ -125,9 +126,6 @@ class _Pool:
         opened, self._open = self._open, []
         for each in opened:
             each.database.close()
-
-
-_pool = _Pool()
 
 
 def _state(path: Path) -> tuple[tuple[int, int, int] | None, ...]:

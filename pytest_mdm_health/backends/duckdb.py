@@ -35,6 +35,7 @@ from pytest_mdm_health.backends.base import (
 from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
+from pytest_mdm_health.core.session import current
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
@@ -74,7 +75,7 @@ class DuckDBDatabase(HandedBack):
             CannotOpen: it cannot be attached, and why.
         """
         size = _looked_at(path)
-        self._instance = _instance_for(path)
+        self._instance = current().part(_Instances).instance_for(path)
         self._alias, self._connection = self._instance.attach(path)
         try:
             self.surplus = self._surplus(size)
@@ -238,24 +239,34 @@ class _Instance:
 
     def discard(self) -> None:
         """End it; the next database gets a new one."""
-        global _instance  # noqa: PLW0603 - the one instance of this process
         with suppress(*_Failure):
             self.connection.close()
-        if _instance is self:
-            _instance = None
+        current().part(_Instances).forget(self)
 
 
-_instance: _Instance | None = None
+class _Instances:
+    """The instance that files are attached to, if there is one."""
 
+    def __init__(self) -> None:
+        self._instance: _Instance | None = None
 
-def _instance_for(path: Path) -> _Instance:
-    """The instance of this process if it may attach this file, else a new one."""
-    global _instance  # noqa: PLW0603 - the one instance of this process
-    if _instance is None or not _instance.may_attach(path):
-        if _instance is not None and not _instance.attached:
-            _instance.discard()
-        _instance = _new_instance(path)
-    return _instance
+    def instance_for(self, path: Path) -> _Instance:
+        """The one that there is if it may attach this file, else a new one."""
+        if self._instance is None or not self._instance.may_attach(path):
+            if self._instance is not None and not self._instance.attached:
+                self._instance.discard()
+            self._instance = _new_instance(path)
+        return self._instance
+
+    def forget(self, instance: _Instance) -> None:
+        """Give it to no other file."""
+        if self._instance is instance:
+            self._instance = None
+
+    def close(self) -> None:
+        """End it."""
+        if self._instance is not None:
+            self._instance.discard()
 
 
 def _new_instance(path: Path) -> _Instance:

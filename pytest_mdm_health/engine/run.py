@@ -8,13 +8,13 @@ import pickle
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.baseline.file import refuse_foreign
 from pytest_mdm_health.baseline.inputs import HeldAgainst
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Kind, Result, Target, node_id
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import end_session
 from pytest_mdm_health.engine.plan import MANY, SHARED, Plan, make_plan
 from pytest_mdm_health.engine.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.engine.runner import Runner
@@ -164,7 +164,7 @@ class Run:
         """End the child process and remove its temporary files; a server is told that its connection is done with."""
         with contextlib.suppress(SandboxError):
             if self._sandbox.pid is not None:
-                self._sandbox.call(f"{close_all.__module__}:{close_all.__name__}", timeout_s=_FAREWELL_S)
+                self._sandbox.call(f"{end_session.__module__}:{end_session.__name__}", timeout_s=_FAREWELL_S)
         if not self._lent:
             self._sandbox.close()
 

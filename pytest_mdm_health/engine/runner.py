@@ -23,6 +23,7 @@ from pytest_mdm_health.core.model import (
     node_id,
     status_of,
 )
+from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, what_moved
 from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
@@ -256,18 +257,12 @@ def _plain(facts: Facts) -> tuple[dict[str, JSON], dict[str, JSON]]:
     return shown, {name: plain[name] for name in only}
 
 
+@kept_for_session(64)
 def _adapter(kind: type[Facts]) -> TypeAdapter[Facts]:
     """Made once for each kind of facts: making it takes longer than most checks."""
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
+    return TypeAdapter(kind)
 
 
-_adapters: dict[type, TypeAdapter[Facts]] = {}
-_loaded: dict[str, CheckModule] = {}
-
-
+@kept_for_session(1)
 def _modules() -> Mapping[str, CheckModule]:
-    if not _loaded:
-        _loaded.update(load())
-    return _loaded
+    return load()

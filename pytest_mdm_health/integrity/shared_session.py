@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mdm_health.core.session import current
+
 if TYPE_CHECKING:
     from pytest_mdm_health.integrity.duckdb_session import Workbench
     from pytest_mdm_health.integrity.readers.base import Source
@@ -23,17 +25,17 @@ def shared_workbench(*sources: Source) -> Iterator[Workbench]:
     After anything that goes wrong it is not used again.
     """
     sqlite = any(each.engine == "sqlite" for each in sources)
-    workbench = _shared.to_read(tuple(file for each in sources for file in each.files), sqlite=sqlite)
+    workbench = current().part(_Shared).to_read(tuple(file for each in sources for file in each.files), sqlite=sqlite)
     try:
         yield workbench
     except BaseException:
-        _shared.discard()
+        current().part(_Shared).discard()
         raise
 
 
 def end_shared_workbench() -> None:
     """Close it, and remove its folder."""
-    _shared.discard()
+    current().part(_Shared).discard()
 
 
 class _Shared:
@@ -59,8 +61,12 @@ class _Shared:
         )  # a table that a reader stumbled over says nothing of the next
         return self._workbench
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """End it."""
+        self.discard()
+
+    def discard(self) -> None:
+        """End it; the next tables get a new one."""
         workbench, self._workbench = self._workbench, None
         if workbench is not None:
             workbench.__exit__(None, None, None)
@@ -74,6 +80,3 @@ def _neighbours(file: Path) -> Iterator[Path]:
             with suppress(UnicodeEncodeError):
                 str(each).encode()
                 yield each
-
-
-_shared = _Shared()

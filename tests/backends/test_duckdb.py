@@ -17,6 +17,7 @@ import pytest
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Unfinished, close_all
 from pytest_mdm_health.backends import duckdb as backend_module
 from pytest_mdm_health.backends.duckdb import DuckDBDatabase
+from pytest_mdm_health.core.session import current
 
 Hold = Callable[[str], "subprocess.Popen[bytes]"]
 Tree = Callable[[Path], dict[str, tuple[int, int, int, int, str]]]
@@ -408,4 +409,4 @@ def test_the_instance_is_replaced_when_it_can_no_longer_be_used(shop: Path) -> N
             database.tables()
     with Backend("duckdb", shop).open() as database:
         assert database.count("test") == 500
-    assert backend_module._instance is not None
+        assert current().part(backend_module._Instances)._instance is not None

@@ -573,12 +573,12 @@ def test_a_network_file_system_is_a_warning_and_repaired_on_a_local_disk(
 def test_what_cannot_be_seen_is_said(home: Path) -> None:
     asking = (
         "import os; from pathlib import Path; from pytest_mdm_health.checks.sqlite_locking import observe\n"
-        "from pytest_mdm_health.mdm.host import open_files\n"
+        "from pytest_mdm_health.core.session import end_session\n"
         "from pytest_mdm_health.mdm.inventory import take_inventory\n"
         f"inventory = take_inventory(Path({str(home)!r}), {{}})\n"
         "observe(inventory.datasets[2], inventory)  # loads what is loaded late\n"
         "if os.getuid() == 0: os.seteuid(65534)\n"
-        "open_files._last_scan = None\n"
+        "end_session()\n"
         "print(observe(inventory.datasets[2], inventory))"
     )
     for folder in (home, *home.parents):

@@ -24,6 +24,7 @@ from pytest_mdm_health.core.model import (
     Target,
 )
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import Session
 from pytest_mdm_health.engine.plan import Plan, make_plan
 from pytest_mdm_health.engine.registry import CheckModule, ContractError, load
 from pytest_mdm_health.engine.run import Run
@@ -63,12 +64,9 @@ class InThisProcess(Sandbox):
     def call(self, function: str, *arguments: object, timeout_s: float) -> object:  # noqa: ARG002 - as the real one
         from pytest_mdm_health.engine import runner
 
-        runner._loaded.clear()
-        runner._loaded.update(self._modules)
-        try:
+        with Session(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "load", lambda: self._modules)
             return runner.examine(*arguments)  # type: ignore[arg-type] # as the runner sends them
-        finally:
-            runner._loaded.clear()
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.archive import Form, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import Member
@@ -90,12 +90,12 @@ def _places(home: Home, name: str, data: Path) -> Iterator[str]:
     yield data.relative_to(data.anchor).as_posix()
 
 
-@lru_cache(maxsize=8)
+@kept_for_session(8)
 def _backups(home: Home, given: Path | None, state: tuple[int, ...]) -> Backups:  # noqa: ARG001 - until it changes
     return look_for_backups(home, given, frozenset())
 
 
-@lru_cache(maxsize=8)
+@kept_for_session(8)
 def _listing(
     path: Path,
     state: tuple[int, ...],  # noqa: ARG001 - until it changes

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_mdm_health.core.session import current
+
 LOCK_TABLE = Path("/proc/locks")
 TABLE_LASTS_S = 0.05
 """How long the table is good for once it was read."""
@@ -51,7 +53,7 @@ def locks_on(files: Iterable[Path]) -> tuple[list[Lock], str]:
 def _from_table(files: Sequence[Path]) -> Iterator[Lock]:
     """Lines look like `1: POSIX  ADVISORY  WRITE 8858 fe:00:2425240 0 EOF`; those that wait have an arrow in front."""
     places = dict(_places(files))
-    for line in _table():
+    for line in current().part(_LockTable).lines():
         words = line.split()
         if len(words) != 8 or words[1] not in ("POSIX", "OFDLCK"):  # noqa: PLR2004 - the columns of the table
             continue
@@ -63,15 +65,19 @@ def _from_table(files: Sequence[Path]) -> Iterator[Lock]:
             yield Lock(max(int(words[4]), 0), _kind(path, int(words[6]), length, writes), writes)
 
 
-_last_table: tuple[float, list[str]] = (-math.inf, [])
+class _LockTable:
+    """The lines of the system's lock table, as they were read last."""
 
+    def __init__(self) -> None:
+        self._read_at = -math.inf
+        self._lines: list[str] = []
 
-def _table() -> list[str]:
-    """The table's lines. Reading it takes the kernel milliseconds, so it is not done for every file of many."""
-    global _last_table  # noqa: PLW0603 - there is one table in the system
-    if time.monotonic() - _last_table[0] > TABLE_LASTS_S:
-        _last_table = (time.monotonic(), LOCK_TABLE.read_text(encoding="utf-8").splitlines())
-    return _last_table[1]
+    def lines(self) -> list[str]:
+        """Its lines. Reading it takes the kernel milliseconds, so it is not done for every file of many."""
+        if time.monotonic() - self._read_at > TABLE_LASTS_S:
+            self._lines = LOCK_TABLE.read_text(encoding="utf-8").splitlines()
+            self._read_at = time.monotonic()
+        return self._lines
 
 
 def _places(files: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, int]]]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_mdm_health.core.session import current
+
 PROC = Path("/proc")
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 _SCAN_SHARE, _SCAN_LASTS_S = 20, 0.1
@@ -23,7 +25,7 @@ def open_by(files: Sequence[Path]) -> tuple[set[int], str]:
     """The processes that have one of the files open, and why there may be more; empty if there are no more."""
     if not PROC.joinpath("self/fd").exists():
         return _open_by_psutil(files)
-    scan = _scan()
+    scan = current().part(_Scans).latest()
     found = {
         pid
         for file in files
@@ -47,18 +49,21 @@ class _Scan:
         return time.monotonic() - self.taken_at < min(_SCAN_SHARE * self.cost, _SCAN_LASTS_S)
 
 
-_last_scan: _Scan | None = None
+class _Scans:
+    """The last scan of the machine."""
 
+    def __init__(self) -> None:
+        self._last: _Scan | None = None
 
-def _scan() -> _Scan:
-    global _last_scan  # noqa: PLW0603 - a snapshot of the whole machine, which is one
-    if _last_scan is None or not _last_scan.fresh:
-        started = time.monotonic()
-        by_name: dict[str, list[tuple[int, str]]] = {}
-        hidden = sum(not _collect(pid, by_name) for pid in pids())
-        now = time.monotonic()
-        _last_scan = _Scan(by_name, hidden, now, now - started)
-    return _last_scan
+    def latest(self) -> _Scan:
+        """The last one while it is fresh, else a new one."""
+        if self._last is None or not self._last.fresh:
+            started = time.monotonic()
+            by_name: dict[str, list[tuple[int, str]]] = {}
+            hidden = sum(not _collect(pid, by_name) for pid in pids())
+            now = time.monotonic()
+            self._last = _Scan(by_name, hidden, now, now - started)
+        return self._last
 
 
 def _collect(pid: int, by_name: dict[str, list[tuple[int, str]]]) -> bool:

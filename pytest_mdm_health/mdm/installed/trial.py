@@ -22,6 +22,7 @@ from typing import IO, Any, cast
 import yaml
 
 from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.core.session import current
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, read_bytes
 from pytest_mdm_health.mdm.installed.commands import Outcome
 from pytest_mdm_health.mdm.installed.trial_answers import Abilities, Trial, abilities_of, trial_of
@@ -52,7 +53,7 @@ def abilities(python: Path, examined: Path, timeout_s: float) -> Abilities:
     Raises:
         CannotTry: it cannot be had, and why.
     """
-    return _server_for(python, examined, timeout_s).abilities
+    return current().part(_Servers).server_for(python, examined, timeout_s).abilities
 
 
 def attempt(
@@ -70,34 +71,40 @@ def attempt(
     Raises:
         CannotTry: it cannot be done, and why.
     """
-    return _server_for(python, examined, timeout_s).attempt(task, timeout_s, file)
+    return current().part(_Servers).server_for(python, examined, timeout_s).attempt(task, timeout_s, file)
 
 
 def close() -> None:
     """End the interpreter, if one is running, and remove its folder."""
-    global _server
-    server, _server = _server, None
-    if server is not None:
-        server.close()
+    current().part(_Servers).close()
 
 
-_server: _Server | None = None
-_failed: dict[tuple[Path, Path], str] = {}
+class _Servers:
+    """The interpreter that waits for tasks, if there is one, and those that could not be started."""
 
+    def __init__(self) -> None:
+        self._server: _Server | None = None
+        self._failed: dict[tuple[Path, Path], str] = {}
 
-def _server_for(python: Path, examined: Path, timeout_s: float) -> _Server:
-    global _server  # noqa: PLW0603 - the one interpreter of this process
-    key = (python, examined)
-    if key in _failed:
-        raise CannotTry(_failed[key])
-    if _server is None or _server.key != key or not _server.alive:
-        close()
-        try:
-            _server = _Server(python, examined, timeout_s)
-        except CannotTry as error:
-            _failed[key] = str(error)  # it would take as long to fail again for the next dataset
-            raise
-    return _server
+    def server_for(self, python: Path, examined: Path, timeout_s: float) -> _Server:
+        """The one that there is if it is this interpreter with this home, else a new one."""
+        key = (python, examined)
+        if key in self._failed:
+            raise CannotTry(self._failed[key])
+        if self._server is None or self._server.key != key or not self._server.alive:
+            self.close()
+            try:
+                self._server = _Server(python, examined, timeout_s)
+            except CannotTry as error:
+                self._failed[key] = str(error)  # it would take as long to fail again for the next dataset
+                raise
+        return self._server
+
+    def close(self) -> None:
+        """End the interpreter."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
 
 
 class _Server:

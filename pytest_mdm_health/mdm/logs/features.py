@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from pytest_mdm_health.core.model import Location
+from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
 from pytest_mdm_health.mdm.logs.files import log_files
 
@@ -76,7 +76,7 @@ def last_runs(log_file: Path) -> Mapping[str, FeatureRun]:
     return _runs(log_file, tuple(_stamp(file) for file in log_files(log_file)))
 
 
-@lru_cache(maxsize=1)
+@kept_for_session(1)
 def _runs(log_file: Path, _state: tuple[object, ...]) -> Mapping[str, FeatureRun]:
     return _follow(read_log(log_file, without=UNINTERESTING))
 

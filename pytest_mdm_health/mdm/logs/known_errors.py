@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from pathlib import Path
 
 from pytest_mdm_health.core.model import Location
+from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.knowledge.messages import KNOWN_ERRORS, KnownError
 from pytest_mdm_health.mdm.logs import read_file
 from pytest_mdm_health.mdm.logs.files import lines_of, log_files
@@ -69,7 +69,7 @@ def recent_errors(
     return [error for error in about_dataset if error.time is None or log_end - error.time < RECENT]
 
 
-@lru_cache(maxsize=2)
+@kept_for_session(2)
 def _search(
     log_file: Path, finding: str, _modified_ns: int, _size: int
 ) -> tuple[tuple[LoggedError, ...], tuple[str, ...]]:

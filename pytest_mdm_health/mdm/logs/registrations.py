@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
 from pathlib import Path
 
 from pytest_mdm_health.core.model import Location
 from pytest_mdm_health.core.secrets import without_values
+from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
 from pytest_mdm_health.mdm.logs.files import log_files
 
@@ -118,7 +118,7 @@ def read_history(log_file: Path) -> History:
     return _read_history(log_file, tuple(_state(file) for file in log_files(log_file)))
 
 
-@lru_cache(maxsize=1)
+@kept_for_session(1)
 def _read_history(log_file: Path, _states: tuple[object, ...]) -> History:
     gaps: list[str] = []
     return follow(read_log(log_file, gaps.append), gaps)

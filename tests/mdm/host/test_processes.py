@@ -7,12 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm.host import locks, open_files
+from pytest_mdm_health.core.session import Session
+from pytest_mdm_health.mdm.host import locks
 from pytest_mdm_health.mdm.host.open_files import PROC
 from pytest_mdm_health.mdm.host.processes import Holder, describe, holders, lock_holders, mdm_processes
 
@@ -21,10 +22,11 @@ CLOCK_TICK_S = 0.02
 
 
 @pytest.fixture(autouse=True)
-def _look_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at the system is used again for some milliseconds; the test before may have taken one."""
-    monkeypatch.setattr(open_files, "_last_scan", None)
+def _no_earlier_scan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What was read of the system is used again for some milliseconds; the test before may have read it."""
     monkeypatch.setattr(locks, "TABLE_LASTS_S", 0.0)
+    with Session():
+        yield
 
 
 @pytest.fixture

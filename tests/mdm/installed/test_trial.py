@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pytest_mdm_health.core.session import current
 from pytest_mdm_health.mdm.installed import trial
 from pytest_mdm_health.mdm.installed.trial import CannotTry
 from pytest_mdm_health.mdm.installed.trial_answers import Trial
@@ -90,8 +91,9 @@ def test_the_guides_generator_is_asked_for_its_errors(make_python: MakePython, h
 
 def interpreter() -> psutil.Process:
     """The one that is running."""
-    assert trial._server is not None
-    return psutil.Process(trial._server._process.pid)
+    server = current().part(trial._Servers)._server
+    assert server is not None
+    return psutil.Process(server._process.pid)
 
 
 def test_the_interpreter_is_started_once_for_many_tasks(python: Path, home: Path) -> None:
