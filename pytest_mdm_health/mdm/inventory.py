@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home, is_home, locate
+from pytest_mdm_health.mdm.logs.files import log_files
 from pytest_mdm_health.mdm.registrations import Registration, read_registration, registration_of_twin
 from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE, read_twin
 from pytest_mdm_health.mdm.settings import Settings, read_settings
@@ -67,6 +68,7 @@ class Inventory:
     Attributes:
         datasets: sorted by name.
         gaps: folders that could not be listed, each with the reason, as a sentence without a full stop.
+        unreadable: what checks read besides, and this process may not, likewise.
         is_home: whether anything of MDM's was found, or may be where something could not be listed.
     """
 
@@ -74,7 +76,13 @@ class Inventory:
     settings: Settings
     datasets: tuple[Dataset, ...]
     gaps: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     is_home: bool = True
+
+    @property
+    def not_examined(self) -> tuple[str, ...]:
+        """All that this process could not list or may not read."""
+        return (*self.gaps, *self.unreadable)
 
 
 def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
@@ -86,7 +94,14 @@ def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
     lying = list(_only_on_disk(home, registered, gaps))
     datasets = sorted(_with_sharing([*registered, *lying]), key=lambda dataset: dataset.name)
     found = bool(datasets or gaps) or is_home(home)
-    return Inventory(home=home, settings=settings, datasets=tuple(datasets), gaps=tuple(gaps), is_home=found)
+    return Inventory(
+        home=home,
+        settings=settings,
+        datasets=tuple(datasets),
+        gaps=tuple(gaps),
+        unreadable=tuple(_unreadable(home)),
+        is_home=found,
+    )
 
 
 def remembered_dataset(home: Home, name: str, backend: str | None, database: Path | None) -> Dataset:
@@ -215,4 +230,25 @@ def _listed(folder: Path, gaps: list[str]) -> list[os.DirEntry[str]]:
         return []
     except (OSError, ValueError) as error:
         gaps.append(f"{folder} cannot be listed: {getattr(error, 'strerror', None) or error}")
+        return []
+
+
+def _unreadable(home: Home) -> Iterator[str]:
+    """What several checks read of a home, and this process has no permission for."""
+    for folder in (home.logs, home.custom_features):
+        if kind_of(folder) is FileKind.FOLDER and not _may(folder, os.R_OK | os.X_OK):
+            yield f"{folder} cannot be listed: permission denied; run pytest as the user that MDM runs as"
+    for file in (*log_files(home.log_file), home.metrics, *_python_files(home.custom_features)):
+        if kind_of(file) is FileKind.FILE and not _may(file, os.R_OK):
+            yield f"{file} cannot be read: permission denied; run pytest as the user that MDM runs as"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _python_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.glob("*.py"))
+    except OSError:
         return []

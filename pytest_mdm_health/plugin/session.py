@@ -208,7 +208,7 @@ class HealthSession:
             return ExitCode.INCONCLUSIVE if nothing_to_examine else pytests
         if self._foreign_failures:
             return ExitCode.UNHEALTHY
-        options, gaps = self._run.plan.options, bool(self._run.plan.inventory.gaps)
+        options, gaps = self._run.plan.options, bool(self._run.plan.inventory.not_examined)
         gaps |= options.fail_on == "regression" and self._comparison is not None and bool(self._comparison.unknown)
         code = exit_code(self._results.values(), fail_on=options.fail_on, strict=options.strict, gaps=gaps)
         ours = {result.status for result in self._results.values()} & {Status.FAIL, Status.ERROR}
@@ -225,7 +225,7 @@ class HealthSession:
             phase=plan.options.phase,
             depth=plan.options.depth,
             environment=environment(self._overridden),
-            gaps=plan.inventory.gaps,
+            gaps=plan.inventory.not_examined,
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,

@@ -59,7 +59,7 @@ def header(plan: Plan, explained: Iterable[Explanation]) -> list[str]:
     nothing = "datasets unknown" if plan.inventory.gaps else f"nothing registered in {home.registrations}"
     datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else nothing
     lines = [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
-    lines += [f"MDM home: not listed: {gap}" for gap in plan.inventory.gaps]
+    lines += [f"MDM home: not listed: {gap}" for gap in plan.inventory.not_examined]
     lines += [f"MDM symptom: {each.issue}, because of {each.why}" for each in explained]
     return [one_line(line) for line in lines]
 

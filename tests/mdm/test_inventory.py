@@ -18,7 +18,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="FIFOs, sockets and links 
 
 
 @pytest.fixture
-def as_nobody() -> Iterator[Callable[[Path], Path]]:
+def as_other_user() -> Iterator[Callable[[Path], Path]]:
     """Go on as a user whom permissions bind, with a copy of a home that this user can reach."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -280,11 +280,41 @@ def test_a_folder_that_is_none_is_a_gap_with_its_reason(home: Path, place: str) 
 
 
 @POSIX
-def test_a_folder_that_may_not_be_read_is_a_gap_with_its_reason(home: Path, as_nobody: Callable[[Path], Path]) -> None:
+def test_a_folder_that_may_not_be_read_is_a_gap_with_its_reason(
+    home: Path, as_other_user: Callable[[Path], Path]
+) -> None:
     (home / "datasets").chmod(0)
-    inventory = take_inventory(as_nobody(home), {})
+    inventory = take_inventory(as_other_user(home), {})
     assert inventory.gaps == (f"{inventory.home.datasets} cannot be listed: Permission denied",)
     assert [dataset.name for dataset in inventory.datasets] == ["big", "breast_cancer", "shop", "wine"]
+
+
+UNREADABLE = {
+    "logs": "cannot be listed",
+    "logs/mdm.log": "cannot be read",
+    "logs/mdm.log-20261125.gz": "cannot be read",
+    "config/custom_features": "cannot be listed",
+    "config/custom_features/shop.py": "cannot be read",
+    "metrics.db": "cannot be read",
+}
+
+
+@POSIX
+@pytest.mark.parametrize("place", UNREADABLE)
+def test_what_may_not_be_read_is_named_with_the_right(
+    home: Path, as_other_user: Callable[[Path], Path], place: str
+) -> None:
+    for name in UNREADABLE:
+        if not (home / name).exists() and "." in name:
+            (home / name).parent.mkdir(exist_ok=True)
+            (home / name).touch()
+    assert take_inventory(home, {}).unreadable == ()
+    (home / place).chmod(0)
+    root = as_other_user(home)
+    inventory = take_inventory(root, {})
+    says = f"{root / place} {UNREADABLE[place]}: permission denied; run pytest as the user that MDM runs as"
+    assert inventory.unreadable[0] == says
+    assert inventory.not_examined == inventory.unreadable
 
 
 def test_a_thousand_datasets_take_less_than_three_seconds(home: Path) -> None:

@@ -75,15 +75,15 @@ def observe(mdm_installation: Installation | None, mdm_options: Options, mdm_con
         answer = ask_wrapper(command, mdm_options.timeout / 2)
         if answer.unfinished:
             return DependencyFacts(examined=0, unexamined=(answer.unfinished,), python="", command=command)
-        command = replace(command, why_not=answer.why_not)
+        command = replace(command, start_problem=answer.start_problem)
         has_mdm = mdm_installation is not None and mdm_installation.is_ml_data_manager
-        if answer.is_mdm and not command.why_not and not has_mdm:
+        if answer.is_mdm and not command.start_problem and not has_mdm:
             unexamined = (
                 f"the packages of MDM were not examined: {command.path} does not show which interpreter it starts; "
                 "name it with --mdm-python"
             )
             return DependencyFacts(examined=0, unexamined=(unexamined,), python="", command=command)
-    cannot_start = command is not None and command.why_not
+    cannot_start = command is not None and command.start_problem
     if mdm_installation is None:
         if cannot_start:
             return DependencyFacts(examined=1, python="", command=command)
@@ -119,7 +119,7 @@ def judge(facts: DependencyFacts) -> Iterator[Finding]:
 def check_start(facts: DependencyFacts) -> Iterator[Finding]:
     """A command that cannot start, or an interpreter that MDM is missing from."""
     command, remedy = facts.command, rules.remedy_for_start(facts)
-    if command is not None and command.why_not:
+    if command is not None and command.start_problem:
         yield NOT_STARTING(at=command.path, remedy=remedy, facts=facts)
     elif facts.missing_module:
         program = command.path if command is not None and command.module else f"MDM in {facts.python}"

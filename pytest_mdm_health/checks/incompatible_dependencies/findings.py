@@ -94,7 +94,7 @@ NOT_STARTING = RULES.declare(
     "not-starting",
     FAIL,
     means="the `mdm` command cannot start, or ends in `No module named 'mdm'`",
-    message="{facts.command.path} cannot start: it {facts.command.why_not}",
+    message="{facts.command.path} cannot start: it {facts.command.start_problem}",
     remedy=REPLACE_WITHOUT_SOURCE,
 )
 NO_MODULE = RULES.reworded(

@@ -41,8 +41,9 @@ _VARYING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|0x[0-9a-f]+|(?<![\w.])(?:/[^\s:,;
 def read_errors(log_file: Path) -> LogFacts:
     """Read the log and all its rotated files to the end."""
     unreadable: list[str] = []
+    not_understood: list[str] = []
     tally = _Tally()
-    for record in read_log(log_file, unreadable.append, without=_IGNORED_LEVELS):
+    for record in read_log(log_file, unreadable.append, without=_IGNORED_LEVELS, not_understood=not_understood.append):
         tally.add(record)
     gaps = [] if log_files(log_file) else [f"there is no log at {log_file}"]
     if tally.not_counted:
@@ -51,6 +52,7 @@ def read_errors(log_file: Path) -> LogFacts:
     return LogFacts(
         examined=tally.records + len(unreadable),
         gaps=tuple(gaps),
+        unexamined=tuple(not_understood),
         errors=tuple(sorted(groups, key=lambda group: (not group.open, -group.count, group.code, group.example))),
         unreadable=tuple(redact(reason) for reason in unreadable),
     )

@@ -53,7 +53,7 @@ class Command:
     Attributes:
         path: where it is.
         module: the module of the ML Data Manager that it starts, such as `mdm.cli.main`; empty for another program.
-        why_not: why it cannot start, as far as the file itself tells, to follow its path in a sentence; empty if
+        start_problem: why it cannot start, as far as the file itself tells, to follow its path in a sentence; empty if
             nothing speaks against it.
         opaque: whether it is a script in another language than Python, so that only running it tells what it starts.
         names_interpreter: whether its first line names what runs it.
@@ -61,7 +61,7 @@ class Command:
 
     path: str
     module: str = ""
-    why_not: str = ""
+    start_problem: str = ""
     opaque: bool = False
     names_interpreter: bool = True
 
@@ -74,11 +74,13 @@ def find_command() -> Command | None:
     start = _start_of(Path(script))
     entry = _ENTRY.search(start)
     if entry:
-        return Command(script, os.fsdecode(entry[1]), _why_not(start))
+        return Command(script, os.fsdecode(entry[1]), _start_problem_of(start))
     if b"\0" in start or _names_python(start):  # a program, or a script, that is not the ML Data Manager's
         return Command(script)
-    why_not = _why_not(start)
-    return Command(script, why_not=why_not, opaque=not why_not, names_interpreter=start.startswith(b"#!"))
+    start_problem = _start_problem_of(start)
+    return Command(
+        script, start_problem=start_problem, opaque=not start_problem, names_interpreter=start.startswith(b"#!")
+    )
 
 
 def _on_the_path() -> Iterator[Path]:
@@ -91,12 +93,12 @@ def _stray(path: Path) -> Command | None:
     """What is called like the command and is none, because it cannot be executed or leads nowhere."""
     kind = kind_of(path)
     if kind is FileKind.BROKEN_LINK:
-        return Command(str(path), why_not=f"is a link to {path.readlink()}, which is not there")
+        return Command(str(path), start_problem=f"is a link to {path.readlink()}, which is not there")
     entry = _ENTRY.search(_start_of(path)) if kind is FileKind.FILE else None
     return Command(str(path), os.fsdecode(entry[1]), "may not be executed") if entry else None
 
 
-def _why_not(start: bytes) -> str:
+def _start_problem_of(start: bytes) -> str:
     """Why the system would not start a script that begins like this."""
     if start.startswith(_BYTE_ORDER_MARK):
         return "begins with a byte order mark, so that its first line is not taken for the name of an interpreter"

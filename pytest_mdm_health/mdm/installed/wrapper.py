@@ -33,12 +33,12 @@ class WrapperAnswer:
     """What a script called `mdm` does when it is asked for its help.
 
     Attributes:
-        why_not: why it cannot start, to follow its path in a sentence; empty if it starts.
+        start_problem: why it cannot start, to follow its path in a sentence; empty if it starts.
         unfinished: how it ended if it was stopped before it answered; empty otherwise.
         is_mdm: whether its help is that of the ML Data Manager.
     """
 
-    why_not: str = ""
+    start_problem: str = ""
     unfinished: str = ""
     is_mdm: bool = False
 
@@ -49,10 +49,10 @@ def ask_wrapper(command: Command, timeout_s: float, environ: Mapping[str, str] =
         with _private_folder(environ) as (folder, private_environ):
             outcome = _ask_for_help(command, folder, private_environ, timeout_s)
     except CannotRun as error:
-        return WrapperAnswer(why_not=f"is refused by the system: {error}")
+        return WrapperAnswer(start_problem=f"is refused by the system: {error}")
     if outcome.code is None:
         return WrapperAnswer(unfinished=f"`{command.path} --help` {outcome.how}")
-    return WrapperAnswer(_why_not(outcome), is_mdm=_NAME_IN_HELP in outcome.output.lower())
+    return WrapperAnswer(_start_problem_of(outcome), is_mdm=_NAME_IN_HELP in outcome.output.lower())
 
 
 def interpreter_behind(command: Command, timeout_s: float, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -84,7 +84,7 @@ def _ask_for_help(command: Command, folder: Path, environ: Mapping[str, str], ti
     return run(words, cwd=folder, environ=environ, timeout_s=timeout_s)
 
 
-def _why_not(outcome: Outcome) -> str:
+def _start_problem_of(outcome: Outcome) -> str:
     last_line = outcome.output.strip().rpartition("\n")[2]
     if outcome.code != 0:
         return f"{outcome.how} when asked for --help" + (f": {redact(last_line)[:_LINE_LIMIT]}" if last_line else "")

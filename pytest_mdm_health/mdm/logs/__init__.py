@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.logs.files import lines_of, log_files
+from pytest_mdm_health.mdm.logs.wrapped import looks_like_a_record
 
 TEXT_LIMIT = 32 * 1024
 """Characters of a message or a traceback that are kept, besides its last line."""
@@ -44,7 +46,7 @@ class LogRecord(NamedTuple):
         logger: such as `mdm.dataset.registrar`; empty where the line does not tell.
         message: with further lines that belong to it.
         exception: the text of the traceback or, where only that is known, type and message.
-        file: where it stands.
+        file: where it was found.
         line: the number of its first line, from 1.
         function: the function that wrote it, where the line tells.
     """
@@ -64,7 +66,11 @@ def _ignore(_reason: str) -> None:
 
 
 def read_log(
-    log_file: Path, gap: Callable[[str], None] = _ignore, *, without: Iterable[str] = ()
+    log_file: Path,
+    gap: Callable[[str], None] = _ignore,
+    *,
+    without: Iterable[str] = (),
+    not_understood: Callable[[str], None] = _ignore,
 ) -> Iterator[LogRecord]:
     """All records of a log, those of rotated files first, oldest first. Never raises.
 
@@ -72,25 +78,42 @@ def read_log(
         log_file: the file that is written now.
         gap: is told what could not be read, as a sentence without a full stop.
         without: levels whose records may be left out where that saves time.
+        not_understood: is told of each file that has records in another form, likewise.
     """
     files = log_files(log_file)
     for file in files if len(files) < 2 else sorted(files, key=_began):  # noqa: PLR2004 - one needs no order
-        yield from read_file(file, gap, without=without)
+        yield from read_file(file, gap, without=without, not_understood=not_understood)
 
 
-def read_file(file: Path, gap: Callable[[str], None] = _ignore, *, without: Iterable[str] = ()) -> Iterator[LogRecord]:
+def read_file(
+    file: Path,
+    gap: Callable[[str], None] = _ignore,
+    *,
+    without: Iterable[str] = (),
+    not_understood: Callable[[str], None] = _ignore,
+) -> Iterator[LogRecord]:
     """The records of one file of a log, in their order; see `read_log`. Never raises."""
     pending: _Pending | None = None
+    records, other_lines, foreign_records = 0, 0, 0
     for line, record in _begun(file, gap, tuple(f" | {level} ".encode() for level in without)):
         if record is None:
             assert pending is not None
             pending.add(line)
+            other_lines += bool(line.strip())
+            foreign_records += looks_like_a_record(line)
         else:
             if pending and pending.wanted:
                 yield pending.complete()
             pending = _Pending(record)
+            of_mdm = record is _UNWANTED or bool(record.level)
+            records += of_mdm
+            other_lines += not of_mdm
+            foreign_records += not of_mdm and looks_like_a_record(line)
     if pending and pending.wanted:
         yield pending.complete()
+    foreign = foreign_records if records else other_lines
+    if foreign:
+        not_understood(f"{file} has {counted(foreign, 'line')} in a form that MDM does not write")
 
 
 _UNWANTED = LogRecord(None, "", "", "", None, Path(), 0)

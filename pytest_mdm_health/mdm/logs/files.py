@@ -6,8 +6,10 @@ Lines of any length and files of any size are read in bounded memory.
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import gzip
+import io
 import lzma
 import re
 import zipfile
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
+from pytest_mdm_health.mdm.logs.wrapped import encoding_of, unwrap
 
 LINE_LIMIT = 256 * 1024
 """Bytes of one line that are kept; the rest is passed over."""
@@ -24,15 +27,18 @@ LINE_LIMIT = 256 * 1024
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 """What the readers of compressed files raise over damaged or encrypted ones."""
 
+_BYTES_OF_MARK = 4
 _PACKED = ("gz", "zip", "bz2", "xz")
-_WHEN = r"\d{4}-\d{2}-\d{2}[\w.:-]*|\d{1,6}"
+_WHEN = r"\d{4}-\d{2}-\d{2}[\w.:-]*|\d{8}(?:-\d{1,10})?|\d{1,6}"
 
 
 def log_files(log_file: Path) -> tuple[Path, ...]:
     """The files of a log that are there, whatever they are: rotated ones by name, the one in use last."""
     stem, suffix = re.escape(log_file.stem), re.escape(log_file.suffix)
     packed = rf"(?:\.(?:{'|'.join(_PACKED)}))"
-    rotated = re.compile(rf"{stem}(?:{suffix}\.(?:{_WHEN}){packed}?|\.(?:{_WHEN}){suffix}{packed}?|{suffix}{packed})")
+    rotated = re.compile(
+        rf"{stem}(?:{suffix}[.-](?:{_WHEN}){packed}?|[.-](?:{_WHEN}){suffix}{packed}?|{suffix}{packed}|{suffix}\.old)"
+    )
     try:
         found = sorted(path for path in log_file.parent.iterdir() if rotated.fullmatch(path.name))
     except OSError:
@@ -49,7 +55,7 @@ def lines_of(file: Path, gap: Callable[[str], None]) -> Iterator[tuple[int, byte
     try:
         with _unpacked(file) as stream:
             for number, line in enumerate(_lines(stream), start=1):
-                yield number, line
+                yield number, unwrap(line)
     except Unreadable as error:
         gap(str(error))
     except DAMAGE as error:
@@ -84,6 +90,13 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    encoding = encoding_of(stream.read(_BYTES_OF_MARK))
+    stream.seek(0)
+    if encoding != "utf-8-sig":
+        yield from _recoded_lines(stream, encoding)
+        return
+    if stream.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        stream.seek(0)
     while line := stream.readline(LINE_LIMIT):
         while not line.endswith(b"\n") and not line.strip(b"\0") and len(line) == LINE_LIMIT:
             line = stream.readline(LINE_LIMIT)  # a crash of the machine leaves zeros in front of the next line
@@ -91,3 +104,10 @@ def _lines(stream: IO[bytes]) -> Iterator[bytes]:
         while rest and not rest.endswith(b"\n"):
             rest = stream.readline(LINE_LIMIT)
         yield line.strip(b"\0\r\n")
+
+
+def _recoded_lines(stream: IO[bytes], encoding: str) -> Iterator[bytes]:
+    text = io.TextIOWrapper(cast("BinaryIO", stream), encoding, "replace", newline="\n")
+    while line := text.readline(LINE_LIMIT):
+        yield line.strip("\0\r\n").encode("utf-8", "surrogatepass")
+    text.detach()
