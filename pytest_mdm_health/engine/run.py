@@ -154,9 +154,14 @@ class Run:
         order = {id_: (list(self.modules).index(each.check.id), target) for id_, (each, target) in self._by_id.items()}
         return sorted(ids, key=lambda id_: order[id_])
 
+    @property
+    def asks_mdm(self) -> bool:
+        """Whether a selected check asks the installed MDM."""
+        return any("mdm_installation" in each.parameters for each in self.checks)
+
     def for_worker(self) -> bytes:
         """The plan and what it is held against, for a worker; what must be asked only once is asked by then."""
-        if any("mdm_installation" in each.parameters for each in self.checks):
+        if self.asks_mdm:
             _ = self.plan.installation
         return pickle.dumps((self.plan, self.against))
 

@@ -15,6 +15,7 @@ from pytest_mdm_health.plugin import options
 
 if TYPE_CHECKING:
     from pytest_mdm_health.engine.run import Run
+    from pytest_mdm_health.mdm.installed.installation import Installation
 
 
 CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin")
@@ -45,8 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mdm_health: the checks of pytest --mdm-health")
     wanted = [id_ for id_ in map(_node_id, _arguments(config)) if id_]
     try:
-        if (wanted or options.value_of(config, "mdm-health")) and not config.option.help:
+        if config.option.help:
+            return
+        if wanted or options.value_of(config, "mdm-health"):
             _activate(config, wanted)
+        elif not hasattr(config, "workerinput"):
+            options.refuse_without_suite(map(str, config.invocation_params.args))
     except options.UsageError as error:
         raise pytest.UsageError(_shown(error)) from None
 
@@ -101,6 +106,8 @@ def _start(config: pytest.Config) -> Run:
         here = InThisProcess() if config.getoption("usepdb", default=False) else None
         run = Run(given, workerinput[WORKER_KEY]) if workerinput else Run(given, against=read_all(given), sandbox=here)
         _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
+        if given.python is not None and not workerinput and run.asks_mdm:
+            _refuse_without_mdm(given.python, run.plan.installation)
     except UnusableInterpreter as error:
         raise options.UsageError(f"--mdm-python: {error}") from None
     except (UnknownCheck, UnknownSymptom, NothingSelected, NoHome) as error:
@@ -110,6 +117,12 @@ def _start(config: pytest.Config) -> Run:
     except SandboxError as error:
         pytest.exit(f"the home could not be taken stock of: {_shown(error)}", returncode=11)
     return run
+
+
+def _refuse_without_mdm(named: str, installation: Installation | None) -> None:
+    """Refuse an interpreter that answers and shows no trace of an MDM; what is wrong with a trace is a finding."""
+    if installation is not None and installation.python_version and not installation.has_trace:
+        raise options.UsageError(f"--mdm-python: {named} has no MDM; name the interpreter that MDM is installed in")
 
 
 def _shown(error: Exception) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,18 @@ def value_of(config: pytest.Config, name: str, environ: Mapping[str, str] = os.e
     return value
 
 
+def refuse_without_suite(arguments: Iterable[str]) -> None:
+    """Refuse options of the health suite on the command line of a run that does not have it.
+
+    Raises:
+        UsageError: the first of them.
+    """
+    names = {f"--{option.name}" for option in DECLARED}
+    given = [name for name in (argument.partition("=")[0] for argument in arguments) if name in names]
+    if given:
+        raise UsageError(f"{given[0]} has no effect without --mdm-health; add it, or leave the option out")
+
+
 def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Options:
     """The options of this run, checked.
 
@@ -77,6 +89,9 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         return None if value is None else _absolute(value, name, _base(config, name))
 
     home = _home(path("home"), environ)
+    symptom = given("symptom")
+    if symptom is not None and not symptom.strip():
+        raise UsageError("--mdm-symptom: an error message or a few words are needed, not an empty text")
     if given("fail-on") == "regression" and not given("baseline"):
         raise UsageError("--mdm-fail-on=regression needs --mdm-baseline: without it nothing is known to be worse")
     if given("expect") and not given("baseline"):
@@ -96,7 +111,7 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         select=tuple(given("select") or ()),
         ignore=tuple(given("ignore") or ()),
         dataset=tuple(given("dataset") or ()),
-        symptom=given("symptom"),
+        symptom=symptom,
         fail_on=given("fail-on") or "fail",
         strict=bool(given("strict")),
         timeout=_seconds(given("timeout")),

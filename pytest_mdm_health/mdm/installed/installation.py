@@ -157,6 +157,11 @@ class Installation:
     commands: tuple[str, ...] = ()
     error: str | None = None
 
+    @property
+    def has_trace(self) -> bool:
+        """Whether there is an MDM, a distribution of one whose module is missing, or something else of that name."""
+        return self.found or NAME in self.distributions
+
     def offers(self, command: str) -> bool:
         """Whether the installed MDM has this command, such as `config validate`."""
         return command in self.commands
