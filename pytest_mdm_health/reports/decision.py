@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_mdm_health.core.exit_codes import ExitCode
-from pytest_mdm_health.core.model import Phase, Status
+from pytest_mdm_health.core.model import Kind, Phase, Status
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.reports.model import Report
 
-Word = Literal["yes", "with care", "no", "not known"]
+Word = Literal["yes", "with care", "no", "not known", "not asked"]
+BACKUP_CHECK = "backup-failure"
 _HOW = {Status.FAIL: "failed", Status.ERROR: "could not be done", Status.WARN: "warned"}
 _QUESTIONS = {
     Phase.PRE: "May the migration begin?",
@@ -57,19 +58,29 @@ def _word(report: Report) -> Word:
         return "not known" if report.verdict != "unhealthy" else "no"
     if report.exit_code == ExitCode.UNHEALTHY or report.verdict == "unhealthy":
         return "no"
-    return "yes" if report.verdict == "healthy" and not _lost(report) else "with care"
+    if report.verdict != "healthy" or _lost(report):
+        return "with care"
+    if report.phase == Phase.ANY:
+        return "not asked"
+    if _unproven(report):
+        return "not known" if report.phase == Phase.PRE or not report.datasets else "with care"
+    return "yes"
 
 
 def _reason(report: Report, word: Word) -> str:
     if word == "no":
         return f"{_why_not(report)} {_AFTER_NO[Phase(report.phase)]}"
     if word == "not known":
+        if unproven := _unproven(report):
+            return f"No problem was found. {unproven}"
         what = report.counts.get(Status.ERROR, 0)
         why = f"{counted(what, 'check')} could not be done" if what else f"{report.meaning}"
         return f"{why[:1].upper()}{why[1:]}. What was not examined is neither good nor bad: mend that and run again."
     if word == "with care":
         return f"Nothing is broken. {_care(report)}"
-    return f"Everything that was examined is in order.{_unproven(report)}"
+    if word == "not asked":
+        return f"No problem was found. {_NOT_ASKED}"
+    return "Everything that was examined is in order."
 
 
 def _why_not(report: Report) -> str:
@@ -82,6 +93,8 @@ def _why_not(report: Report) -> str:
 
 
 def _care(report: Report) -> str:
+    if unproven := _unproven(report):
+        return unproven
     if lost := _lost(report):
         return f"{counted(lost, 'result')} that the baseline has could not be had this time: look at why first."
     warned = counted(report.counts.get(Status.WARN, 0), "check")
@@ -93,11 +106,31 @@ def _lost(report: Report) -> int:
 
 
 def _unproven(report: Report) -> str:
+    """What a yes to the question of a healthy run's phase would depend on, and was not examined; empty if nothing."""
+    if report.exit_code != ExitCode.HEALTHY or report.verdict != "healthy":
+        return ""
+    if not _examined(report, Kind.DATASET):
+        return "No dataset was examined, so nothing is known of any data."
+    if report.phase == Phase.PRE and not _has_proven_backup(report):
+        return (
+            f"Whether there is a backup to go back to was not examined: run {BACKUP_CHECK} too, and wait for its pass."
+        )
     if report.phase == Phase.POST and report.comparison is None:
-        return " Whether the migration altered data cannot be told, because there is no baseline to compare with."
+        return "Whether the migration altered data cannot be told, because there is no baseline to compare with."
     return ""
 
 
+def _has_proven_backup(report: Report) -> bool:
+    """Whether a backup was read to its end and compared with the home: before a migration nothing less passes."""
+    return any(each.check.id == BACKUP_CHECK and each.status is Status.PASS for each in report.results)
+
+
+def _examined(report: Report, kind: Kind) -> bool:
+    ends = {Status.PASS, Status.WARN, Status.FAIL}
+    return any(each.target.kind is kind and each.status in ends for each in report.results)
+
+
+_NOT_ASKED = "Whether a migration may begin was not asked; --mdm-phase=pre asks it, and needs a backup."
 _AFTER_NO = {
     Phase.PRE: "Repair it before anything is migrated: a migration would carry it along, or lose more.",
     Phase.POST: "Keep the backup and the old home, let nobody write to the new one, and repair it or go back.",

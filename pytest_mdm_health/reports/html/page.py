@@ -31,7 +31,15 @@ from pytest_mdm_health.reports.limitations import unproven
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
 
-_TONES = {"yes": "yes", "go": "go", "no": "no", "no-go": "no-go", "with care": "care", "not known": "unknown"}
+_TONES = {
+    "yes": "yes",
+    "go": "go",
+    "no": "no",
+    "no-go": "no-go",
+    "with care": "care",
+    "not known": "unknown",
+    "not asked": "go",
+}
 _BAR_ORDER = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.WAIVED, Status.PASS, Status.SKIP)
 _SLOWEST = 10
 _FULL = (Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED)

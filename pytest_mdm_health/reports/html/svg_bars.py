@@ -57,6 +57,7 @@ _SIGNS = {
     "yes": Markup('<path d="M7 12.5l3.4 3.4L17 8.8"/>'),
     "with care": Markup('<path d="M12 6.5v7"/><circle class="dot" cx="12" cy="17.2" r="1.5"/>'),
     "no": Markup('<path d="M8 8l8 8M16 8l-8 8"/>'),
+    "not asked": Markup('<path d="M7 12h10"/>'),
     "not known": Markup(
         '<path d="M9 9.2a3 3 0 1 1 4.4 2.7c-.9.5-1.4 1-1.4 2"/><circle class="dot" cx="12" cy="17.4" r="1.4"/>'
     ),

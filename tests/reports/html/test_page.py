@@ -72,20 +72,20 @@ def test_from_the_top_it_is_in_the_order_in_which_people_ask() -> None:
 @pytest.mark.parametrize(
     ("phase", "status", "exit_code", "answer"),
     [
-        ("pre", Status.PASS, 0, "May the migration begin? Yes."),
         ("pre", Status.FAIL, 1, "May the migration begin? No."),
-        ("post", Status.PASS, 0, "May the migrated home go into service? Yes."),
+        ("post", Status.PASS, 0, "May the migrated home go into service? With care."),
         ("post", Status.WARN, 0, "May the migrated home go into service? With care."),
         ("post", Status.WARN, 1, "May the migrated home go into service? No."),
         ("any", Status.ERROR, 11, "May a migration go on from here? Not known."),
         ("any", Status.PASS, 2, "May a migration go on from here? Not known."),
         ("any", Status.FAIL, 0, "May a migration go on from here? No."),
+        ("any", Status.PASS, 0, "May a migration go on from here? Not asked."),
     ],
 )
 def test_the_answer_fits_the_phase_and_never_says_more_than_the_exit_code(
     phase: str, status: Status, exit_code: int, answer: str
 ) -> None:
-    result = replace(REPORT.results[0], status=status)
+    result = replace(REPORT.results[1], status=status, findings=())
     report = replace(REPORT, results=(result,), phase=phase, exit_code=exit_code, comparison=None, gaps=())
     assert answer in text_of(html.render(report)).replace(" .", ".")
 
@@ -93,12 +93,14 @@ def test_the_answer_fits_the_phase_and_never_says_more_than_the_exit_code(
 def test_what_could_not_be_had_this_time_is_no_plain_yes() -> None:
     assert REPORT.comparison is not None
     comparison = replace(REPORT.comparison, regressions=0, lost=1)
-    report = replace(REPORT, results=REPORT.results[:1], exit_code=0, comparison=comparison, gaps=())
+    passed = replace(REPORT.results[1], status=Status.PASS, findings=())
+    report = replace(REPORT, results=(passed,), exit_code=0, comparison=comparison, gaps=())
     assert "With care. Nothing is broken. 1 result that the baseline has" in text_of(html.render(report))
 
 
 def test_after_a_migration_without_a_baseline_it_says_what_cannot_be_told() -> None:
-    report = replace(REPORT, results=REPORT.results[:1], exit_code=0, comparison=None, gaps=())
+    passed = replace(REPORT.results[1], status=Status.PASS, findings=())
+    report = replace(REPORT, results=(passed,), exit_code=0, comparison=None, gaps=())
     assert "Whether the migration altered data cannot be told" in text_of(html.render(report))
 
 

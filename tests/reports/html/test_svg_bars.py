@@ -35,6 +35,6 @@ def test_before_and_after_are_to_one_scale() -> None:
     assert widths(pictures.before_and_after(50, 100, 200, "warn")) == [25, 50]
 
 
-@pytest.mark.parametrize("word", ["yes", "with care", "no", "not known"])
+@pytest.mark.parametrize("word", ["yes", "with care", "no", "not known", "not asked"])
 def test_every_answer_has_a_sign(word: str) -> None:
     assert ET.fromstring(pictures.sign(word)).get("class") == "sign"  # noqa: S314 - our own
