@@ -21,11 +21,10 @@ and has values. Compare the tables for training and testing. Find what failed in
 records. Run the installed generator on 100 rows, in MDM's own interpreter with a private home.
 
 With a baseline, compare the feature tables, their columns and types, and all their values, whatever the backend (in
-tables of up to 20 million values; in all with `--mdm-depth=full`). Features are generated from the data and can be
-generated again, so a change in them is never a failure by itself. It is a note where something explains it: a plan
-(`--mdm-expect`), changed data, or that the dataset was registered again; for other features also by another MDM, on
-another backend or with other settings. Otherwise it is a warning, and so is the loss of a feature that MDM does not
-generate by itself.
+tables of up to 20 million values; in all with `--mdm-depth=full`). Features that are gone are a failure, because models
+that use them do not work any more; the finding names what explains it, such as another MDM, another backend, other
+settings or changed data. Where the plan (`--mdm-expect`) names them it is a note. Other values are a note where
+something explains them (a plan, changed data, or that the dataset was registered again), and otherwise a warning.
 
 Solutions
 ---------

@@ -25,6 +25,10 @@ FEATURES_MISSING = "expected features missing"
 VALUES_INCOMPATIBLE = "incompatible feature values"
 
 TRAIN_AGAIN = Steps("Train models on the current features, or provide the ones that they need as custom features.")
+ACCEPT_OR_PROVIDE = Steps(
+    "Models that use these features do not work any more: train them again, or provide the features as custom ones. If "
+    "the loss is intended, list the features as `dropped` for this table in the plan (--mdm-expect)."
+)
 NO_ACTION = Steps("No action is required.")
 NO_ACTION_FOR_NEW = Steps("No action is required; models that were trained without these features do not use them.")
 
@@ -92,10 +96,10 @@ TYPES_DIFFER = RULES.reworded(
 )
 LEFT_OUT = RULES.declare(
     "left-out",
-    NOTE,
+    WARN,
     means="the same, where MDM may have omitted the feature because it is not informative",
     message="{lacks} lacks {count} that {has} has, possibly because they are not informative there: {names}",
-    remedy="Use only features that both tables have.",
+    remedy="A model trained on one cannot be used on the other: use only features that both tables have.",
 )
 LOGGED_FAILURE = RULES.declare(
     "logged-failure",
@@ -113,8 +117,9 @@ LOGGED_FAILURE_AFTER_SUCCESS = RULES.reworded(
 )
 LOGGED_ERROR = RULES.declare(
     "logged-error",
+    WARN,
     NOTE,
-    means="MDM logged an error and continued without the feature",
+    means="MDM logged an error and continued without the feature; a note if features of that column exist",
     message="MDM logged an error and continued: {error}{repeated}",
     remedy="MDM continued without these features. If they are needed, correct the column or its type in the source.",
 )
@@ -136,24 +141,27 @@ GENERATOR_ERRORS = RULES.declare(
 )
 LOST_FEATURES = RULES.declare(
     "lost-features",
-    WARN,
-    means="a feature table or features of the baseline no longer exist; a note if that is explained",
+    FAIL,
+    NOTE,
+    means="a feature table or features of the baseline no longer exist; a note if the plan names them",
     message="{table} lost {features}; no explanation found{logged}",
     remedy=RESTORE_OR_REGENERATE,
     change=("feature", Change.REMOVED),
     answers=(FEATURES_MISSING,),
 )
 EXPLAINED_LOSS = RULES.reworded(
-    LOST_FEATURES, NOTE, message="{table} lost {features}; {reasons}{logged}", remedy=TRAIN_AGAIN
+    LOST_FEATURES, FAIL, message="{table} lost {features}; {reasons}{logged}", remedy=ACCEPT_OR_PROVIDE
 )
 PLANNED_LOSS = RULES.reworded(LOST_FEATURES, NOTE, message="{table} lost {features}, as planned", remedy=NO_ACTION)
 LOST_CUSTOM_FEATURES = RULES.reworded(
     LOST_FEATURES,
+    FAIL,
     message="{table} lost {features}, which MDM does not generate by itself",
     remedy="Check the dataset's custom features (`custom-features-not-loading`). " + RESTORE_OR_REGENERATE.text,
 )
 LOST_TABLE = RULES.reworded(
     LOST_FEATURES,
+    FAIL,
     message="{table} no longer exists and is no longer registered: the dataset lost its features",
     remedy=RESTORE_OR_REGENERATE,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks._shared.regenerating_features import how_to_regenerate
@@ -23,14 +24,17 @@ from pytest_mdm_health.checks.feature_generation_failure.findings import (
     LOGGED_FAILURE,
     LOGGED_FAILURE_AFTER_SUCCESS,
     MISSING_TABLE,
+    NOTE,
     ROW_COUNT,
     TABLES_DIFFER,
     TYPES_DIFFER,
+    WARN,
 )
 from pytest_mdm_health.core.model import JSON, Finding
 from pytest_mdm_health.core.text import counted, join_names
 from pytest_mdm_health.mdm.logs.features import FeatureRun
 
+_NAMED_COLUMN = re.compile(r"\bcolumn '(?P<column>[^']+)'")
 SUBJECT_LENGTH = 200
 """Characters of a logged error that tell it from others."""
 
@@ -108,7 +112,17 @@ def check_log(facts: FeatureFacts, run: FeatureRun) -> Iterator[Finding]:
     for error in run.errors.values():
         repeated = f" ({error.count} times)" if error.count > 1 else ""
         subject = error.message[:SUBJECT_LENGTH]
-        yield LOGGED_ERROR(at=error.place, subject=subject, error=error.message, repeated=repeated)
+        severity = NOTE if _has_features_of(facts, error.message) else WARN
+        yield LOGGED_ERROR(severity, at=error.place, subject=subject, error=error.message, repeated=repeated)
+
+
+def _has_features_of(facts: FeatureFacts, message: str) -> bool:
+    """Whether every usable table has features of the column that an error names, so that they were not omitted."""
+    named = _NAMED_COLUMN.search(message)
+    usable = [table for table in facts.tables if table.usable]
+    if named is None or not usable:
+        return False
+    return all(any(name.startswith(f"{named['column']}_") for name in table.features) for table in usable)
 
 
 def check_trial(trial: GeneratorTrial) -> Iterator[Finding]:

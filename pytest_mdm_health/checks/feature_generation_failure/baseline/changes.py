@@ -1,8 +1,7 @@
 """What it means that features are not those of the baseline.
 
-Features are generated from the data and can be generated again, so no user data is lost with them: what something
-explains is a note. What nothing explains is a warning, and so is what a person made or MDM cannot have changed by
-itself.
+Features that are gone are a failure, whatever explains it, because models that use them do not work any more; only the
+plan makes them a note. Other values are a warning, or a note where something explains them.
 """
 
 from __future__ import annotations

@@ -30,27 +30,34 @@ def with_values(
     seconds = options.timeout * _TIME_SHARE
     until = Until(time.monotonic() + seconds, seconds)
     gaps: list[str] = []
+    unexamined: list[str] = []
     digests: dict[str, object] = {}
     values: list[ValueChanges] = []
     for table in facts.tables:
         recorded = baseline.digests.get(table.name) if baseline is not None else None
         if not table.usable or (recorded is None and options.save_baseline is None):
             continue
+        cells = (table.rows or 0) * len(table.columns)
+        if cells > CELLS and Depth(options.depth) is not Depth.FULL:
+            gaps.append(
+                f"the values of {table.name} were not compared: there are {cells} (--mdm-depth=full compares all)"
+            )
+            continue
         try:
-            _require_moderate_size(table, options)
             if recorded is not None:
                 values.append(_compare(backend, table, recorded, until))
             if options.save_baseline is not None:
                 digests[table.name] = _digest(backend, table, None, until).to_plain()
         except (*Failures, ValueError) as error:
-            gaps.append(f"the values of {table.name} were not compared: {error}")
-    return replace(facts, digests=digests, values=tuple(values), gaps=(*facts.gaps, *gaps))
-
-
-def _require_moderate_size(table: FeatureTable, options: Options) -> None:
-    cells = (table.rows or 0) * len(table.columns)
-    if cells > CELLS and Depth(options.depth) is not Depth.FULL:
-        raise ValueError(f"there are {cells} (--mdm-depth=full compares all)")
+            missed = gaps if recorded is None else unexamined
+            missed.append(f"the values of {table.name} were not compared: {error}")
+    return replace(
+        facts,
+        digests=digests,
+        values=tuple(values),
+        gaps=(*facts.gaps, *gaps),
+        unexamined=(*facts.unexamined, *unexamined),
+    )
 
 
 def _compare(backend: Backend, table: FeatureTable, recorded: object, until: Until) -> ValueChanges:
