@@ -233,12 +233,6 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
         "import builtins\nbuiltins.__dict__.clear()\n" + CUSTOM,
         "fails while it is loaded: ",
     ),
-    "too much memory": (
-        "custom-features-not-loading.fails-to-load",
-        FAIL,
-        "x = bytearray(8 * 1024 ** 3)\n",
-        "fails while it is loaded: MemoryError",
-    ),
     "a failing registration": (
         "custom-features-not-loading.constructor",
         FAIL,
@@ -276,8 +270,6 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
 def test_what_only_loading_shows_is_found_and_passes_repaired(
     home: Path, python: str, examine: Examine, name: str
 ) -> None:
-    if name == "too much memory" and sys.platform != "linux":
-        pytest.skip("other systems do not limit memory")
     code, severity, source, message = LOADED[name]
     make_features(home, "per_piece")
     put(home, source)
@@ -569,3 +561,22 @@ def test_a_thousand_files_are_bounded(home: Path, examine: Examine) -> None:
     result = examine(CHECK, home)
     assert result.examined == 500
     assert f"only 500 of 1000 files in {folder(home)} were examined" in result.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep the answers apart")
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import os, signal, time\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)\n", "was killed by SIGKILL"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "was not loaded to its end"),
+        ("x = bytearray(8 * 1024 ** 3)\n", "it took more memory than a trial may"),
+    ],
+)
+def test_a_file_that_ends_who_examines_it_is_an_error(
+    home: Path, python: str, examine: Examine, source: str, says: str
+) -> None:
+    put(home, source + CUSTOM)
+    make_features(home, "per_piece")
+    result = examine(CHECK, home, python=python)
+    assert result.status is Status.ERROR
+    assert says in result.reason

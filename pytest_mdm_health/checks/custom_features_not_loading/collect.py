@@ -18,7 +18,7 @@ from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.custom_code import INDEX, listed_in, read_custom_code, texts_in
 from pytest_mdm_health.mdm.installed.installation import Installation
-from pytest_mdm_health.mdm.installed.trial import CannotTry, abilities, attempt
+from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Abilities, Trial
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.logs.features import last_runs
@@ -166,9 +166,16 @@ def _load_files(
         reasons = reasons or "this MDM does not have it"
         gaps.append(f"no file was loaded: the base of custom features cannot be imported ({reasons})")
         return facts
-    loader = _Loader(inventory, installation.python, found, gaps)
+    unexamined: list[str] = []
+    loader = _Loader(inventory, installation.python, found, gaps, unexamined)
     files = tuple(loader.load_all(facts.files, deadline))
-    return replace(facts, files=files, supports_classes=found.base, supports_functions=found.decorator)
+    return replace(
+        facts,
+        files=files,
+        unexamined=tuple(unexamined),
+        supports_classes=found.base,
+        supports_functions=found.decorator,
+    )
 
 
 @dataclass(frozen=True)
@@ -186,12 +193,15 @@ _NO_ROWS = _Sample({"columns": [], "rows": [], "times": [], "judged": 0})
 class _Loader:
     """Loads files in MDM's interpreter, one after the other, while there is time."""
 
-    def __init__(self, inventory: Inventory, python: Path, found: Abilities, gaps: list[str]) -> None:
+    def __init__(
+        self, inventory: Inventory, python: Path, found: Abilities, gaps: list[str], unexamined: list[str]
+    ) -> None:
         self._inventory = inventory
         self._datasets = {dataset.name: dataset for dataset in inventory.datasets}
         self._python = python
         self._found = found
         self._gaps = gaps
+        self._unexamined = unexamined
 
     def load_all(self, files: tuple[CustomFile, ...], deadline: float) -> Iterator[CustomFile]:
         """Every file, with what happened where MDM would load it; the remaining time is shared equally."""
@@ -204,7 +214,7 @@ class _Loader:
             if left > 0:
                 yield self._load(file, min(LONGEST_S, max(left / waiting, LEAST_S)))
             else:
-                self._gaps.append(f"there was no time to load {file.path} (see --mdm-timeout)")
+                self._unexamined.append(f"there was no time to load {file.path} (see --mdm-timeout)")
                 yield file
             waiting -= 1
 
@@ -213,12 +223,18 @@ class _Loader:
         task = {**sample.task, "do": "custom", "dataset": file.name}
         try:
             result = attempt(self._python, self._inventory.home.root, task, within_s, path)
+        except BrokenOff as error:
+            self._unexamined.append(f"{path} was not loaded: {error}")
+            return file
         except CannotTry as error:
             self._gaps.append(f"{path} was not loaded: {error}")
             return file
+        if result.ran_out:
+            self._unexamined.append(f"{path} was not loaded to its end: {result.ran_out}")
+            return file
         loading = _loading(result, {*sample.task["columns"], file.name, *texts_in(path)})
         if loading.blocked_at:
-            self._gaps.append(f"{path} was tested only until it tried to write to {loading.blocked_at}")
+            self._gaps.append(f"{path} was tested only until it tried to {loading.blocked_at}")
         missing: tuple[str, ...] = ()
         if sample.task["rows"]:
             created = self._created(file, result)

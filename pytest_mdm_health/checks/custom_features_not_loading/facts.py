@@ -24,7 +24,8 @@ class Loading:
         failed: the operations that raised, with the exception.
         wrote: paths in the home that it tried to write to.
         ends_process: whether it ended the process that it was loaded in, by an exit or a crash.
-        blocked_at: the path where the sandbox alone blocked it, so that the rest did not run; empty if nothing did.
+        blocked_at: what it tried that may be refused only in the sandbox, so that the rest did not run, to follow
+            "tried to"; empty if nothing was.
     """
 
     stage: str = ""

@@ -176,7 +176,7 @@ WRITES = RULES.declare(
 MIGHT_WRITE = RULES.reworded(
     WRITES,
     NOTE,
-    message="{path} was blocked at {place}, where it might write when it is loaded or run{untested}",
+    message="{path} tried to {place} when it was loaded or run, which is refused while it is only tried{untested}",
     remedy=ONLY_COMPUTE,
 )
 DELETED = RULES.declare(

@@ -23,7 +23,7 @@ from pytest_mdm_health.integrity.profiles.features import distinct_values, featu
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.installation import Installation
-from pytest_mdm_health.mdm.installed.trial import CannotTry, abilities, attempt
+from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Trial
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.logs.features import last_runs
@@ -116,6 +116,7 @@ class _Collector:
         self._database = database
         self._depth = depth
         self._gaps: list[str] = []
+        self._unexamined: list[str] = []
 
     def collect(
         self, facts: FeatureFacts, home: Home, options: Options, installation: Installation | None, *, had_tables: bool
@@ -137,7 +138,8 @@ class _Collector:
             return replace(facts, gaps=(*self._gaps, gap))
         differences = self._differences(readable)
         trial = self._trial(existing, home, options, installation)
-        return replace(facts, differences=differences, trial=trial, gaps=tuple(self._gaps))
+        unexamined = (*unread, *self._unexamined)
+        return replace(facts, differences=differences, trial=trial, gaps=tuple(self._gaps), unexamined=unexamined)
 
     def _feature_tables(self, existing: Sequence[str]) -> Iterator[FeatureTable]:
         """The registered feature tables, then those with such a name that are not registered."""
@@ -208,6 +210,9 @@ class _Collector:
         try:
             timeout_s = options.timeout * _TIME_SHARE
             return _run_generator(self._dataset, self._database, table, installation, home.root, timeout_s)
+        except BrokenOff as error:
+            self._unexamined.append(f"the generator was not run to its end: {error}")
+            return None
         except (CannotTry, QueryFailed) as error:
             self._gaps.append(f"the generator was not run: {error}")
             return None

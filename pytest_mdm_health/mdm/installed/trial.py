@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
+import psutil
 import yaml
 
 from pytest_mdm_health.core.secrets import redact
@@ -40,11 +42,16 @@ _ABOUT_FEATURES = ("feature_engineering", "performance", "features")
 _SCRIPTS = ("_trial.py", "_trial_confine.py", "_trial_tasks.py")
 _KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "MDM_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 _GRACE_S = 5.0
+_FORGED = "the code that was tried answered in the place of MDM's interpreter"
 _ERRORS_KEPT = 4096
 
 
 class CannotTry(Exception):
     """There is no answer; the text says why, as a sentence without a full stop."""
+
+
+class BrokenOff(CannotTry):
+    """A task began, and what came of it is not known: it ended the interpreter, or something else answered."""
 
 
 def abilities(python: Path, examined: Path, timeout_s: float) -> Abilities:
@@ -133,17 +140,40 @@ class _Server:
         if file is not None:
             _copy(file.parent, copy)
             task = {**task, "file": str(copy / file.name)}
-        line = json.dumps({**task, "number": self._number, "timeout_s": timeout_s}, default=str)
         try:
-            stream = cast("IO[bytes]", self._process.stdin)
-            stream.write(line.encode() + b"\n")
-            stream.flush()
-            return trial_of(self._receive(timeout_s + _GRACE_S, "answer"))
+            self._send({**task, "number": self._number, "timeout_s": timeout_s})
+            return trial_of(self._answer(timeout_s + _GRACE_S))
         except OSError as error:
-            raise CannotTry(f"MDM's interpreter {self._last_words()}") from error
+            raise BrokenOff(f"MDM's interpreter {self._last_words()}") from error
+        except BrokenOff:
+            self.close()
+            raise
+        except CannotTry as error:
+            raise BrokenOff(str(error)) from error
         finally:
             for folder in (copy, self._folder / f"task-{self._number}"):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        stream = cast("IO[bytes]", self._process.stdin)
+        stream.write(json.dumps(message, default=str).encode() + b"\n")
+        stream.flush()
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        """The answer to a task, given only when its process is gone and to a secret that it cannot have known.
+
+        Raises:
+            BrokenOff: something else answered.
+        """
+        over = self._receive(timeout_s, "answer")
+        if over != {"over": True} or psutil.Process(self._process.pid).children():
+            raise BrokenOff(_FORGED)
+        secret = secrets.token_hex()
+        self._send({"secret": secret})
+        answer = self._receive(_GRACE_S, "answer")
+        if answer.pop("secret", None) != secret:
+            raise BrokenOff(_FORGED)
+        return answer
 
     def close(self) -> None:
         self._process.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from pytest_mdm_health.core.secrets import redact, without_values
 from pytest_mdm_health.mdm.installed.commands import Outcome
 
 _PAIR = 2
+_ENDS_TOO_LARGE = {signal.SIGKILL, signal.SIGXCPU, signal.SIGXFSZ}
+"""How the system ends a process that takes too much memory, time or disk: the limits of a trial may be the reason."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Raised:
         message: what it says.
         line: of the file that the task was about.
         ends: whether it ends a process that only bears with ordinary exceptions, as MDM does: `SystemExit`.
-        barred: where something was to be written that was refused only here; empty if that is not why it was raised.
+        barred: what it tried that may be refused only here, to follow "tried to"; empty if that is not why.
     """
 
     error: str
@@ -64,12 +67,14 @@ class Trial:
         told: what it told, by kind, in its order.
         seconds: how long it took.
         in_time: whether it ended before it was stopped.
+        was_killed: whether it was ended by what ends processes that take too much, so that nothing is known of it.
     """
 
     how: str
     told: Mapping[str, tuple[Any, ...]]
     seconds: float
     in_time: bool = True
+    was_killed: bool = False
 
     def last(self, kind: str) -> Any:  # noqa: ANN401 - as it was told
         """What was told last of a kind; None if nothing was."""
@@ -80,6 +85,16 @@ class Trial:
     def raised(self) -> Raised | None:
         """The exception that the task ended with, if it did."""
         return _raised(self.last("raised"))
+
+    @property
+    def ran_out(self) -> str:
+        """Which limit of the trial ended it, as a clause; empty if none did."""
+        if self.was_killed:
+            return f"it {self.how}"
+        errors = [self.raised, *self.failures().values()]
+        if any(each is not None and each.error == MemoryError.__name__ for each in errors):
+            return "it took more memory than a trial may"
+        return ""
 
     def named(self, kind: str) -> Mapping[str, Any]:
         """What was told of a kind as pairs of a name and a value."""
@@ -111,7 +126,13 @@ def trial_of(answer: Mapping[str, Any]) -> Trial:
     code = answer["code"]
     came_to_its_end = code == 0 and told.keys() & {"finished", "raised"}
     how = "" if came_to_its_end else Outcome(code, "").how
-    return Trial(how, {kind: tuple(values) for kind, values in told.items()}, answer["seconds"], code is not None)
+    return Trial(
+        how=how,
+        told={kind: tuple(values) for kind, values in told.items()},
+        seconds=answer["seconds"],
+        in_time=code is not None,
+        was_killed=code is not None and -code in _ENDS_TOO_LARGE,
+    )
 
 
 def _raised(told: object) -> Raised | None:

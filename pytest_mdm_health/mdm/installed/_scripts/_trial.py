@@ -1,7 +1,9 @@
 """Run by MDM's interpreter: imports MDM once, then does one task after the other, each in a process of its own.
 
 Started as `python -B _trial.py SETTINGS`, a file of JSON, from a private folder that it lies in. A task is a line of
-JSON on standard input, its answer one on standard output. It needs nothing but Python 3.8 and a POSIX system.
+JSON on standard input. When it is over and its process is gone, this is told, and the answer follows with the secret
+that is then given on standard input: a task that can write to our output cannot know it. It needs nothing but Python
+3.8 and a POSIX system.
 """
 
 from __future__ import annotations
@@ -37,8 +39,11 @@ def main(settings_file: str) -> None:
     sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parent]
     _control(_BECOME_PARENT_OF_ORPHANS, 1)
     _answer(answers, {"guards": guards, **tasks.abilities()})
-    for line in requests:
-        _answer(answers, _try(json.loads(line), settings))
+    streams = (requests.fileno(), answers.fileno())
+    for line in iter(requests.readline, ""):
+        result = _try(json.loads(line), settings, streams)
+        _answer(answers, {"over": True})
+        _answer(answers, {**result, **json.loads(requests.readline() or "{}")})
 
 
 def _take_over_streams() -> tuple[TextIO, TextIO]:
@@ -55,20 +60,23 @@ def _answer(stream: TextIO, answer: dict[str, Any]) -> None:
     stream.flush()
 
 
-def _try(task: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Do one task in a process of its own, and end all that it left behind."""
+def _try(task: dict[str, Any], settings: dict[str, Any], streams: tuple[int, int]) -> dict[str, Any]:
+    """Do one task in a process of its own, which does not have our streams, and end all that it left behind."""
     folder = Path(settings["private"], f"task-{task['number']}")
     folder.mkdir()
     started = time.monotonic()
+    mark = os.urandom(16).hex()
     pid = os.fork()
     if pid == 0:
-        _do(task, settings, folder)
+        for stream in streams:
+            os.close(stream)
+        _do(task, settings, folder, mark)
     code = _wait(pid, started + task["timeout_s"])
     _end_leftovers(pid)
-    return {"code": code, "told": list(_told(folder / "told")), "seconds": time.monotonic() - started}
+    return {"code": code, "told": list(_told(folder / "told", mark)), "seconds": time.monotonic() - started}
 
 
-def _do(task: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
+def _do(task: dict[str, Any], settings: dict[str, Any], folder: Path, mark: str) -> None:
     """The task itself; never returns. What it needs at the end is taken now: the code may change whatever it likes."""
     confinement, tasks = sys.modules["_trial_confine"], sys.modules["_trial_tasks"]
     names, kept, anything = vars(builtins), dict(vars(builtins)), BaseException
@@ -81,7 +89,7 @@ def _do(task: dict[str, Any], settings: dict[str, Any], folder: Path) -> None:
 
     def tell(kind: str, value: object) -> None:
         if kind not in _COURSE or process() == asked:
-            write(told, (as_json([kind, value], default=str) + "\n").encode())
+            write(told, (as_json([mark, kind, value], default=str) + "\n").encode())
 
     confinement.watch(settings["examined"], lambda path: tell("wrote", path), settings["private"])
     _limit(settings["memory"], task["timeout_s"])
@@ -152,13 +160,16 @@ def _children() -> list[int]:
     return []
 
 
-def _told(file: Path) -> Iterator[Any]:
+def _told(file: Path, mark: str) -> Iterator[Any]:
+    """What the task told; lines without its mark were written by somebody else."""
     with contextlib.suppress(OSError):
         with file.open("rb") as stream:
             text = stream.read(ANSWERS_KEPT).decode("utf-8", "replace")
         for line in text.splitlines():
             with contextlib.suppress(ValueError):  # the line that was being written when it ended
-                yield json.loads(line)
+                told = json.loads(line)
+                if isinstance(told, list) and told[:1] == [mark]:
+                    yield told[1:]
 
 
 if __name__ == "__main__":

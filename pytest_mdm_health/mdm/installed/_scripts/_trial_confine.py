@@ -27,6 +27,7 @@ _KEPT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _NO_NEW_PRIVILEGES, _BELOW, _VERSION = 38, 1, 1
 _WRITE, _TRUNCATE, _RENAME = 1 << 1, 1 << 14, 1 << 13
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - nothing of ours is written there
 _CHANGES = _WRITE | sum(1 << bit for bit in range(4, 13))
 
 _WRITING = {
@@ -46,7 +47,7 @@ def confine(examined: str, private: str) -> list[str]:
             _see_read_only(os.path.realpath(examined))
             guards.append(READ_ONLY_VIEW)
         with contextlib.suppress(OSError, AttributeError, ImportError):
-            _write_only_below(private)
+            _write_only_below(private, examined)
             guards.append(NO_WRITING)
     return guards
 
@@ -115,7 +116,7 @@ def _see_read_only(folder: str) -> None:
     _call("mount", None, place, None, _BIND | _REMOUNT | _READ_ONLY | kept, None)
 
 
-def _write_only_below(private: str) -> None:
+def _write_only_below(private: str, examined: str) -> None:
     """Give up writing anywhere but below a folder, and changing what is mounted where.
 
     Raises:
@@ -126,7 +127,10 @@ def _write_only_below(private: str) -> None:
     version = _call("syscall", _CREATE_RULESET, None, 0, _VERSION)
     handled = _CHANGES | (_RENAME if version > 1 else 0) | (_TRUNCATE if version > 2 else 0)  # noqa: PLR2004 - its number
     ruleset = _call("syscall", _CREATE_RULESET, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
-    for path, allowed in ((private, handled), (os.devnull, handled & (_WRITE | _TRUNCATE))):
+    allowed_places = [(private, handled), (os.devnull, handled & (_WRITE | _TRUNCATE))]
+    if _SHARED_MEMORY.is_dir() and not _lies_in(examined, _SHARED_MEMORY):
+        allowed_places.append((str(_SHARED_MEMORY), handled))  # where the locks of `multiprocessing` are
+    for path, allowed in allowed_places:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         rule = ctypes.c_char_p(struct.pack("=Qi", allowed, place))
         _call("syscall", _ADD_RULE, ruleset, _BELOW, rule, 0)

@@ -6,6 +6,7 @@ Python 3.8 and what MDM itself needs.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.util
 import inspect
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 GENERATOR = "mdm.features.generator"
 BASE = "mdm.features.custom.base"
 MESSAGE_LIMIT = 1000
+_REFUSALS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG, errno.ENOMEM)
 _LONGEST_CHAIN, _LOGGED_KEPT = 20, 1000
 if TYPE_CHECKING:  # Python 3.8 could not make these
     Tell = Callable[[str, Any], None]
@@ -91,8 +93,17 @@ def described(error: BaseException, file: str = "") -> dict[str, Any]:
         "line": lines[-1] if lines else None,
         "missing": error.name if isinstance(error, ModuleNotFoundError) else None,
         "ends": not isinstance(error, Exception),
-        "barred": next((each.barred for each in _chain(error) if hasattr(each, "barred")), ""),
+        "barred": next(filter(None, map(_barred, _chain(error))), ""),
     }
+
+
+def _barred(error: Any) -> str:  # noqa: ANN401 - any exception
+    """What only the limits of this trial may have refused; empty if the exception has another reason."""
+    if hasattr(error, "barred"):
+        return f"write to {error.barred}"
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return f"do what is refused here ({type(error).__name__}: {error.strerror})"
+    return ""
 
 
 def _chain(error: BaseException | None) -> Iterator[Any]:
