@@ -116,7 +116,7 @@ def _unproven(report: Report) -> str:
             f"Whether there is a backup to go back to was not examined: run {BACKUP_CHECK} too, and wait for its pass."
         )
     if report.phase == Phase.POST and report.comparison is None:
-        return "Whether the migration altered data cannot be told, because there is no baseline to compare with."
+        return "Whether the migration altered data is not known, because there is no baseline to compare with."
     return ""
 
 

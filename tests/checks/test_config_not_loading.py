@@ -841,3 +841,48 @@ def test_no_finding_of_a_change_is_made_without_a_baseline(home: Path, examine: 
 def test_facts_keep_only_the_beginning_of_an_endless_text(home: Path, examine: Examine) -> None:
     written(home, logging={"file": "x" * 100_000})
     assert len(json.dumps(examine(CHECK, home).facts)) < 20_000
+
+
+def give_away(home: Path) -> None:
+    """Make an ordinary user the owner of the home, as it usually is."""
+    if os.geteuid() == 0:
+        for path in (home, *home.rglob("*")):
+            os.chown(path, 65534, 65534)
+
+
+def read_only_log(home: Path) -> None:
+    (home / "logs" / "mdm.log").chmod(0o444)
+
+
+def anothers_log(home: Path) -> None:
+    os.chown(home / "logs" / "mdm.log", 0, 0)
+    (home / "logs" / "mdm.log").chmod(0o644)
+
+
+def closed_folder(home: Path) -> None:
+    (home / "logs" / "mdm.log").unlink()
+    (home / "logs").chmod(0o555)
+
+
+def folder_for_a_log(home: Path) -> None:
+    (home / "logs" / "mdm.log").unlink()
+    (home / "logs" / "mdm.log").mkdir()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs several users")
+@pytest.mark.parametrize("damage", [read_only_log, anothers_log, closed_folder, folder_for_a_log])
+def test_a_log_that_the_owner_may_not_write_is_found(home: Path, examine: Examine, damage: Change) -> None:
+    give_away(home)
+    assert not any(each.code == f"{CHECK}.log-not-writable" for each in examine(CHECK, home).findings)
+    damage(home)
+    (finding,) = (each for each in examine(CHECK, home).findings if each.code == f"{CHECK}.log-not-writable")
+    assert finding.severity is Severity.FAIL
+    assert str(home / "logs") in finding.message
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs several users")
+def test_a_log_that_a_group_may_write_is_in_order(home: Path, examine: Examine) -> None:
+    give_away(home)
+    os.chown(home / "logs" / "mdm.log", 0, 65534)
+    (home / "logs" / "mdm.log").chmod(0o664)
+    assert not any(each.code == f"{CHECK}.log-not-writable" for each in examine(CHECK, home).findings)

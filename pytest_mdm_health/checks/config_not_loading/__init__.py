@@ -15,6 +15,8 @@ Variables have a pitfall of their own. MDM splits what follows `MDM_` at every `
 again, so `MDM_DATABASE_SQLALCHEMY_POOL_SIZE` means `database.sqlalchemy.pool.size`, which does not exist; most keys of
 two words have no variable at all. A variable that names a whole section replaces it.
 
+MDM opens its log when it starts, and ends if it may not write it.
+
 In `paths.*` MDM expands neither `~` nor `$VARIABLE`: it uses a folder of exactly that name in the home, finds nothing
 there, and reports that there are no datasets.
 
@@ -46,11 +48,12 @@ variable can set into `mdm.yaml`. Put text that YAML would read as something els
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from pytest_mdm_health.checks.config_not_loading.baseline import check_changes
 from pytest_mdm_health.checks.config_not_loading.collect import collect
 from pytest_mdm_health.checks.config_not_loading.facts import ConfigFacts
-from pytest_mdm_health.checks.config_not_loading.findings import CHECK, RULES
+from pytest_mdm_health.checks.config_not_loading.findings import CHECK, LOG_NOT_WRITABLE, RULES
 from pytest_mdm_health.checks.config_not_loading.rules import (
     check_home,
     check_path,
@@ -88,6 +91,9 @@ def judge(facts: ConfigFacts, baseline: ConfigFacts | None) -> Iterator[Finding]
     for variable in facts.ignored:
         yield check_variable(variable)
     yield from check_home(facts)
+    if facts.log_refusal:
+        folder = str(Path(facts.log_file).parent)
+        yield LOG_NOT_WRITABLE(at=facts.log_file, log_file=facts.log_file, folder=folder, refusal=facts.log_refusal)
     for path in facts.literal_paths:
         yield check_path(path, facts)
     yield from check_runtime(facts)

@@ -23,7 +23,7 @@ from pytest_mdm_health.checks.config_not_loading.facts import (
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.secrets import HIDDEN, redact
 from pytest_mdm_health.mdm.home import Home
-from pytest_mdm_health.mdm.host.permissions import barrier
+from pytest_mdm_health.mdm.host.permissions import barrier, write_refusal
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.settings.environment import PREFIX, IgnoredVariable, converted
@@ -73,6 +73,8 @@ def collect(
         plan_given=expected.given,
         planned=tuple(_planned_settings(expected, settings, runtime)),
         encoding=readable_as(settings.file) if settings.state == "unusable" else "",
+        log_file=str(home.log_file),
+        log_refusal=_log_refusal(home),
         literal_paths=tuple(_literal_paths(home, settings)),
         validate=installation is not None and installation.offers("config validate"),
         show=installation is not None and installation.offers("config show"),
@@ -80,6 +82,17 @@ def collect(
         refusal=refusal,
         differences=tuple(_differences(settings, runtime)),
     )
+
+
+def _log_refusal(home: Home) -> str:
+    """Why the user that the home belongs to, who runs MDM, may not write its log."""
+    try:
+        owner = home.root.stat().st_uid
+    except OSError:
+        return ""
+    if home.log_file.is_dir():
+        return f"{home.log_file} is a folder"
+    return write_refusal(home.log_file, owner)
 
 
 def _answer(installation: Installation | None, settings: Settings) -> tuple[str, str]:

@@ -105,6 +105,8 @@ class ConfigFacts(Facts):
         plan_given: whether there is a plan.
         planned: the planned settings.
         encoding: the encoding that the file names and in which it can be read; empty for UTF-8.
+        log_file: the log that MDM opens when it starts.
+        log_refusal: why the owner of the home may not write it, as a clause; empty if nothing shows that.
         literal_paths: paths that MDM takes literally, although they are written to be expanded.
     """
 
@@ -131,6 +133,8 @@ class ConfigFacts(Facts):
     planned: tuple[Planned, ...] = ()
     encoding: str = ""
     literal_paths: tuple[LiteralPath, ...] = ()
+    log_file: str = ""
+    log_refusal: str = ""
 
     @property
     def loads(self) -> bool:

@@ -241,6 +241,15 @@ UNEXPANDED_PATH = RULES.declare(
     "searches elsewhere.",
     commands=("ls -la -- {home!q}",),
 )
+LOG_NOT_WRITABLE = RULES.declare(
+    "log-not-writable",
+    FAIL,
+    means="the user that the home belongs to may not write the log, without which MDM does not start",
+    message="MDM does not start for the owner of this home, who may not write its log {log_file}: {refusal}",
+    remedy="Let the user that MDM runs as write the log: correct its mode or its owner. Deleting it would lose what it "
+    "recorded.",
+    commands=("ls -ld -- {folder!q} {log_file!q}",),
+)
 DEFAULTS_IN_FORCE = RULES.declare(
     "defaults-in-force",
     NOTE,

@@ -1,7 +1,7 @@
 """Run by MDM's interpreter: imports MDM once, then does one task after the other, each in a process of its own.
 
 Started as `python -B _trial.py SETTINGS`, a file of JSON, from a private folder that it lies in. A task is a line of
-JSON on standard input. When it is over and its process is gone, this is told, and the answer follows with the secret
+JSON on standard input. When it is over and its process is gone, it says so, and the answer follows with the secret
 that is then given on standard input: a task that can write to our output cannot know it. It needs nothing but Python
 3.8 and a POSIX system.
 """
@@ -161,7 +161,7 @@ def _children() -> list[int]:
 
 
 def _told(file: Path, mark: str) -> Iterator[Any]:
-    """What the task told; lines without its mark were written by somebody else."""
+    """What the task told; lines without its mark were not written by `tell`."""
     with contextlib.suppress(OSError):
         with file.open("rb") as stream:
             text = stream.read(ANSWERS_KEPT).decode("utf-8", "replace")

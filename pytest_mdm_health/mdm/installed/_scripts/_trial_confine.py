@@ -70,11 +70,11 @@ def watch(examined: str, tell: Callable[[str], None], private: str = "/") -> Non
             if not isinstance(path, (str, bytes, os.PathLike)):
                 continue
             place = os.fsdecode(path)
-            if _lies_in(place, forbidden):
+            if _is_in(place, forbidden):
                 if not _READS_ONLY.search(place):  # which would write beside a database in WAL mode, and so is refused
                     tell(place)
                 raise Refused(place)
-            if event != _CONNECT and not any(_lies_in(place, each) for each in allowed):
+            if event != _CONNECT and not any(_is_in(place, each) for each in allowed):
                 raise Refused(place)
 
     sys.addaudithook(guard)
@@ -89,7 +89,7 @@ def _written(event: str, arguments: tuple[Any, ...]) -> Iterator[Any]:
         yield from arguments[:2]
 
 
-def _lies_in(path: str, folder: Path) -> bool:
+def _is_in(path: str, folder: Path) -> bool:
     try:
         real = Path(path[len("file:") :].partition("?")[0] if path.startswith("file:") else path).resolve()
     except (OSError, ValueError, RuntimeError):
@@ -128,7 +128,7 @@ def _write_only_below(private: str, examined: str) -> None:
     handled = _CHANGES | (_RENAME if version > 1 else 0) | (_TRUNCATE if version > 2 else 0)  # noqa: PLR2004 - its number
     ruleset = _call("syscall", _CREATE_RULESET, ctypes.c_char_p(struct.pack("=Q", handled)), 8, 0)
     allowed_places = [(private, handled), (os.devnull, handled & (_WRITE | _TRUNCATE))]
-    if _SHARED_MEMORY.is_dir() and not _lies_in(examined, _SHARED_MEMORY):
+    if _SHARED_MEMORY.is_dir() and not _is_in(examined, _SHARED_MEMORY):
         allowed_places.append((str(_SHARED_MEMORY), handled))  # where the locks of `multiprocessing` are
     for path, allowed in allowed_places:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
