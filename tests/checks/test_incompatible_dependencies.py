@@ -585,6 +585,31 @@ def test_another_program_called_mdm_is_no_command_that_cannot_start(
         looked_from_the_path(home)
 
 
+def test_another_copy_of_mdm_than_the_installed_one_is_a_warning(
+    make_python: MakePython, home: Path, tmp_path: Path
+) -> None:
+    python = make_python()
+    shutil.copytree(site_of(python) / "mdm", tmp_path / "checkout" / "mdm")
+    (site_of(python) / "aaa.pth").write_text(f"import sys; sys.path.insert(0, {str(tmp_path / 'checkout')!r})\n")
+    (found,) = (each for each in look(python, home) if each.code == "incompatible-dependencies.shadowed")
+    assert found.severity is WARN
+    assert f"imports MDM from {tmp_path / 'checkout' / 'mdm'}, and not from {site_of(python) / 'mdm'}" in found.message
+    (site_of(python) / "aaa.pth").unlink()
+    assert not any(each.code == "incompatible-dependencies.shadowed" for each in look(python, home))
+
+
+def test_an_editable_installation_is_no_other_copy(make_python: MakePython, home: Path, tmp_path: Path) -> None:
+    python = make_python()
+    shutil.move(site_of(python) / "mdm", tmp_path / "tree" / "src" / "mdm")
+    (site_of(python) / "mdm.pth").write_text(f"{tmp_path / 'tree' / 'src'}\n", encoding="utf-8")
+    origin = json.dumps({"url": (tmp_path / "tree").as_uri(), "dir_info": {"editable": True}})
+    next(site_of(python).glob("mdm-*.dist-info")).joinpath("direct_url.json").write_text(origin, encoding="utf-8")
+    assert not any(each.code == "incompatible-dependencies.shadowed" for each in look(python, home))
+    shutil.copytree(tmp_path / "tree" / "src" / "mdm", tmp_path / "older" / "mdm")
+    (site_of(python) / "aaa.pth").write_text(f"{tmp_path / 'older'}\n", encoding="utf-8")
+    assert any(each.code == "incompatible-dependencies.shadowed" for each in look(python, home))
+
+
 WRAPPERS = [
     pytest.param("#!/bin/sh", "exec {python} -m mdm\n", "No module named mdm.__main__", id="no-main"),
     pytest.param("#!/bin/sh", "exec {python}.gone -m mdm\n", "ended with exit code 127", id="no-interpreter"),

@@ -53,6 +53,7 @@ from pytest_mdm_health.checks.incompatible_dependencies.findings import (
     PYTHON,
     REQUIREMENTS_FILE,
     RULES,
+    SHADOWED,
     UNFINISHED,
     VERSION,
     WARN,
@@ -107,6 +108,8 @@ def judge(facts: DependencyFacts) -> Iterator[Finding]:
     elif facts.other:
         yield OTHER_MDM(facts=facts)
     else:
+        if facts.shadowed:
+            yield SHADOWED(subject=facts.shadowed, facts=facts)
         yield from check_imports(facts)
         for module in facts.late:
             remedy = rules.remedy_for_module(facts, module)

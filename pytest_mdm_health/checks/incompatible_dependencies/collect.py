@@ -49,6 +49,7 @@ def collect(installation: Installation, requirements: Path | None, command: Comm
         command=command,
         missing_module=missing_module(installation, command),
         folder=str(installation.folder) if installation.folder else None,
+        shadowed=str(installation.shadowed) if installation.shadowed else None,
         other=installation.other_distribution,
         source=None if source_is_lost else source,
         lost_source=source if source_is_lost else None,

@@ -83,6 +83,7 @@ class DependencyFacts(Facts):
         command: the `mdm` command on the PATH, if that was searched for.
         missing_module: the module that the command starts with, or MDM itself, if it is not there.
         folder: the folder of the package called `mdm`.
+        shadowed: the folder of the installed MDM, if another one is imported.
         other: what is called `mdm` there instead of the ML Data Manager.
         source: the folder or address that MDM was installed from, if it still exists.
         lost_source: the folder that MDM was installed from, if it does not exist.
@@ -104,6 +105,7 @@ class DependencyFacts(Facts):
     command: Command | None = None
     missing_module: str = ""
     folder: str | None = None
+    shadowed: str | None = None
     other: str | None = None
     source: str | None = None
     lost_source: str | None = None

@@ -116,6 +116,15 @@ OTHER_MDM = RULES.declare(
     message="the mdm in {facts.python} is not the ML Data Manager but {facts.other}",
     remedy="Name the interpreter that the ML Data Manager is installed in with --mdm-python.",
 )
+SHADOWED = RULES.declare(
+    "shadowed",
+    WARN,
+    means="another copy of MDM is imported than the one that is installed",
+    message="{facts.python} imports MDM from {facts.folder}, and not from {facts.shadowed}, where it is installed",
+    remedy="Find out which of the two is meant. The search path decides: PYTHONPATH, a .pth file, or the folder that "
+    "the command is started in. Leave the other one out of it before anything is migrated.",
+    commands=("{facts.python!q} -c 'import sys; print(*sys.path, sep=chr(10))'", "printenv PYTHONPATH"),
+)
 NOT_IMPORTABLE = RULES.declare(
     "not-importable",
     FAIL,

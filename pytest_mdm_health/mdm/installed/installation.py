@@ -92,6 +92,7 @@ class Distribution:
 
     Attributes:
         origin: the address it was installed from, when that is no index.
+        place: the folder that it is installed in, which has its packages unless it is editable.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Distribution:
     requires_python: str | None = None
     summary: str | None = None
     origin: str | None = None
+    place: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ class Installation:
         is_ml_data_manager: whether that package is the ML Data Manager.
         version: the ML Data Manager's version, where its distribution says one.
         other_distribution: what is called `mdm` there instead.
+        shadowed: the folder of the installed ML Data Manager, if another one is imported in its place.
         modules: every module of the package.
         missing: modules that MDM's own code needs, its own or others', and that are not there, with when.
         distributions: what is installed, by normalised name.
@@ -148,6 +151,7 @@ class Installation:
     is_ml_data_manager: bool = False
     version: str | None = None
     other_distribution: str | None = None
+    shadowed: Path | None = None
     modules: Mapping[str, Module] = field(default_factory=dict)
     missing: Mapping[str, Use] = field(default_factory=dict)
     distributions: Mapping[str, Distribution] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -132,6 +133,7 @@ def _installation(python: Path, values: Mapping[str, Any]) -> Installation:
     folder = Path(values["package"]) if values["package"] else None
     ours = folder is not None and known.is_ml_data_manager(folder)
     named = distributions.get(known.NAME)
+    shadowed = _shadowed(named, folder) if ours and folder is not None else None
     return Installation(
         python=python,
         python_version=values["python"],
@@ -139,10 +141,26 @@ def _installation(python: Path, values: Mapping[str, Any]) -> Installation:
         folder=folder,
         found=bool(values["found"].get(known.NAME)),
         is_ml_data_manager=ours,
-        version=named.version if named and ours else None,
+        version=named.version if named and ours and shadowed is None else None,
+        shadowed=shadowed,
         other_distribution=None if ours else _other(named, folder),
         distributions=distributions,
     )
+
+
+def _shadowed(named: Distribution | None, folder: Path) -> Path | None:
+    """The folder of the package that is installed, if it is not the one that is imported: `PYTHONPATH` comes first."""
+    if named is None:
+        return None
+    places = [Path(named.place) / known.NAME] if named.place else []
+    if named.origin and named.origin.startswith("file:"):
+        source = Path(unquote(urlsplit(named.origin).path))
+        places += [source / known.NAME, source / "src" / known.NAME]
+    there = [place for place in places if (place / "__init__.py").is_file()]
+    imported = os.path.realpath(folder)
+    if not there or any(os.path.realpath(place) == imported for place in there):
+        return None
+    return there[0]
 
 
 def _other(named: Distribution | None, folder: Path | None) -> str | None:

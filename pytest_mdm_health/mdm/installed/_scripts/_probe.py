@@ -107,6 +107,7 @@ def distributions() -> Iterator[dict[str, Any]]:
                 "requires_python": each.metadata["Requires-Python"],
                 "summary": each.metadata["Summary"],
                 "origin": origin_of(each),
+                "place": str(Path(str(each.locate_file(""))).absolute()),
             }
         except Exception:  # noqa: BLE001, S112 - a damaged description is as good as none
             continue
