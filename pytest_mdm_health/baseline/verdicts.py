@@ -65,10 +65,21 @@ class Pair:
     def _both_examined(self) -> Change:
         before, after = self.problems_before, self.problems_after
         if not after:
-            return Change.FIXED if before else Change.UNCHANGED
+            return Change.FIXED if before and all(map(self.is_fixed, before)) else Change.UNCHANGED
         if any(rank > before.get(problem, 0) for problem, rank in after.items()):
             return Change.WORSE if before else Change.NEW
         return Change.UNCHANGED
+
+    def is_fixed(self, problem: Problem) -> bool:
+        """Whether a problem of the baseline was looked for again, and what it was about is there and good.
+
+        What is only a note in this phase still exists, and where something was lost, the problem may be gone with it.
+        """
+        assert self.after is not None
+        findings = self.after.findings
+        still_noted = any(_problem(finding, self.homes[1]) == problem for finding in findings)
+        lost = any(self.known_changes.get(finding.code, ("", None))[1] is Change.REMOVED for finding in findings)
+        return not (still_noted or lost)
 
     @property
     def problems_before(self) -> Mapping[Problem, int]:
@@ -191,6 +202,7 @@ def _no_longer_found(pair: Pair, before: Result) -> Iterator[Changed]:
         if (
             problem in pair.problems_before
             and problem not in pair.problems_after
+            and pair.is_fixed(problem)
             and finding.code not in pair.known_changes
         ):
             yield _of_finding(Change.FIXED, "finding", finding, before)

@@ -31,6 +31,8 @@ def result(*findings: Finding, status: Status | None = None, attempts: int = 1) 
     return Result(check=CHECK, target=SHOP, status=status, findings=findings, examined=1, attempts=attempts)
 
 
+LOST_COLUMN = "data-corruption.dropped-columns"
+"""A known change: something of the dataset was removed."""
 GOOD, SKIP, ERROR = result(), result(status=Status.SKIP), result(status=Status.ERROR)
 WAIVED = result(finding(WARN), status=Status.WAIVED)
 CASES = {
@@ -39,6 +41,14 @@ CASES = {
     "good and warned": (GOOD, result(finding(WARN)), "new"),
     "good with advice": (GOOD, result(finding(NOTE)), "unchanged"),
     "bad and good": (result(finding(FAIL)), GOOD, "fixed"),
+    "bad and only noted": (result(finding(FAIL)), result(finding(NOTE)), "unchanged"),
+    "bad and gone": (result(finding(FAIL)), result(replace(finding(NOTE), code=LOST_COLUMN)), "unchanged"),
+    "bad and partly good": (
+        result(finding(FAIL, subject="a"), finding(FAIL, subject="b")),
+        result(finding(NOTE, subject="b")),
+        "unchanged",
+    ),
+    "bad and blocked": (result(finding(FAIL)), result(status=Status.BLOCKED), "lost"),
     "bad and bad": (result(finding(FAIL)), result(finding(FAIL, message="in other words")), "unchanged"),
     "warned and bad": (result(finding(WARN)), result(finding(FAIL)), "worse"),
     "bad and warned": (result(finding(FAIL)), result(finding(WARN)), "unchanged"),
