@@ -662,3 +662,130 @@ def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postg
     while postgres.run(sessions) != [(0,)]:
         assert time.monotonic() < deadline
     assert postgres.run("SELECT sum(n_tup_ins + n_tup_upd) FROM pg_stat_user_tables", database="mdm_shop") == [(1000,)]
+
+
+NUMBERED = "CREATE TABLE train (id serial PRIMARY KEY, target int)"
+
+
+def test_a_sequence_behind_its_column_is_found_and_repaired(each_postgres: Server, look: Look) -> None:
+    each_postgres.add_database(
+        "mdm_shop", NUMBERED, "INSERT INTO train SELECT i, i FROM generate_series(1, 50) i", "ANALYZE train", owner=USER
+    )
+    result = look(each_postgres)
+    finding = found(result, "postgres-slowdown.sequence-behind")
+    assert "train.id is at 0, and the column has values up to 50" in finding.message
+    each_postgres.run("SELECT setval('train_id_seq', 50)", database="mdm_shop", user=USER)
+    assert codes(look(each_postgres)) == set()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param((NUMBERED, "INSERT INTO train (target) VALUES (1), (2)"), id="in step"),
+        pytest.param((NUMBERED,), id="empty"),
+        pytest.param(
+            (
+                "CREATE TABLE train (id int GENERATED ALWAYS AS IDENTITY (INCREMENT -1) PRIMARY KEY, target int)",
+                "INSERT INTO train (target) VALUES (1), (2)",
+            ),
+            id="descending",
+        ),
+        pytest.param(("CREATE TABLE train (id serial, target int)", "INSERT INTO train VALUES (9, 9)"), id="no index"),
+    ],
+)
+def test_a_sequence_in_step_is_no_finding(postgres: Server, look: Look, make: tuple[str, ...]) -> None:
+    postgres.add_database("mdm_shop", *make, "ANALYZE train", owner=USER)
+    assert codes(look(postgres)) == set()
+
+
+def test_an_unlogged_table_is_found_and_repaired(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, "ALTER TABLE train SET UNLOGGED", owner=USER)
+    assert codes(look(postgres), Severity.WARN) == {"unlogged-table"}
+    postgres.run("ALTER TABLE train SET LOGGED", database="mdm_shop", user=USER)
+    assert codes(look(postgres)) == set()
+
+
+@pytest.mark.parametrize(
+    ("setting", "reset"),
+    [
+        ("ALTER DATABASE mdm_shop SET default_transaction_read_only = on", "ALTER DATABASE mdm_shop RESET ALL"),
+        (f"ALTER ROLE {USER} SET default_transaction_read_only = on", f"ALTER ROLE {USER} RESET ALL"),
+        (
+            f"ALTER ROLE {USER} IN DATABASE mdm_shop SET default_transaction_read_only = on",
+            f"ALTER ROLE {USER} IN DATABASE mdm_shop RESET ALL",
+        ),
+    ],
+    ids=["database", "role", "role in database"],
+)
+def test_a_database_that_cannot_be_written_is_found(postgres: Server, look: Look, setting: str, reset: str) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    postgres.run(setting)
+    try:
+        finding = found(look(postgres), "postgres-slowdown.read-only")
+        assert "default_transaction_read_only is set for" in finding.message
+    finally:
+        postgres.run(reset)
+    assert codes(look(postgres)) == set()
+
+
+def test_a_forgotten_prepared_transaction_is_found(own_postgres: Server, look: Look) -> None:
+    own_postgres.start(max_prepared_transactions="2")
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    prepare = ("BEGIN", "UPDATE train SET target = 0", "PREPARE TRANSACTION 'left'")
+    own_postgres.run(*prepare, database="mdm_shop", user=USER)
+    try:
+        assert "prepared-transaction" not in codes(look(own_postgres)), "it is a moment old"
+        query = QUERIES["prepared-transaction"]
+        later = replace(query, sql=query.sql.replace("interval '5 minutes'", "interval '0'"))
+        ((row,),) = own_postgres.run(later.statement.replace("?", "NULL"), database="mdm_shop")
+        assert (row["name"], row["owner"]) == ("left", USER)
+    finally:
+        own_postgres.run("ROLLBACK PREPARED 'left'", database="mdm_shop", user=USER)
+
+
+def test_rows_hidden_by_policies_fail_their_dataset_alone(
+    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_database(
+        "mdm_shop",
+        *TRAIN,
+        "ALTER TABLE train ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE train FORCE ROW LEVEL SECURITY",
+        owner=USER,
+    )
+    postgres.add_database("mdm_other", *TRAIN, owner=USER)
+    home = make_postgres_home(postgres, None, shop={}, other={})
+    result = look(postgres, home)
+    finding = found(result, "postgres-slowdown.hidden-rows")
+    assert (finding.severity, finding.evidence["datasets"]) == (Severity.FAIL, ["shop"])
+    assert "Do not register the dataset again" in finding.remedy.text
+    postgres.run("ALTER TABLE train NO FORCE ROW LEVEL SECURITY", database="mdm_shop", user=USER)
+    assert codes(look(postgres, home)) == set()
+
+
+def test_a_table_without_the_right_to_read_names_the_grant(postgres: Server, look: Look) -> None:
+    postgres.add_database("mdm_shop", *TRAIN)
+    finding = found(look(postgres), "postgres-slowdown.no-privilege")
+    assert f"{USER} may not read mdm_shop.train" in finding.message
+    grant = next(part for part in finding.remedy.text.split(": ") if part.startswith("GRANT")).partition(". Do")[0]
+    postgres.run(grant, database="mdm_shop")
+    assert codes(look(postgres)) == set()
+
+
+def test_another_version_of_a_collation_is_found(postgres: Server, look: Look) -> None:
+    version = postgres.run("SHOW server_version_num")[0][0]
+    if int(version) < 150000:
+        pytest.skip("servers before 15 do not record it")
+    postgres.run(
+        f"CREATE DATABASE mdm_shop OWNER {USER} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' ENCODING 'UTF8'"
+    )
+    postgres.run('CREATE TABLE train (id text COLLATE "de-x-icu")', "ANALYZE train", database="mdm_shop", user=USER)
+    assert codes(look(postgres)) == set()
+    postgres.run("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = 'mdm_shop'")
+    finding = found(look(postgres), "postgres-slowdown.collation-version")
+    assert "the database in mdm_shop was built with version 1.0 of its collation" in finding.message
+    postgres.run("ALTER DATABASE mdm_shop REFRESH COLLATION VERSION", database="mdm_shop")
+    postgres.run("UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'de-x-icu'", database="mdm_shop")
+    assert "the collation de-x-icu" in found(look(postgres), "postgres-slowdown.collation-version").message
+    postgres.run('ALTER COLLATION "de-x-icu" REFRESH VERSION', database="mdm_shop")
+    assert codes(look(postgres)) == set()

@@ -302,10 +302,21 @@ class _Visit:
         state = self.state
         context = (name, self.ours, self.registered, state.settled, state.watched_s / 3600, state.ram)
         about = f"the tables and indexes of {name}" if name else "the databases of the server"
+        version = database.connection.info.server_version
         for key, query in queries.items():
+            if version < query.since:
+                continue
             for (row,) in self.look.ask(database, query.statement, about, context):
                 if key != SCANS or self._is_filtered(row):
-                    self.hits.append(_hit(key, row))
+                    self.hits.append(self._with_datasets(_hit(key, row)))
+
+    def _with_datasets(self, hit: Hit) -> Hit:
+        """The hit with the datasets that a failure of one database concerns: it blocks no others."""
+        database = hit.evidence.get("database")
+        if hit.severity is not Severity.FAIL or database is None:
+            return hit
+        datasets = [name for name, connection in self.server.databases.items() if connection.database == database]
+        return replace(hit, evidence={**hit.evidence, "datasets": datasets})
 
     def _is_filtered(self, row: dict[str, Any]) -> bool:
         """Whether statements wanted certain rows of a table as often as it was scanned; adds by which columns."""

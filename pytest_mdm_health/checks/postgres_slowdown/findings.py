@@ -184,6 +184,76 @@ INVALID_UNIQUE_INDEX = RULES.reworded(
     ),
     commands=(IN_DATABASE,),
 )
+PREPARED_TRANSACTION = RULES.declare(
+    "prepared-transaction",
+    WARN,
+    means="a prepared transaction was never ended; it holds its locks and keeps dead rows from being removed",
+    message="the prepared transaction {name} in {database} was left {seconds:duration} ago by {owner}; it holds its "
+    "locks, through restarts too, and keeps dead rows from being removed",
+    remedy="Ask who runs the program that prepared it: COMMIT PREPARED keeps its changes, and ROLLBACK PREPARED "
+    "discards them. Nothing here can tell which of the two is right.",
+    commands=(IN_DATABASE,),
+    answers=(SLOWER,),
+)
+READ_ONLY = RULES.declare(
+    "read-only",
+    WARN,
+    means="MDM can only read: sessions are read-only by a setting of the database or the role, or the server is a "
+    "standby",
+    message="MDM cannot write to {database}: {reason}",
+    remedy="If that is intended for the time of a migration, wait until it is over. Otherwise let an administrator "
+    "remove the setting, or register datasets on the primary server.",
+    commands=(psql_template(),),
+)
+COLLATION_VERSION = RULES.declare(
+    "collation-version",
+    WARN,
+    means="the operating system sorts text in another way than when indexes were built, so that they may miss rows",
+    message="{name} in {database} was built with version {recorded} of its collation, and the system has {actual}: "
+    "indexes on text may miss rows, and unique ones may accept duplicates",
+    remedy="Let an administrator rebuild the indexes that depend on it (REINDEX), and only then record the new version "
+    "({refresh}). The other way round, the warning ends and the indexes stay wrong.",
+    commands=(IN_DATABASE,),
+)
+UNLOGGED_TABLE = RULES.declare(
+    "unlogged-table",
+    WARN,
+    means="a table is UNLOGGED: a crash of the server empties it",
+    message="{database}.{table} is UNLOGGED: a crash of the server empties it, and physical backups and standbys lack "
+    "its rows",
+    remedy="Let its owner make it a logged one (ALTER TABLE ... SET LOGGED), which changes no value, and writes the "
+    "table once more while it is locked.",
+    commands=(IN_DATABASE,),
+)
+SEQUENCE_BEHIND = RULES.declare(
+    "sequence-behind",
+    WARN,
+    means="a sequence is behind the column that it numbers, as after a copy of the rows alone",
+    message="the sequence of {database}.{table}.{column} is at {last}, and the column has values up to {highest}: "
+    "the next rows get numbers that exist",
+    remedy="Let the table's owner set the sequence to the highest number of the column (setval) while nothing writes "
+    "to it.",
+    commands=(IN_DATABASE,),
+)
+HIDDEN_ROWS = RULES.declare(
+    "hidden-rows",
+    FAIL,
+    means="row-level security hides rows from the role that MDM uses; nothing is missing or empty because of it",
+    message="row-level security is active on {database}.{table} for {role}: rows that its policies do not show look "
+    "as if they were missing",
+    remedy="Let the table's owner give the role a policy that shows all rows, or BYPASSRLS, or use another role in the "
+    "registration. Do not register the dataset again: its rows are there.",
+    commands=(IN_DATABASE,),
+)
+NO_PRIVILEGE = RULES.declare(
+    "no-privilege",
+    FAIL,
+    means="the role that MDM uses may not read a table",
+    message="{role} may not read {database}.{table}, which belongs to {owner}",
+    remedy="Let {owner} or an administrator grant the right: {grant}. Do not register the dataset again: its rows are "
+    "there.",
+    commands=(IN_DATABASE,),
+)
 MEMORY_SETTINGS = RULES.declare(
     "memory-settings",
     NOTE,

@@ -19,13 +19,20 @@ from dataclasses import dataclass
 from pytest_mdm_health.checks.postgres_slowdown.findings import (
     CACHE_MISSES,
     CHECKSUM_FAILURE,
+    COLLATION_VERSION,
     DEAD_ROWS,
+    HIDDEN_ROWS,
     INVALID_INDEX,
     INVALID_UNIQUE_INDEX,
     MEMORY_SETTINGS,
     NEVER_ANALYSED,
+    NO_PRIVILEGE,
+    PREPARED_TRANSACTION,
+    READ_ONLY,
+    SEQUENCE_BEHIND,
     SEQUENTIAL_SCAN,
     STALE_STATISTICS,
+    UNLOGGED_TABLE,
     UNREGISTERED_DATABASE,
     WRAPAROUND,
 )
@@ -84,6 +91,34 @@ _UNFINISHED_INDEXES = """(
 _OF_INDEX = "database || ' ' || name AS subject, 'warn' AS severity, database, name AS index, i.table"
 
 
+_OWN_TABLES = """(
+  SELECT c.oid, c.relpersistence, n.nspname AS schema, c.relname, format('%I.%I', n.nspname, c.relname) AS sql_name,
+    CASE n.nspname WHEN 'public' THEN c.relname ELSE n.nspname || '.' || c.relname END AS name,
+    pg_get_userbyid(c.relowner) AS owner
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+    AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  ORDER BY n.nspname, c.relname LIMIT 1000
+)"""
+"""The tables of a database that no extension brought along."""
+
+_NUMBERED = """(
+  SELECT t.name, t.sql_name, a.attname AS column, format('%I', a.attname) AS sql_column, s.last_value AS last,
+    s.increment_by > 0 AS ascends
+  FROM pg_depend d JOIN pg_class q ON q.oid = d.objid AND q.relkind = 'S'
+    JOIN pg_namespace qn ON qn.oid = q.relnamespace
+    JOIN pg_sequences s ON s.schemaname = qn.nspname AND s.sequencename = q.relname
+    JOIN {tables} t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+  WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') AND has_table_privilege(t.oid, 'SELECT')
+    AND has_schema_privilege(t.schema, 'USAGE') AND NOT row_security_active(t.oid)
+    AND has_sequence_privilege(q.oid, 'SELECT')
+    AND EXISTS (SELECT FROM pg_index x WHERE x.indrelid = t.oid AND x.indisvalid AND x.indkey[0] = a.attnum)
+    AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.relation = t.oid AND l.mode = 'AccessExclusiveLock')
+)""".replace("{tables}", _OWN_TABLES)
+"""The columns that a sequence numbers and an index leads with, so that their highest value is found at once."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A rule as a question to the server.
@@ -91,10 +126,12 @@ class Query:
     Attributes:
         rule: whose findings its rows are.
         sql: the question.
+        since: the first version of the server that can answer it, as the driver numbers it.
     """
 
     rule: Rule
     sql: str
+    since: int = 0
 
     @property
     def statement(self) -> str:
@@ -140,6 +177,35 @@ OF_SERVER: Mapping[str, Query] = {
           datname AS database, round(age / 1e6) AS millions
         FROM (SELECT datname, greatest(age(datfrozenxid), mxid_age(datminmxid)) AS age FROM pg_database) d
         WHERE age >= 1000000000 ORDER BY 1
+        """,
+    ),
+    "prepared-transaction": Query(
+        PREPARED_TRANSACTION,
+        """
+        SELECT database || ' ' || gid AS subject, 'warn' AS severity, database, gid AS name, owner,
+          extract(epoch FROM clock_timestamp() - prepared)::float8 AS seconds,
+          'SELECT gid, prepared, owner, database FROM pg_prepared_xacts' AS statement
+        FROM (SELECT gid, prepared, owner, database::text FROM pg_prepared_xacts) p
+        WHERE clock_timestamp() - prepared > interval '5 minutes' ORDER BY prepared LIMIT 20
+        """,
+    ),
+    "read-only": Query(
+        READ_ONLY,
+        """
+        SELECT subject, 'warn' AS severity, found.database, reason, statement FROM context, LATERAL (
+          SELECT d.datname AS subject, d.datname::text AS database, 2 AS rank,
+            'default_transaction_read_only is set for ' || CASE WHEN s.setrole = 0 THEN 'the database'
+              ELSE 'the role ' || pg_get_userbyid(s.setrole) END AS reason,
+            'SELECT setdatabase, setrole::regrole, setconfig FROM pg_db_role_setting' AS statement
+          FROM pg_db_role_setting s JOIN pg_database d ON s.setdatabase IN (0, d.oid)
+          WHERE d.datname = ANY(registered) AND (s.setrole = 0 OR pg_get_userbyid(s.setrole) = current_user)
+            AND s.setconfig && ARRAY['default_transaction_read_only=on', 'default_transaction_read_only=true',
+              'default_transaction_read_only=1', 'default_transaction_read_only=yes']
+          UNION ALL
+          SELECT 'server', 'the databases of this server', 1, 'the server is a standby, which follows another one',
+            'SELECT pg_is_in_recovery()'
+          WHERE pg_is_in_recovery()
+        ) found ORDER BY rank, subject
         """,
     ),
     "cache-misses": Query(
@@ -210,6 +276,81 @@ OF_DATABASE: Mapping[str, Query] = {
         f"""
         SELECT {_OF_INDEX}, format('SELECT pg_get_indexdef(%L::regclass)', sql_name) AS statement
         FROM context, {_UNFINISHED_INDEXES} i WHERE indisunique ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "collation-version": Query(
+        COLLATION_VERSION,
+        """
+        SELECT database || ' database' AS subject, 'warn' AS severity, database, 'the database' AS name,
+          d.datcollversion AS recorded, pg_database_collation_actual_version(d.oid) AS actual,
+          'ALTER DATABASE ' || quote_ident(database) || ' REFRESH COLLATION VERSION' AS refresh,
+          'SELECT datname, datcollversion, pg_database_collation_actual_version(oid) FROM pg_database' AS statement
+        FROM context JOIN pg_database d ON d.datname = database
+        WHERE d.datcollversion <> pg_database_collation_actual_version(d.oid)
+        """,
+        since=150000,
+    ),
+    "column-collation-version": Query(
+        COLLATION_VERSION,
+        """
+        SELECT database || ' ' || l.collname AS subject, 'warn' AS severity, database,
+          'the collation ' || l.collname AS name, l.collversion AS recorded,
+          pg_collation_actual_version(l.oid) AS actual,
+          'ALTER COLLATION ' || l.oid::regcollation || ' REFRESH VERSION' AS refresh,
+          format('SELECT collversion, pg_collation_actual_version(oid) FROM pg_collation WHERE collname = %L',
+            l.collname) AS statement
+        FROM context, pg_collation l
+        WHERE l.collversion IS NOT NULL AND l.collversion <> pg_collation_actual_version(l.oid)
+          AND EXISTS (SELECT FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+            WHERE a.attcollation = l.oid AND NOT a.attisdropped AND c.relnamespace <> 'pg_catalog'::regnamespace)
+        ORDER BY 1
+        """,
+        since=130000,
+    ),
+    "unlogged-table": Query(
+        UNLOGGED_TABLE,
+        f"""
+        SELECT database || '.' || name AS subject, 'warn' AS severity, database, name AS table,
+          format('SELECT relname, relpersistence FROM pg_class WHERE relname = %L', relname) AS statement
+        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered) AND relpersistence = 'u' ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "sequence-behind": Query(
+        SEQUENCE_BEHIND,
+        f"""
+        SELECT database || '.' || name || '.' || n.column AS subject, 'warn' AS severity, database, name AS table,
+          n.column, coalesce(last, 0) AS last, highest,
+          format('SELECT max(%s), pg_get_serial_sequence(%L, %L) FROM %s', sql_column, sql_name, n.column, sql_name)
+            AS statement
+        FROM context, {_NUMBERED} n, LATERAL (SELECT (xpath('/row/highest/text()', query_to_xml(
+          format('SELECT max(%s) AS highest FROM %s', sql_column, sql_name), false, true, '')))[1]::text::numeric
+            AS highest) h
+        WHERE ascends AND highest > coalesce(last, 0) ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "hidden-rows": Query(
+        HIDDEN_ROWS,
+        f"""
+        SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, current_user AS role,
+          jsonb_build_object('database', database) AS evidence,
+          format('SELECT policyname, permissive, roles, cmd, qual FROM pg_policies WHERE tablename = %L', relname)
+            AS statement
+        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered) AND row_security_active(t.oid) ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "no-privilege": Query(
+        NO_PRIVILEGE,
+        f"""
+        SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, owner,
+          current_user AS role, jsonb_build_object('database', database) AS evidence,
+          CASE WHEN has_schema_privilege(t.schema, 'USAGE') THEN '' ELSE format('GRANT USAGE ON SCHEMA %I TO %I; ',
+            t.schema, current_user) END || format('GRANT SELECT ON %s TO %I', sql_name, current_user) AS grant,
+          format('SELECT relname, pg_get_userbyid(relowner), relacl FROM pg_class WHERE relname = %L', relname)
+            AS statement
+        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered)
+          AND NOT (has_schema_privilege(t.schema, 'USAGE') AND (has_table_privilege(t.oid, 'SELECT')
+            OR has_any_column_privilege(t.oid, 'SELECT')))
+        ORDER BY 1
         """,  # noqa: S608 - ours
     ),
 }
