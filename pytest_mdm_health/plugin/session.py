@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import pickle
+import signal
+import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.engine.run import Run
     from pytest_mdm_health.mdm.installed.interpreter import Installation
 
+_Handler = Callable[[int, FrameType | None], Any] | int | None
 ATTRIBUTE = "mdm_result"
 """Where a test report carries its result from the worker to the controller, as text because reports become JSON."""
 WORKER_KEY = "mdm_health_plan"
@@ -61,14 +65,20 @@ class HealthSession:
         self._accompanying: dict[str, Result] = {}
         self._planned: set[str] = set()
         self._foreign_failures = 0
-        self._meant_to_run = False
+        option = config.option
+        self._is_controller = not hasattr(config, "workerinput")
+        self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
         self._troubles: list[str] = []
         self._files_of_others = files_of_others(config)
-        if "--html" in self._files_of_others and not hasattr(config, "workerinput"):
+        self._earlier_handler: _Handler = None
+        if self._is_controller and self._meant_to_run:
+            reports.delete_earlier(run.plan.options)
+            self._earlier_handler = _interrupt_on_termination()
+        if "--html" in self._files_of_others and self._is_controller:
             config.pluginmanager.register(PytestHtml(config, _carried, lambda: self._report), "mdm-health-html")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -90,12 +100,6 @@ class HealthSession:
         """Learn from a worker which fixtures it kept away."""
         overridden = (getattr(node, "workeroutput", None) or {}).get(OVERRIDDEN_KEY, {})
         self._config.stash[OVERRIDDEN] = {**self._overridden, **overridden}
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self) -> None:
-        """Tell a run from a look at fixtures, at the cache or at what would be run."""
-        option = self._config.option
-        self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -134,7 +138,7 @@ class HealthSession:
         self._run.close()
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput[OVERRIDDEN_KEY] = self._overridden
-        is_ours = self._meant_to_run and not hasattr(self._config, "workerinput")
+        is_ours = self._meant_to_run and self._is_controller
         if is_ours:
             self._finish(session, exitstatus)
         try:
@@ -143,6 +147,11 @@ class HealthSession:
             if is_ours:
                 leaks = self._run.redactor.leaks
                 self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
+
+    def pytest_unconfigure(self) -> None:
+        """Leave SIGTERM to whoever had it before."""
+        if self._earlier_handler is not None:
+            signal.signal(signal.SIGTERM, self._earlier_handler)
 
     @property
     def _overridden(self) -> dict[str, str]:
@@ -235,6 +244,26 @@ class HealthSession:
     def _without_result(self, id_: str, status: Status, reason: str) -> Result:
         each, target = self._run.named(id_)
         return Result(check=each.check, target=target, status=status, reason=reason)
+
+
+def _interrupt_on_termination() -> _Handler:
+    """Make SIGTERM end the run like Ctrl-C, so that what is known is reported; the second one ends the process.
+
+    Returns:
+        what handled it before; None if it is left alone, because this is no main thread or somebody ignores it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    earlier = signal.getsignal(signal.SIGTERM)
+    if earlier is not signal.SIG_DFL:
+        return None
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt("SIGTERM")
+
+    signal.signal(signal.SIGTERM, interrupt)
+    return earlier
 
 
 def _installed(installation: Installation | None) -> InstalledMdm | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.model import Report
 
 if TYPE_CHECKING:
+    from pytest_mdm_health.core.options import Options
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.redaction.known import Secret
 
@@ -52,6 +54,18 @@ def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render
         except Exception as error:  # noqa: BLE001 - one report that cannot be made must not cost the others
             troubles.append(f"--mdm-{name}: {path} could not be made: {type(error).__name__}: {error}")
     return troubles
+
+
+def delete_earlier(options: Options) -> None:
+    """Delete what an earlier run wrote to the paths of this one's reports.
+
+    A run that ends before it can write them must not leave others that look like its own.
+    """
+    for name in FORMATS:
+        path: Path | None = getattr(options, name)
+        if path is not None:
+            with contextlib.suppress(OSError):  # then writing the new one fails too, and says why
+                path.unlink()
 
 
 def shows(secret: Secret) -> str:
