@@ -250,7 +250,7 @@ def _interrupt_on_termination() -> _Handler:
     """Make SIGTERM end the run like Ctrl-C, so that what is known is reported; the second one ends the process.
 
     Returns:
-        what handled it before; None if it is left alone, because this is no main thread or somebody ignores it.
+        what handled it before; None if it is left alone, because this is no main thread or it is handled already.
     """
     if threading.current_thread() is not threading.main_thread():
         return None

@@ -51,9 +51,7 @@ def runs(tmp_path: Path, home: Path) -> Runs:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_reports_what_is_known(
-    runs: Runs, number: signal.Signals, tree: Callable[[Path], object]
-) -> None:
+def test_a_stopped_run_reports_what_is_known(runs: Runs, number: signal.Signals) -> None:
     process = runs.start()
     process.send_signal(number)
     assert process.wait(60) == pytest.ExitCode.INTERRUPTED
