@@ -17,7 +17,7 @@ from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.servers import connection_of
 
 _ON_SERVERS = set(ENGINES) - set(FILE_ENGINES)
@@ -120,7 +120,7 @@ def _wanted(
     yaml = home.registrations / f"{dataset.name.lower()}.yaml"
     earlier = Path(before.yaml.file) if before is not None and before.yaml.there else yaml
     yield yaml, earlier
-    twin = dataset.folder / TWIN_FILE
+    twin = dataset.folder / JSON_COPY_FILE
     if before is not None and before.twin.there and kind_of(twin) is FileKind.MISSING:
         yield twin, Path(before.twin.file)
     if isinstance(was, Path):

@@ -73,9 +73,9 @@ def _edits(registration: Registration, old: str, new: str) -> tuple[LineEdit, ..
         return ()
     in_yaml = _edit(document.path, document.data, old, new, is_json=False)
     copy = _copy_of(registration)
-    if in_yaml is None or registration.twin is None or _path_in(copy) != old:
+    if in_yaml is None or registration.json_copy is None or _path_in(copy) != old:
         return (in_yaml,) if in_yaml is not None else ()
-    in_json = _edit(registration.twin.path, copy, old, new, is_json=True)
+    in_json = _edit(registration.json_copy.path, copy, old, new, is_json=True)
     return (in_yaml, in_json) if in_json is not None else ()
 
 
@@ -120,7 +120,7 @@ def _path_in(data: Mapping[str, object]) -> object:
 
 
 def _copy_of(registration: Registration) -> Mapping[str, object]:
-    return registration.twin.data or {} if registration.twin is not None else {}
+    return registration.json_copy.data or {} if registration.json_copy is not None else {}
 
 
 def _real(folder: Path) -> str:

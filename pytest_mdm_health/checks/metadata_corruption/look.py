@@ -31,12 +31,12 @@ from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.placement import Place, place_of
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.json_copy import (
-    TWIN_FILE,
+    JSON_COPY_FILE,
     absent_fields,
     differences,
     explained,
     is_contained,
-    reads_alike_as_yaml,
+    means_same_as_yaml,
 )
 from pytest_mdm_health.mdm.registrations.plausibility import is_odd_version, odd_dates
 from pytest_mdm_health.mdm.servers import is_left_to_defaults
@@ -63,7 +63,7 @@ def gather(
     gaps: list[str] = []
     content = _content(registration, backend, gaps)
     server = _on_server(backend, guessed=is_left_to_defaults(dataset, settings))
-    files = (registration.document, registration.pointed, registration.twin, *dataset.files)
+    files = (registration.document, registration.pointed, registration.json_copy, *dataset.files)
     place = place_of(dataset, home)
     owner = owner_of(dataset, place, inventory)
     return MetadataFacts(
@@ -127,13 +127,13 @@ def _unread(registration: Registration) -> Iterator[Unread]:
 
 
 def _twin_state(registration: Registration, home: Home) -> TwinState:
-    twin, document = registration.twin, registration.pointed or registration.document
+    twin, document = registration.json_copy, registration.pointed or registration.document
     ours = document.data if document is not None and document.usable and isinstance(document.data, Mapping) else {}
     theirs = twin.data if twin is not None and twin.data is not None else {}
     differs = differences(ours, theirs) if ours and theirs and registration.shape == "full" else ()
     absent = absent_fields(ours, theirs) if differs else ()
     rest = tuple(name for name in differs if not absent or name.partition(".")[0] in ours)
-    usual = home.datasets / registration.name.lower() / TWIN_FILE
+    usual = home.datasets / registration.name.lower() / JSON_COPY_FILE
     unread = twin is not None and twin.data is None
     return TwinState(
         file=str(twin.path if twin is not None else usual),
@@ -145,7 +145,7 @@ def _twin_state(registration: Registration, home: Home) -> TwinState:
         harmless=bool(rest) and explained(rest, ours, theirs, in_force=registration.in_force == "yaml"),
         absent=absent,
         complete=bool(absent) and is_contained(ours, theirs),
-        as_yaml=twin is not None and (bool(absent) or not ours) and reads_alike_as_yaml(twin),
+        as_yaml=twin is not None and (bool(absent) or not ours) and means_same_as_yaml(twin),
         barrier=barrier(twin.path) if twin is not None and unread else None,
         older=_older(twin.path, (registration.pointed or registration.document or twin).path) if twin else "",
     )
@@ -215,7 +215,7 @@ def _named_columns(data: Mapping[str, object]) -> Iterator[tuple[str, tuple[str,
 def _missing_columns(
     registration: Registration, columns: Mapping[str, tuple[str, ...]], backend: Backend | None, gaps: list[str]
 ) -> Iterator[MissingColumn]:
-    tables, twin = registration.tables, registration.twin
+    tables, twin = registration.tables, registration.json_copy
     spare = dict(_named_columns(twin.data or {})) if twin is not None and registration.in_force == "yaml" else {}
     main = (tables[_MAIN_ROLE],) if _MAIN_ROLE in tables else tuple(sorted(set(tables.values())))
     known = _columns_of(main, backend, gaps) if columns and main else {}
