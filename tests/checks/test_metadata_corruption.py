@@ -327,8 +327,8 @@ def test_a_copied_home_that_points_at_the_old_place_is_a_failure_that_says_so(
     shutil.copytree(home, copy)
     finding = the("path-elsewhere", examine(CHECK, copy, "shop"))
     assert finding.severity is Severity.FAIL
-    assert f"points out of this home, to {home}" in finding.message
-    assert "goes on reading and writing" in finding.message
+    assert f"registered path is outside this home: {home}" in finding.message
+    assert "(MDM still uses it)" in finding.message
     assert finding.evidence["other_home"] == str(home)
     assert finding.location is not None
     assert (finding.location.file, finding.location.line) == (str(yaml_file(copy)), 11)
@@ -608,7 +608,7 @@ def test_a_missing_column_comes_with_the_one_that_is_meant(home: Path, examine: 
     finding = the("missing-column", examine(CHECK, home, "shop"))
     assert "'Churn', which is not in train; there is 'churn'" in finding.message
     assert finding.remedy.commands == ()  # `mdm dataset update` of 0.1.0 damages the registration
-    assert "'churn' may be meant" in finding.remedy.text
+    assert "'churn' may be intended" in finding.remedy.text
 
 
 @pytest.mark.parametrize("depth", ["quick", "standard", "full"])
@@ -752,7 +752,10 @@ def test_a_connection_that_cannot_be_meant_is_not_laid_at_the_door_of_another_se
 
 def test_a_device_in_place_of_the_data_is_called_one(home: Path, examine: Examine) -> None:
     in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", r"\1/dev/zero")(home)
-    assert "to /dev/zero, which is a device" in the("path-elsewhere", examine(CHECK, home, "shop")).message
+    assert (
+        "outside this home: /dev/zero (which is a device)"
+        in the("path-elsewhere", examine(CHECK, home, "shop")).message
+    )
 
 
 def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(home: Path, examine: Examine) -> None:
@@ -804,7 +807,7 @@ def test_a_folder_without_a_registration_that_lets_nobody_in_is_not_said_to_hold
     (home / "datasets/shop").chmod(0o000)
     (finding,) = as_a_user(home, tmp_path / "report.json")
     assert (finding["code"], finding["severity"]) == ("metadata-corruption.out-of-reach", "warn")
-    assert "nobody can say what 'shop' is" in finding["message"]
+    assert "what 'shop' is remains unknown" in finding["message"]
     assert finding["remediation"]["commands"] == [f"chmod u+rX -- {home / 'datasets/shop'}"]
 
 
@@ -896,14 +899,14 @@ def test_a_file_of_an_impossible_name_beside_the_right_one_is_one_finding_withou
     finding = the("name-differs", result)
     assert f"{CHECK}.not-seen" not in codes(result)
     assert finding.remedy.commands == ()
-    assert f"{yaml_file(home, 'wine')} is there already" in finding.remedy.text
+    assert f"{yaml_file(home, 'wine')} exists already" in finding.remedy.text
 
 
 def test_a_file_of_an_impossible_name_is_not_renamed_to_another(home: Path, examine: Examine) -> None:
     yaml_file(home).rename(yaml_file(home, "My Shop"))
     rewrite(yaml_file(home, "My Shop"), "^name: shop", "name: my shop")
     finding = the("not-seen", examine(CHECK, home, "My Shop"))
-    assert "MDM takes no dataset of the name 'My Shop'" in finding.message
+    assert "MDM accepts no dataset called 'My Shop'" in finding.message
     assert finding.remedy.commands == ()
 
 
@@ -911,7 +914,7 @@ def test_a_name_in_capitals_beside_the_right_one_is_not_renamed_to_it(home: Path
     shutil.copy(yaml_file(home), yaml_file(home, "Shop"))
     finding = the("not-seen", examine(CHECK, home, "Shop"))
     assert finding.remedy.commands == ()
-    assert "is there already" in finding.remedy.text
+    assert "exists already" in finding.remedy.text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")

@@ -89,7 +89,7 @@ def test_data_that_a_running_registration_makes_is_left_to_it(
     process = run_mdm(*REGISTER, home=home)
     result = examine(CHECK, home, "shop")
     assert (result.status, result.findings) == (Status.SKIP, ())
-    assert f"a registration is at work on it (PID {process.pid})" in result.reason
+    assert f"registration in progress (PID {process.pid})" in result.reason
     process.kill()
     process.wait()
     only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
@@ -282,7 +282,7 @@ def test_without_a_backup_it_is_said_where_none_is(home: Path, examine: Examine)
     lose_all(home)
     finding = only(examine(CHECK, home, "shop", before=before, backup=home.parent), "metadata-corruption.vanished")
     assert finding.remedy.commands == ()
-    assert f"No backup in {home.parent} holds all of it" in finding.remedy.text
+    assert f"No backup in {home.parent} has all of it" in finding.remedy.text
 
 
 def test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was(
@@ -371,7 +371,7 @@ def test_what_was_not_examined_then_is_a_failure_only_if_it_was_registered(
         (home / "logs/mdm.log").write_text("")
     finding = only(examine(CHECK, home, "shop", before=skipped), "metadata-corruption.vanished")
     assert finding.severity is (Severity.FAIL if logged else Severity.WARN)
-    assert ("is not known" in finding.message) is not logged
+    assert ("is unknown" in finding.message) is not logged
 
 
 def test_a_planned_removal_is_a_note_when_it_was_done_and_a_failure_until_then(home: Path, examine: Examine) -> None:
