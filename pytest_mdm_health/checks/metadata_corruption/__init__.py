@@ -39,7 +39,7 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.metadata_corruption.baseline.absence import check_absence
-from pytest_mdm_health.checks.metadata_corruption.baseline.fields import check_changes
+from pytest_mdm_health.checks.metadata_corruption.baseline.fields import check_changes, check_planned_values
 from pytest_mdm_health.checks.metadata_corruption.collect import collect
 from pytest_mdm_health.checks.metadata_corruption.facts import MetadataFacts
 from pytest_mdm_health.checks.metadata_corruption.findings import CHECK, RULES
@@ -75,6 +75,7 @@ def observe(
 def judge(facts: MetadataFacts, before: MetadataFacts | None) -> Iterator[Finding]:
     """What is wrong with the registration, from the file as such to what it says."""
     yield from check_absence(facts, before)
+    yield from check_planned_values(facts)
     if before is not None:
         yield from check_changes(facts, before)
     found = list(_check_yaml(facts))

@@ -11,7 +11,6 @@ from pathlib import Path
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
 from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.checks._shared.registration_state import is_half_registered, registering, was_completed
-from pytest_mdm_health.checks.metadata_corruption.baseline.fields import described
 from pytest_mdm_health.checks.metadata_corruption.facts import (
     Absence,
     Content,
@@ -33,6 +32,7 @@ from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.placement import Place, name_in, place_of
 from pytest_mdm_health.mdm.registrations import Registration
+from pytest_mdm_health.mdm.registrations.fields import COLUMN_FIELDS, recorded_fields
 from pytest_mdm_health.mdm.registrations.json_copy import (
     JSON_COPY_FILE,
     absent_fields,
@@ -46,7 +46,6 @@ from pytest_mdm_health.mdm.registrations.plausibility import is_odd_version, odd
 from pytest_mdm_health.mdm.servers import connection_of, is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
 
-COLUMN_FIELDS = ("target_column", "time_column", "group_column", "id_columns")
 _DEFAULT_BACKEND = "database.default_backend"
 _MAIN_ROLE = "train"
 _MOMENT_S = 2.0
@@ -93,7 +92,7 @@ def collect(
         absence=absence,
         path_edits=_path_edits(registration, place, owner),
         plan=expected.of(dataset.name) if expected.given else None,
-        described=described(registration.data),
+        recorded=recorded_fields(registration),
         gaps=tuple(gaps),
     )
 

@@ -198,7 +198,7 @@ class MetadataFacts(Facts):
         absence: what is known where there is no YAML file; None where there is one.
         path_edits: what makes both copies name the right file, if it is known for sure.
         plan: what the migration is expected to change in the dataset; None without a plan.
-        described: further fields that have a value: the value where it is one of few, else a digest of it.
+        recorded: by copy, `yaml` and `json`, the other fields that have a value, as `recorded_fields` records them.
     """
 
     name: str
@@ -214,7 +214,7 @@ class MetadataFacts(Facts):
     absence: Absence | None = None
     path_edits: tuple[LineEdit, ...] = ()
     plan: ExpectedDataset | None = field(default=None, metadata=BASELINE_ONLY)
-    described: Mapping[str, str] = field(default_factory=dict, metadata=BASELINE_ONLY)
+    recorded: Mapping[str, Mapping[str, str]] = field(default_factory=dict, metadata=BASELINE_ONLY)
 
     def yaml_for(self, name: str) -> str:
         """The YAML file that MDM looks for under a name."""

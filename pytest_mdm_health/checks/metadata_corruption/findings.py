@@ -203,7 +203,8 @@ REMOVED_AS_PLANNED = RULES.reworded(
 NOT_DONE = RULES.declare(
     "not-done",
     FAIL,
-    means="a planned change did not happen: the dataset is planned to be removed and still exists",
+    means="a planned change did not happen: the dataset is planned to be removed and still exists, or a field of its "
+    "registration does not have its planned value, or that of the baseline although it was to change",
     message="{name!r} is planned to be removed, but is registered in {file}",
     remedy="After a backup of it was verified, remove it with `mdm dataset remove {name}`, which deletes its folder "
     "and registration. Or take the removal out of the plan.",
@@ -213,6 +214,17 @@ DATA_NOT_REMOVED = RULES.reworded(
     message="{name!r} is planned to be removed, but its data is still there ({files})",
     remedy="Move the data away once it is saved: nothing registers it any more. Or take the removal out of the plan.",
 )
+FIELD_NOT_DONE = RULES.reworded(
+    NOT_DONE,
+    message="`{field}` is planned to be {value}, and is not",
+    remedy="Correct `{field}` in {file}, and in {json_copy} too; keep both files first. Or take it out of the plan.",
+)
+FIELD_AS_BEFORE = RULES.reworded(
+    NOT_DONE,
+    message="`{field}` is planned to change, and is what it was in the baseline",
+    remedy="Correct `{field}` in {file}, or take it out of the plan.",
+)
+PLAN_IT_OR = "Add the change to the plan (--mdm-expect) if it is intended. "
 RESTORE_FROM = Steps("Restore it from {backups}; what changed since then is not in there.")
 WRONG_FOLDER = Steps(
     "Its registration is {default_yaml}, and the settings have MDM look in {registrations}: correct "
@@ -428,8 +440,10 @@ LOST_FIELD = RULES.declare(
 CHANGED_FIELD = RULES.declare(
     "changed-field",
     WARN,
-    means="the problem type is another one or is gone, tags, description or source are gone, ids were added, or the "
-    "version went back since the baseline",
+    FAIL,
+    means="any other field of the registration has another value than in the baseline, has lost its value or got one, "
+    "or the version went back; a failure if there is a plan without it. Dates, statistics, and what other checks "
+    "compare (settings, backend and path of the data) are left out",
     message="`{field}` {change}",
     remedy=LOST_FIELD.remedy,
     change=("field", Change.NEW),

@@ -87,11 +87,11 @@ def differences(yaml: Mapping[str, object], json_copy: Mapping[str, object]) -> 
     found = [
         name
         for name in _all(yaml, json_copy)
-        if name != "database" and _plain(yaml.get(name)) != _plain(json_copy.get(name))
+        if name != "database" and canonical(yaml.get(name)) != canonical(json_copy.get(name))
     ]
     ours, theirs = yaml.get("database"), json_copy.get("database")
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        below = [key for key in _all(ours, theirs) if _plain(ours.get(key)) != _plain(theirs.get(key))]
+        below = [key for key in _all(ours, theirs) if canonical(ours.get(key)) != canonical(theirs.get(key))]
         return (*found, *(f"database.{key}" for key in below))
     return tuple(found) if ours == theirs else (*found, "database")
 
@@ -102,7 +102,7 @@ def absent_fields(yaml: Mapping[str, object], json_copy: Mapping[str, object]) -
     MDM writes every field, with or without a value. Where nothing but text for people is absent, nothing is.
     """
     absent = [
-        name for name in _all(json_copy, {}) if name not in yaml and _plain(json_copy[name]) not in (None, [], {})
+        name for name in _all(json_copy, {}) if name not in yaml and canonical(json_copy[name]) not in (None, [], {})
     ]
     return tuple(absent) if set(absent) - set(_ADVICE_ONLY) else ()
 
@@ -111,10 +111,10 @@ def is_contained(yaml: object, json_copy: object, depth: int = 0) -> bool:
     """Whether the copy says all that the YAML file says, so that nothing is lost where it takes its place."""
     if depth <= _DEEPEST and isinstance(yaml, Mapping) and isinstance(json_copy, Mapping):
         return all(
-            _plain(item) is None or (key in json_copy and is_contained(item, json_copy[key], depth + 1))
+            canonical(item) is None or (key in json_copy and is_contained(item, json_copy[key], depth + 1))
             for key, item in yaml.items()
         )
-    return _plain(yaml) == _plain(json_copy)
+    return canonical(yaml) == canonical(json_copy)
 
 
 def explained(
@@ -149,14 +149,15 @@ def _all(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     return sorted({str(key) for key in (*one, *other)})
 
 
-def _plain(value: object, depth: int = 0) -> object:
+def canonical(value: object, depth: int = 0) -> object:
+    """What a value means: dates as moments, everything else as text, because MDM writes numbers in both ways."""
     when = moment(value)
     if when is not None:
         return when
     if depth > _DEEPEST:  # YAML can put a mapping into itself
         return "..."
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): canonical(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
+        return [canonical(item, depth + 1) for item in value]
     return None if value is None or value == "" else str(value)
