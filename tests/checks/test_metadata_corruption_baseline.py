@@ -16,7 +16,7 @@ import yaml
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.conftest import HOMES
-from tests.registrations import said
+from tests.registrations import json_copy_file, said, yaml_file
 
 CHECK = "metadata-corruption"
 LOST, CHANGED = "metadata-corruption.lost-field", "metadata-corruption.changed-field"
@@ -25,7 +25,7 @@ NAMES = ("big", "breast_cancer", "shop", "wine")
 
 
 def copies(home: Path, name: str = "breast_cancer") -> tuple[Path, Path]:
-    return home / f"config/datasets/{name}.yaml", home / f"datasets/{name}/dataset_info.json"
+    return yaml_file(home, name), json_copy_file(home, name)
 
 
 def change(home: Path, name: str = "breast_cancer", /, **fields: object) -> None:
@@ -151,24 +151,24 @@ def test_real_migrations_have_lost_nothing(
         assert changes(examine(CHECK, new, name, before=examine(CHECK, old, name))) == [], name
 
 
-def test_the_json_copy_alone_is_held_against_the_baseline_too(home: Path, examine: Examine) -> None:
+def test_the_json_copy_alone_is_compared_too(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "wine")
-    yaml_file, twin = copies(home, "wine")
-    yaml_file.unlink()
+    yaml_copy, json_copy = copies(home, "wine")
+    yaml_copy.unlink()
     assert changes(examine(CHECK, home, "wine", before=before)) == []
-    twin.write_text(json.dumps({**said(twin), "target_column": None}))
+    json_copy.write_text(json.dumps({**said(json_copy), "target_column": None}))
     assert changes(examine(CHECK, home, "wine", before=before)) == [(LOST, "target_column", Severity.WARN)]
     only = examine(CHECK, home, "wine")
-    twin.write_text(json.dumps({**said(twin), "id_columns": []}))
+    json_copy.write_text(json.dumps({**said(json_copy), "id_columns": []}))
     assert changes(examine(CHECK, home, "wine", before=only)) == [(LOST, "id_columns", Severity.FAIL)]
 
 
-def test_a_pointer_is_held_against_the_baseline_too(home: Path, examine: Examine) -> None:
+def test_a_pointer_is_compared_too(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "wine")
-    yaml_file, _ = copies(home, "wine")
+    yaml_copy, _ = copies(home, "wine")
     pointed = home / "datasets/wine/dataset.yaml"
-    shutil.copy(yaml_file, pointed)
-    yaml_file.write_text(f"path: {home}/datasets/wine\n")
+    shutil.copy(yaml_copy, pointed)
+    yaml_copy.write_text(f"path: {home}/datasets/wine\n")
     assert changes(examine(CHECK, home, "wine", before=before)) == []
     pointed.write_text(yaml.safe_dump({**said(pointed), "target_column": None}))
     result = examine(CHECK, home, "wine", before=before)
@@ -178,9 +178,9 @@ def test_a_pointer_is_held_against_the_baseline_too(home: Path, examine: Examine
 
 def test_a_flat_registration_has_no_such_fields_to_lose(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "wine")
-    yaml_file, _ = copies(home, "wine")
+    yaml_copy, _ = copies(home, "wine")
     flat = {"name": "wine", "path": f"{home}/datasets/wine/wine.sqlite", "backend": "sqlite"}
-    yaml_file.write_text(yaml.safe_dump({**flat, "created_at": "2026-11-22", "version": "0.1.0"}))
+    yaml_copy.write_text(yaml.safe_dump({**flat, "created_at": "2026-11-22", "version": "0.1.0"}))
     result = examine(CHECK, home, "wine", before=before)
     assert (result.status, changes(result)) == (Status.PASS, [])
 
@@ -188,9 +188,9 @@ def test_a_flat_registration_has_no_such_fields_to_lose(home: Path, examine: Exa
 @pytest.mark.parametrize("text", ["name: [", ""])
 def test_a_registration_that_cannot_be_read_has_not_lost_single_fields(home: Path, examine: Examine, text: str) -> None:
     before = examine(CHECK, home, "wine")
-    yaml_file, twin = copies(home, "wine")
-    yaml_file.write_text(text)
-    twin.unlink()
+    yaml_copy, json_copy = copies(home, "wine")
+    yaml_copy.write_text(text)
+    json_copy.unlink()
     result = examine(CHECK, home, "wine", before=before)
     assert (result.status, changes(result)) == (Status.FAIL, [])
 
@@ -254,9 +254,9 @@ def test_a_column_that_the_baseline_does_not_name_is_a_warning(home: Path, exami
 
 def test_what_update_changed_is_not_lost_while_the_json_copy_steps_in(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
-    yaml_file, json_copy = copies(home, "shop")
-    assert said(yaml_file)["description"] != said(json_copy)["description"]
-    yaml_file.write_text("name: [")
+    yaml_copy, json_copy = copies(home, "shop")
+    assert said(yaml_copy)["description"] != said(json_copy)["description"]
+    yaml_copy.write_text("name: [")
     assert changes(examine(CHECK, home, "shop", before=before)) == []
     json_copy.write_text(json.dumps({**said(json_copy), "description": "something else"}))
     assert changes(examine(CHECK, home, "shop", before=before)) == [(CHANGED, "description", Severity.WARN)]

@@ -26,7 +26,7 @@ from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES, engine_of
-from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.files import FileKind, is_same_file, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
@@ -433,15 +433,13 @@ def _known_as(dataset: Dataset, inventory: Inventory, former_place: Path | str |
         return ""
     for other in inventory.datasets:
         connection = connection_of(other, inventory.settings)
-        if connection is not None and connection.address == former_place:
-            return other.name
-        if connection is None and isinstance(former_place, Path) and _is_same_file(other.database, former_place):
+        if _data_is_at(former_place, other.database, connection.address if connection is not None else None):
             return other.name
     return ""
 
 
-def _is_same_file(one: Path | None, other: Path) -> bool:
-    try:
-        return one is not None and one.samefile(other)
-    except (OSError, ValueError):
-        return False
+def _data_is_at(place: Path | str, file: Path | None, address: str | None) -> bool:
+    """Whether data in a file, or on a server at an address, is that of a former place."""
+    if address is not None or file is None:
+        return address == place
+    return isinstance(place, Path) and is_same_file(file, place)

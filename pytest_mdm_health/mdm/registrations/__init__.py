@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mdm_health.core.model import Location
+from pytest_mdm_health.mdm.files import is_same_file
 from pytest_mdm_health.mdm.home import Home, under
 from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE, JsonCopy, read_json_copy
 from pytest_mdm_health.mdm.registrations.schema import Refusal, Shape, missing_fields, refusals, shape_of
@@ -141,7 +142,7 @@ def read_registration(file: Path, home: Home) -> Registration:
     if shape == "pointer" and not refused and not missing:
         pointed = _follow(data, home)
         data = _mapping(pointed.data) if pointed else {}
-        refused, missing = _refused_and_missing(data)
+        refused, missing = refusals(data, "full"), missing_fields(data, "full")
     json_copy = read_json_copy(home.datasets / file.stem.lower() / JSON_COPY_FILE)
     seen = _is_looked_for(file)
     fits = seen and document.usable and _makes_a_dataset(shape, refused, missing)
@@ -165,7 +166,7 @@ def read_registration(file: Path, home: Home) -> Registration:
 def registration_of_json_copy(name: str, json_copy: JsonCopy, home: Home) -> Registration:
     """The registration of a dataset folder that has a JSON copy and no YAML file."""
     data = json_copy.data or {}
-    found = _same_file(json_copy.path, home.datasets / name.lower() / JSON_COPY_FILE)
+    found = is_same_file(json_copy.path, home.datasets / name.lower() / JSON_COPY_FILE)
     return Registration(
         name=name,
         file=json_copy.path,
@@ -180,10 +181,6 @@ def registration_of_json_copy(name: str, json_copy: JsonCopy, home: Home) -> Reg
 def _follow(pointer: Mapping[str, object], home: Home) -> YamlDocument | None:
     folder = under(home.root, str(pointer["path"]))
     return None if folder is None else load_yaml(folder / POINTED_FILE)
-
-
-def _refused_and_missing(data: Mapping[str, object]) -> tuple[tuple[Refusal, ...], tuple[str, ...]]:
-    return refusals(data, "full"), missing_fields(data, "full")
 
 
 def _makes_a_dataset(shape: Shape, refused: tuple[Refusal, ...], missing: tuple[str, ...]) -> bool:
@@ -205,14 +202,7 @@ def _best(in_force: Source | None, data: Mapping[str, object], json_copy: JsonCo
 def _is_looked_for(file: Path) -> bool:
     if file.suffix != ".yaml":
         return False
-    return file.stem == file.stem.lower() or _same_file(file, file.with_name(f"{file.stem.lower()}.yaml"))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
+    return file.stem == file.stem.lower() or is_same_file(file, file.with_name(f"{file.stem.lower()}.yaml"))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

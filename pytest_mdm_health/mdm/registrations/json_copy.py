@@ -1,8 +1,8 @@
 """The second copy of a registration, `dataset_info.json`: what it holds and how it differs from the YAML file.
 
 MDM writes both when a dataset is registered. Its `update` command writes the YAML file only, and its Python API
-reads the copy whenever the YAML file does not make a dataset, without a word. So a copy may lag behind, and then
-counts for nothing or for everything.
+silently reads the copy whenever no dataset can be made of the YAML file. So a copy may lag behind, and then counts for
+nothing or for everything.
 """
 
 from __future__ import annotations
