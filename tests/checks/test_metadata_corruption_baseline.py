@@ -252,6 +252,25 @@ def test_a_column_that_the_baseline_does_not_name_is_a_warning(home: Path, exami
     assert changes(examine(CHECK, home, "breast_cancer", before=before)) == [(CHANGED, "time_column", Severity.WARN)]
 
 
+LOCATED: dict[str, dict[str, object]] = {
+    "tags": {"tags": ["new"]},
+    "description": {"description": "new"},
+    "team": {"team": "Ben"},
+    "metadata.datetime_columns": {"metadata": {**METADATA, "datetime_columns": ["f05"]}},
+}
+
+
+@pytest.mark.parametrize("field", LOCATED)
+def test_a_changed_field_is_reported_where_it_is(everything: Path, examine: Examine, field: str) -> None:
+    before = examine(CHECK, everything, "breast_cancer")
+    change(everything, **LOCATED[field])
+    location = the(examine(CHECK, everything, "breast_cancer", before=before), field).location
+    assert location is not None
+    assert location.line is not None
+    line = Path(location.file).read_text().splitlines()[location.line - 1]
+    assert line.strip().startswith(field.rpartition(".")[2])
+
+
 def test_what_update_changed_is_not_lost_while_the_json_copy_steps_in(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     yaml_copy, json_copy = copies(home, "shop")

@@ -23,6 +23,9 @@ Read the YAML file: a full registration has at least `name`, `database` with `ba
 guide's short one `name`, `path`, `created_at`, `backend` and `version`. Compare it with `dataset_info.json`. Let MDM
 build its model from it: `mdm.models.dataset.DatasetInfo(**data)`. See whether `database.path` is in this home.
 
+With a baseline, every field of the registration is compared with the recorded one by what it means, whichever copy is
+in force. With a plan (`--mdm-expect`), the fields that it names must have their planned values; no other may change.
+
 Solutions
 ---------
 Correct the damaged copy from the other one, field by field, or restore it from a backup. JSON is valid YAML, so

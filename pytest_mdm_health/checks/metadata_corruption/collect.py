@@ -32,7 +32,7 @@ from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.placement import Place, name_in, place_of
 from pytest_mdm_health.mdm.registrations import Registration
-from pytest_mdm_health.mdm.registrations.fields import COLUMN_FIELDS, recorded_fields
+from pytest_mdm_health.mdm.registrations.fields import COLUMN_FIELDS, DATE_COLUMNS, TABLE_FIELDS, recorded_fields
 from pytest_mdm_health.mdm.registrations.json_copy import (
     JSON_COPY_FILE,
     absent_fields,
@@ -52,7 +52,10 @@ _MOMENT_S = 2.0
 """MDM writes both copies of a registration within this time."""
 _SHARE_OF_TIME = 0.2
 """How much of a check's time listing an archive may take."""
-_LOCATED = ("name", "version", "registered_at", "created_at", "last_updated_at", *COLUMN_FIELDS)
+_LOCATED = (
+    *("name", "display_name", "description", "version", "registered_at", "created_at", "last_updated_at"),
+    *("problem_type", "tags", "source", DATE_COLUMNS, *TABLE_FIELDS, *COLUMN_FIELDS),
+)
 _CONNECTION = ("backend", "type", "path", "host", "port", "database", "connection_string")
 _SERVER_ENGINES = set(ENGINES) - set(FILE_ENGINES)
 _GONE = {FileKind.MISSING.value, FileKind.BROKEN_LINK.value}
@@ -75,6 +78,7 @@ def collect(
     gaps: list[str] = []
     content = _content(registration, backend, gaps)
     files = (registration.document, registration.pointed, registration.json_copy, *dataset.files)
+    recorded = recorded_fields(registration)
     place = place_of(dataset, home)
     owner = _owner(dataset, place, inventory)
     return MetadataFacts(
@@ -84,7 +88,7 @@ def collect(
         registrations=str(home.registrations),
         registered=dataset.registration is not None,
         in_force=registration.in_force,
-        yaml=_yaml_state(registration, dataset),
+        yaml=_yaml_state(registration, dataset, recorded.get("yaml", {})),
         json_copy=_json_copy_state(registration, home),
         data=_data_state(registration, dataset, place, owner, settings, backend),
         content=content,
@@ -92,7 +96,7 @@ def collect(
         absence=absence,
         path_edits=_path_edits(registration, place, owner),
         plan=expected.of(dataset.name) if expected.given else None,
-        recorded=recorded_fields(registration),
+        recorded=recorded,
         gaps=tuple(gaps),
     )
 
@@ -102,10 +106,10 @@ def _taken(home: Home, names: Iterable[str]) -> Iterator[str]:
     return (file for file in files if kind_of(Path(file)) is not FileKind.MISSING)
 
 
-def _yaml_state(registration: Registration, dataset: Dataset) -> YamlState:
+def _yaml_state(registration: Registration, dataset: Dataset, recorded: Iterable[str]) -> YamlState:
     documents = [found for found in (registration.document, registration.pointed) if found is not None]
     document = documents[-1] if documents else None
-    fields = {*_LOCATED, *_CONNECTION, *(f"database.{part}" for part in _CONNECTION)}
+    fields = {*_LOCATED, *recorded, *_CONNECTION, *(f"database.{part}" for part in _CONNECTION)}
     fields |= {refusal.field for refusal in registration.refused}
     unreadable = document is not None and any(problem.code == "unreadable" for problem in document.problems)
     return YamlState(
