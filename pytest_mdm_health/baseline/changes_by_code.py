@@ -26,10 +26,6 @@ _CHANGES: Mapping[str, tuple[str, Change]] = {
     "data-corruption.lost-table": ("table", Change.REMOVED),
     "data-corruption.missing-rows": ("table", Change.WORSE),
     "data-corruption.retyped": ("column", Change.NEW),
-    "metadata-corruption.changed-field": ("field", Change.NEW),
-    "metadata-corruption.lost-field": ("field", Change.REMOVED),
-    "metadata-corruption.lost-registration": ("dataset", Change.REMOVED),
-    "metadata-corruption.vanished": ("dataset", Change.REMOVED),
     "slow-registration.slower-than-before": ("duration", Change.WORSE),
 }
 """Those of the checks whose findings are not declared as rules."""

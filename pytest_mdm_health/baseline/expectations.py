@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from pytest_mdm_health.baseline.user_yaml import FileShape, Shape, ShapedFile, nearest, read_shaped
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset, RowsExpected
+from pytest_mdm_health.mdm.registrations.fields import is_compared
+from pytest_mdm_health.mdm.registrations.schema import refusals
 from pytest_mdm_health.mdm.settings.schema import BY_NAME, SECTIONS, Backend, Refused, accepted
 
 Name = Annotated[str, Field(min_length=1)]
@@ -57,6 +59,8 @@ class _Dataset(Shape):
     removed: bool | None = None
     added_tables: list[Name] = Field(default_factory=list)
     dropped_tables: list[Name] = Field(default_factory=list)
+    registration: dict[Name, Any] = Field(default_factory=dict)
+    changed_fields: list[Name] = Field(default_factory=list)
     tables: dict[Name, _Table] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -67,6 +71,17 @@ class _Dataset(Shape):
         _refuse_both("dropped and changed", self.dropped_tables, self.tables)
         return self
 
+    @model_validator(mode="after")
+    def _fields_that_are_compared(self) -> _Dataset:
+        for name in (*self.registration, *self.changed_fields):
+            if not is_compared(name):
+                raise ValueError(f"plans `{name}` of the registration, which is not compared")
+        _refuse_both("of one value and of any other", self.registration, self.changed_fields)
+        for name, value in self.registration.items():
+            for refusal in refusals({name: value}, "full") if value is not None else ():
+                raise ValueError(f"gives `{name}` a value that MDM rejects; it takes {refusal.takes}")
+        return self
+
     @property
     def expected(self) -> ExpectedDataset:
         return ExpectedDataset(
@@ -74,6 +89,8 @@ class _Dataset(Shape):
             removed=self.removed,
             added_tables=tuple(self.added_tables),
             dropped_tables=tuple(self.dropped_tables),
+            registration=self.registration,
+            changed_fields=tuple(self.changed_fields),
             renamed={name: table.rename for name, table in self.tables.items() if table.rename},
             dropped={name: tuple(table.drop) for name, table in self.tables.items() if table.drop},
             added={name: tuple(table.add) for name, table in self.tables.items() if table.add},

@@ -63,6 +63,8 @@ class ExpectedDataset:
         removed: whether it is gone afterwards; None: nothing is said, so it stays.
         added_tables: tables that come.
         dropped_tables: tables that go.
+        registration: field of the registration, dotted below `database` and `metadata`, to its value afterwards.
+        changed_fields: fields of the registration that get other values.
         renamed: table to old and new names of columns.
         dropped: table to columns that go.
         added: table to columns that come.
@@ -75,6 +77,8 @@ class ExpectedDataset:
     removed: bool | None = None
     added_tables: tuple[str, ...] = ()
     dropped_tables: tuple[str, ...] = ()
+    registration: Mapping[str, Any] = field(default_factory=dict)
+    changed_fields: tuple[str, ...] = ()
     renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     added: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -139,6 +143,11 @@ def _merged(earlier: ExpectedDataset, later: ExpectedDataset) -> ExpectedDataset
         removed=earlier.removed if later.removed is None else later.removed,
         added_tables=_together(earlier.added_tables, later.added_tables, but=later.dropped_tables),
         dropped_tables=_together(earlier.dropped_tables, later.dropped_tables, but=later.added_tables),
+        registration={
+            **{name: value for name, value in earlier.registration.items() if name not in later.changed_fields},
+            **later.registration,
+        },
+        changed_fields=_together(earlier.changed_fields, later.changed_fields, but=later.registration),
         **by_field,
     )
 

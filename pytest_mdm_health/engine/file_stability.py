@@ -15,7 +15,7 @@ from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.backends.sidecars import SUFFIXES
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory, take_inventory
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.settings import Settings
 
 Identity = tuple[int, ...] | None
@@ -79,11 +79,11 @@ def _of_home(home: Home) -> tuple[Path, ...]:
 
 def _registering(dataset: Dataset) -> Iterator[Path]:
     """The files that say what is registered, and where the JSON copy belongs."""
-    yield dataset.folder / TWIN_FILE
+    yield dataset.folder / JSON_COPY_FILE
     registration = dataset.registration
     if registration is not None:
         yield registration.file
-        yield from (each.path for each in (registration.pointed, registration.twin) if each is not None)
+        yield from (each.path for each in (registration.pointed, registration.json_copy) if each is not None)
 
 
 def _with_logs(database: Path) -> Iterator[Path]:

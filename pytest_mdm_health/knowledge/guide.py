@@ -152,27 +152,8 @@ SYMPTOMS = (
     Symptom("registration progress stops", "7.1"),
     Symptom("no CPU or disk activity", "7.1"),
     Symptom("looks deadlocked", "7.1"),
-    Symptom("KeyError on dataset properties", "7.2", ("metadata-corruption.missing-field",)),
-    Symptom(
-        "inconsistent dataset information",
-        "7.2",
-        (
-            "metadata-corruption.twins-disagree",
-            "metadata-corruption.damaged-twin",
-            "metadata-corruption.incomplete",
-            "metadata-corruption.lost-field",
-            "metadata-corruption.changed-field",
-        ),
-    ),
-    Symptom(
-        "registration succeeds but dataset unusable",
-        "7.2",
-        (
-            "metadata-corruption.other-default",
-            "metadata-corruption.missing-data",
-            "metadata-corruption.other-datasets-file",
-            "metadata-corruption.wrong-engine",
-        ),
-    ),
+    Symptom("KeyError on dataset properties", "7.2"),
+    Symptom("inconsistent dataset information", "7.2"),
+    Symptom("registration succeeds but dataset unusable", "7.2"),
 )
 """Every symptom of the guide, with what says that it is so."""

@@ -53,6 +53,14 @@ def kind_of(path: Path) -> FileKind:
         return FileKind.UNREACHABLE
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file; not if nothing can be found at one of them."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading without ever waiting for it.
 

@@ -16,8 +16,8 @@ from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGIN
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home, is_home, locate
 from pytest_mdm_health.mdm.logs.files import log_files
-from pytest_mdm_health.mdm.registrations import Registration, read_registration, registration_of_twin
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE, read_twin
+from pytest_mdm_health.mdm.registrations import Registration, read_registration, registration_of_json_copy
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE, read_json_copy
 from pytest_mdm_health.mdm.settings import Settings, read_settings
 
 MANY = 10
@@ -152,9 +152,11 @@ def _only_on_disk(home: Home, registered: Iterable[Dataset], gaps: list[str]) ->
             continue
         if kind_of(path) is FileKind.FOLDER:
             name = f"{entry.name} (folder)" if entry.name in names else entry.name
-            twin = read_twin(path / TWIN_FILE)
-            dataset = _dataset(name, path, registration_of_twin(entry.name, twin, home) if twin else None)
-            if twin or any(_identity(file) not in known for file in dataset.files):
+            json_copy = read_json_copy(path / JSON_COPY_FILE)
+            dataset = _dataset(
+                name, path, registration_of_json_copy(entry.name, json_copy, home) if json_copy else None
+            )
+            if json_copy or any(_identity(file) not in known for file in dataset.files):
                 taken.add(name)
                 yield dataset
         elif path.stem not in taken and path.suffix in DATABASE_SUFFIXES and (engine := engine_of(path)):

@@ -109,10 +109,10 @@ def _of_registration(registration: Registration) -> Iterator[Secret]:
     """Those of all copies, whichever is in force."""
     for document in (registration.document, registration.pointed):
         yield from _of_document(document)
-    twin = registration.twin
-    if twin is not None:
-        yield from (Secret(value, str(twin.path)) for value in secrets_in(twin.data))
-        yield from _of_text([twin.path] if twin.problem else [])
+    json_copy = registration.json_copy
+    if json_copy is not None:
+        yield from (Secret(value, str(json_copy.path)) for value in secrets_in(json_copy.data))
+        yield from _of_text([json_copy.path] if json_copy.problem else [])
     yield from (Secret(value, str(registration.file)) for value in secrets_in(registration.data))
 
 

@@ -47,6 +47,8 @@ datasets:
     backend: duckdb
     added_tables: [notes]
     dropped_tables: [scratch]
+    registration: {target_column: churned, tags: [eu], time_column: null}
+    changed_fields: [description, metadata.owner]
     tables:
       orders:
         rename: {cust: customer_id}
@@ -67,6 +69,8 @@ settings: {database.default_backend: duckdb, performance.batch_size: 5000}
                 backend="duckdb",
                 added_tables=("notes",),
                 dropped_tables=("scratch",),
+                registration={"target_column": "churned", "tags": ["eu"], "time_column": None},
+                changed_fields=("description", "metadata.owner"),
                 renamed={"orders": {"cust": "customer_id"}},
                 dropped={"orders": ("legacy_flag",)},
                 added={"orders": ("imported_at",)},
@@ -124,6 +128,13 @@ def test_a_planned_setting_is_what_mdm_makes_of_it(read: Read) -> None:
         ("datasets: {shop: {dropped_tables: [t], added_tables: [t]}}", 2, "`t` that it is dropped and added"),
         ("datasets: {shop: {dropped_tables: [t], tables: {t: {}}}}", 2, "`t` that it is dropped and changed"),
         ("datasets: {shop: {removed: true, backend: duckdb}}", 2, "`shop` is removed, so nothing else"),
+        ("datasets: {shop: {registration: {database.path: /x}}}", 2, "plans `database.path` .*not compared"),
+        ("datasets: {shop: {registration: {metadata: {a: 1}}}}", 2, "plans `metadata` .*not compared"),
+        ("datasets: {shop: {changed_fields: [registered_at]}}", 2, "plans `registered_at` .*not compared"),
+        ("datasets: {shop: {changed_fields: [database.password]}}", 2, "plans `database.password` .*not compared"),
+        ("datasets: {shop: {registration: {tags: [a]}, changed_fields: [tags]}}", 2, "`tags` that it is of one value"),
+        ("datasets: {shop: {registration: {problem_type: guess}}}", 2, "`problem_type` a value that MDM rejects"),
+        ("datasets: {shop: {registration: {id_columns: id}}}", 2, "rejects; it takes a list of texts"),
         (
             "settings:\n  database: {default_backend: duckdb}",
             3,
@@ -273,6 +284,7 @@ tables = st.builds(
     backend=st.sampled_from([None, "sqlite", "duckdb"]),
     removed=st.sampled_from([None, True, False]),
     renamed=st.dictionaries(names, st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"), min_size=1)),
+    registration=st.dictionaries(st.sampled_from(["tags", "target_column"]), st.sampled_from(["y", None])),
     dropped=st.dictionaries(names, st.just(("c",))),
     added=st.dictionaries(names, st.just(("n", "m"))),
     types=st.dictionaries(names, st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"), min_size=1)),
@@ -342,6 +354,8 @@ dataset = shaped(
     removed=st.just(False),
     added_tables=st.just(["n"]),
     dropped_tables=st.just(["o"]),
+    registration=st.just({"target_column": "y", "metadata.owner": 7}),
+    changed_fields=st.just(["tags"]),
     tables=st.dictionaries(st.sampled_from(["t", "*"]), table),
 )
 documents = shaped(

@@ -31,7 +31,7 @@ from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.registrations import FEATURES
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.registrations.sources import source_of
 
 _SHARE_OF_TIME = 0.5
@@ -313,7 +313,7 @@ def _left_over(path: Path) -> Iterator[LeftOver]:
 
 
 def _twin_of(dataset: Dataset) -> str:
-    twin = dataset.folder / TWIN_FILE
+    twin = dataset.folder / JSON_COPY_FILE
     return str(twin) if kind_of(twin) is FileKind.FILE else ""
 
 

@@ -1,4 +1,4 @@
-"""What is known of one registration, its twin, and the data that both speak of: the facts of metadata-corruption."""
+"""What is known of one registration, its JSON copy, and the data that both describe."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_mdm_health.checks._shared.backup_restore import Saved
+from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts, Location
+from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.host.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place
+from pytest_mdm_health.mdm.registrations.line_edits import LineEdit
 from pytest_mdm_health.mdm.registrations.schema import Refusal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unread:
-    """Something about the YAML text that keeps MDM from reading it, or from reading what was meant."""
-
-    code: str
-    message: str
-    line: int | None
-    column: int | None
-    key: str
+from pytest_mdm_health.mdm.yaml_file import YamlProblem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,61 +21,59 @@ class YamlState:
     """The YAML file.
 
     Attributes:
-        file: the YAML file, else what lies there without one.
-        there: whether there is a YAML file.
+        file: the YAML file; without one, where the dataset is.
+        exists: whether there is a YAML file.
         readable: whether MDM can parse it into a mapping, a pointer followed.
         empty: whether there is nothing in it.
         pointer: for a pointer, the file that it leads to.
         seen: whether MDM looks for a file of this name.
         overlooked: further files of the same name that MDM does not look at.
-        where: line and column of fields in the file, or in the one that it points to.
+        problems: what keeps MDM from reading it, or from reading what was intended.
+        missing: required fields that it does not have.
+        refused: fields that MDM rejects.
+        positions: line and column of fields in the file, or in the one that it points to.
         barrier: the missing permission that keeps it from being read.
     """
 
     file: str
-    there: bool
+    exists: bool
     readable: bool
     empty: bool
     shape: str
     pointer: str
     seen: bool
     overlooked: tuple[str, ...]
-    unread: tuple[Unread, ...]
+    problems: tuple[YamlProblem, ...]
     missing: tuple[str, ...]
     refused: tuple[Refusal, ...]
-    where: Mapping[str, tuple[int, int]]
+    positions: Mapping[str, tuple[int, int]]
     barrier: Barrier | None = None
 
+    @property
+    def path(self) -> str:
+        """The file that has the fields, a pointer followed."""
+        return self.pointer or self.file
+
     def place(self, *fields: str) -> Location:
-        """Where the first of these fields stands that is in the file; else the file."""
-        lines = (self.where[field] for field in fields if field in self.where)
-        return Location(self.pointer or self.file, *next(lines, (None, None)))
+        """Where the first of these fields is that the file has; else the file."""
+        found = (self.positions[field] for field in fields if field in self.positions)
+        return Location(self.path, *next(found, (None, None)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineEdit:
-    """The change of one line of a file, the first one being 1, after which only what is meant has another value."""
-
-    file: str
-    line: int
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TwinState:
-    """The JSON copy: why it cannot be read, what MDM refuses in it, and where it says something else than the YAML.
+class JsonCopyState:
+    """The JSON copy: why it cannot be read, what MDM rejects in it, and where it contradicts the YAML file.
 
     Attributes:
         absent: fields that have a value in it and are not in the YAML file at all.
         complete: whether it says all that the YAML file says, and more.
-        as_yaml: whether a reader of YAML takes its text for the same values as a reader of JSON. It does not where a
+        same_as_yaml: whether a YAML parser reads the same values from its text as a JSON parser. It does not where a
             character is written as two escapes, or a number as `1e-05`.
-        older: if it was last written before the YAML file, when both were, for a person; else empty.
+        older: if it was last written before the YAML file, when both were, for people; else empty.
     """
 
     file: str
-    there: bool
+    exists: bool
     usable: bool
     problem: str
     refused: tuple[str, ...]
@@ -92,17 +83,17 @@ class TwinState:
     older: str = ""
     absent: tuple[str, ...] = ()
     complete: bool = False
-    as_yaml: bool = False
+    same_as_yaml: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnServer:
+class ServerState:
     """Data on a server.
 
     Attributes:
         address: server and database.
         code: why it could not be opened, in one word; empty if it could.
-        reason: the same for a person.
+        reason: the same for people.
         guessed: whether nothing but MDM's defaults says that it is this server.
     """
 
@@ -114,7 +105,7 @@ class OnServer:
 
 @dataclass(frozen=True, kw_only=True)
 class DataState:
-    """The data that is registered: on which backend, where, and what is really there.
+    """The data that is registered: on which backend, where, and what really exists.
 
     Attributes:
         owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
@@ -127,7 +118,7 @@ class DataState:
     place: Place | None
     files: tuple[str, ...]
     shared_with: tuple[str, ...]
-    server: OnServer | None = None
+    server: ServerState | None = None
     barrier: Barrier | None = None
     owner: str = ""
 
@@ -137,15 +128,15 @@ class MissingColumn:
     """A column that the registration names and that none of the tables has.
 
     Attributes:
-        nearest: a column that is spelled almost like it.
-        in_twin: the columns that the JSON copy names in its stead and that are there.
+        nearest: a column with almost the same name.
+        in_json_copy: the columns that the JSON copy names in its place and that exist.
     """
 
     field: str
     column: str
     tables: tuple[str, ...]
     nearest: str
-    in_twin: tuple[str, ...] = ()
+    in_json_copy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,42 +158,47 @@ class Absence:
 
     Attributes:
         remembered: whether only the baseline knows the dataset.
-        was: for such a one, where its data was: a file as seen from where the home is now, or an address on a server.
-        lies: whether that file is still there.
-        on_server: whether the data of such a one was on a server, where nobody looked.
-        was_registered: whether such a one was registered when the baseline was recorded; None if that is not known.
-        known_as: another dataset that is registered with that data now.
-        saved: what a backup holds of what is missing.
-        sought: the folders in which backups were looked for.
-        usual: the YAML file where MDM keeps it unless it is told otherwise, if there is one and MDM looks elsewhere.
+        former_place: where the data of such a dataset was: a file as seen from where the home is now, or an address on
+            a server.
+        data_exists: whether that file still exists.
+        on_server: whether the data of such a dataset was on a server, which was not examined.
+        was_registered: whether such a dataset was registered in the baseline; None if that is unknown.
+        known_as: another dataset that is now registered with that data.
+        saved: what a backup has of what is missing.
+        searched: the folders in which backups were searched for.
+        default_yaml: the YAML file in MDM's default place, if there is one and MDM looks elsewhere.
     """
 
     remembered: bool
-    was: str
-    lies: bool
+    former_place: str
+    data_exists: bool
     on_server: bool
     was_registered: bool | None
     known_as: str
     saved: tuple[Saved, ...]
-    sought: tuple[str, ...]
-    usual: str = ""
+    searched: tuple[str, ...]
+    default_yaml: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the baseline knows a dataset of which nothing is left."""
+        return self.remembered and not (self.data_exists or self.on_server)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetadataFacts(Facts):
-    """One dataset's registration as it stands, without the user and password of its connection.
+    """One dataset's registration, without the user and password of its connection.
 
     Attributes:
         in_force: the copy that MDM's API makes a dataset of: `yaml`, `json` or null.
         root: the home.
         registrations: the folder of the YAML files.
         registered: whether there is a registration in any form.
-        taken: which of the files that this one might be renamed to are there already.
+        taken: which of the files that this one might be renamed to exist already.
         absence: what is known where there is no YAML file; None where there is one.
-        removal_planned: whether the migration is meant to remove the dataset.
         path_edits: what makes both copies name the right file, if it is known for sure.
-        described: further fields that have a value: the value where it is one of few, else a digest of it.
-        planned: columns that the migration is meant to rename, to their new names, or to drop, to an empty text.
+        plan: what the migration is expected to change in the dataset; None without a plan.
+        recorded: by copy, `yaml` and `json`, the other fields that have a value, as `recorded_fields` records them.
     """
 
     name: str
@@ -211,26 +207,35 @@ class MetadataFacts(Facts):
     registered: bool
     in_force: str | None
     yaml: YamlState
-    twin: TwinState
+    json_copy: JsonCopyState
     data: DataState
     content: Content
     taken: tuple[str, ...] = ()
     absence: Absence | None = None
-    removal_planned: bool = False
     path_edits: tuple[LineEdit, ...] = ()
-    described: Mapping[str, str] = field(default_factory=dict, metadata=BASELINE_ONLY)
-    planned: Mapping[str, str] = field(default_factory=dict, metadata=BASELINE_ONLY)
+    plan: ExpectedDataset | None = field(default=None, metadata=BASELINE_ONLY)
+    recorded: Mapping[str, Mapping[str, str]] = field(default_factory=dict, metadata=BASELINE_ONLY)
 
-    def yaml_of(self, name: str) -> str:
-        """The YAML file that MDM looks for under this name."""
+    def yaml_for(self, name: str) -> str:
+        """The YAML file that MDM looks for under a name."""
         return f"{self.registrations}/{name.lower()}.yaml"
 
     @property
-    def keeps_to_defaults(self) -> bool:
-        """Whether MDM looks for registrations where it does unless it is told otherwise."""
+    def expected_yaml(self) -> str:
+        """The YAML file that MDM looks for."""
+        return self.yaml_for(self.name)
+
+    @property
+    def in_default_folder(self) -> bool:
+        """Whether MDM looks for registrations in its default place."""
         return self.registrations == f"{self.root}/config/datasets"
 
     @property
-    def usual_yaml(self) -> str:
-        """The YAML file that MDM looks for."""
-        return self.yaml_of(self.name)
+    def removal_planned(self) -> bool:
+        """Whether the migration is expected to remove the dataset."""
+        return self.plan is not None and bool(self.plan.removed)
+
+    def has_data_at(self, place: Place) -> bool:
+        """Whether there is data at a registered path: a file, or for a flat registration a folder with one."""
+        in_folder = self.yaml.shape == "flat" and place.kind == FileKind.FOLDER.value
+        return place.kind == FileKind.FILE.value or (in_folder and bool(self.data.files))

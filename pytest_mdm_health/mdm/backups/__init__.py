@@ -18,7 +18,7 @@ from pytest_mdm_health.mdm.backups.archive import ENDINGS
 from pytest_mdm_health.mdm.backups.archive.members import Problem
 from pytest_mdm_health.mdm.backups.forms import closed_file, closed_folder, piece_of
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
-from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.files import FileKind, is_same_file, kind_of
 from pytest_mdm_health.mdm.home import SETTINGS_FILE, Home
 
 ELSEWHERE = Path("/backup")
@@ -122,7 +122,7 @@ def _is_named(backup: Backup, datasets: Collection[str]) -> bool:
 
 
 def _found(folder: Path, home: Path, gaps: list[str], depth: int = 0) -> Iterator[Backup]:
-    if _same(folder, home):
+    if is_same_file(folder, home):
         return
     names = _listed(folder, gaps)
     if len({*names} & {*_PARTS_OF_A_HOME}) >= _PARTS_NEEDED:
@@ -191,10 +191,3 @@ def _modified(path: Path) -> float:
         return path.lstat().st_mtime
     except OSError:
         return 0.0
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False

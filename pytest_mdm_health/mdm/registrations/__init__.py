@@ -1,6 +1,6 @@
-"""One dataset's registration: the YAML file, what it points to, its JSON twin, and which of them MDM will read.
+"""One dataset's registration: the YAML file, what it points to, its JSON copy, and which of them MDM will read.
 
-MDM reads `<name>.yaml`; if no dataset can be made of that, for whatever reason, its Python API takes the twin in
+MDM reads `<name>.yaml`; if no dataset can be made of that, for whatever reason, its Python API takes the JSON copy in
 the dataset's folder and says nothing but a line in the log. Its commands read the YAML file only.
 """
 
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mdm_health.core.model import Location
+from pytest_mdm_health.mdm.files import is_same_file
 from pytest_mdm_health.mdm.home import Home, under
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE, Twin, read_twin
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE, JsonCopy, read_json_copy
 from pytest_mdm_health.mdm.registrations.schema import Refusal, Shape, missing_fields, refusals, shape_of
 from pytest_mdm_health.mdm.yaml_file import YamlDocument, load_yaml
 
@@ -28,13 +29,13 @@ class Registration:
 
     Attributes:
         name: the file's name without its ending, letter case as it is.
-        file: the YAML file, or for a dataset without one the JSON twin.
+        file: the YAML file, or for a dataset without one the JSON copy.
         root: the home, from which relative paths are seen.
-        shape: of the YAML file (of the twin, where there is only that).
+        shape: of the YAML file (of the JSON copy, where there is only that).
         document: the YAML file as read; None if there is none.
         pointed: for a pointer, the `dataset.yaml` that it leads to, if it leads anywhere.
         data: the mapping in force, a pointer followed; where MDM can use neither copy, the best there is.
-        twin: the JSON copy; None if there is none.
+        json_copy: the JSON copy; None if there is none.
         refused: fields of the YAML mapping that MDM's model refuses.
         missing: fields that the YAML mapping needs and does not have.
         seen: false for a file that MDM does not look for (`.yml`, upper-case letters).
@@ -48,7 +49,7 @@ class Registration:
     document: YamlDocument | None = field(default=None, repr=False)
     pointed: YamlDocument | None = field(default=None, repr=False)
     data: Mapping[str, object] = field(default_factory=dict, repr=False)
-    twin: Twin | None = None
+    json_copy: JsonCopy | None = None
     refused: tuple[Refusal, ...] = ()
     missing: tuple[str, ...] = ()
     seen: bool = True
@@ -141,11 +142,11 @@ def read_registration(file: Path, home: Home) -> Registration:
     if shape == "pointer" and not refused and not missing:
         pointed = _follow(data, home)
         data = _mapping(pointed.data) if pointed else {}
-        refused, missing = _refused_and_missing(data)
-    twin = read_twin(home.datasets / file.stem.lower() / TWIN_FILE)
+        refused, missing = refusals(data, "full"), missing_fields(data, "full")
+    json_copy = read_json_copy(home.datasets / file.stem.lower() / JSON_COPY_FILE)
     seen = _is_looked_for(file)
     fits = seen and document.usable and _makes_a_dataset(shape, refused, missing)
-    in_force = _in_force(fits, twin)
+    in_force = _in_force(fits, json_copy)
     return Registration(
         name=file.stem,
         file=file,
@@ -153,8 +154,8 @@ def read_registration(file: Path, home: Home) -> Registration:
         shape=shape,
         document=document,
         pointed=pointed,
-        data=_best(in_force, data, twin),
-        twin=twin,
+        data=_best(in_force, data, json_copy),
+        json_copy=json_copy,
         refused=refused,
         missing=missing,
         seen=seen,
@@ -162,18 +163,18 @@ def read_registration(file: Path, home: Home) -> Registration:
     )
 
 
-def registration_of_twin(name: str, twin: Twin, home: Home) -> Registration:
-    """The registration of a dataset folder that has a twin and no YAML file."""
-    data = twin.data or {}
-    found = _same_file(twin.path, home.datasets / name.lower() / TWIN_FILE)
+def registration_of_json_copy(name: str, json_copy: JsonCopy, home: Home) -> Registration:
+    """The registration of a dataset folder that has a JSON copy and no YAML file."""
+    data = json_copy.data or {}
+    found = is_same_file(json_copy.path, home.datasets / name.lower() / JSON_COPY_FILE)
     return Registration(
         name=name,
-        file=twin.path,
+        file=json_copy.path,
         root=home.root,
-        shape=shape_of(twin.data),
+        shape=shape_of(json_copy.data),
         data=data,
-        twin=twin,
-        in_force="json" if twin.usable and found else None,
+        json_copy=json_copy,
+        in_force="json" if json_copy.usable and found else None,
     )
 
 
@@ -182,37 +183,26 @@ def _follow(pointer: Mapping[str, object], home: Home) -> YamlDocument | None:
     return None if folder is None else load_yaml(folder / POINTED_FILE)
 
 
-def _refused_and_missing(data: Mapping[str, object]) -> tuple[tuple[Refusal, ...], tuple[str, ...]]:
-    return refusals(data, "full"), missing_fields(data, "full")
-
-
 def _makes_a_dataset(shape: Shape, refused: tuple[Refusal, ...], missing: tuple[str, ...]) -> bool:
     needed = set(missing) if shape == "flat" else set(missing) & {"name", "database", "path"}
     return shape != "unusable" and not refused and not needed
 
 
-def _in_force(yaml_fits: bool, twin: Twin | None) -> Source | None:
+def _in_force(yaml_fits: bool, json_copy: JsonCopy | None) -> Source | None:
     if yaml_fits:
         return "yaml"
-    return "json" if twin is not None and twin.usable else None
+    return "json" if json_copy is not None and json_copy.usable else None
 
 
-def _best(in_force: Source | None, data: Mapping[str, object], twin: Twin | None) -> Mapping[str, object]:
-    copy = twin.data if twin is not None and twin.data is not None else {}
+def _best(in_force: Source | None, data: Mapping[str, object], json_copy: JsonCopy | None) -> Mapping[str, object]:
+    copy = json_copy.data if json_copy is not None and json_copy.data is not None else {}
     return copy if in_force == "json" or not data else data
 
 
 def _is_looked_for(file: Path) -> bool:
     if file.suffix != ".yaml":
         return False
-    return file.stem == file.stem.lower() or _same_file(file, file.with_name(f"{file.stem.lower()}.yaml"))
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
+    return file.stem == file.stem.lower() or is_same_file(file, file.with_name(f"{file.stem.lower()}.yaml"))
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ from pytest_mdm_health.mdm.files import Unreadable, read_bytes
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.commands import Outcome, run
 from pytest_mdm_health.mdm.inventory import Inventory
-from pytest_mdm_health.mdm.registrations.json_copy import TWIN_FILE
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 
 _START = "import sys; sys.argv[0] = 'mdm'; from mdm.cli.main import main; main()"
 _WIDE = {"COLUMNS": "10000", "NO_COLOR": "1", "TERM": "dumb", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -70,7 +70,7 @@ def _to_copy(inventory: Inventory) -> Iterator[Path]:
     for dataset in inventory.datasets:
         if dataset.registration is not None:
             yield dataset.registration.file
-        yield dataset.folder / TWIN_FILE
+        yield dataset.folder / JSON_COPY_FILE
 
 
 def _copy(file: Path, home: Home, copy: Path) -> None:

@@ -1,8 +1,8 @@
 """The second copy of a registration, `dataset_info.json`: what it holds and how it differs from the YAML file.
 
 MDM writes both when a dataset is registered. Its `update` command writes the YAML file only, and its Python API
-reads the copy whenever the YAML file does not make a dataset, without a word. So a copy may lag behind, and then
-counts for nothing or for everything.
+silently reads the copy whenever no dataset can be made of the YAML file. So a copy may lag behind, and then counts for
+nothing or for everything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_mdm_health.mdm.files import Unreadable, read_bytes
 from pytest_mdm_health.mdm.registrations.schema import Refusal, missing_fields, refusals
 from pytest_mdm_health.mdm.yaml_file import load_yaml
 
-TWIN_FILE = "dataset_info.json"
+JSON_COPY_FILE = "dataset_info.json"
 UPDATED_BY_COMMAND = frozenset(
     {"description", "target_column", "problem_type", "id_columns", "tags", "last_updated_at"}
 )
@@ -33,7 +33,7 @@ _ADVICE_ONLY = ("display_name", "description", "last_updated_at", "registered_at
 
 
 @dataclass(frozen=True)
-class Twin:
+class JsonCopy:
     """A `dataset_info.json`.
 
     Attributes:
@@ -56,65 +56,69 @@ class Twin:
         return self.data is not None and not self.refused and not {"name", "database"} & set(self.missing)
 
 
-def read_twin(path: Path) -> Twin | None:
+def read_json_copy(path: Path) -> JsonCopy | None:
     """The copy at this path, whatever state it is in; None if nothing is there."""
     try:
         data = json.loads(read_bytes(path).decode("utf-8"))
     except Unreadable as error:
-        return Twin(path, problem=error.reason) if error.kind.value != "missing" else None
+        return JsonCopy(path, problem=error.reason) if error.kind.value != "missing" else None
     except UnicodeDecodeError as error:
-        return Twin(path, problem=f"is not UTF-8: byte {error.start + 1}")
+        return JsonCopy(path, problem=f"is not UTF-8: byte {error.start + 1}")
     except json.JSONDecodeError as error:
-        return Twin(path, problem=f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}")
+        return JsonCopy(path, problem=f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}")
     except (ValueError, RecursionError):  # a number of thousands of digits, brackets within brackets
-        return Twin(path, problem="is not JSON that can be read: absurd numbers or nesting")
+        return JsonCopy(path, problem="is not JSON that can be read: absurd numbers or nesting")
     if not isinstance(data, dict):
-        return Twin(path, problem="holds no JSON object")
-    return Twin(path, data, refused=refusals(data, "full"), missing=missing_fields(data, "full"))
+        return JsonCopy(path, problem="holds no JSON object")
+    return JsonCopy(path, data, refused=refusals(data, "full"), missing=missing_fields(data, "full"))
 
 
-def reads_alike_as_yaml(twin: Twin) -> bool:
+def means_same_as_yaml(json_copy: JsonCopy) -> bool:
     """Whether the text of the copy has the same values as YAML, so that it can take the place of a YAML file.
 
     PyYAML takes `1e-05` for text, and a character beyond U+FFFF that is escaped as a pair for two broken ones.
     """
-    document = load_yaml(twin.path)
-    return twin.data is not None and document.usable and document.data == twin.data
+    document = load_yaml(json_copy.path)
+    return json_copy.data is not None and document.usable and document.data == json_copy.data
 
 
-def differences(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tuple[str, ...]:
+def differences(yaml: Mapping[str, object], json_copy: Mapping[str, object]) -> tuple[str, ...]:
     """The fields, dotted below `database`, that say different things, however dates and numbers are written."""
     found = [
-        name for name in _all(yaml, twin) if name != "database" and _plain(yaml.get(name)) != _plain(twin.get(name))
+        name
+        for name in _all(yaml, json_copy)
+        if name != "database" and canonical(yaml.get(name)) != canonical(json_copy.get(name))
     ]
-    ours, theirs = yaml.get("database"), twin.get("database")
+    ours, theirs = yaml.get("database"), json_copy.get("database")
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        below = [key for key in _all(ours, theirs) if _plain(ours.get(key)) != _plain(theirs.get(key))]
+        below = [key for key in _all(ours, theirs) if canonical(ours.get(key)) != canonical(theirs.get(key))]
         return (*found, *(f"database.{key}" for key in below))
     return tuple(found) if ours == theirs else (*found, "database")
 
 
-def absent_fields(yaml: Mapping[str, object], twin: Mapping[str, object]) -> tuple[str, ...]:
+def absent_fields(yaml: Mapping[str, object], json_copy: Mapping[str, object]) -> tuple[str, ...]:
     """The fields that have a value in the copy and are not in the YAML file at all, as when its end is lost.
 
     MDM writes every field, with or without a value. Where nothing but text for people is absent, nothing is.
     """
-    absent = [name for name in _all(twin, {}) if name not in yaml and _plain(twin[name]) not in (None, [], {})]
+    absent = [
+        name for name in _all(json_copy, {}) if name not in yaml and canonical(json_copy[name]) not in (None, [], {})
+    ]
     return tuple(absent) if set(absent) - set(_ADVICE_ONLY) else ()
 
 
-def is_contained(yaml: object, twin: object, depth: int = 0) -> bool:
+def is_contained(yaml: object, json_copy: object, depth: int = 0) -> bool:
     """Whether the copy says all that the YAML file says, so that nothing is lost where it takes its place."""
-    if depth <= _DEEPEST and isinstance(yaml, Mapping) and isinstance(twin, Mapping):
+    if depth <= _DEEPEST and isinstance(yaml, Mapping) and isinstance(json_copy, Mapping):
         return all(
-            _plain(item) is None or (key in twin and is_contained(item, twin[key], depth + 1))
+            canonical(item) is None or (key in json_copy and is_contained(item, json_copy[key], depth + 1))
             for key, item in yaml.items()
         )
-    return _plain(yaml) == _plain(twin)
+    return canonical(yaml) == canonical(json_copy)
 
 
 def explained(
-    fields: tuple[str, ...], yaml: Mapping[str, object], twin: Mapping[str, object], *, in_force: bool = True
+    fields: tuple[str, ...], yaml: Mapping[str, object], json_copy: Mapping[str, object], *, in_force: bool = True
 ) -> bool:
     """Whether these differences are harmless: text for people only, or what `mdm dataset update` leaves behind.
 
@@ -122,7 +126,7 @@ def explained(
     """
     if set(fields) <= set(_ADVICE_ONLY):
         return True
-    ours, theirs = moment(yaml.get("last_updated_at")), moment(twin.get("last_updated_at"))
+    ours, theirs = moment(yaml.get("last_updated_at")), moment(json_copy.get("last_updated_at"))
     updated = ours is not None and (theirs is None or theirs < ours)
     return in_force and updated and set(fields) <= UPDATED_BY_COMMAND | set(_ADVICE_ONLY)
 
@@ -145,14 +149,15 @@ def _all(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     return sorted({str(key) for key in (*one, *other)})
 
 
-def _plain(value: object, depth: int = 0) -> object:
+def canonical(value: object, depth: int = 0) -> object:
+    """What a value means: dates as moments, everything else as text, because MDM writes numbers in both ways."""
     when = moment(value)
     if when is not None:
         return when
     if depth > _DEEPEST:  # YAML can put a mapping into itself
         return "..."
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): canonical(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item, depth + 1) for item in value]
+        return [canonical(item, depth + 1) for item in value]
     return None if value is None or value == "" else str(value)

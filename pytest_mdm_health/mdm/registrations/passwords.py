@@ -24,8 +24,8 @@ def _of(registration: Registration) -> Iterator[Path]:
     for document in (registration.document, registration.pointed):
         if document is not None and _holds_one(document.data):
             yield document.path
-    if registration.twin is not None and _holds_one(registration.twin.data):
-        yield registration.twin.path
+    if registration.json_copy is not None and _holds_one(registration.json_copy.data):
+        yield registration.json_copy.path
 
 
 def _holds_one(data: object) -> bool:

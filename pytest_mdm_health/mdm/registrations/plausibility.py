@@ -20,7 +20,7 @@ def odd_dates(data: Mapping[str, object], now: datetime) -> tuple[tuple[str, str
 
 
 def is_odd_version(value: object) -> bool:
-    """Whether a text is no version as anyone would count them."""
+    """Whether a text is not a version as people count them."""
     return isinstance(value, str) and _VERSION.fullmatch(value.strip()) is None
 
 
@@ -31,8 +31,8 @@ def _odd(data: Mapping[str, object], now: datetime) -> Iterator[tuple[str, str]]
         if when is None:
             continue
         if when < _FIRST:
-            yield field, f"is {when:%Y-%m-%d}, before there was any MDM"
+            yield field, f"is {when:%Y-%m-%d}, before MDM existed"
         elif when > now + _SLACK:
-            yield field, f"is {when:%Y-%m-%d}, which lies in the future"
+            yield field, f"is {when:%Y-%m-%d}, in the future"
         elif field == "last_updated_at" and begun is not None and when + _SLACK < begun:
             yield field, f"is {when:%Y-%m-%d}, before the registration on {begun:%Y-%m-%d}"

@@ -1,6 +1,6 @@
 """The files that a dataset was registered from, as far as they are still there.
 
-MDM records the path as it was typed, so a relative one is seen from a folder that nobody wrote down.
+MDM records the path as it was typed, so a relative one is seen from a folder that is not recorded.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _places(written: str, root: Path) -> Iterator[Path]:
 
 
 def _current() -> Iterator[Path]:
-    """The folder that the user stands in, which is not the one that a check is run in."""
+    """The user's working directory, which is not the one that a check is run in."""
     yield Path.cwd()
     if os.environ.get("PWD"):
         yield Path(os.environ["PWD"])

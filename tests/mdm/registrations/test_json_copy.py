@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_mdm_health.mdm.registrations.json_copy import differences, explained, moment, read_twin
+from pytest_mdm_health.mdm.registrations.json_copy import differences, explained, moment, read_json_copy
 
 SHOP: dict[str, object] = {
     "name": "shop",
@@ -24,17 +24,17 @@ JSON_VALUES = st.recursive(
 )
 
 
-def test_a_twin_as_mdm_writes_it_is_usable(each_home: Path) -> None:
+def test_a_json_copy_as_mdm_writes_it_is_usable(each_home: Path) -> None:
     for name in ("shop", "wine", "big"):
-        twin = read_twin(each_home / "datasets" / name / "dataset_info.json")
-        assert twin is not None
-        assert twin.usable
-        assert twin.data is not None
-        assert twin.data["name"] == name
+        json_copy = read_json_copy(each_home / "datasets" / name / "dataset_info.json")
+        assert json_copy is not None
+        assert json_copy.usable
+        assert json_copy.data is not None
+        assert json_copy.data["name"] == name
 
 
-def test_no_file_is_no_twin(tmp_path: Path) -> None:
-    assert read_twin(tmp_path / "dataset_info.json") is None
+def test_no_file_is_no_json_copy(tmp_path: Path) -> None:
+    assert read_json_copy(tmp_path / "dataset_info.json") is None
 
 
 @pytest.mark.parametrize(
@@ -48,41 +48,45 @@ def test_no_file_is_no_twin(tmp_path: Path) -> None:
         (b'{"version": ' + b"9" * 10_000 + b"}", "absurd numbers or nesting"),
     ],
 )
-def test_a_twin_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_a_json_copy_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, problem: str) -> None:
     file = tmp_path / "dataset_info.json"
     file.write_bytes(content)
-    twin = read_twin(file)
-    assert twin is not None
-    assert not twin.usable
-    assert problem in twin.problem
+    json_copy = read_json_copy(file)
+    assert json_copy is not None
+    assert not json_copy.usable
+    assert problem in json_copy.problem
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")
-def test_a_twin_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_json_copy_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "dataset_info.json")
-    twin = read_twin(tmp_path / "dataset_info.json")
-    assert twin is not None
-    assert twin.problem == "is a FIFO"
+    json_copy = read_json_copy(tmp_path / "dataset_info.json")
+    assert json_copy is not None
+    assert json_copy.problem == "is a FIFO"
 
 
-def test_a_twin_that_mdm_refuses_is_not_usable(tmp_path: Path) -> None:
+def test_a_json_copy_that_mdm_refuses_is_not_usable(tmp_path: Path) -> None:
     file = tmp_path / "dataset_info.json"
     file.write_text(json.dumps(SHOP | {"version": 1.0}))
-    twin = read_twin(file)
-    assert twin is not None
-    assert [refusal.field for refusal in twin.refused] == ["version"]
-    assert not twin.usable
+    json_copy = read_json_copy(file)
+    assert json_copy is not None
+    assert [refusal.field for refusal in json_copy.refused] == ["version"]
+    assert not json_copy.usable
 
 
-def test_a_twin_does_not_show_its_password(tmp_path: Path) -> None:
+def test_a_json_copy_does_not_show_its_password(tmp_path: Path) -> None:
     file = tmp_path / "dataset_info.json"
     file.write_text(json.dumps(SHOP | {"database": {"backend": "postgresql", "password": "hunter2"}}))
-    assert "hunter2" not in repr(read_twin(file))
+    assert "hunter2" not in repr(read_json_copy(file))
 
 
 def test_another_way_of_writing_a_date_or_number_is_no_difference() -> None:
-    twin = SHOP | {"registered_at": "2026-11-22 08:18:38.796489+00:00", "metadata": {"rows": "12"}, "description": ""}
-    assert differences(SHOP | {"metadata": {"rows": 12}, "description": None}, twin) == ()
+    json_copy = SHOP | {
+        "registered_at": "2026-11-22 08:18:38.796489+00:00",
+        "metadata": {"rows": "12"},
+        "description": "",
+    }
+    assert differences(SHOP | {"metadata": {"rows": 12}, "description": None}, json_copy) == ()
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def test_a_registration_with_a_password_is_found(home: Path, database: str) -> N
 
 
 def test_a_copy_of_a_registration_is_found(home: Path) -> None:
-    twin = home / "datasets" / "shop" / "dataset_info.json"
-    data = json.loads(twin.read_text())
-    twin.write_text(json.dumps({**data, "database": {"backend": "postgresql", "password": "hunter2"}}))
+    json_copy = home / "datasets" / "shop" / "dataset_info.json"
+    data = json.loads(json_copy.read_text())
+    json_copy.write_text(json.dumps({**data, "database": {"backend": "postgresql", "password": "hunter2"}}))
 
     assert found(home) == ["datasets/shop/dataset_info.json"]
 

@@ -20,8 +20,8 @@ def test_dates_as_mdm_writes_them_are_not_odd() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        ({"registered_at": "1970-01-01T00:00:00"}, "before there was any MDM"),
-        ({"created_at": "2062-11-22"}, "lies in the future"),
+        ({"registered_at": "1970-01-01T00:00:00"}, "before MDM existed"),
+        ({"created_at": "2062-11-22"}, "in the future"),
         ({"registered_at": "2026-05-01", "last_updated_at": "2026-04-01"}, "before the registration on 2026-05-01"),
     ],
 )

@@ -83,7 +83,7 @@ def test_with_neither_copy_usable_none_is_in_force_and_what_can_be_read_is_shown
 def test_without_a_json_copy_the_yaml_file_stands_alone(home: Path) -> None:
     (home / "datasets" / "shop" / "dataset_info.json").unlink()
     shop = read(home, "shop")
-    assert (shop.twin, shop.in_force) == (None, "yaml")
+    assert (shop.json_copy, shop.in_force) == (None, "yaml")
 
 
 def test_the_flat_shape_of_the_guide_is_understood(home: Path) -> None:
@@ -163,8 +163,8 @@ def test_a_password_is_not_in_the_repr(home: Path) -> None:
         "database": "mdm_shop",
     }
     change(home, "shop", database=connection)
-    twin = home / "datasets" / "shop" / "dataset_info.json"
-    twin.write_text(json.dumps(json.loads(twin.read_text(encoding="utf-8")) | {"database": connection}))
+    json_copy = home / "datasets" / "shop" / "dataset_info.json"
+    json_copy.write_text(json.dumps(json.loads(json_copy.read_text(encoding="utf-8")) | {"database": connection}))
     shop = read(home, "shop")
     assert shop.server == ("db", "5432", "mdm_shop")
     assert shop.database is None

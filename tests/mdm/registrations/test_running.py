@@ -1,4 +1,4 @@
-"""A running registration is told with what it does, what it waits for and what it has open."""
+"""A running registration is described by what it does, what it waits for and what it has open."""
 
 from __future__ import annotations
 
@@ -139,10 +139,10 @@ def test_one_that_asks_again_and_again_for_a_locked_database_is_idle(run_mdm: Ru
     assert database in found.files
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process as somebody else")
-def test_what_cannot_be_seen_without_privileges_is_not_told(run_mdm: RunMdm, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process as another user")
+def test_what_cannot_be_seen_without_privileges_is_left_out(run_mdm: RunMdm, tmp_path: Path) -> None:
     process = run_mdm(*SHOP, before=f"f = open({str(tmp_path / 'data')!r}, 'w')", home=tmp_path)
-    assert watched(process).home == tmp_path  # and all is imported that nobody may not be able to
+    assert watched(process).home == tmp_path  # and what the other user may not read is imported by now
     os.seteuid(65534)
     try:
         found = watched(process)

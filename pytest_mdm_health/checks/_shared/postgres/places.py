@@ -58,8 +58,8 @@ def _in_registrations(name: str, datasets: Sequence[Dataset]) -> Iterator[str]:
             continue
         place = registration.where(key)
         yield f"{place.file}, line {place.line}" if place.line else place.file
-        if registration.twin is not None:
-            yield str(registration.twin.path)
+        if registration.json_copy is not None:
+            yield str(registration.json_copy.path)
 
 
 def _key(name: str, registration: Registration) -> str:
