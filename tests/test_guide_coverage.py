@@ -152,7 +152,11 @@ LINES = (
     Line(
         "4.1",
         "450e1c6c6c9a1ae752a1e235e4312361",
-        ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
+        (
+            "slow-registration.slower-than-before",
+            "slow-registration.took-hours",
+            "slow-registration.slower-than-others",
+        ),
     ),
     Line("4.1", "01382f764adf056d94902f6af4ace6c8", ("registration-hang.idle", "registration-hang.stopped")),
     Line(

@@ -97,6 +97,13 @@ def test_every_message_has_the_form_of_a_message(each: CheckModule) -> None:
     assert wrong == []
 
 
+def test_a_retired_code_is_never_used_again() -> None:
+    current = {f"{id_}.{code}" for id_, each in load().items() for code in each.documentation.findings}
+    retired = [f"{id_}.{code}" for id_, each in DECLARING.items() for rule in each.rules for code in rule.formerly]
+    assert current.isdisjoint(retired)
+    assert len(retired) == len(set(retired))
+
+
 def snapshot_of(each: CheckModule) -> str:
     """The wording of a check, for reviewers."""
     lines = []

@@ -30,6 +30,5 @@ _CHANGES: Mapping[str, tuple[str, Change]] = {
     "metadata-corruption.lost-field": ("field", Change.REMOVED),
     "metadata-corruption.lost-registration": ("dataset", Change.REMOVED),
     "metadata-corruption.vanished": ("dataset", Change.REMOVED),
-    "slow-registration.slower-than-before": ("duration", Change.WORSE),
 }
 """Those of the checks whose findings are not declared as rules."""

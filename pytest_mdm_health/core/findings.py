@@ -94,6 +94,7 @@ class Rule:
         remedy: what to do about it.
         change: what it says of a home since its baseline: the kind of thing, and what became of it.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
+        formerly: codes of retired findings that it covers: waivers for them are waivers for it.
     """
 
     check: Check
@@ -104,6 +105,7 @@ class Rule:
     remedy: Steps
     change: tuple[str, Change] | None = None
     answers: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -171,6 +173,7 @@ class Rules:
         commands: Sequence[str] = (),
         change: tuple[str, Change] | None = None,
         answers: Sequence[str] = (),
+        formerly: Sequence[str] = (),
     ) -> Rule:
         """Declare one kind of finding; see `Rule`. A remedy that is a text has the commands as its steps."""
         steps = remedy if isinstance(remedy, Steps) else Steps(remedy, tuple(commands))
@@ -183,6 +186,7 @@ class Rules:
             remedy=steps,
             change=change,
             answers=tuple(answers),
+            formerly=tuple(formerly),
         )
         self._declared.append(rule)
         return rule
