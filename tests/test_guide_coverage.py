@@ -347,7 +347,7 @@ def test_every_row_of_the_table_of_messages_has_its_issue_and_ends_in_its_findin
 
 def test_every_issue_has_its_check_and_its_title() -> None:
     issues = {line.issue for line in LINES} | {"8.1", "8.3"}
-    assert {each.check.issue for each in load().values()} == set(TITLES) == issues
+    assert set(TITLES) == issues <= {each.check.issue for each in load().values()}
 
 
 def test_the_quick_diagnosis_leads_to_every_section_with_symptoms() -> None:

@@ -95,20 +95,24 @@ def _joined(choices: Iterable[Candidates]) -> Candidates:
 
 def _assigned(name: str, function: ast.AST) -> Iterator[ast.expr | None]:
     """What a local variable is set to; None for each time that the syntax does not show it."""
+    nodes = list(ast.walk(function))
     shown = set()
-    for node in ast.walk(function):
-        for target in node.targets if isinstance(node, ast.Assign) else ():
-            pairs = [(target, node.value)]
-            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                pairs = list(zip(target.elts, node.value.elts, strict=True))
-            for variable, value in pairs:
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            for variable, value in _pairs(node.targets[0], node.value):
                 if isinstance(variable, ast.Name) and variable.id == name:
                     shown.add(variable)
                     yield value
-    for node in ast.walk(function):
-        is_set = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in shown
-        if (is_set and node.id == name) or (isinstance(node, ast.arg) and node.arg == name):
+    for node in nodes:
+        is_set = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name
+        if (is_set and node not in shown) or (isinstance(node, ast.arg) and node.arg == name):
             yield None
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]
 
 
 def complaint(call: Call) -> str:
