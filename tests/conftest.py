@@ -31,7 +31,7 @@ from pytest_mdm_health.engine.sandbox import Sandbox
 from tests.helpers import LEAN, Health, MakeHome, Tree
 from tests.postgres import VARIANTS
 from tests.printed import complaints
-from tests.produced import ProducedFindings, claim, register
+from tests.produced import ProducedFindings, claim, register_findings
 from tests.watched import unchanged
 
 # No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
@@ -143,7 +143,7 @@ def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.
             text = Path(file).read_text(encoding="utf-8")
             results = json.loads(text)["results"] if text.startswith("{") else []  # else the run wrote none
             found = [_finding_of(each) for one in results for each in one["findings"]]
-            register(each.code for each in found)
+            register_findings(each.code for each in found)
             assert not (wrong := list(complaints(found))), "\n".join(wrong)
         return result
 
@@ -183,15 +183,21 @@ def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         claim(request.node)
         return
     made: list[Finding] = []
-    make = Check.finding
+    make, examine = Check.finding, Run.result
 
     def keeping(*arguments: Any, **named: Any) -> Finding:  # noqa: ANN401 - whatever it takes
         made.append(make(*arguments, **named))
         return made[-1]
 
+    def registering(*arguments: Any, **named: Any) -> Result:  # noqa: ANN401 - the same
+        result = examine(*arguments, **named)
+        register_findings(finding.code for finding in result.findings)
+        return result
+
     monkeypatch.setattr(Check, "finding", keeping)
+    monkeypatch.setattr(Run, "result", registering)
     yield
-    register(finding.code for finding in made)
+    register_findings(finding.code for finding in made)
     claim(request.node)
     assert not (wrong := list(complaints(made))), "\n".join(wrong)
 
@@ -358,7 +364,6 @@ def examine(_sandbox: Sandbox, watching: Watching) -> Examine:
         target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
         with watching(home), contextlib.closing(run):
             result = run.result(run.modules[check], target)
-        register(finding.code for finding in result.findings)
         assert not (wrong := list(complaints(result.findings))), "\n".join(wrong)
         return result
 

@@ -1,8 +1,8 @@
 """Which findings the tests of each check produce, and after a run: those that no test produced.
 
-A test registers what it produced (`register`): the fixtures `examine` and `health` do it, and findings that are judged
-in the process of a test of `tests/checks` are registered as they are made. The codes travel with the test's report,
-from xdist's workers too.
+A test registers what it produced (`register_findings`). The fixture `health` does it, and in `tests/checks` so does
+every check that is run or judged in the process of the test; what a subprocess of its own found is left to the test.
+The codes travel with the test's report, from xdist's workers too.
 
 A check is held to its documentation when all its tests in the fast tier have run and passed; a slow test is never the
 only one to produce a finding. Otherwise nothing is concluded about the check, and the summary says so.
@@ -23,7 +23,7 @@ OFFERED = "tests of checks"
 _unclaimed: set[str] = set()
 
 
-def register(codes: Iterable[str]) -> None:
+def register_findings(codes: Iterable[str]) -> None:
     """Note that the test that runs now produced findings with these codes."""
     _unclaimed.update(codes)
 
@@ -85,9 +85,7 @@ class ProducedFindings:
         elif len(complete) == len(self._documented):
             self._said = ["findings: the tests produce all that are documented"]
         else:
-            left_out = [id_ for id_ in self._documented if id_ not in complete]
-            names = ", ".join(left_out) if complete else "any check"
-            self._said = [f"findings: not checked for {names}, as not all of the tests were run and passed"]
+            self._said = [f"findings: {self._left_out(complete)}, as not all of the tests were run and passed"]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what came of it."""
@@ -107,6 +105,14 @@ class ProducedFindings:
                 if not slow and nodeid not in self._passed:
                     return False
         return bool(wanted) and wanted <= collected
+
+    def _left_out(self, complete: Collection[str]) -> str:
+        left_out = [id_ for id_ in self._documented if id_ not in complete]
+        if not complete:
+            return "not checked for any check"
+        if len(complete) < len(left_out):
+            return f"checked for {', '.join(complete)} only"
+        return f"not checked for {', '.join(left_out)}"
 
     def _missing(self, id_: str) -> list[str]:
         produced = set().union(*(self._produced[file.name] for file in self._files(id_)))

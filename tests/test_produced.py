@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 import pytest
-from tests.produced import ProducedFindings, claim, register
+from tests.produced import ProducedFindings, claim, register_findings
 
 def pytest_configure(config):
     codes = {{"made-up": ["made-up.a", "made-up.b"], "second": ["second.c"]}}
@@ -25,10 +25,10 @@ def claimed(request):
     yield
     claim(request.node)
 """
-HEAD = "import pytest\nfrom tests.produced import register\n"
-A = "def test_a(): register(['made-up.a'])\n"
-B = "def test_b(): register(['made-up.b'])\n"
-C = "def test_c(): register(['second.c'])\n"
+HEAD = "import pytest\nfrom tests.produced import register_findings\n"
+A = "def test_a(): register_findings(['made-up.a'])\n"
+B = "def test_b(): register_findings(['made-up.b'])\n"
+C = "def test_c(): register_findings(['second.c'])\n"
 ALL = "findings: the tests produce all that are documented"
 
 Run = Callable[..., pytest.RunResult]
@@ -97,6 +97,6 @@ def test_a_run_without_tests_of_checks_says_so(run: Run) -> None:
 
 
 def test_a_parameter_that_was_not_run_leaves_the_check_out(run: Run) -> None:
-    both = "@pytest.mark.parametrize('code', ['a', 'b'])\ndef test_it(code): register([f'made-up.{code}'])\n"
+    both = "@pytest.mark.parametrize('code', ['a', 'b'])\ndef test_it(code): register_findings([f'made-up.{code}'])\n"
     assert run(made_up=both).ret == 0
     run("-k", "not b", made_up=both).stdout.fnmatch_lines(["findings: not checked for made-up, *"])
