@@ -242,12 +242,12 @@ def test_a_rule_that_is_called_is_a_finding() -> None:
         Severity.WARN,
         Severity.NOTE,
         means="it takes more room than it may",
-        message="{file} takes {bytes:size} ({bytes:binary}), {n:times} in {seconds:duration}, with {rows:rows}",
+        message="{file} takes {bytes:size}, {n:times} in {seconds:duration}, with {rows:rows}",
         remedy="Look at {file}.",
         commands=("ls -l -- {path!q}",),
     )
     finding = rule(Severity.NOTE, at="/a b", subject="x", file="a", bytes=2000, n=3, seconds=90, rows=1, path="/a b")
-    assert finding.message == "a takes 2.0 kB (1.95 KiB), 3 times in 90 s, with 1 row"
+    assert finding.message == "a takes 1.95 KiB, 3 times in 90 s, with 1 row"
     assert finding.remedy.commands == ("ls -l -- '/a b'",)
     assert (finding.code, finding.severity, finding.location) == ("made-up.too-large", Severity.NOTE, Location("/a b"))
 

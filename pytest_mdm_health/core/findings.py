@@ -3,8 +3,8 @@
 A check declares its rules once and calls them: `yield LEFT_OVER_WAL(at=wal, size=1024, file=path)`. Documentation,
 symptoms, changes since a baseline and the contract test all derive from the declarations.
 
-Templates are Python's format strings with five further formats, `{bytes:size}`, `{bytes:binary}`,
-`{seconds:duration}`, `{n:times}` and `{n:rows}`, and one further conversion: `{path!q}` is quoted for a POSIX shell.
+Templates are Python's format strings with four further formats, `{bytes:size}`, `{seconds:duration}`,
+`{n:times}` and `{n:rows}`, and one further conversion: `{path!q}` is quoted for a POSIX shell.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import Any
 
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import binary_size, counted, duration, size, times
+from pytest_mdm_health.core.text import counted, duration, size, times
 
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "size": size,
-    "binary": binary_size,
     "duration": duration,
     "times": times,
     "rows": lambda count: counted(count, "row"),
