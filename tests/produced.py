@@ -94,13 +94,11 @@ class ProducedFindings:
 
     def _is_complete(self, id_: str) -> bool:
         """Whether all tests of a check that are not slow were collected and passed."""
-        wanted, collected = set(), set()
-        for file in self._files(id_):
-            functions = ast.parse(file.read_text(encoding="utf-8")).body
-            names = [node.name for node in functions if isinstance(node, ast.FunctionDef)]
-            wanted |= {f"{file.name}::{name}" for name in names if name.startswith("test_")}
+        files = {file.name: file for file in self._files(id_)}
+        wanted = {f"{name}::{function}" for name, file in files.items() for function in _tests_in(file)}
+        collected = set()
         for nodeid, slow in self._offered.items():
-            if _file(nodeid) in {file.name for file in self._files(id_)}:
+            if _file(nodeid) in files:
                 collected.add(f"{_file(nodeid)}::{nodeid.partition('::')[2].partition('[')[0]}")
                 if not slow and nodeid not in self._passed:
                     return False
@@ -120,6 +118,12 @@ class ProducedFindings:
 
     def _files(self, id_: str) -> list[Path]:
         return sorted(self._folder.glob(f"test_{id_.replace('-', '_')}*.py"))
+
+
+def _tests_in(file: Path) -> list[str]:
+    """The names of the tests in a file, those included that were never collected, as with a node id."""
+    nodes = ast.parse(file.read_text(encoding="utf-8")).body
+    return [node.name for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
 
 
 def _file(nodeid: str) -> str:
