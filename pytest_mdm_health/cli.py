@@ -1,4 +1,4 @@
-"""What can be done without pytest and without a home: `python -m pytest_mdm_health --help` lists it."""
+"""What can be done without pytest and without a home: `mdm-health --help` lists it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_mdm_health.baseline.verdicts import compared
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
 from pytest_mdm_health.core.text import counted, one_line
-from pytest_mdm_health.engine import documentation
+from pytest_mdm_health.engine import documentation, new_check
 from pytest_mdm_health.plugin.options import missing_folder
 from pytest_mdm_health.reports import markdown, write_whole
 from pytest_mdm_health.reports.html import page as html
@@ -43,18 +43,20 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Do what the arguments say; return the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say, by default those of the command line; return the exit code."""
     given = _parser().parse_args(arguments)
     if given.command in {"docs", "schema"}:
         print(_page(given.command), end="")  # noqa: T201 - what was asked for
         return ExitCode.HEALTHY
-    outputs = {name: path for name, path in (("html", given.html), ("markdown", given.markdown)) if path}
     try:
+        if given.command == "new-check":
+            return write_check(given.id, given.issue, given.title)
+        outputs = {name: path for name, path in (("html", given.html), ("markdown", given.markdown)) if path}
         if given.command == "report":
             return report(given.results, outputs)
         return compare(given.before, given.after, outputs)
-    except NotMeant as error:
+    except (NotMeant, new_check.CannotWrite) as error:
         _parser().error(f"{given.command}: {error}")
     except UnusableFile as error:
         return _complain(error, ExitCode.UNUSABLE_FILE)
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m pytest_mdm_health", description=__doc__)
+    parser = _Parser(prog="mdm-health", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("docs", help="print docs/checks.md, the documentation of the checks")
     commands.add_parser("schema", help="print the JSON Schema of the results")
@@ -74,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     comparing = commands.add_parser("compare", help=about, description=about)
     comparing.add_argument("before", type=Path, metavar="BEFORE.json")
     comparing.add_argument("after", type=Path, metavar="AFTER.json")
+    about = "write a new check with its tests, in a checkout of this project"
+    writing = commands.add_parser("new-check", help=about, description=about)
+    writing.add_argument("id", metavar="ID", help="lower-case words with hyphens between them, such as stale-cache")
+    writing.add_argument("--issue", required=True, metavar="9.N", help="a number that no other check has")
+    writing.add_argument("--title", required=True, help="what it is about, in one line")
     for command in (reporting, comparing):
         command.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
         command.add_argument("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
@@ -87,6 +94,19 @@ def _page(command: str) -> str:
 def _complain(what: object, code: ExitCode) -> int:
     print(f"ERROR {what}", file=sys.stderr)  # noqa: T201 - a command line
     return code
+
+
+def write_check(id_: str, issue: str, title: str) -> int:
+    """Write a new check into the current folder; return the exit code.
+
+    Raises:
+        CannotWrite: a value is not valid or is taken, or the folder is not a checkout.
+        OSError: a file could not be written.
+    """
+    root = Path.cwd()
+    for path in new_check.write(root, id_, issue, title):
+        _say(str(path.relative_to(root)))
+    return ExitCode.HEALTHY
 
 
 def report(file: Path, outputs: Mapping[str, Path]) -> int:

@@ -25,11 +25,13 @@ from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.engine.run import Run
 from pytest_mdm_health.engine.sandbox import Sandbox
 from tests.helpers import LEAN, Health, MakeHome, Tree
 from tests.postgres import VARIANTS
 from tests.printed import complaints
+from tests.produced import ProducedFindings, claim, register_findings
 from tests.watched import unchanged
 
 # No deadline: how fast a machine is says nothing about what is true. `--hypothesis-profile=full` is for run.sh --full.
@@ -48,6 +50,8 @@ ONLY_FULL = frozenset({*HOMES, *VARIANTS} - {"mdm-0.1.0-duckdb", "mdm-1.0.6-sqli
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    documented = {id_: [f"{id_}.{code}" for code in each.documentation.findings] for id_, each in load().items()}
+    config.pluginmanager.register(ProducedFindings(documented, HERE / "checks"))
     config.addinivalue_line("markers", "home_moves: somebody changes the home while it is examined")
 
 
@@ -139,6 +143,7 @@ def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.
             text = Path(file).read_text(encoding="utf-8")
             results = json.loads(text)["results"] if text.startswith("{") else []  # else the run wrote none
             found = [_finding_of(each) for one in results for each in one["findings"]]
+            register_findings(each.code for each in found)
             assert not (wrong := list(complaints(found))), "\n".join(wrong)
         return result
 
@@ -172,19 +177,28 @@ def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(autouse=True)
 def _commands_are_proven(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hold what the tests of checks have judged in their own process to what may be printed."""
+    """Hold what the tests of checks have judged in their own process to what may be printed, and register it."""
     if request.path.parent != HERE / "checks":
         yield
+        claim(request.node)
         return
     made: list[Finding] = []
-    make = Check.finding
+    make, examine = Check.finding, Run.result
 
     def keeping(*arguments: Any, **named: Any) -> Finding:  # noqa: ANN401 - whatever it takes
         made.append(make(*arguments, **named))
         return made[-1]
 
+    def registering(*arguments: Any, **named: Any) -> Result:  # noqa: ANN401 - the same
+        result = examine(*arguments, **named)
+        register_findings(finding.code for finding in result.findings)
+        return result
+
     monkeypatch.setattr(Check, "finding", keeping)
+    monkeypatch.setattr(Run, "result", registering)
     yield
+    register_findings(finding.code for finding in made)
+    claim(request.node)
     assert not (wrong := list(complaints(made))), "\n".join(wrong)
 
 

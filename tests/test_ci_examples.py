@@ -15,7 +15,7 @@ import yaml
 
 PAGE = Path(__file__).parent.parent / "docs" / "ci.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-OURS = ("pytest ", "python -m pytest_mdm_health ")
+OURS = ("pytest ", "mdm-health ")
 HOUR = 3600
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mdm_health import cli
 from pytest_mdm_health.core.model import Kind, Target
 from pytest_mdm_health.reports import markdown
 from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.model import Report
+from tests.helpers import own_environment
 from tests.reports.full_report import REPORT, RESULTS, SLOWDOWN
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -187,3 +191,72 @@ def test_the_schema_and_the_documentation_are_printed(command: Command) -> None:
     assert json.loads(command("schema").stdout)["$id"] == "urn:mdm-health:results:1"
     assert command("docs").stdout.startswith("# The checks\n")
     assert "usage:" in command("--help").stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of this project, as far as the contract of checks needs it."""
+    root = Path(__file__).parent.parent
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for folder in ("pytest_mdm_health", "tests", "examples", "docs", "scripts"):
+        shutil.copytree(root / folder, tmp_path / "checkout" / folder, ignore=skip)
+    for file in ("conftest.py", "pyproject.toml"):
+        shutil.copy(root / file, tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+NEW = ("new-check", "my-check", "--issue", "9.1", "--title", "My check")
+
+
+def test_a_new_check_passes_the_contract_and_its_own_tests(checkout: Path) -> None:
+    environ = own_environment(PYTHONPATH=str(checkout))
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True, check=False)
+
+    written = python("pytest_mdm_health", *NEW)
+    assert (written.returncode, written.stderr) == (0, "")
+    assert written.stdout.splitlines()[0] == "pytest_mdm_health/checks/my_check.py"
+    contract = ("test_contract.py", "test_guide_coverage.py", "test_rules.py", "engine/test_documentation.py")
+    files = (f"tests/{file}" for file in (*contract, "checks/test_my_check.py"))
+    about_it = "my-check or my_check or one_check or section or its_title or page_is_made"
+    tested = python("pytest", "-q", "-m", "not slow", "-k", about_it, "-p", "no:cacheprovider", *files)
+    assert tested.returncode == 0, tested.stdout
+    assert "findings: checked for my-check only" in tested.stdout
+    for tool in (("check",), ("format", "--check")):
+        assert python("ruff", *tool, *written.stdout.splitlines()[:2]).returncode == 0
+    assert "there is a check 'my-check'" in python("pytest_mdm_health", *NEW).stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"my-check": "My_Check"}, "'My_Check' is not an id"),
+        ({"my-check": "sqlite-locking"}, "there is a check 'sqlite-locking'"),
+        ({"9.1": "3.2"}, "3.2 is the issue of 'sqlite-locking'"),
+        ({"9.1": "12.1"}, "'12.1' is not an issue of a section: 9.1, 9.2, … are for further checks"),
+        ({"My check": "A sentence."}, "the title is one line"),
+        ({}, "is not a checkout of pytest-mdm-health"),
+    ],
+)
+def test_a_check_that_cannot_be_written_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main([changed.get(word, word) for word in NEW])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (4, "")
+    assert said.err.startswith("mdm-health: new-check: ")
+    assert complaint in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_is_the_module() -> None:
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name="mdm-health")
+    assert script.load() is cli.main

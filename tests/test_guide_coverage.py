@@ -1,4 +1,4 @@
-"""Everything in the guide ends in a finding or in a declared step by hand.
+"""Everything in the guide ends in a finding.
 
 What the guide has is held here, apart from the product's own tables: each of its lines by a fingerprint, because its
 sentences are not copied, with the findings that have to answer it. A line that is lost, changed or given to another
@@ -152,7 +152,11 @@ LINES = (
     Line(
         "4.1",
         "450e1c6c6c9a1ae752a1e235e4312361",
-        ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
+        (
+            "slow-registration.slower-than-before",
+            "slow-registration.took-hours",
+            "slow-registration.slower-than-others",
+        ),
     ),
     Line("4.1", "01382f764adf056d94902f6af4ace6c8", ("registration-hang.idle", "registration-hang.stopped")),
     Line(
@@ -328,10 +332,10 @@ def test_every_line_of_the_guide_is_a_symptom_of_its_issue_once() -> None:
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.issue}-{line.fingerprint[:6]}")
-def test_every_line_of_the_guide_ends_in_its_findings_or_in_a_step_by_hand(line: Line) -> None:
+def test_every_line_of_the_guide_ends_in_its_findings(line: Line) -> None:
     (symptom,) = (each for each in SYMPTOMS if line_of(each) == line.fingerprint)
     assert set(line.findings) <= set(findings_of(symptom)) <= CODES
-    assert bool(findings_of(symptom)) != bool(symptom.manual)
+    assert line.findings
 
 
 def test_every_row_of_the_table_of_messages_has_its_issue_and_ends_in_its_finding() -> None:
@@ -343,7 +347,7 @@ def test_every_row_of_the_table_of_messages_has_its_issue_and_ends_in_its_findin
 
 def test_every_issue_has_its_check_and_its_title() -> None:
     issues = {line.issue for line in LINES} | {"8.1", "8.3"}
-    assert {each.check.issue for each in load().values()} == set(TITLES) == issues
+    assert set(TITLES) == issues <= {each.check.issue for each in load().values()}
 
 
 def test_the_quick_diagnosis_leads_to_every_section_with_symptoms() -> None:

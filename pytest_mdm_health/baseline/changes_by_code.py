@@ -26,6 +26,5 @@ _CHANGES: Mapping[str, tuple[str, Change]] = {
     "data-corruption.lost-table": ("table", Change.REMOVED),
     "data-corruption.missing-rows": ("table", Change.WORSE),
     "data-corruption.retyped": ("column", Change.NEW),
-    "slow-registration.slower-than-before": ("duration", Change.WORSE),
 }
 """Those of the checks whose findings are not declared as rules."""

@@ -174,19 +174,21 @@ class WaiversFile(FileShape):
     waivers: list[_Entry]
 
 
-def known_codes(modules: Mapping[str, CheckModule]) -> frozenset[str]:
-    """Every finding that the documentation of these checks knows, as `<check>.<finding>`."""
-    return frozenset(f"{id_}.{code}" for id_, each in modules.items() for code in each.documentation.findings)
+def known_codes(modules: Mapping[str, CheckModule]) -> Mapping[str, str]:
+    """Every code that a waiver may name, as `<check>.<finding>`, with the code that its findings have today."""
+    known = {f"{id_}.{code}": f"{id_}.{code}" for id_, each in modules.items() for code in each.documentation.findings}
+    rules = (rule for each in modules.values() for rule in each.rules)
+    return known | {f"{rule.check.id}.{code}": rule.full_code for rule in rules for code in rule.formerly}
 
 
-def read_waivers(path: Path, known: Iterable[str]) -> Waivers:
-    """The waivers in a file; `known` are all codes of findings there are.
+def read_waivers(path: Path, known: Mapping[str, str]) -> Waivers:
+    """The waivers in a file; `known` are all codes of findings there are (`known_codes`).
 
     Raises:
         UnusableFile: it cannot be read, is not what it has to be, or speaks of findings that nothing makes.
     """
-    file, codes = read_shaped(path, WaiversFile), frozenset(known)
-    return Waivers(path, tuple(_waiver(file, number, codes) for number in range(len(file.content.waivers))))
+    file = read_shaped(path, WaiversFile)
+    return Waivers(path, tuple(_waiver(file, number, known) for number in range(len(file.content.waivers))))
 
 
 def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date) -> WaiverOutcome:
@@ -212,12 +214,12 @@ def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date
     )
 
 
-def _waiver(file: ShapedFile[WaiversFile], number: int, known: frozenset[str]) -> Waiver:
+def _waiver(file: ShapedFile[WaiversFile], number: int, known: Mapping[str, str]) -> Waiver:
     entry = file.content.waivers[number]
-    codes = frozenset(code for code in known if matches(entry.code, code))
+    codes = frozenset(current for code, current in known.items() if matches(entry.code, code))
     if not codes:
         whole = {f"{code.partition('.')[0]}.*" for code in known}
-        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, known | whole)}"
+        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known.values(), *whole})}"
         raise file.unusable(why, "waivers", number, "code")
     return Waiver(
         codes=codes,

@@ -3,8 +3,8 @@
 A check declares its rules once and calls them: `yield LEFT_OVER_WAL(at=wal, size=1024, file=path)`. Documentation,
 symptoms, changes since a baseline and the contract test all derive from the declarations.
 
-Templates are Python's format strings with five further formats, `{bytes:size}`, `{bytes:binary}`,
-`{seconds:duration}`, `{n:times}` and `{n:rows}`, and one further conversion: `{path!q}` is quoted for a POSIX shell.
+Templates are Python's format strings with four further formats, `{bytes:size}`, `{seconds:duration}`,
+`{n:times}` and `{n:rows}`, and one further conversion: `{path!q}` is quoted for a POSIX shell.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import Any
 
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import binary_size, counted, duration, size, times
+from pytest_mdm_health.core.text import counted, duration, size, times
 
 _FORMATS: Mapping[str, Callable[[Any], str]] = {
     "size": size,
-    "binary": binary_size,
     "duration": duration,
     "times": times,
     "rows": lambda count: counted(count, "row"),
@@ -94,6 +93,7 @@ class Rule:
         remedy: what to do about it.
         change: what it says of a home since its baseline: the kind of thing, and what became of it.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
+        formerly: codes of retired findings that it covers: waivers for them are waivers for it.
     """
 
     check: Check
@@ -104,6 +104,7 @@ class Rule:
     remedy: Steps
     change: tuple[str, Change] | None = None
     answers: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -171,6 +172,7 @@ class Rules:
         commands: Sequence[str] = (),
         change: tuple[str, Change] | None = None,
         answers: Sequence[str] = (),
+        formerly: Sequence[str] = (),
     ) -> Rule:
         """Declare one kind of finding; see `Rule`. A remedy that is a text has the commands as its steps."""
         steps = remedy if isinstance(remedy, Steps) else Steps(remedy, tuple(commands))
@@ -183,6 +185,7 @@ class Rules:
             remedy=steps,
             change=change,
             answers=tuple(answers),
+            formerly=tuple(formerly),
         )
         self._declared.append(rule)
         return rule

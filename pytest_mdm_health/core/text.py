@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_STEP = 1000
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60))
-_BINARY_UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+_UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 _WORTH_A_UNIT = 2
 """90 minutes are said as such, 120 as two hours."""
 
 
-def size(count: float) -> str:
-    """Bytes in words, such as `1.5 MB` (a thousand to the step, as memory settings have it)."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(count) < _STEP - 0.5:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}"  # noqa: PLR2004 - two digits say enough
-        count /= _STEP
-    return f"{count:.1f} TB"
-
-
-def binary_size(count: float | None) -> str:
-    """Bytes in words with the units of databases and memory, such as `1.5 MiB`; None is an `unknown size`."""
+def size(count: float | None) -> str:
+    """Bytes in words, such as `1.5 MiB`; None is an `unknown size`."""
     if count is None:
         return "unknown size"
-    for unit, bytes_ in _BINARY_UNITS:
-        if count >= bytes_:
-            return f"{count / bytes_:.{3 if count < 1000 * bytes_ else 4}g} {unit}"
+    for unit, length in _UNITS:
+        if count >= length:
+            return f"{count / length:.{3 if count < 1000 * length else 4}g} {unit}"
     return f"{count:.0f} bytes"
 
 

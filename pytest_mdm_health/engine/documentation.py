@@ -35,7 +35,7 @@ def page() -> str:
 
 def _page(modules: list[CheckModule]) -> Iterator[str]:
     yield "# The checks\n"
-    yield "Made from the check modules; `python -m pytest_mdm_health docs > docs/checks.md` makes it again.\n"
+    yield "Made from the check modules; `mdm-health docs > docs/checks.md` makes it again.\n"
     for number, title in SECTIONS.items():
         ours = [each for each in modules if each.check.section == number]
         if ours:

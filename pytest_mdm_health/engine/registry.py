@@ -36,7 +36,9 @@ SECTIONS = {
     "6": "Feature engineering",
     "7": "Dataset registration",
     "8": "General diagnostics",
+    "9": "Further checks",
 }
+"""The guide's sections, and one for what the guide does not have."""
 
 
 class ContractError(TypeError):
@@ -214,11 +216,11 @@ def _held_to_contract(module: ModuleType) -> CheckModule:
         if not fulfilled:
             raise ContractError(f"{module.__file__}: {message}")
 
-    check = getattr(module, "CHECK", None)
-    demand(isinstance(check, Check), "CHECK is missing or no Check")
     each = CheckModule(module)
-    stem = module.__name__.rpartition(".")[2]
-    demand(each.check.id.replace("-", "_") == stem, f"the file is not named after the check, {each.check.id!r}")
+    demand(isinstance(getattr(module, "CHECK", None), Check), "CHECK is missing or no Check")
+    check, stem = each.check, module.__name__.rpartition(".")[2]
+    demand(check.id.replace("-", "_") == stem, f"the file is not named after the check, {check.id!r}")
+    demand(check.section in SECTIONS, f"the issue {check.issue} is in none of the sections {', '.join(SECTIONS)}")
     demand(callable(getattr(module, "observe", None)), "observe is missing")
     demand(callable(getattr(module, "judge", None)), "judge is missing")
     try:

@@ -1,25 +1,20 @@
-"""The guide's symptoms, each with the findings that say that it is so, and its quick diagnosis."""
+"""The guide's symptoms, the titles of its issues, and its quick diagnosis."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """Something that a person sees, as the guide names it.
+    """Something that a person sees, in a few words, and the guide's issue that explains it.
 
-    Attributes:
-        text: in a few words.
-        issue: the guide's issue that explains it.
-        findings: the codes that say it is so; empty where no program can tell.
-        manual: why no program can tell, and what a person does instead; empty otherwise.
+    The findings that say that it is so name it as what they answer (`Rule.answers`).
     """
 
     text: str
     issue: str
-    findings: tuple[str, ...] = ()
-    manual: str = ""
 
 
 AREAS = {
@@ -54,106 +49,57 @@ TITLES = {
 }
 """What the guide's issues are about, in a few words."""
 
-SYMPTOMS = (
-    Symptom("backup script returns non-zero exit", "1.1", ("backup-failure.script-fails",)),
-    Symptom(
-        "permission denied",
-        "1.1",
-        (
-            "backup-failure.unreadable",
-            "backup-failure.folder-access",
-        ),
-    ),
-    Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
-    Symptom("import errors after updating requirements", "1.2"),
-    Symptom("package version conflicts", "1.2"),
-    Symptom("pip install failures", "1.2"),
-    Symptom(
+_SYMPTOMS: Mapping[str, tuple[str, ...]] = {
+    "1.1": ("backup script returns non-zero exit", "permission denied", "insufficient space for backup"),
+    "1.2": ("import errors after updating requirements", "package version conflicts", "pip install failures"),
+    "2.1": (
         "failed to load configuration MDMSettingsError",
-        "2.1",
-    ),
-    Symptom(
         "settings revert to defaults",
-        "2.1",
-    ),
-    Symptom(
         "environment variables not recognised",
-        "2.1",
     ),
-    Symptom(
-        "old configuration values still used",
-        "2.2",
+    "2.2": ("old configuration values still used", "changes to mdm.yaml have no effect", "mixed old and new behaviour"),
+    "3.1": ("QueuePool limit exceeded", "hanging queries", "too many connections"),
+    "3.2": ("database is locked", "slow writes", "intermittent failures under load"),
+    "3.3": (
+        "queries slower than before migration",
+        "high CPU or memory on database server",
+        "slow connection establishment",
     ),
-    Symptom(
-        "changes to mdm.yaml have no effect",
-        "2.2",
+    "4.1": ("registration takes hours instead of minutes", "progress bar stuck", "high memory during registration"),
+    "4.2": ("MemoryError", "system becomes unresponsive", "killed by OOM killer"),
+    "5.1": ("row counts differ", "checksum failures", "missing or altered values"),
+    "5.2": ("TypeError while processing data", "unexpected column types", "strings that should be numeric"),
+    "6.1": ("FeatureGenerationError", "expected features missing", "incompatible feature values"),
+    "6.2": ("custom features not in dataset", "Feature not found", "custom features work in test but not production"),
+    "7.1": ("registration progress stops", "no CPU or disk activity", "looks deadlocked"),
+    "7.2": (
+        "KeyError on dataset properties",
+        "inconsistent dataset information",
+        "registration succeeds but dataset unusable",
     ),
-    Symptom(
-        "mixed old and new behaviour",
-        "2.2",
+}
+"""What a person sees, by issue, in the order of the guide."""
+
+SYMPTOMS = tuple(Symptom(text, issue) for issue, texts in _SYMPTOMS.items() for text in texts)
+"""Every symptom of the guide."""
+
+FINDINGS: Mapping[str, tuple[str, ...]] = {
+    "backup script returns non-zero exit": ("backup-failure.script-fails",),
+    "permission denied": ("backup-failure.unreadable", "backup-failure.folder-access"),
+    "insufficient space for backup": ("backup-failure.no-room",),
+    "row counts differ": (
+        "data-corruption.row-count",
+        "data-corruption.missing-rows",
+        "data-corruption.added-rows",
+        "data-corruption.duplicated-rows",
     ),
-    Symptom("QueuePool limit exceeded", "3.1"),
-    Symptom("hanging queries", "3.1"),
-    Symptom("too many connections", "3.1"),
-    Symptom("database is locked", "3.2"),
-    Symptom("slow writes", "3.2"),
-    Symptom("intermittent failures under load", "3.2"),
-    Symptom("queries slower than before migration", "3.3"),
-    Symptom("high CPU or memory on database server", "3.3"),
-    Symptom("slow connection establishment", "3.3"),
-    Symptom(
-        "registration takes hours instead of minutes",
-        "4.1",
-        ("slow-registration.slower-than-before", "slow-registration.took-hours", "slow-registration.estimate"),
+    "checksum failures": ("data-corruption.damaged", "data-corruption.altered-rows"),
+    "missing or altered values": (
+        "data-corruption.lost-columns",
+        "data-corruption.empty-table",
+        "data-corruption.altered-rows",
+        "data-corruption.missing-rows",
+        "data-corruption.dropped-columns",
     ),
-    Symptom("progress bar stuck", "4.1"),
-    Symptom("high memory during registration", "4.1"),
-    Symptom("MemoryError", "4.2"),
-    Symptom("system becomes unresponsive", "4.2"),
-    Symptom("killed by OOM killer", "4.2"),
-    Symptom(
-        "row counts differ",
-        "5.1",
-        (
-            "data-corruption.row-count",
-            "data-corruption.missing-rows",
-            "data-corruption.added-rows",
-            "data-corruption.duplicated-rows",
-        ),
-    ),
-    Symptom(
-        "checksum failures",
-        "5.1",
-        (
-            "data-corruption.damaged",
-            "data-corruption.altered-rows",
-        ),
-    ),
-    Symptom(
-        "missing or altered values",
-        "5.1",
-        (
-            "data-corruption.lost-columns",
-            "data-corruption.empty-table",
-            "data-corruption.altered-rows",
-            "data-corruption.missing-rows",
-            "data-corruption.dropped-columns",
-        ),
-    ),
-    Symptom("TypeError while processing data", "5.2"),
-    Symptom("unexpected column types", "5.2"),
-    Symptom("strings that should be numeric", "5.2"),
-    Symptom("FeatureGenerationError", "6.1"),
-    Symptom("expected features missing", "6.1"),
-    Symptom("incompatible feature values", "6.1"),
-    Symptom("custom features not in dataset", "6.2"),
-    Symptom("Feature not found", "6.2"),
-    Symptom("custom features work in test but not production", "6.2"),
-    Symptom("registration progress stops", "7.1"),
-    Symptom("no CPU or disk activity", "7.1"),
-    Symptom("looks deadlocked", "7.1"),
-    Symptom("KeyError on dataset properties", "7.2"),
-    Symptom("inconsistent dataset information", "7.2"),
-    Symptom("registration succeeds but dataset unusable", "7.2"),
-)
-"""Every symptom of the guide, with what says that it is so."""
+}
+"""The codes that say that a symptom is so, of the checks that do not declare theirs as rules."""

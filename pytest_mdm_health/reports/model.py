@@ -20,11 +20,12 @@ AREAS = {
     "performance": ("4",),
     "backups and dependencies": ("1",),
     "diagnostics": ("8",),
+    "further checks": ("9",),
 }
 """The guide's areas (its issue 8.1, then the rest) with their sections."""
 _WORST_FIRST = (Status.FAIL, Status.ERROR, Status.WARN, Status.BLOCKED, Status.WAIVED, Status.PASS, Status.SKIP)
-_URGENT, _URGENT_BEFORE = "57326148", "15732648"
-"""The guide's sections, those first that data depends on; before a migration that is the backup."""
+_URGENT, _URGENT_BEFORE = "573261489", "157326489"
+"""The sections, those first that data depends on; before a migration that is the backup."""
 _NAMED = 5
 _NAME = 40
 """Characters that are shown of a name in a list of names."""

@@ -200,6 +200,5 @@ def test_files_are_opened_in_the_places_that_know_what_is_beside_them() -> None:
         "sqlite3 backends/sqlite/open.py",
         "duckdb backends/duckdb.py",
         "duckdb integrity/duckdb_session.py",
-        *(f"{engine} checks/slow_registration/trial.py" for engine in ("sqlite3", "duckdb")),
         "sqlite3 checks/pool_exhaustion/probe.py",
     }

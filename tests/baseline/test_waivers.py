@@ -295,8 +295,25 @@ def test_a_date_in_quotes_is_one(read: Read) -> None:
 
 
 def test_every_finding_that_is_documented_can_be_waived() -> None:
-    assert {HELD, "metadata-corruption.field-type"} <= KNOWN
+    assert {HELD, "metadata-corruption.field-type"} <= set(KNOWN)
     assert {code.partition(".")[0] for code in KNOWN} == set(load())
+
+
+@pytest.mark.parametrize("code", ["slow-registration.estimate", "slow-registration.est*"])
+def test_a_waiver_for_a_retired_code_covers_its_successor(read: Read, code: str) -> None:
+    check = load()["slow-registration"].check
+    took_hours, others = (finding(f"{check.id}.{found}") for found in ("took-hours", "slower-than-others"))
+    waivers = read(entry(code=code, target="home"))
+    (waived,) = waive(waivers, result(took_hours, target=HOME, check=check)).results
+    assert waived.status is Status.WAIVED
+    (left,) = waive(waivers, result(others, target=HOME, check=check)).results
+    assert left.status is Status.WARN
+
+
+def test_an_unknown_code_is_answered_with_codes_in_use(read: Read) -> None:
+    with pytest.raises(UnusableFile) as error:
+        read(entry(code="slow-registration.estimates"))
+    assert "slow-registration.estimate`" not in str(error.value).partition(";")[2]
 
 
 def test_a_draft_names_each_finding_and_asks_for_reason_and_owner() -> None:

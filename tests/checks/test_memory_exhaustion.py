@@ -110,7 +110,7 @@ def test_a_batch_that_takes_most_of_the_memory_is_a_warning(examine_limited: Exa
     widen(home, rows=2000, width=40_000)
     finding = only(examine_limited(home), "memory-exhaustion.batch-too-large")
     assert finding.severity is Severity.WARN
-    assert "2000 rows of 40 kB" in finding.message
+    assert "2000 rows of 39.1 KiB" in finding.message
     assert "ulimit -d" in finding.message
     assert "mdm.yaml, line" in finding.message
 
@@ -157,7 +157,7 @@ def test_a_damaged_database_is_a_gap_and_no_crash(examine: Examine, home: Path) 
 def test_a_dataset_that_does_not_fit_as_a_whole_is_a_warning(examine_limited: Examine, large: Path) -> None:
     finding = only(examine_limited(large), "memory-exhaustion.dataset-too-large")
     assert finding.severity is Severity.WARN
-    assert "'big' needs about 528 MB as data frames" in finding.message
+    assert "'big' needs about 504 MiB as data frames" in finding.message
 
 
 def test_a_source_that_mdm_reads_whole_counts_twice(examine_limited: Examine, large: Path) -> None:

@@ -20,6 +20,7 @@ from pytest_mdm_health.checks._shared.permissions import allowed
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.host.permissions import Barrier
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, register
+from tests.produced import register_findings
 from tests.registrations import apply, differing, json_copy_file, said, yaml_file
 
 CHECK = "metadata-corruption"
@@ -765,6 +766,7 @@ def as_a_user(home: Path, report: Path) -> list[dict[str, Any]]:
     subprocess.run([*command, f"--mdm-json={report}"], cwd=report.parent, capture_output=True, check=False, timeout=120)
     results = json.loads(report.read_text(encoding="utf-8"))["results"]
     (found,) = (each["findings"] for each in results if each["target"]["name"] == "shop")
+    register_findings(each["code"] for each in found)
     return [each for each in found if each["severity"] != "note"]
 
 

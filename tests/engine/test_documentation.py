@@ -13,7 +13,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "checks.md"
 
 
 def test_the_page_is_made_from_the_modules() -> None:
-    assert PAGE.read_text(encoding="utf-8") == documentation.page(), "python -m pytest_mdm_health docs > docs/checks.md"
+    assert PAGE.read_text(encoding="utf-8") == documentation.page(), "mdm-health docs > docs/checks.md"
 
 
 def test_the_listing_has_every_check_below_its_section() -> None:

@@ -38,7 +38,7 @@ def fits(text: str) -> dict[str, Any]:
 
 def test_the_published_schema_is_made_from_the_types() -> None:
     made = json_schema.text()
-    assert PUBLISHED.read_text(encoding="utf-8") == made, "python -m pytest_mdm_health schema > results.schema.json"
+    assert PUBLISHED.read_text(encoding="utf-8") == made, "mdm-health schema > results.schema.json"
 
 
 def test_the_schema_is_one_and_describes_everything_and_leaves_nothing_open() -> None:

@@ -128,7 +128,7 @@ NEVER_ANALYSED = RULES.declare(
     WARN,
     NOTE,
     means="a large table has no planner statistics; a note while the server is about to compute them",
-    message="{database}.{table} ({size:binary}) has no planner statistics",
+    message="{database}.{table} ({size:size}) has no planner statistics",
     remedy=UPKEEP,
 )
 STALE_STATISTICS = RULES.declare(
@@ -156,7 +156,7 @@ SEQUENTIAL_SCAN = RULES.declare(
     WARN,
     means="a large table is read from end to end again and again for certain values of a column",
     message=(
-        "{table} ({size:binary}) was read from end to end {scans:times}, and statements filtered it by {column!r} "
+        "{table} ({size:size}) was read from end to end {scans:times}, and statements filtered it by {column!r} "
         "{filtered:times}"
     ),
     remedy=(
@@ -258,9 +258,7 @@ MEMORY_SETTINGS = RULES.declare(
     "memory-settings",
     NOTE,
     means="a memory setting does not fit the machine or the data",
-    message=(
-        "{setting} is {size:binary}{per}; the machine has {ram:binary} of memory, and the databases take {data:binary}"
-    ),
+    message=("{setting} is {size:size}{per}; the machine has {ram:size} of memory, and the databases take {data:size}"),
     remedy=(
         "Let an administrator set {setting} to something like {better} (ALTER SYSTEM, or in postgresql.conf), after a "
         "note of what it was, and {effective_after}."
@@ -276,8 +274,8 @@ CACHE_MISSES = RULES.declare(
         "much of what was read was not in the server's cache; a note if the data is too large for the machine, or the "
         "machine is not this one"
     ),
-    message="{percent} % of what was read in {database} ({size:binary}) was not in the server's cache of "
-    "{cache:binary}{would_fit}",
+    message="{percent} % of what was read in {database} ({size:size}) was not in the server's cache of "
+    "{cache:size}{would_fit}",
     remedy="Raise shared_buffers to a quarter of the machine's memory and restart the server.",
     answers=(HIGH_LOAD,),
 )
@@ -310,7 +308,7 @@ UNREGISTERED_DATABASE = RULES.declare(
     "unregistered-database",
     NOTE,
     means="a database is named as MDM names those of datasets, and no registration refers to it",
-    message="no registration of this home refers to the database {database} ({size:binary})",
+    message="no registration of this home refers to the database {database} ({size:size})",
     remedy=(
         "MDM never drops the database of a dataset that is removed or whose registration failed. It may also belong to "
         "another home, or be the only copy of a dataset whose registration was lost: look at what is in it. No action "

@@ -2,7 +2,7 @@
 
 Symptoms
 --------
-`mdm dataset register` runs for hours where minutes were expected; the progress bar hardly moves; much memory is taken.
+`mdm dataset register` runs for hours where minutes were expected; the progress bar hardly moves; it uses much memory.
 
 Causes
 ------
@@ -12,71 +12,121 @@ for the data or for temporary files.
 
 Diagnosis
 ---------
-Compare the durations in the log, and in `metrics.db` where MDM keeps one, for each row: with those in the baseline
-(only what was measured later than all that the baseline has counts as since then), with earlier registrations of the
+Compare the durations in the log, and in `metrics.db` where MDM records them, for each row: with those in the baseline
+(only what was measured later than all that the baseline contains counts as new), with earlier registrations of the
 same dataset, and with other datasets. Queries are compared with the baseline alone, by the medians of the last twenty
-of each kind; row for row where MDM counted rows, else run for run. Profile `mdm.dataset.register` with cProfile. See
-the settings `performance.batch_size`, `feature_engineering.enabled`, `database.default_backend`. At
-`--mdm-depth=full`, part of the source file is read and stored privately, to tell what a registration would take now.
+of each kind; row for row where MDM counted rows, else run for run. One registration that was slow in several ways is
+one finding, with the code of the first and the others in its evidence; what may have caused it is a note. Profile
+`mdm.dataset.register` with cProfile. See the settings `performance.batch_size`, `feature_engineering.enabled`,
+`database.default_backend`.
 
 Solutions
 ---------
 The guide: `MDM_PERFORMANCE_BATCH_SIZE=5000`; no features while registering (`--no-features`, or
 `MDM_FEATURE_ENGINEERING_ENABLED=false`: the guide's `MDM_FEATURES_GENERATE_ON_REGISTER` is read by no released MDM);
-`MDM_DATABASE_DEFAULT_BACKEND=duckdb`; install pyarrow where Parquet is read, or CSV in parts.
-
-Findings
---------
-One registration that was slow in several ways is one finding, called by the first that is true; the others are in its
-evidence, and what may be the cause of it is a note.
-
-* `slower-than-before` (warn/note): for each row it took three times as long as earlier registrations of the same
-  dataset; or twice as long as in the baseline and at least 5 seconds more; or a query takes twice as long as in the
-  baseline and at least 1 second more (a note if the registration of its dataset is told of as slow).
-* `slower-than-others` (warn): for each row it took ten times as long as comparable datasets in this home.
-* `took-hours` (warn/note): it took an hour or more; a note where the number of rows explains it.
-* `features-take-most` (note): most of a long registration went into features.
-* `small-batches` (warn/note): the data is cut into thousands of batches.
-* `sqlite-for-large-data` (warn/note): gigabytes in SQLite; a warning from ten.
-* `reader-missing` (warn/note): MDM's interpreter cannot read the kind of file that a dataset comes from; a note while
-  no dataset needs it.
-* `no-room` (warn): too little room for what a registration writes.
-* `estimate` (warn/note): what a registration would take now, measured; a warning from an hour.
+`MDM_DATABASE_DEFAULT_BACKEND=duckdb`; install pyarrow where Parquet is read, or register CSV in parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from pytest_mdm_health.checks.slow_registration import findings
-from pytest_mdm_health.checks.slow_registration.durations import of_durations
+from pytest_mdm_health.checks.slow_registration.collect import collect
 from pytest_mdm_health.checks.slow_registration.facts import SlowFacts
-from pytest_mdm_health.checks.slow_registration.look import gather
-from pytest_mdm_health.core.model import Check, Depth, Finding, Kind, Severity
-from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.checks.slow_registration.findings import (
+    CHECK,
+    NO_ROOM,
+    NOTE,
+    READER_MISSING,
+    RULES,
+    SMALL_BATCHES,
+    SQLITE_FOR_LARGE_DATA,
+    WARN,
+)
+from pytest_mdm_health.checks.slow_registration.rules import check_queries, check_registrations
+from pytest_mdm_health.core.model import Finding
+from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
 
-CHECK = Check(
-    id="slow-registration",
-    issue="4.1",
-    title="Registration that takes hours instead of minutes",
-    per=Kind.HOME,
-    tags=("performance", "registration"),
-)
+__all__ = ["CHECK", "RULES", "judge", "observe"]
+
+MANY_BATCHES, TOO_MANY_BATCHES = 1000, 10_000
+LARGE_SQLITE, VERY_LARGE_SQLITE = 1_000_000_000, 10_000_000_000
 
 
-def observe(mdm_inventory: Inventory, mdm_installation: Installation | None, mdm_options: Options) -> SlowFacts:
-    """Look at past durations and at what decides the next one."""
-    return gather(mdm_inventory, mdm_installation, Depth(mdm_options.depth))
+def observe(mdm_inventory: Inventory, mdm_installation: Installation | None) -> SlowFacts:
+    """Examine past durations and what decides the next one."""
+    return collect(mdm_inventory, mdm_installation)
 
 
 def judge(facts: SlowFacts, before: SlowFacts | None) -> Iterator[Finding]:
     """What took long, what will, and why; one cause is one warning."""
-    took = list(of_durations(CHECK, facts, before))
-    warned = {each.subject for each in took if each.severity is Severity.WARN}
-    yield from took
-    yield from findings.of_settings(CHECK, facts, warned)
-    yield from findings.of_readers(CHECK, facts)
-    yield from findings.of_space(CHECK, facts)
-    yield from findings.of_trials(CHECK, facts, warned)
+    slow = list(check_registrations(facts, before))
+    warned = {finding.subject for finding in slow if finding.severity is WARN}
+    yield from slow
+    yield from check_queries(facts, before, warned)
+    yield from _check_batches(facts, warned)
+    yield from _check_sqlite(facts, warned)
+    yield from _check_readers(facts)
+    yield from _check_space(facts)
+
+
+def _check_batches(facts: SlowFacts, warned: Collection[str]) -> Iterator[Finding]:
+    """One setting, and the dataset that suffers most from it."""
+    limit = MANY_BATCHES if facts.batch_set_in else TOO_MANY_BATCHES
+    rows_by_name = {dataset.dataset: dataset.rows or 0 for dataset in facts.datasets}
+    affected = {name: rows for name, rows in rows_by_name.items() if rows // facts.batch_size > limit}
+    if not affected:
+        return
+    dataset, rows = max(affected.items(), key=lambda named: named[1])
+    batches = rows // facts.batch_size
+    is_explained = batches <= TOO_MANY_BATCHES or any(name.lower() in warned for name in affected)
+    yield SMALL_BATCHES(
+        NOTE if is_explained else WARN,
+        subject=dataset,
+        evidence={**affected},
+        dataset=dataset,
+        rows=rows,
+        batches=batches,
+        batch_size=facts.batch_size,
+        set_in=facts.batch_set_in or "MDM",
+        others=f", {counted(len(affected) - 1, 'other dataset')} in thousands too" if len(affected) > 1 else "",
+        better=max(10_000, rows // MANY_BATCHES),
+    )
+
+
+def _check_sqlite(facts: SlowFacts, warned: Collection[str]) -> Iterator[Finding]:
+    for dataset in facts.datasets:
+        if dataset.backend == "sqlite" and dataset.size >= LARGE_SQLITE:
+            name, size = dataset.dataset, dataset.size
+            is_warning = size >= VERY_LARGE_SQLITE and name.lower() not in warned
+            yield SQLITE_FOR_LARGE_DATA(WARN if is_warning else NOTE, subject=name, dataset=name, size=size)
+
+
+def _check_readers(facts: SlowFacts) -> Iterator[Finding]:
+    """Packages that MDM needs to read the sources of this home."""
+    for reader in facts.readers:
+        names = ", ".join(map(repr, reader.datasets))
+        yield READER_MISSING(
+            WARN if reader.datasets else NOTE,
+            subject=reader.package,
+            python=facts.python,
+            package=reader.package,
+            suffix=reader.suffix,
+            datasets=f"; {names} cannot be registered again" if reader.datasets else "",
+        )
+
+
+def _check_space(facts: SlowFacts) -> Iterator[Finding]:
+    for space in facts.spaces:
+        if space.free < space.needed:
+            yield NO_ROOM(
+                subject=space.use,
+                folder=space.folder,
+                free=space.free,
+                use=space.use,
+                dataset=space.dataset,
+                needed=space.needed,
+                elsewhere=", or point TMPDIR elsewhere" if space.use == "temporary files" else "",
+            )

@@ -1,4 +1,4 @@
-"""What slow-registration keeps of what it saw. Times are seconds, sizes bytes."""
+"""What slow-registration collects. Times are seconds, sizes bytes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """A registration that ended well.
+    """A registration that was completed, as the log and `metrics.db` have it.
 
     Attributes:
-        ended: when; empty if not known.
-        rows: how many it loaded; None if not known.
-        features: whether it generated features; None if not known.
-        stages: what part of it went where, as far as the log tells.
-        told_by: `log` or `metrics.db`.
+        ended: when; empty if unknown.
+        rows: how many it loaded; None if unknown.
+        features: whether it generated features; None if unknown.
+        stages: seconds of its stages, as far as the log has them.
+        recorded_in: `log` or `metrics.db`: where the duration is from.
     """
 
     dataset: str
-    ended: str
-    seconds: float
-    rows: int | None
-    features: bool | None
-    stages: Mapping[str, float]
-    told_by: str
+    ended: str = ""
+    seconds: float = 0.0
+    rows: int | None = None
+    features: bool | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    recorded_in: str = ""
 
     @property
     def per_row(self) -> float | None:
@@ -36,7 +36,7 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One run of a query: when it ended (empty if not known), how long it took, and its rows; None if not known."""
+    """One run of a query: when it ended (empty if unknown), how long it took, and its rows; None if unknown."""
 
     ended: str
     seconds: float
@@ -45,7 +45,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A kind of query as MDM calls it, its dataset if it has one, and how long it took, newest first."""
+    """A kind of query as MDM calls it, its dataset if it has one, and its last runs, newest first."""
 
     operation: str
     dataset: str
@@ -53,8 +53,8 @@ class Query:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sized:
-    """A dataset with what makes a registration of it long: rows as far as known, and the size of its file."""
+class DatasetSize:
+    """The rows of a dataset's largest table, as far as they are known, and the size of its file."""
 
     dataset: str
     backend: str
@@ -63,8 +63,8 @@ class Sized:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
-    """A package that MDM's interpreter lacks, the files that it reads, and datasets that come from such files."""
+class MissingReader:
+    """A package that MDM's interpreter lacks, the files that it reads, and the datasets that come from such files."""
 
     package: str
     suffix: str
@@ -73,35 +73,13 @@ class Reader:
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """A place that a registration writes to: its use, its folder, what is free there, and what is needed."""
+    """A folder that a registration writes to, for what, how much is free there, and how much a dataset needs."""
 
     use: str
     folder: str
     free: int
     needed: int
     dataset: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """A part of a source file that was read and stored, privately, as a registration would.
-
-    Attributes:
-        rows: of the sample.
-        total_rows: of the file, by the share that was read.
-        read_s, store_s: for the sample.
-        whole_s: for all of it, features included where a past registration tells what they take.
-        features_s: the part of that for features.
-    """
-
-    dataset: str
-    file: str
-    rows: int
-    total_rows: int
-    read_s: float
-    store_s: float
-    features_s: float
-    whole_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +95,11 @@ class SlowFacts(Facts):
 
     home: str
     timings: tuple[Timing, ...]
-    datasets: tuple[Sized, ...]
+    datasets: tuple[DatasetSize, ...]
     batch_size: int
     batch_set_in: str
     features_enabled: bool
-    default_backend: str
     python: str
-    readers: tuple[Reader, ...]
+    readers: tuple[MissingReader, ...]
     spaces: tuple[Space, ...]
-    trials: tuple[Trial, ...]
     queries: tuple[Query, ...] = field(default=(), metadata=BASELINE_ONLY)

@@ -1,87 +1,125 @@
-"""What slow-registration concludes from settings, readers, room and trials. Pure.
+"""What slow-registration can find, with its sentences.
 
-What took long is told by `_slow_durations`; of a dataset that is warned of there, the same is not warned of here again.
+The remedies are sentences where they set a variable: one that is exported affects every command after it.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Iterator
-
-from pytest_mdm_health.checks.slow_registration.facts import Sized, SlowFacts
-from pytest_mdm_health.checks.slow_registration.repairs import larger_batches, missing_reader, to_duckdb
-from pytest_mdm_health.core.model import JSON, Check, Finding, Remedy, Severity
-from pytest_mdm_health.core.text import counted, duration, size
+from pytest_mdm_health.core.changes import Change
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 WARN, NOTE = Severity.WARN, Severity.NOTE
-HOUR_S = 3600
-MANY_BATCHES, TOO_MANY_BATCHES = 1000, 10_000
-LARGE_SQLITE, VERY_LARGE_SQLITE = 1_000_000_000, 10_000_000_000
+CHECK = Check(
+    id="slow-registration",
+    issue="4.1",
+    title="Registration that takes hours instead of minutes",
+    per=Kind.HOME,
+    tags=("performance", "registration"),
+)
+RULES = Rules(CHECK)
 
+_LARGER_BATCHES = (
+    "Use batches of {better} rows for the next registration, as far as memory allows (4.2): set "
+    "MDM_PERFORMANCE_BATCH_SIZE={better} in front of that one command."
+)
+_PROFILE = (
+    "Profile it: `MDM_HOME_DIR={home!q} python -m cProfile -m mdm.cli.main dataset register …` with MDM's interpreter."
+)
+PROFILE = Steps(_PROFILE)
+LARGER_BATCHES = Steps(f"{_LARGER_BATCHES} {_PROFILE}")
+WITHOUT_FEATURES = Steps(
+    "For a new registration give `--no-features`, or set MDM_FEATURE_ENGINEERING_ENABLED=false in front of that one "
+    "command (the guide's MDM_FEATURES_GENERATE_ON_REGISTER is read by no released MDM). A dataset that is registered "
+    "stays as it is."
+)
+TO_DUCKDB = Steps(
+    "Register its source under a new name on DuckDB, with MDM_DATABASE_DEFAULT_BACKEND=duckdb in front of that one "
+    "command and the same target, ids and other options, and compare the two before you give the old one up. MDM "
+    "refuses datasets that are not on the default backend, so every later command on the new one needs the variable "
+    "too; do not change the default for those that stay on SQLite."
+)
 
-def of_settings(check: Check, facts: SlowFacts, warned: Collection[str]) -> Iterator[Finding]:
-    """Settings that make a registration of the data at hand long; `warned` are datasets that were told of already."""
-    many = MANY_BATCHES if facts.batch_set_in else TOO_MANY_BATCHES
-    cut = [each for each in facts.datasets if (each.rows or 0) // facts.batch_size > many]
-    if cut:
-        yield _small_batches(check, facts, cut, warned)
-    for each in facts.datasets:
-        if each.backend == "sqlite" and each.size >= LARGE_SQLITE:
-            message = f"{each.dataset!r} is {size(each.size)} in SQLite, which writes and reads row by row"
-            told = each.size < VERY_LARGE_SQLITE or each.dataset.lower() in warned
-            severity = NOTE if told else WARN
-            yield check.finding("sqlite-for-large-data", severity, message, to_duckdb(), subject=each.dataset)
+_TOOK = "the registration of {dataset!r}{ended} took {seconds:duration}{rows}, {reasons}"
+"""One registration is one finding: that of the first rule that applies, with the reasons of all."""
 
-
-def _small_batches(check: Check, facts: SlowFacts, cut: list[Sized], warned: Collection[str]) -> Finding:
-    """One setting, and the dataset that suffers most by it."""
-    most = max(cut, key=lambda each: each.rows or 0)
-    batches, better = (most.rows or 0) // facts.batch_size, max(10_000, (most.rows or 0) // MANY_BATCHES)
-    more = f", {counted(len(cut) - 1, 'other dataset')} in thousands too" if len(cut) > 1 else ""
-    message = (
-        f"{most.dataset!r} with {most.rows} rows is loaded in {batches} batches of {facts.batch_size} "
-        f"(batch_size from {facts.batch_set_in or 'MDM'}), and each costs a round of its own{more}"
-    )
-    remedy = Remedy(larger_batches(better))
-    told = any(each.dataset.lower() in warned for each in cut)
-    severity = WARN if batches > TOO_MANY_BATCHES and not told else NOTE
-    evidence: dict[str, JSON] = {each.dataset: each.rows for each in cut}
-    return check.finding("small-batches", severity, message, remedy, evidence=evidence, subject=most.dataset)
-
-
-def of_readers(check: Check, facts: SlowFacts) -> Iterator[Finding]:
-    """Packages that MDM needs to read the sources at hand."""
-    for each in facts.readers:
-        needed = f"; {', '.join(map(repr, each.datasets))} cannot be registered again" if each.datasets else ""
-        message = f"{facts.python} has no {each.package}, which pandas needs for {each.suffix} files{needed}"
-        remedy = missing_reader(facts.python, each.package)
-        yield check.finding("reader-missing", WARN if each.datasets else NOTE, message, remedy, subject=each.package)
-
-
-def of_space(check: Check, facts: SlowFacts) -> Iterator[Finding]:
-    """Room for what a registration writes."""
-    for each in facts.spaces:
-        if each.free < each.needed:
-            message = (
-                f"{each.folder} has {size(each.free)} free for {each.use}; "
-                f"a registration like that of {each.dataset!r} may need {size(each.needed)}"
-            )
-            text = "Make room there" + (", or point TMPDIR elsewhere." if each.use == "temporary files" else ".")
-            remedy = Remedy(text, (f"df -h -- {shlex.quote(each.folder)}",))
-            yield check.finding("no-room", WARN, message, remedy, subject=each.use)
-
-
-def of_trials(check: Check, facts: SlowFacts, warned: Collection[str]) -> Iterator[Finding]:
-    """What a registration would take now; `warned` are datasets whose last one was told of already."""
-    for each in facts.trials:
-        message = (
-            f"registering {each.file} again takes about {duration(each.whole_s)}: {each.rows} of about "
-            f"{counted(each.total_rows, 'row')} were read in {duration(each.read_s)} "
-            f"and stored in {duration(each.store_s)}"
-        )
-        message += f"; features add about {duration(each.features_s)}" if each.features_s else ""
-        long = each.whole_s >= HOUR_S
-        text = "Plan for it, or register a part of the file." if long else "Nothing; MDM itself takes somewhat longer."
-        evidence: dict[str, JSON] = {"whole_s": each.whole_s, "rows": each.total_rows}
-        severity = WARN if long and each.dataset.lower() not in warned else NOTE
-        yield check.finding("estimate", severity, message, Remedy(text), evidence=evidence, subject=each.file)
+SLOWER_THAN_BEFORE = RULES.declare(
+    "slower-than-before",
+    WARN,
+    means="for each row it took three times as long as earlier registrations of the same dataset; or twice as long as "
+    "in the baseline and at least 5 seconds more; or a query takes twice as long as in the baseline and at least 1 "
+    "second more (a note if the registration of its dataset is already a warning)",
+    message=_TOOK,
+    remedy=PROFILE,
+    change=("duration", Change.WORSE),
+    answers=("registration takes hours instead of minutes",),
+)
+SLOWER_QUERIES = RULES.reworded(
+    SLOWER_THAN_BEFORE,
+    WARN,
+    NOTE,
+    message="{operation!r}{dataset} takes {seconds:duration}, {factor:.0f} times as long as in the baseline{others}",
+    remedy="See when it became slow, and what changed then: the backend, its settings, the number of rows, an index. "
+    "On PostgreSQL, see postgres-slowdown.",
+    commands=("sqlite3 -readonly {metrics!q} {statement!q}",),
+)
+SLOWER_THAN_OTHERS = RULES.declare(
+    "slower-than-others",
+    WARN,
+    means="for each row it took ten times as long as comparable datasets in this home",
+    message=_TOOK,
+    remedy=PROFILE,
+    answers=("registration takes hours instead of minutes",),
+)
+TOOK_HOURS = RULES.declare(
+    "took-hours",
+    WARN,
+    NOTE,
+    means="it took an hour or more; a note where the number of rows explains it",
+    message=_TOOK,
+    remedy=PROFILE,
+    answers=("registration takes hours instead of minutes",),
+    formerly=("estimate",),
+)
+FEATURES_TAKE_MOST = RULES.declare(
+    "features-take-most",
+    NOTE,
+    means="most of a long registration was spent on features",
+    message=_TOOK,
+    remedy=WITHOUT_FEATURES,
+)
+SMALL_BATCHES = RULES.declare(
+    "small-batches",
+    WARN,
+    NOTE,
+    means="the data is loaded in thousands of batches; a note up to ten thousand",
+    message="{dataset!r} with {rows:rows} is loaded in {batches} batches of {batch_size} (batch_size from {set_in}), "
+    "each with an overhead of its own{others}",
+    remedy=_LARGER_BATCHES,
+)
+SQLITE_FOR_LARGE_DATA = RULES.declare(
+    "sqlite-for-large-data",
+    WARN,
+    NOTE,
+    means="gigabytes in SQLite; a warning from ten",
+    message="{dataset!r} is {size:size} in SQLite, which writes and reads row by row",
+    remedy=TO_DUCKDB,
+)
+READER_MISSING = RULES.declare(
+    "reader-missing",
+    WARN,
+    NOTE,
+    means="MDM's interpreter cannot read the kind of file that a dataset comes from; a note while no dataset needs it",
+    message="{python} has no {package}, which pandas needs for {suffix} files{datasets}",
+    remedy="See what else installing {package} for MDM's interpreter would change, and install it in a release that "
+    "leaves pandas, numpy and SQLAlchemy as they are.",
+    commands=("{python!q} -m pip install --dry-run {package}",),
+)
+NO_ROOM = RULES.declare(
+    "no-room",
+    WARN,
+    means="too little room for what a registration writes",
+    message="{folder} has {free:size} free for {use}; a registration like that of {dataset!r} may need {needed:size}",
+    remedy="Make room there{elsewhere}.",
+    commands=("df -h -- {folder!q}",),
+)

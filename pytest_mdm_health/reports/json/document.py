@@ -1,7 +1,7 @@
 """The shape of the JSON document `mdm-health/1`: for type checkers, for reading it back, and for its JSON Schema.
 
 `json_report` writes it, `json_load` reads it; `results.schema.json` beside this module is made from it, with what these
-docstrings say (`python -m pytest_mdm_health schema`).
+docstrings say (`mdm-health schema`).
 """
 
 from __future__ import annotations
