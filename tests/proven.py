@@ -126,7 +126,15 @@ PROVEN: dict[str, tuple[str, ...]] = {
         for code in (
             *("no-backup", "not-read", "without-log", "damaged-archive", "path-escape", "bomb", "nothing-inside"),
             *("missing-dataset", "damaged-data", "missing-settings", "link-out", "special-member", "duplicate-member"),
-            *("surplus", "outdated", "old-backups"),
+            *(
+                "surplus",
+                "outdated",
+                "old-backups",
+                "incomplete-data",
+                "damaged-metadata",
+                "shared-files",
+                "foreign-home",
+            ),
         )
     },
     "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
 from pytest_mdm_health.checks.backup_failure import judge
@@ -34,6 +36,7 @@ from pytest_mdm_health.mdm.inventory import take_inventory
 CHECK = "backup-failure"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 HOUR, DAY = 3600, 86400
+PARTS = ("config", "datasets", "mdm.yaml")
 NAMES = ("big", "breast_cancer", "shop", "wine")
 Examine = Callable[..., Result]
 Change = Callable[[Path], object]
@@ -243,6 +246,38 @@ def without_log(home: Path) -> None:
     archive_of(home, "mdm_backup_1.tar.gz", "--exclude=shop.sqlite-wal", "--exclude=shop.sqlite-shm")
 
 
+def without_rows(home: Path) -> None:
+    with contextlib.closing(sqlite3.connect(home / "datasets/shop/shop.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM train")
+
+
+def without_settings(home: Path) -> None:
+    (home / "mdm.yaml").write_bytes(bytes(400))
+
+
+def hard_linked(home: Path) -> None:
+    (home / "backup").mkdir()
+    subprocess.run(["cp", "-al", *(str(home / part) for part in PARTS), str(home / "backup")], check=True)
+
+
+def of_another_home(home: Path) -> None:
+    other = home.parent / "other"
+    (other / "config/datasets").mkdir(parents=True)
+    (other / "datasets/birds").mkdir(parents=True)
+    shutil.copy2(home / "datasets/shop/shop.sqlite", other / "datasets/birds/birds.sqlite")
+    text = (home / "config/datasets/shop.yaml").read_text().replace("shop", "birds")
+    (other / "config/datasets/birds.yaml").write_text(text)
+    shutil.copy2(home / "mdm.yaml", other)
+    (home / "backup").mkdir()
+    shutil.move(archive_of(other), home / "backup")
+
+
+def empty_folder(home: Path) -> None:
+    """A folder that looks like a home hides the archives beside it."""
+    shutil.rmtree(home / "backup")
+    archive_of(home)
+
+
 def no_fifo(home: Path) -> None:
     (home / "backup").unlink()
     archive_of(home)
@@ -334,6 +369,11 @@ CASES = (
     ),
     Case("backup-failure.without-log", WARN, without_log),
     Case("backup-failure.without-log", FAIL, without_log, phase="pre"),
+    Case("backup-failure.incomplete-data", FAIL, with_damage(without_rows), phase="pre"),
+    Case("backup-failure.incomplete-data", WARN, with_damage(without_rows)),
+    Case("backup-failure.damaged-metadata", FAIL, with_damage(without_settings), phase="pre"),
+    Case("backup-failure.shared-files", FAIL, hard_linked, empty_folder, phase="pre"),
+    Case("backup-failure.foreign-home", FAIL, of_another_home, phase="pre"),
     Case("backup-failure.missing-settings", WARN, without("mdm.yaml")),
     Case("backup-failure.link-out", WARN, with_link, without_link),
     Case("backup-failure.special-member", WARN, with_fifo, without_fifo),
@@ -614,7 +654,11 @@ def save_parquet(home: Path, *names: str) -> None:
     (home / "backup").mkdir(exist_ok=True)
     shutil.copy2(home / "mdm.yaml", home / "backup" / "mdm.yaml")
     for name in names:
-        duckdb.execute(f"COPY (SELECT 1 AS id) TO '{home / 'backup' / name}.parquet'")
+        with contextlib.closing(sqlite3.connect(home / f"datasets/{name}/{name}.sqlite")) as connection:
+            tables = [table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            table = next(each for each in sorted(tables) if each[0] != "_" and not each.endswith("_features"))
+            frame = pd.read_sql_query(f'SELECT * FROM "{table}"', connection).astype(str)  # noqa: F841 - used below
+        duckdb.execute(f"COPY (SELECT * FROM frame) TO '{home / 'backup' / name}.parquet'")
 
 
 def test_a_file_for_each_dataset_is_a_backup_too(home: Path, examine: Examine) -> None:

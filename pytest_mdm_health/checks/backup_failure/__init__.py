@@ -14,14 +14,17 @@ home belong to root, because MDM was once started with sudo, and the one who mak
 Diagnosis
 ---------
 Backups are looked for in the folder named with --mdm-backup, else in `backup` in the home, else in `/backup` if
-something there is called like one of MDM's: archives (`mdm_backup_*.tar.gz` and others), copies of the home, and files
-named after a dataset. The newest is read to its end, so that every check sum in it is compared; nothing is unpacked but
-the databases, into a private folder, where they are opened and verified (not with --mdm-depth=quick). Where a log or
-journal beside a database of the home holds changes and the backup lacks that log, the tables of both are compared.
-Where the newest is not known to be good, the next older one is looked into, too. What may not be read, is encrypted,
-is of a form that is not read here (7z, pieces of a split archive, repositories of other programs) or was not read to
-its end in the time is named, and never lets this check pass before a migration. `.tar.zst` needs the program
-`zstd`.
+something there is called like one of MDM's: archives (`mdm_backup_*.tar.gz` and others), copies of the home, and
+files named after a dataset. The newest is read to its end, so that every check sum in it is compared; nothing is
+unpacked but the databases, into a private folder, where they are opened and verified (with --mdm-depth=quick only
+before a migration). Where a log or journal beside a database of the home holds changes and the backup lacks that log,
+the tables of both are compared. Until the data is migrated, tables, columns and row counts, registrations and
+settings are compared with the home's (before a migration at any depth; with --mdm-depth=full every value). What the
+home got since is told from what the backup lacks by the times of the files; a registered table that is empty or has
+other columns, and a registration of another time, are never explained by that. Where the newest is not known to be
+good, the next older one is looked into, too. What may not be read, is encrypted, is of a form that is not read here
+(7z, pieces of a split archive, repositories of other programs) or was not read to its end in the time is named, and
+never lets this check pass before a migration. `.tar.zst` needs the program `zstd`.
 By hand: `df -h` and `ls -ld` of the home and the folder of backups, `gzip -t` and `tar -tzf` of the archive. With
 --mdm-run-scripts, `backup_mdm_state.sh --dry-run --verbose` is run where there is one; no released MDM has it.
 
@@ -48,6 +51,13 @@ Findings
 * `nothing-inside` (fail): it is called a backup of MDM and holds nothing of a home.
 * `missing-dataset` (fail/warn): a registered dataset is not in the newest backup; a warning if it was registered later.
 * `damaged-data` (fail): data in a backup cannot be opened or is damaged.
+* `incomplete-data` (fail/warn): a database in a backup lacks tables, columns, rows or values that the home's had when
+  the backup was made; a fail before the migration. Rows that the home got since are `outdated`.
+* `damaged-metadata` (fail/warn): a registration, the settings or a custom feature in a backup cannot be used, or is not
+  what the home had then; a fail before the migration.
+* `shared-files` (fail/warn): a copy of the home consists of hard or symbolic links to the home's own files; a fail
+  before the migration.
+* `foreign-home` (fail/warn): the backup is of another home; a fail before the migration.
 * `missing-settings` (warn): settings or custom features are not in the newest backup.
 * `link-out` (warn): it holds a link in the place of what the link leads to.
 * `special-member` (warn): it holds a device, a FIFO or the like, which does not restore everywhere.
@@ -103,6 +113,8 @@ def judge(facts: BackupFacts, before: BackupFacts | None) -> Iterator[Finding]: 
         yield from findings.of_content(CHECK, facts, one)
     yield from findings.of_coverage(CHECK, facts)
     yield from findings.of_data(CHECK, facts, facts.unsound)
+    yield from findings.of_differences(CHECK, facts, facts.unlike)
+    yield from findings.of_shared(CHECK, facts, facts.shared)
     yield from findings.of_servers(CHECK, facts)
     yield from findings.of_place(CHECK, facts)
     yield from findings.of_script(CHECK, facts)

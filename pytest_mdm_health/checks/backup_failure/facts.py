@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_mdm_health.core.model import Facts
+from pytest_mdm_health.core.model import Facts, Phase
 from pytest_mdm_health.mdm.backups.archive.members import CLOSED, Problem
 
 OLD_DAYS = 30
@@ -140,6 +140,10 @@ class Assessed:
         outdated: datasets and files that were changed since, by name.
         unread: what of it could not be looked at, each with its reason, as a sentence without a full stop.
         unlogged: databases in it that lack what is in the log beside the home's.
+        unlike: databases in it without tables, columns or rows that the home's had when it was made.
+        metadata: registrations, settings and custom features in it that could not take the place of the home's.
+        shared: what of it is a file of the home itself: a further name of one, or a link to one.
+        others: datasets that it has a registration of, and this home has not.
     """
 
     backup: Found
@@ -158,11 +162,21 @@ class Assessed:
     outdated: tuple[str, ...]
     unread: tuple[str, ...] = ()
     unlogged: tuple[Unlogged, ...] = ()
+    unlike: tuple[Unsound, ...] = ()
+    metadata: tuple[Unsound, ...] = ()
+    shared: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def restores(self) -> bool:
         """Whether nothing speaks against restoring it."""
-        return self.root is not None and not (self.unsound or self.broken or self.closed)
+        wrong = self.unsound or self.unlike or self.metadata or self.broken or self.closed
+        return self.root is not None and not wrong
+
+    def is_foreign(self, datasets: int) -> bool:
+        """Whether it is of another home: it has datasets, and none of the many of this home."""
+        lacking = sum(set(each.what) >= {"registration", "data"} for each in self.lacking)
+        return bool(self.others) and 0 < datasets == lacking
 
     @property
     def broken(self) -> bool:
@@ -178,7 +192,7 @@ class Assessed:
     @property
     def proven(self) -> bool:
         """Whether it was read to its end and nothing speaks against restoring it."""
-        return self.restores and self.complete and not self.unread and not self.unlogged
+        return self.restores and self.complete and not (self.unread or self.unlogged or self.shared)
 
     @property
     def closed(self) -> tuple[Problem, ...]:
@@ -301,6 +315,8 @@ class BackupFacts(Facts):
         script: None if there is none.
         unread: files of single datasets that could not be read to their end.
         unlisted: what of the folders of backups could not be listed, each with its reason.
+        unlike: files of single datasets without columns or rows that the home's data had when they were made.
+        shared: those that are files of the home itself under another name.
     """
 
     phase: str
@@ -324,11 +340,22 @@ class BackupFacts(Facts):
     script: Script | None
     unread: tuple[Unread, ...] = ()
     unlisted: tuple[str, ...] = ()
+    unlike: tuple[Unsound, ...] = ()
+    shared: tuple[str, ...] = ()
 
     @property
     def proven(self) -> bool:
         """Whether there is a backup that was read to its end and would restore."""
         in_parts = bool(self.parts) and not self.assessed
         return any(each.proven for each in self.assessed) or (
-            in_parts and not (self.lacking or self.unsound or self.unread)
+            in_parts and not (self.lacking or self.unsound or self.unlike or self.shared or self.unread)
         )
+
+    @property
+    def not_known(self) -> tuple[str, ...]:
+        """Before a migration, why it is not known whether there is a backup: a right or the time was missing."""
+        if self.phase != Phase.PRE.value or self.proven:
+            return ()
+        reasons = [*self.unlisted, *(reason for file in self.unread for reason in file.why)]
+        reasons += [reason for one in self.assessed if one.open for reason in one.unread]
+        return tuple(dict.fromkeys(reasons))

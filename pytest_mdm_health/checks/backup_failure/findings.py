@@ -101,18 +101,56 @@ def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Find
 
 def of_content(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
     """Whether what a backup holds would be of use."""
-    path = one.backup.path
-    if one.root is None and one.complete and not one.problems:
+    path, again = one.backup.path, repairs.new_backup(facts)
+    if one.root is None and one.complete and not one.broken and not one.closed:
         message = f"{path} holds nothing of an MDM home"
-        yield check.finding("nothing-inside", FAIL, message, repairs.new_backup(facts), subject=path)
+        yield check.finding("nothing-inside", FAIL, message, again, subject=path)
     yield from of_data(check, facts, one.unsound, path)
-    for each in one.unlogged:
-        when = ", which was written to since" if each.newer else ""
-        message = f"{each.file} in {path} lacks the changes that {each.log}{when} holds for {each.dataset!r}"
-        severity = FAIL if facts.phase == _PRE else NOTE if each.newer else WARN
-        remedy = repairs.new_backup(facts, f"Keep {each.log} where it is: the last changes are only in there.")
-        subject = f"{each.dataset} in {path}"
+    yield from of_differences(check, facts, one.unlike, path)
+    for each in one.metadata:
+        message = f"{each.file} in {path} {each.problems[0]}"
+        place, subject = Location(path), f"{each.file} in {path}"
+        yield check.finding("damaged-metadata", _before(facts), message, again, location=place, subject=subject)
+    yield from of_shared(check, facts, one.shared, path)
+    for lacking in one.unlogged:
+        when = ", which was written to since" if lacking.newer else ""
+        message = f"{lacking.file} in {path} lacks the changes that {lacking.log}{when} holds for {lacking.dataset!r}"
+        severity = FAIL if facts.phase == _PRE else NOTE if lacking.newer else WARN
+        remedy = repairs.new_backup(facts, f"Keep {lacking.log} where it is: the last changes are only in there.")
+        subject = f"{lacking.dataset} in {path}"
         yield check.finding("without-log", severity, message, remedy, location=Location(path), subject=subject)
+
+
+def of_differences(check: Check, facts: BackupFacts, unlike: Sequence[Unsound], path: str = "") -> Iterator[Finding]:
+    """Data in a backup that is not what the home had then."""
+    for each in unlike:
+        where = f"{each.file} in {path}" if path else each.file
+        message = f"{where} {each.problems[0]}{_more(len(each.problems) - 1)}"
+        remedy = repairs.new_backup(
+            facts, f"Keep it until {each.dataset!r} was compared: the home may be what is wrong."
+        )
+        evidence: dict[str, JSON] = {"problems": [*each.problems]}
+        place, subject = Location(path or each.file), f"{each.dataset} in {path}" if path else each.dataset
+        severity = _before(facts)
+        yield check.finding(
+            "incomplete-data", severity, message, remedy, evidence=evidence, location=place, subject=subject
+        )
+
+
+def of_shared(check: Check, facts: BackupFacts, shared: Sequence[str], path: str = "") -> Iterator[Finding]:
+    """What of a backup is the home's own."""
+    if shared:
+        where = path or facts.place.folder
+        message = (
+            f"{where} shares {_listed(shared)} with the home (hard or symbolic links): what damages one damages both"
+        )
+        remedy = repairs.new_backup(facts)
+        evidence: dict[str, JSON] = {"files": [*shared[:SOME]]}
+        yield check.finding("shared-files", _before(facts), message, remedy, evidence=evidence, subject=where)
+
+
+def _before(facts: BackupFacts) -> Severity:
+    return FAIL if facts.phase == _PRE else WARN
 
 
 def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
@@ -124,7 +162,10 @@ def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
     path = one.backup.path if isinstance(one, Assessed) else facts.place.folder
     remedy = repairs.new_backup(facts)
     in_files = facts.datasets - len(facts.on_servers)
-    if isinstance(one, Assessed) or len(one.lacking) < in_files:
+    if isinstance(one, Assessed) and one.is_foreign(facts.datasets):
+        message = f"{path} is of another home: it registers {_listed(one.others)}, and no dataset of this home"
+        yield check.finding("foreign-home", _before(facts), message, remedy, location=Location(path), subject=path)
+    elif isinstance(one, Assessed) or len(one.lacking) < in_files:
         yield from _lacking(check, facts, path, one.lacking)
     if one.lacking_files:
         message = f"{path} does not hold {_listed(one.lacking_files)}"

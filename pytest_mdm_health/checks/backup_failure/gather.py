@@ -43,6 +43,7 @@ class _Gathering:
         self._looking = Looking(
             wanted=wanted_of(inventory),
             depth=Depth(options.depth),
+            phase=Phase(options.phase),
             read_until=self._until(_READ_SHARE),
             open_until=self._until(_OPEN_SHARE),
         )
@@ -57,10 +58,9 @@ class _Gathering:
             gone_through.add_size(path, size)
         parts = single.parts_in(there, wanted)
         settings = [SETTINGS_FILE for each in there.found if each.kind == "settings" and each.size]
-        unsound, unread = single.judged(parts, wanted, self._looking)
-        of_no_use = {*(each.dataset for each in unsound), *(each.dataset for each in unread)}
+        judged = single.judged(parts, wanted, self._looking)
         saved = frozenset((*parts, *settings))
-        assessed = self._assessed(there, saved - of_no_use)
+        assessed = self._assessed(there, saved - judged.useless)
         found = [self._found(each) for each in there.found]
         script = self._script()
         passwords = [*files_with_passwords(self._inventory)]
@@ -83,14 +83,16 @@ class _Gathering:
             parts=len(saved),
             lacking=() if assessed else tuple(single.lacking_in(parts, wanted)),
             lacking_files=() if assessed or not saved else self._lacking_files(saved),
-            outdated=() if assessed else tuple(single.outdated_in(parts, wanted)),
-            unsound=tuple(unsound),
-            unread=tuple(unread),
+            outdated=() if assessed else tuple(dict.fromkeys((*single.outdated_in(parts, wanted), *judged.outdated))),
+            unsound=tuple(judged.unsound),
+            unlike=tuple(judged.unlike),
+            shared=tuple(single.shared_in(parts, self._looking)),
+            unread=tuple(judged.unread),
             unlisted=there.gaps,
             access=access_of(gone_through, self._home.root, self._owner, passwords) if POSIX else None,
             script=script,
         )
-        return replace(facts, examined=0) if _is_open(facts) else facts
+        return replace(facts, unexamined=facts.not_known)
 
     def _until(self, share: float) -> float:
         return self._started + share * self._options.timeout
@@ -134,9 +136,3 @@ class _Gathering:
                 f"{NAME} is not there to be run: no home, source tree or folder of the PATH has it"
             )
         return Script(path=str(path)) if path is not None else None
-
-
-def _is_open(facts: BackupFacts) -> bool:
-    """Whether it is not known before a migration if there is a backup: a right or the time was missing."""
-    unread = facts.unlisted or facts.unread or any(each.open for each in facts.assessed)
-    return facts.phase == Phase.PRE.value and bool(unread) and not facts.proven

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +13,25 @@ from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished, real_engine, sidecars
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, holding_changes
-from pytest_mdm_health.checks.backup_failure.compare import Failures, contents_differ
 from pytest_mdm_health.checks.backup_failure.facts import Assessed, Found, Lacking, Unlogged, Unsound
-from pytest_mdm_health.core.model import Depth
+from pytest_mdm_health.core.model import Depth, Phase
 from pytest_mdm_health.core.text import shortened
+from pytest_mdm_health.integrity.saved_copy import (
+    Failures,
+    TableDifference,
+    contents_differ,
+    file_backend,
+    shape_differences,
+    shapes_of,
+)
 from pytest_mdm_health.mdm.backups import Backup
 from pytest_mdm_health.mdm.backups.archive import Reading, form_by_name, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import Member
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
-from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in
+from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in, identity
 from pytest_mdm_health.mdm.backups.folders import read_folder
-from pytest_mdm_health.mdm.files import Unreadable, open_regular, read_bytes
+from pytest_mdm_health.mdm.backups.metadata import MetadataProblem, file_problem, registration_problem
+from pytest_mdm_health.mdm.files import Unreadable, open_regular
 
 _SLACK_S = 2.0
 """Archives keep times in whole seconds, some in every second one."""
@@ -37,6 +46,7 @@ class Looking:
 
     Attributes:
         depth: how closely.
+        phase: where the migration stands: databases are opened at any depth before one, and compared until one.
         read_until: when reading archives has to stop, by the monotonic clock.
         open_until: when opening databases has to stop.
         gaps: grows.
@@ -44,6 +54,7 @@ class Looking:
 
     wanted: Wanted
     depth: Depth
+    phase: Phase
     read_until: float
     open_until: float
     gaps: list[str] = field(default_factory=list)
@@ -55,9 +66,9 @@ class Looking:
             reading = self._reading(backup, restored)
             self.gaps += (f"{found.path} {gap}" for gap in reading.gaps)
             held = held_in(reading.members, self.wanted)
-            if backup.kind == "folder":
-                self._read_small(backup.path, held)
-            looked = self._data(backup, held, restored) if held.root is not None else _Data()
+            opened = _Opened(backup, reading, held, restored)
+            looked = self._data(opened) if held.root is not None else _Data()
+            metadata = tuple(self._metadata(opened, looked)) if held.root is not None else ()
         unread = tuple(self.gaps[start:])
         return Assessed(
             backup=found,
@@ -75,9 +86,13 @@ class Looking:
             if reading.listed and held.root is not None
             else (),
             unsound=tuple(looked.unsound),
-            outdated=tuple(_outdated(self.wanted, reading, held, backup.made)),
+            outdated=tuple(dict.fromkeys((*_outdated(self.wanted, reading, held, backup.made), *looked.outdated))),
             unread=unread,
             unlogged=tuple(looked.unlogged),
+            unlike=tuple(looked.unlike),
+            metadata=metadata,
+            shared=tuple(self._shared(backup, reading, held)),
+            others=held.others,
         )
 
     def _reading(self, backup: Backup, restored: Restored) -> Reading:
@@ -87,12 +102,54 @@ class Looking:
             return read_folder(backup.path, self.read_until)
         return read_archive(backup.path, self.read_until, restored)
 
-    def _read_small(self, folder: Path, held: Held) -> None:
-        """Read what of a plain copy no archive reader reads: settings, registrations, custom features."""
-        names = [each.registration for each in self.wanted.datasets if each.name in held.registrations]
-        for name in (*names, *sorted(held.files)):
-            with self._noting_unreadable():
-                read_bytes(folder / (held.root or "") / name)
+    def _shared(self, backup: Backup, reading: Reading, held: Held) -> Iterator[str]:
+        """What of a plain copy is a file of the home under another name, or a link to one in the place of a copy."""
+        if backup.kind != "folder":
+            return
+        home = os.path.realpath(self.wanted.home.root)
+        needed = [held.member_name(path) for path in self.wanted.paths]
+        for member in reading.members.values():
+            if member.kind == "link" and any(f"{path}/".startswith(f"{member.name}/") for path in needed):
+                target = Path(os.path.realpath(backup.path / member.name))
+                if target.is_relative_to(home) or identity(target) in self.wanted.identities:
+                    yield shortened(member.name)
+            elif member.identity in self.wanted.identities:
+                yield shortened(member.name)
+
+    def _metadata(self, opened: _Opened, looked: _Data) -> Iterator[Unsound]:
+        """Registrations, settings and custom features of a backup that could not take the place of the home's."""
+        for dataset in self.wanted.datasets:
+            own = dataset.registered_as
+            if dataset.name in opened.held.registrations:
+                with self._noting_unreadable():
+                    if copy := self._restored(opened, dataset.registration):
+                        problem = registration_problem(copy, own, self.wanted.home, opened.backup.made)
+                        yield from self._judged(opened, dataset.registration, own.file, problem, looked)
+        for name, path in self.wanted.files.items():
+            if name in opened.held.files:
+                with self._noting_unreadable():
+                    if copy := self._restored(opened, name):
+                        yield from self._judged(opened, name, path, file_problem(copy, path), looked)
+
+    def _restored(self, opened: _Opened, name: str) -> Path | None:
+        """Where a file of a backup can be read."""
+        member = opened.held.member_name(name)
+        copy = opened.path_of(member)
+        if copy is None and opened.reading.complete:
+            self.gaps.append(f"{shortened(member)} in {shortened(str(opened.backup.path))} was not read")
+        return copy
+
+    def _judged(
+        self, opened: _Opened, name: str, own: Path, problem: MetadataProblem | None, looked: _Data
+    ) -> Iterator[Unsound]:
+        if problem is None:
+            return
+        member = opened.held.member_name(name)
+        if problem.unusable or not _was_changed(_mtime(own), opened, [member]):
+            if problem.unusable or self.phase is not Phase.POST:
+                yield Unsound(dataset=name, file=shortened(member), problems=(problem.text,))
+        elif self.phase is not Phase.POST:
+            looked.outdated.append(name)
 
     @contextmanager
     def _noting_unreadable(self) -> Iterator[None]:
@@ -120,7 +177,7 @@ class Looking:
     def _verified(self, path: Path, dataset: WantedDataset, within_s: float) -> tuple[str, ...]:
         database = Backend(real_engine(path) or dataset.backend or "sqlite", path).open()
         try:
-            problems = database.integrity(self.depth is Depth.FULL, within_s)
+            problems = database.integrity(self.depth is Depth.FULL, within_s) if self.depth is not Depth.QUICK else ()
             problems = problems[:-1] if database.surplus else problems  # that is the last of them, and does no harm
             found = tuple(f"is damaged: {each}" for each in problems if not each.startswith(_HEADING))
             return found or _without_tables(database, dataset)
@@ -130,7 +187,12 @@ class Looking:
             database.close()
 
     def _restores(self, member: Member) -> bool:
-        return (self.depth is not Depth.QUICK or bool(self._logged)) and self.wanted.restores(member)
+        return self.wanted.is_metadata(member) or ((self.opens or bool(self._logged)) and self.wanted.restores(member))
+
+    @property
+    def opens(self) -> bool:
+        """Whether databases are opened: not at the depth `quick`, unless a migration is about to begin."""
+        return self.depth is not Depth.QUICK or self.phase is Phase.PRE
 
     @cached_property
     def _logged(self) -> Mapping[str, Sequence[Sidecar]]:
@@ -139,37 +201,85 @@ class Looking:
         found = ((name, holding_changes(sidecars(path), real_engine(path) or "sqlite")) for name, path in live)
         return {name: logs for name, logs in found if logs}
 
-    def _data(self, backup: Backup, held: Held, restored: Restored) -> _Data:
+    def _data(self, opened: _Opened) -> _Data:
         looked = _Data()
         for dataset in self.wanted.datasets:
-            member = held.data.get(dataset.name)
-            if member is None:
-                continue
-            problems: tuple[str, ...] | None = ()
-            file = backup.path / member.name if backup.kind == "folder" else restored.files.get(member.name)
-            where = f"{shortened(member.name)} in {shortened(str(backup.path))}"
-            if member.kind == "file" and not member.size:
-                problems = ("is empty: it has 0 bytes",)
-            elif self.depth is Depth.QUICK and dataset.name not in self._logged:
-                with self._noting_unreadable():
-                    _must_open(file)
-            elif file is None:
-                why = restored.refused.get(member.name, "it is a hard link")
-                self.gaps.append(f"{where} was not opened: {why}")
-            else:
-                problems = self.problems_of(file, where, dataset)
-                looked.opened += problems is not None
-                if problems == () and self._lacks_log(file, where, dataset, backup.made):
-                    log = self._logged[dataset.name][0].path
-                    newer = dataset.live is not None and changed_since(dataset.live, backup.made)
-                    looked.unlogged.append(
-                        Unlogged(
-                            dataset=dataset.name, file=shortened(member.name), log=shortened(str(log)), newer=newer
-                        )
-                    )
-            if problems:
-                looked.unsound.append(Unsound(dataset=dataset.name, file=shortened(member.name), problems=problems))
+            member = opened.held.data.get(dataset.name)
+            if member is not None:
+                problems = self._examine(opened, dataset, member, looked)
+                if problems:
+                    file = shortened(member.name)
+                    looked.unsound.append(Unsound(dataset=dataset.name, file=file, problems=problems))
         return looked
+
+    def _examine(
+        self, opened: _Opened, dataset: WantedDataset, member: Member, looked: _Data
+    ) -> tuple[str, ...] | None:
+        """What is wrong with a database in a backup by itself; None if that is not known."""
+        file = opened.path_of(member.name)
+        where = f"{shortened(member.name)} in {shortened(str(opened.backup.path))}"
+        if member.kind == "file" and not member.size:
+            return ("is empty: it has 0 bytes",)
+        if not self.opens and dataset.name not in self._logged:
+            with self._noting_unreadable():
+                _must_open(file)
+            return None
+        if file is None:
+            why = opened.restored.refused.get(member.name, "it is a hard link")
+            self.gaps.append(f"{where} was not opened: {why}")
+            return None
+        problems = self.problems_of(file, where, dataset)
+        looked.opened += problems is not None
+        if problems != ():
+            return problems
+        made = opened.backup.made
+        if self._lacks_log(file, where, dataset, made):
+            log = shortened(str(self._logged[dataset.name][0].path))
+            newer = dataset.live is not None and changed_since(dataset.live, made)
+            looked.unlogged.append(Unlogged(dataset=dataset.name, file=shortened(member.name), log=log, newer=newer))
+        else:
+            self._compare(opened, dataset, member, file, looked)
+        return ()
+
+    def _compare(self, opened: _Opened, dataset: WantedDataset, member: Member, file: Path, looked: _Data) -> None:
+        """Compare a sound database of a backup with the home's, unless that was migrated."""
+        live = dataset.live
+        if live is None or self.phase is Phase.POST:
+            return
+        changed = _was_changed(written_at(live), opened, [member.name, *(f"{member.name}{end}" for end in BESIDE)])
+        where = f"{shortened(member.name)} in {shortened(str(opened.backup.path))}"
+        unlike, explained = self.differences_of(file, where, dataset, changed=changed, made=opened.backup.made)
+        if unlike:
+            looked.unlike.append(Unsound(dataset=dataset.name, file=shortened(member.name), problems=unlike))
+        elif explained:
+            looked.outdated.append(dataset.name)
+
+    def differences_of(
+        self, copy: Path, where: str, dataset: WantedDataset, *, changed: bool, made: float
+    ) -> tuple[tuple[str, ...], bool]:
+        """What a copy lacks of the home's database for no good reason, and whether it lacks anything for a good one.
+
+        Args:
+            copy: the database, in a backup or restored from one.
+            where: it, for a person.
+            dataset: what it is of.
+            changed: whether the home's was written to since.
+            made: when the backup was made, in seconds since 1970.
+        """
+        live = dataset.live
+        if live is None:
+            return (), False
+        try:
+            there, saved = (shapes_of(file_backend(path, dataset.backend), self.open_until) for path in (live, copy))
+            found = list(shape_differences(there, saved))
+            if not found and not changed and self.depth is Depth.FULL and real_engine(live) == real_engine(copy):
+                differ = contents_differ(live, copy, dataset.backend, self.open_until)
+                return (("has other values than the home's",) if differ else ()), False
+        except Failures as error:
+            self.gaps.append(f"{where} was not compared with {shortened(str(live))}: {error}")
+            return (), False
+        unlike = [each.text for each in found if not _is_explained(each, dataset, changed=changed, made=made)]
+        return tuple(unlike), bool(found)
 
     def _lacks_log(self, file: Path, where: str, dataset: WantedDataset, made: float) -> bool:
         """Whether a sound database lacks what the log or journal beside the home's holds.
@@ -208,6 +318,49 @@ class _Data:
     opened: int = 0
     unsound: list[Unsound] = field(default_factory=list)
     unlogged: list[Unlogged] = field(default_factory=list)
+    unlike: list[Unsound] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A backup that was read, while what was restored from it is there."""
+
+    backup: Backup
+    reading: Reading
+    held: Held
+    restored: Restored
+
+    def path_of(self, member: str) -> Path | None:
+        """Where a member can be read; None if it was not restored."""
+        return self.backup.path / member if self.backup.kind == "folder" else self.restored.files.get(member)
+
+
+def _is_explained(difference: TableDifference, dataset: WantedDataset, *, changed: bool, made: float) -> bool:
+    """Whether a change of the home since explains that a copy is unlike it.
+
+    Rows come and go, and tables of features are made again. The tables that were registered have their columns, and
+    some rows, from the beginning on, so that a copy without these was never good, whatever the times of files say.
+    """
+    if not changed:
+        return False
+    again = dataset.registered is not None and dataset.registered > made
+    registered = {table.casefold() for table in dataset.tables}
+    return again or difference.only_rows or difference.table not in registered
+
+
+def _was_changed(home: float, opened: _Opened, members: Sequence[str]) -> bool:
+    """Whether a file of the home, last written to at a moment, was changed after it was copied to a member.
+
+    A copy that was written to last is no older state of the home's. Archives cut times to seconds; where that leaves it
+    open, the time of the archive decides.
+    """
+    found = (opened.reading.members.get(name) for name in members)
+    times = [member.modified for member in found if member is not None and member.modified is not None]
+    if not times:
+        return home > opened.backup.made
+    exact = opened.backup.kind == "folder"
+    return home > max(times) and (exact or home > max(times) + _SLACK_S or home > opened.backup.made)
 
 
 def _must_open(file: Path | None) -> None:
@@ -247,8 +400,13 @@ def _outdated(wanted: Wanted, reading: Reading, held: Held, made: float) -> Iter
 
 def changed_since(database: Path, then: float) -> bool:
     """Whether a database, or the log beside it, was written to after a moment."""
+    return written_at(database) > then + _SLACK_S
+
+
+def written_at(database: Path) -> float:
+    """When a database, or the log beside it, was written to last."""
     files = [database, *(each.path for each in sidecars(database) if each.kind != "shm")]
-    return max(map(_mtime, files)) > then + _SLACK_S
+    return max(map(_mtime, files))
 
 
 def _mtime(path: Path) -> float:

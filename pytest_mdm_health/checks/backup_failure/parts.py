@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, Unfinished, real_engine
-from pytest_mdm_health.checks.backup_failure.compare import Failures, rows_in, rows_of
+from pytest_mdm_health.backends import Unfinished
 from pytest_mdm_health.checks.backup_failure.facts import Lacking, OnServer, Unread, Unsound
-from pytest_mdm_health.checks.backup_failure.look import Looking, changed_since
-from pytest_mdm_health.core.model import Depth
-from pytest_mdm_health.core.text import shortened
+from pytest_mdm_health.checks.backup_failure.look import Looking, changed_since, written_at
+from pytest_mdm_health.core.model import Phase
+from pytest_mdm_health.core.text import counted, shortened
+from pytest_mdm_health.integrity.saved_copy import Failures, Shape, file_backend, shape_of_file, shapes_of
 from pytest_mdm_health.mdm.backups import TABLE_SUFFIXES, Backup, Backups
-from pytest_mdm_health.mdm.backups.contents import WantedDataset
+from pytest_mdm_health.mdm.backups.contents import WantedDataset, identity
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of, open_regular
 from pytest_mdm_health.mdm.inventory import Inventory
 
@@ -40,9 +41,25 @@ def lacking_in(parts: Parts, wanted: tuple[WantedDataset, ...]) -> Iterator[Lack
             yield Lacking(dataset=dataset.name, what=("data",), since=False)
 
 
-def judged(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking) -> tuple[list[Unsound], list[Unread]]:
-    """The files that would be of no use, and those that could not be read to their end."""
-    unsound, unread = [], []
+@dataclass
+class Judged:
+    """What looking at the files of single datasets brought: those of no use, unlike the home's, older, or not read."""
+
+    unsound: list[Unsound] = field(default_factory=list)
+    unlike: list[Unsound] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    @property
+    def useless(self) -> frozenset[str]:
+        """The datasets whose file cannot take the place of the home's data, as far as this is known."""
+        named: list[Unsound | Unread] = [*self.unsound, *self.unlike, *self.unread]
+        return frozenset(each.dataset for each in named)
+
+
+def judged(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking) -> Judged:
+    """Look at the newest file of each dataset."""
+    judged = Judged()
     for dataset in wanted:
         backup = parts.get(dataset.name)
         if backup is None:
@@ -50,10 +67,28 @@ def judged(parts: Parts, wanted: tuple[WantedDataset, ...], looking: Looking) ->
         file, start = shortened(str(backup.path)), len(looking.gaps)
         problems = tuple(_problems(backup, dataset, looking))
         if problems:
-            unsound.append(Unsound(dataset=dataset.name, file=file, problems=problems))
+            judged.unsound.append(Unsound(dataset=dataset.name, file=file, problems=problems))
+        elif len(looking.gaps) == start:
+            _compare(backup, dataset, looking, judged)
         if gaps := tuple(looking.gaps[start:]):
-            unread.append(Unread(dataset=dataset.name, file=file, why=gaps))
-    return unsound, unread
+            judged.unread.append(Unread(dataset=dataset.name, file=file, why=gaps))
+    return judged
+
+
+def _compare(backup: Backup, dataset: WantedDataset, looking: Looking, judged: Judged) -> None:
+    """Compare a sound file with the home's data, until that was migrated."""
+    if dataset.live is None or looking.phase is Phase.POST or not looking.opens:
+        return
+    file = shortened(str(backup.path))
+    changed = written_at(dataset.live) > backup.made
+    if backup.path.suffix.lower() in TABLE_SUFFIXES:
+        unlike, explained = _table_differences(backup.path, dataset, looking, changed=changed)
+    else:
+        unlike, explained = looking.differences_of(backup.path, file, dataset, changed=changed, made=backup.made)
+    if unlike:
+        judged.unlike.append(Unsound(dataset=dataset.name, file=file, problems=unlike))
+    elif explained:
+        judged.outdated.append(dataset.name)
 
 
 def outdated_in(parts: Parts, wanted: tuple[WantedDataset, ...]) -> Iterator[str]:
@@ -74,6 +109,13 @@ def on_servers(inventory: Inventory, folder: Path) -> Iterator[OnServer]:
             yield OnServer(dataset=dataset.name, host=host, port=port, database=name)
 
 
+def shared_in(parts: Parts, looking: Looking) -> Iterator[str]:
+    """The files that are the home's own under another name."""
+    for backup in parts.values():
+        if identity(backup.path) in looking.wanted.identities:
+            yield shortened(str(backup.path))
+
+
 def _problems(backup: Backup, dataset: WantedDataset, looking: Looking) -> Iterator[str]:
     if not backup.size:
         kind = kind_of(backup.path)
@@ -82,10 +124,10 @@ def _problems(backup: Backup, dataset: WantedDataset, looking: Looking) -> Itera
     start = len(looking.gaps)
     problems = tuple(_parquet(backup, looking)) if backup.path.suffix.lower() == ".parquet" else _opens(backup, looking)
     yield from problems
-    if problems or len(looking.gaps) > start or looking.depth is Depth.QUICK:
+    if problems or len(looking.gaps) > start or not looking.opens:
         return
     if backup.path.suffix.lower() in TABLE_SUFFIXES:
-        yield from _table(backup, dataset, looking)
+        yield from _table(backup, looking)
     else:
         yield from looking.problems_of(backup.path, str(backup.path), dataset) or ()
 
@@ -98,27 +140,40 @@ def _opens(backup: Backup, looking: Looking) -> tuple[str, ...]:
     return ()
 
 
-def _table(backup: Backup, dataset: WantedDataset, looking: Looking) -> Iterator[str]:
-    """Read it to its end; nothing in a CSV file says where that is, so its rows are counted against the home's."""
+def _table(backup: Backup, looking: Looking) -> Iterator[str]:
+    """Read it to its end."""
     try:
-        rows = rows_of(backup.path, looking.open_until)
+        shape_of_file(backup.path, looking.open_until)
     except Unfinished as error:
         looking.gaps.append(f"{backup.path} was not read to its end: {error}")
-        return
     except Failures as error:
         yield f"cannot be read: {error}"
-        return
-    if backup.path.suffix.lower() == ".csv" and dataset.live and not changed_since(dataset.live, backup.made):
-        there = _rows_there(dataset.live, dataset)
-        if there and rows not in {*there, sum(there)}:
-            yield f"has {rows} rows, and no table of {dataset.name!r} has as many"
 
 
-def _rows_there(live: Path, dataset: WantedDataset) -> tuple[int, ...]:
+def _table_differences(
+    file: Path, dataset: WantedDataset, looking: Looking, *, changed: bool
+) -> tuple[tuple[str, ...], bool]:
+    """As `Looking.differences_of`, of a file with one table, or with the rows of all."""
+    assert dataset.live is not None
     try:
-        return rows_in(Backend(real_engine(live) or dataset.backend or "sqlite", live), dataset.tables)
-    except Failures:  # other checks say what is wrong with the home's
-        return ()
+        saved = shape_of_file(file, looking.open_until)
+        there = shapes_of(file_backend(dataset.live, dataset.backend), looking.open_until)
+    except Failures as error:
+        looking.gaps.append(f"{shortened(str(file))} was not compared with {shortened(str(dataset.live))}: {error}")
+        return (), False
+    registered = [there[table.casefold()] for table in dataset.tables if table.casefold() in there]
+    alike = [shape for shape in registered if _columns(shape) == _columns(saved)]
+    if registered and not alike:
+        return (f"has the columns of no table of {dataset.name!r}",), True
+    counts = {*(shape.rows for shape in alike), sum(shape.rows for shape in alike)}
+    if not registered or saved.rows in counts:
+        return (), False
+    text = f"has {counted(saved.rows, 'row')}, and no table of {dataset.name!r} has as many"
+    return (() if changed and saved.rows else (text,)), True
+
+
+def _columns(shape: Shape) -> frozenset[str]:
+    return frozenset(name.casefold() for name in shape.columns)
 
 
 def _parquet(backup: Backup, looking: Looking) -> Iterator[str]:

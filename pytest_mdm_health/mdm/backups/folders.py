@@ -53,7 +53,8 @@ def _note(path: Path, folder: Path, ledger: Ledger, gaps: list[str]) -> None:
     size = info.st_size if kind == "file" else 0
     ledger.unpacked += size
     name = path.relative_to(folder).as_posix()
-    ledger.add(name, Member(name, kind, size, info.st_mtime, target))
+    identity = (info.st_dev, info.st_ino) if kind == "file" and info.st_nlink > 1 else None
+    ledger.add(name, Member(name, kind, size, info.st_mtime, target, identity=identity))
 
 
 def _walk(folder: Path, gaps: list[str]) -> Iterator[Path]:

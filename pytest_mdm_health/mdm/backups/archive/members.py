@@ -6,7 +6,7 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_mdm_health.core.text import shortened
@@ -61,6 +61,7 @@ class Member:
         modified: when it was last changed, in seconds since 1970; None where the format does not say it.
         target: where a link leads, as written.
         written: its path as it stands in the archive, by which programs know it.
+        identity: device and inode of a file in a folder that has further names (hard links).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Member:
     modified: float | None = None
     target: str = ""
     written: str = field(default="", compare=False)
+    identity: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ class Ledger:
             return None
         if not name:
             return None
-        member = Member(name, member.kind, member.size, member.modified, member.target, written)
+        member = replace(member, name=name, written=written)
         self._judge(member)
         self.members[name] = member
         return member
