@@ -138,7 +138,6 @@ PROVEN: dict[str, tuple[str, ...]] = {
         )
     },
     "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),
-    "backup-failure.wrong-format": (f"{_BACKUP}test_a_wrong_name_is_put_right_and_nothing_else",),
     "backup-failure.unreadable": _MODES,
     "backup-failure.writable-by-others": _MODES,
     "backup-failure.password-readable": (

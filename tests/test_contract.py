@@ -75,6 +75,11 @@ def test_every_documented_finding_has_a_severity_and_a_meaning(each: CheckModule
 
 
 @each_check
+def test_no_code_of_an_earlier_version_is_used_again(each: CheckModule) -> None:
+    assert not {code.partition(".")[2] for code in each.former_codes} & set(each.documentation.findings)
+
+
+@each_check
 def test_every_documented_finding_is_made_by_the_code(each: CheckModule) -> None:
     if not each.rules:
         assert literal_codes(each) == set(each.documentation.findings)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mdm_health.baseline.expectations import read_expectations
 from pytest_mdm_health.baseline.file import Baseline, read
-from pytest_mdm_health.baseline.waivers import Waivers, apply, known_codes, read_waivers
+from pytest_mdm_health.baseline.waivers import Waivers, apply, former_codes, known_codes, read_waivers
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Phase, Result, Status
 from pytest_mdm_health.engine.registry import load
@@ -54,5 +54,5 @@ def read_all(options: Options) -> HeldAgainst:
     return HeldAgainst(
         baseline=read(options.baseline) if options.baseline else None,
         expected=read_expectations(options.expect) if options.expect else Expected(),
-        waivers=read_waivers(options.waivers, known_codes(load())) if options.waivers else None,
+        waivers=read_waivers(options.waivers, known_codes(load()), former_codes(load())) if options.waivers else None,
     )

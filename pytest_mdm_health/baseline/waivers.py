@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -37,7 +38,7 @@ class Waiver:
 
     Attributes:
         code: of the finding, or a pattern of codes.
-        codes: the codes that it means.
+        codes: the codes that it means, as they are now; none if nothing finds them any more.
         target: name of the target, or a pattern.
         subject: what in the target, or a pattern.
         columns: those whose changed values are accepted; None where it does not speak of columns.
@@ -179,13 +180,18 @@ def known_codes(modules: Mapping[str, CheckModule]) -> frozenset[str]:
     return frozenset(f"{id_}.{code}" for id_, each in modules.items() for code in each.documentation.findings)
 
 
-def read_waivers(path: Path, known: Iterable[str]) -> Waivers:
-    """The waivers in a file; `known` are all codes of findings there are.
+def former_codes(modules: Mapping[str, CheckModule]) -> Mapping[str, str]:
+    """Codes of earlier versions to what they are now; to an empty text if nothing finds them any more."""
+    return {former: now for each in modules.values() for former, now in each.former_codes.items()}
+
+
+def read_waivers(path: Path, known: Iterable[str], former: Mapping[str, str] = MappingProxyType({})) -> Waivers:
+    """The waivers in a file; `known` are all codes of findings there are, `former` those of earlier versions.
 
     Raises:
         UnusableFile: it cannot be read, is not what it has to be, or speaks of findings that nothing makes.
     """
-    file, codes = read_shaped(path, WaiversFile), frozenset(known)
+    file, codes = read_shaped(path, WaiversFile), {**{code: code for code in known}, **former}
     return Waivers(path, tuple(_waiver(file, number, codes) for number in range(len(file.content.waivers))))
 
 
@@ -212,12 +218,13 @@ def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date
     )
 
 
-def _waiver(file: ShapedFile[WaiversFile], number: int, known: frozenset[str]) -> Waiver:
+def _waiver(file: ShapedFile[WaiversFile], number: int, known: Mapping[str, str]) -> Waiver:
     entry = file.content.waivers[number]
-    codes = frozenset(code for code in known if matches(entry.code, code))
-    if not codes:
+    matching = [now for code, now in known.items() if matches(entry.code, code)]
+    codes = frozenset(filter(None, matching))
+    if not matching:
         whole = {f"{code.partition('.')[0]}.*" for code in known}
-        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, known | whole)}"
+        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known, *whole})}"
         raise file.unusable(why, "waivers", number, "code")
     return Waiver(
         codes=codes,

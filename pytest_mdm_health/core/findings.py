@@ -94,6 +94,7 @@ class Rule:
         remedy: what to do about it.
         change: what it says of a home since its baseline: the kind of thing, and what became of it.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
+        formerly: codes of earlier versions that became this one; waivers may still use them.
     """
 
     check: Check
@@ -104,6 +105,7 @@ class Rule:
     remedy: Steps
     change: tuple[str, Change] | None = None
     answers: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -156,9 +158,15 @@ class Rule:
 
 @dataclass
 class Rules:
-    """The rules of one check, in the order of its documentation."""
+    """The rules of one check, in the order of its documentation.
+
+    Attributes:
+        check: whose findings they are.
+        retired: codes of earlier versions that nothing finds any more; a waiver with one does nothing.
+    """
 
     check: Check
+    retired: list[str] = field(default_factory=list)
     _declared: list[Rule] = field(default_factory=list)
 
     def declare(
@@ -171,6 +179,7 @@ class Rules:
         commands: Sequence[str] = (),
         change: tuple[str, Change] | None = None,
         answers: Sequence[str] = (),
+        formerly: Sequence[str] = (),
     ) -> Rule:
         """Declare one kind of finding; see `Rule`. A remedy that is a text has the commands as its steps."""
         steps = remedy if isinstance(remedy, Steps) else Steps(remedy, tuple(commands))
@@ -183,6 +192,7 @@ class Rules:
             remedy=steps,
             change=change,
             answers=tuple(answers),
+            formerly=tuple(formerly),
         )
         self._declared.append(rule)
         return rule
@@ -194,6 +204,10 @@ class Rules:
         return self.declare(
             rule.code, *(severities or rule.severities), means="", message=message, remedy=remedy, commands=commands
         )
+
+    def retire(self, *codes: str) -> None:
+        """Say that nothing finds these any more, so that a waiver with one of them stays a valid file."""
+        self.retired += codes
 
     def __iter__(self) -> Iterator[Rule]:
         """Every rule, further wordings included."""

@@ -55,16 +55,9 @@ TITLES = {
 """What the guide's issues are about, in a few words."""
 
 SYMPTOMS = (
-    Symptom("backup script returns non-zero exit", "1.1", ("backup-failure.script-fails",)),
-    Symptom(
-        "permission denied",
-        "1.1",
-        (
-            "backup-failure.unreadable",
-            "backup-failure.folder-access",
-        ),
-    ),
-    Symptom("insufficient space for backup", "1.1", ("backup-failure.no-room",)),
+    Symptom("backup script returns non-zero exit", "1.1"),
+    Symptom("permission denied", "1.1"),
+    Symptom("insufficient space for backup", "1.1"),
     Symptom("import errors after updating requirements", "1.2"),
     Symptom("package version conflicts", "1.2"),
     Symptom("pip install failures", "1.2"),

@@ -25,6 +25,7 @@ from pytest_mdm_health.baseline.waivers import (
     Waivers,
     WaiversFile,
     apply,
+    former_codes,
     known_codes,
     read_waivers,
 )
@@ -48,7 +49,7 @@ from tests.conftest import Examine
 from tests.helpers import MakeHome
 
 TODAY = date(2026, 11, 22)
-KNOWN = known_codes(load())
+KNOWN, FORMER = known_codes(load()), former_codes(load())
 DOCS = Path(__file__).parent.parent.parent / "docs" / "waivers-and-expectations.md"
 VALIDATOR = Draft202012Validator(schema_of(WaiversFile), format_checker=FormatChecker())
 SHOP, NOTES = Target(Kind.DATASET, "shop"), Target(Kind.DATASET, "notes")
@@ -65,7 +66,7 @@ def read(tmp_path: Path) -> Read:
     def make(entries: str) -> Waivers:
         path = tmp_path / "mdm-waivers.yaml"
         path.write_text(f"schema: {SCHEMA}\nwaivers:\n{entries}\n", encoding="utf-8")
-        return read_waivers(path, KNOWN)
+        return read_waivers(path, KNOWN, FORMER)
 
     return make
 
@@ -101,6 +102,26 @@ def test_a_result_of_which_all_is_accepted_is_waived_and_says_why_by_whom_and_un
     assert after.waiver == "the importer (Ann, until 2026-12-31)"
     assert after.findings == (finding(),)
     assert after.waived == {finding().fingerprint(SHOP): after.waiver}
+
+
+def test_a_code_of_an_earlier_version_means_what_became_of_it(read: Read) -> None:
+    waivers = read(entry(code="backup-failure.bomb", target="home"))
+    check = load()["backup-failure"].check
+    (after,) = waive(
+        waivers, result(finding("backup-failure.damaged-archive", Severity.FAIL), target=HOME, check=check)
+    ).results
+    assert after.status is Status.WAIVED
+
+
+def test_a_code_that_was_retired_is_valid_and_accepts_nothing(read: Read) -> None:
+    outcome = waive(read(entry(code="backup-failure.wrong-format", target="home")), result(finding()))
+    assert outcome.results == (result(finding()),)
+    assert outcome.unused == ()
+
+
+def test_a_pattern_means_what_its_codes_are_now(read: Read) -> None:
+    (waiver,) = read(entry(code="backup-failure.*-escape", target="home")).entries
+    assert waiver.codes == {"backup-failure.damaged-archive"}
 
 
 def test_a_result_of_which_some_is_accepted_is_what_is_left_and_shows_that_first(read: Read) -> None:

@@ -145,10 +145,10 @@ def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Re
         end = "truncated"
         ledger.note(end, f"is cut off: it {error}" if isinstance(error, Truncated) else "is cut off")
     except _Broken as error:
-        end = _code_of(error, size, ledger.ended)
-        ledger.note(end, _words_of(error, end))
-    listed = end in {None, "surplus"}
-    return _reading(form, ledger, (), listed=listed, complete=listed and not ledger.closed)
+        if not _is_surplus(error, ledger):
+            end = _code_of(error, size)
+            ledger.note(end, _words_of(error, end))
+    return _reading(form, ledger, (), listed=end is None, complete=end is None and not ledger.closed)
 
 
 def closed_form(code: ProblemCode, what: str) -> Problem:
@@ -202,7 +202,12 @@ def _is_old_tar(head: bytes) -> bool:
     return False
 
 
-def _code_of(error: BaseException, size: int, ended: bool) -> ProblemCode:
+def _is_surplus(error: BaseException, ledger: Ledger) -> bool:
+    """Whether it is only that something follows the end of a compressed archive, which does no harm."""
+    return ledger.ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in str(error)
+
+
+def _code_of(error: BaseException, size: int) -> ProblemCode:
     text = str(error)
     if isinstance(error, _NoArchive):
         return "unknown-format" if size else "truncated"
@@ -211,15 +216,12 @@ def _code_of(error: BaseException, size: int, ended: bool) -> ProblemCode:
         for words in ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")
     ):
         return "truncated"
-    behind = ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in text
-    return "surplus" if behind else "damaged"
+    return "damaged"
 
 
 def _words_of(error: BaseException, code: ProblemCode) -> str:
     if isinstance(error, _NoArchive):
         return "is no archive that is known here" if code == "unknown-format" else "is empty: it has 0 bytes"
-    if code == "surplus":
-        return "goes on after its end with what is no part of it"
     if code == "truncated":
         return "is cut off: its end is missing"
     detail = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__

@@ -18,11 +18,8 @@ ProblemCode = Literal[
     "encrypted",
     "truncated",
     "damaged",
-    "surplus",
     "escape",
     "link-out",
-    "special",
-    "duplicate",
     "bomb",
 ]
 PROBLEMS = 50
@@ -30,6 +27,12 @@ PROBLEMS = 50
 
 CLOSED: frozenset[ProblemCode] = frozenset({"encrypted", "unknown-form"})
 """Problems that leave it open what an archive, or a member of it, holds."""
+
+BROKEN: frozenset[ProblemCode] = frozenset({"unknown-format", "truncated", "damaged", "escape", "bomb"})
+"""Problems with which an archive would not restore, or would do harm."""
+
+HARMFUL: frozenset[ProblemCode] = frozenset({"escape", "bomb"})
+"""Problems for which it must not be unpacked."""
 
 _LONGEST_NAME = 4096
 _DRIVE = re.compile(r"[a-zA-Z]:")
@@ -187,11 +190,6 @@ class Ledger:
 
     def _judge(self, member: Member) -> None:
         name = member.name
-        if member.kind in {"FIFO", "device", "other"}:
-            self.note("special", f"is a {member.kind}" if member.kind != "other" else "is nothing MDM has", name)
-        earlier = self.members.get(name)
-        if earlier is not None and not earlier.kind == member.kind == "folder":
-            self.note("duplicate", "is there twice; which of the two is restored depends on the program", name)
         if self._links_out and (link := self._link_above(name)):
             self.note("escape", f"would be written through the link {shortened(link)}, which leads out", name)
         if member.kind == "hard link":

@@ -7,16 +7,16 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished, real_engine, sidecars
+from pytest_mdm_health.backends import CannotOpen, Database, QueryFailed, Unfinished, real_engine, sidecars
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, holding_changes
-from pytest_mdm_health.checks.backup_failure.facts import Assessed, Found, Lacking, Unlogged, Unsound
 from pytest_mdm_health.core.model import Depth, Phase
 from pytest_mdm_health.core.text import shortened
-from pytest_mdm_health.integrity.saved_copy import (
+from pytest_mdm_health.integrity.backups import BackupAssessment, BadFile, MissingDataset, MissingLog
+from pytest_mdm_health.integrity.backups.shapes import (
     Failures,
     TableDifference,
     contents_differ,
@@ -25,7 +25,7 @@ from pytest_mdm_health.integrity.saved_copy import (
     shapes_of,
 )
 from pytest_mdm_health.mdm.backups import Backup
-from pytest_mdm_health.mdm.backups.archive import Reading, form_by_name, read_archive
+from pytest_mdm_health.mdm.backups.archive import Reading, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import Member
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in, identity
@@ -41,11 +41,12 @@ _NOT_ITS_FAULT = ("newer-format", "no-room", "locked", "unreadable")
 
 
 @dataclass
-class Looking:
-    """Looking into backups, with what could not be looked at.
+class Assessor:
+    """Looks into backups, and notes what it could not look at.
 
     Attributes:
-        depth: how closely.
+        wanted: what they should contain.
+        depth: how closely it looks.
         phase: where the migration stands: databases are opened at any depth before one, and compared until one.
         read_until: when reading archives has to stop, by the monotonic clock.
         open_until: when opening databases has to stop.
@@ -59,56 +60,52 @@ class Looking:
     open_until: float
     gaps: list[str] = field(default_factory=list)
 
-    def assess(self, backup: Backup, found: Found, saved: frozenset[str]) -> Assessed:
+    def assess(self, backup: Backup, saved: frozenset[str]) -> BackupAssessment:
         """Look into a backup; what is `saved` by itself, datasets and settings, need not be in it."""
         start = len(self.gaps)
         with Restored(self._restores) as restored:
-            reading = self._reading(backup, restored)
-            self.gaps += (f"{found.path} {gap}" for gap in reading.gaps)
+            reading = self._read(backup, restored)
+            self.gaps += (f"{backup.shown} {gap}" for gap in reading.gaps)
             held = held_in(reading.members, self.wanted)
             opened = _Opened(backup, reading, held, restored)
             looked = self._data(opened) if held.root is not None else _Data()
             metadata = tuple(self._metadata(opened, looked)) if held.root is not None else ()
         unread = tuple(self.gaps[start:])
-        return Assessed(
-            backup=found,
-            form=reading.form or "",
-            called=form_by_name(backup.path.name) or "" if backup.kind == "archive" else "",
-            root=held.root,
+        listed = reading.listed and held.root is not None
+        return BackupAssessment(
+            backup=backup,
+            reading=replace(reading, members={}),
             members=len(reading.members),
-            unpacked=reading.unpacked,
-            complete=reading.complete,
+            root=held.root,
             opened=looked.opened,
             verified=reading.complete and self.depth is not Depth.QUICK and not unread,
-            problems=reading.problems,
-            lacking=tuple(self._lacking(backup, reading, held, saved)),
-            lacking_files=tuple(each for each in self.wanted.files if each not in held.files | saved)
-            if reading.listed and held.root is not None
-            else (),
-            unsound=tuple(looked.unsound),
-            outdated=tuple(dict.fromkeys((*_outdated(self.wanted, reading, held, backup.made), *looked.outdated))),
-            unread=unread,
-            unlogged=tuple(looked.unlogged),
+            missing=tuple(self._missing(backup, held, saved)) if listed else (),
+            missing_files=tuple(file for file in self.wanted.files if file not in held.files | saved) if listed else (),
+            damaged=tuple(looked.damaged),
             unlike=tuple(looked.unlike),
             metadata=metadata,
-            shared=tuple(self._shared(backup, reading, held)),
+            missing_logs=tuple(looked.missing_logs),
+            outdated=tuple(dict.fromkeys((*_outdated(opened, self.wanted), *looked.outdated))),
+            shared=tuple(self._shared(opened)),
             others=held.others,
+            unread=unread,
         )
 
-    def _reading(self, backup: Backup, restored: Restored) -> Reading:
+    def _read(self, backup: Backup, restored: Restored) -> Reading:
         if backup.closed is not None:
             return Reading(form=None, members={}, problems=(backup.closed,))
         if backup.kind == "folder":
             return read_folder(backup.path, self.read_until)
         return read_archive(backup.path, self.read_until, restored)
 
-    def _shared(self, backup: Backup, reading: Reading, held: Held) -> Iterator[str]:
+    def _shared(self, opened: _Opened) -> Iterator[str]:
         """What of a plain copy is a file of the home under another name, or a link to one in the place of a copy."""
+        backup, held = opened.backup, opened.held
         if backup.kind != "folder":
             return
         home = os.path.realpath(self.wanted.home.root)
         needed = [held.member_name(path) for path in self.wanted.paths]
-        for member in reading.members.values():
+        for member in opened.reading.members.values():
             if member.kind == "link" and any(f"{path}/".startswith(f"{member.name}/") for path in needed):
                 target = Path(os.path.realpath(backup.path / member.name))
                 if target.is_relative_to(home) or identity(target) in self.wanted.identities:
@@ -116,7 +113,7 @@ class Looking:
             elif member.identity in self.wanted.identities:
                 yield shortened(member.name)
 
-    def _metadata(self, opened: _Opened, looked: _Data) -> Iterator[Unsound]:
+    def _metadata(self, opened: _Opened, looked: _Data) -> Iterator[BadFile]:
         """Registrations, settings and custom features of a backup that could not take the place of the home's."""
         for dataset in self.wanted.datasets:
             own = dataset.registered_as
@@ -141,13 +138,13 @@ class Looking:
 
     def _judged(
         self, opened: _Opened, name: str, own: Path, problem: MetadataProblem | None, looked: _Data
-    ) -> Iterator[Unsound]:
+    ) -> Iterator[BadFile]:
         if problem is None:
             return
         member = opened.held.member_name(name)
         if problem.unusable or not _was_changed(_mtime(own), opened, [member]):
             if problem.unusable or self.phase is not Phase.POST:
-                yield Unsound(dataset=name, file=shortened(member), problems=(problem.text,))
+                yield BadFile(subject=name, file=shortened(member), problems=(problem.text,))
         elif self.phase is not Phase.POST:
             looked.outdated.append(name)
 
@@ -175,7 +172,7 @@ class Looking:
         return None
 
     def _verified(self, path: Path, dataset: WantedDataset, within_s: float) -> tuple[str, ...]:
-        database = Backend(real_engine(path) or dataset.backend or "sqlite", path).open()
+        database = file_backend(path, dataset.backend).open()
         try:
             problems = database.integrity(self.depth is Depth.FULL, within_s) if self.depth is not Depth.QUICK else ()
             problems = problems[:-1] if database.surplus else problems  # that is the last of them, and does no harm
@@ -209,7 +206,7 @@ class Looking:
                 problems = self._examine(opened, dataset, member, looked)
                 if problems:
                     file = shortened(member.name)
-                    looked.unsound.append(Unsound(dataset=dataset.name, file=file, problems=problems))
+                    looked.damaged.append(BadFile(subject=dataset.name, file=file, problems=problems))
         return looked
 
     def _examine(
@@ -236,7 +233,9 @@ class Looking:
         if self._lacks_log(file, where, dataset, made):
             log = shortened(str(self._logged[dataset.name][0].path))
             newer = dataset.live is not None and changed_since(dataset.live, made)
-            looked.unlogged.append(Unlogged(dataset=dataset.name, file=shortened(member.name), log=log, newer=newer))
+            looked.missing_logs.append(
+                MissingLog(dataset=dataset.name, file=shortened(member.name), log=log, newer=newer)
+            )
         else:
             self._compare(opened, dataset, member, file, looked)
         return ()
@@ -250,7 +249,7 @@ class Looking:
         where = f"{shortened(member.name)} in {shortened(str(opened.backup.path))}"
         unlike, explained = self.differences_of(file, where, dataset, changed=changed, made=opened.backup.made)
         if unlike:
-            looked.unlike.append(Unsound(dataset=dataset.name, file=shortened(member.name), problems=unlike))
+            looked.unlike.append(BadFile(subject=dataset.name, file=shortened(member.name), problems=unlike))
         elif explained:
             looked.outdated.append(dataset.name)
 
@@ -299,16 +298,14 @@ class Looking:
             self.gaps.append(f"{where} was not compared with what is in {shortened(str(logs[0].path))}: {error}")
             return False
 
-    def _lacking(self, backup: Backup, reading: Reading, held: Held, saved: frozenset[str]) -> Iterator[Lacking]:
-        if not reading.listed or held.root is None:
-            return
+    def _missing(self, backup: Backup, held: Held, saved: frozenset[str]) -> Iterator[MissingDataset]:
         for dataset in self.wanted.datasets:
             has_data = not dataset.data or dataset.name in held.data or dataset.name in saved
-            parts = {"registration": dataset.name in held.registrations, "data": has_data}
-            what = tuple(part for part, there in parts.items() if not there)
-            if what:
-                since = dataset.registered is not None and dataset.registered > backup.made
-                yield Lacking(dataset=dataset.name, what=what, since=since)
+            there = {"registration": dataset.name in held.registrations, "data": has_data}
+            parts = tuple(part for part, is_there in there.items() if not is_there)
+            if parts:
+                later = dataset.registered is not None and dataset.registered > backup.made
+                yield MissingDataset(dataset=dataset.name, parts=parts, later=later)
 
 
 @dataclass
@@ -316,9 +313,9 @@ class _Data:
     """What looking at the databases in a backup brought."""
 
     opened: int = 0
-    unsound: list[Unsound] = field(default_factory=list)
-    unlogged: list[Unlogged] = field(default_factory=list)
-    unlike: list[Unsound] = field(default_factory=list)
+    damaged: list[BadFile] = field(default_factory=list)
+    missing_logs: list[MissingLog] = field(default_factory=list)
+    unlike: list[BadFile] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
 
 
@@ -387,14 +384,14 @@ def _without_tables(database: Database, dataset: WantedDataset) -> tuple[str, ..
     return ()
 
 
-def _outdated(wanted: Wanted, reading: Reading, held: Held, made: float) -> Iterator[str]:
+def _outdated(opened: _Opened, wanted: Wanted) -> Iterator[str]:
+    members = opened.reading.members
     for dataset in wanted.datasets:
-        member = held.data.get(dataset.name)
+        member = opened.held.data.get(dataset.name)
         if member is not None and dataset.live is not None:
-            near = (reading.members.get(f"{member.name}{ending}") for ending in BESIDE)
+            near = (members.get(f"{member.name}{ending}") for ending in BESIDE)
             times = [each.modified for each in (member, *near) if each is not None and each.modified is not None]
-            then = max(times, default=made)
-            if changed_since(dataset.live, then):
+            if changed_since(dataset.live, max(times, default=opened.backup.made)):
                 yield dataset.name
 
 
