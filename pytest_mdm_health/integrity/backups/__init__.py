@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_mdm_health.mdm.backups import Backup
-from pytest_mdm_health.mdm.backups.archive import Reading
-from pytest_mdm_health.mdm.backups.archive.members import BROKEN, CLOSED, Problem
+from pytest_mdm_health.mdm.backups.archive.members import BROKEN, CLOSED, Problem, Reading
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,8 @@ from pytest_mdm_health.integrity.backups.shapes import (
     shapes_of,
 )
 from pytest_mdm_health.mdm.backups import Backup
-from pytest_mdm_health.mdm.backups.archive import Reading, read_archive
-from pytest_mdm_health.mdm.backups.archive.members import Member
+from pytest_mdm_health.mdm.backups.archive import read_archive
+from pytest_mdm_health.mdm.backups.archive.members import Member, Reading
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in, identity
 from pytest_mdm_health.mdm.backups.folders import read_folder

@@ -167,4 +167,4 @@ def _parquet(backup: Backup, assessor: Assessor) -> Iterator[str]:
     if begin != _MARK:
         yield "is no Parquet file: it does not begin like one"
     elif end != _MARK:
-        yield "is cut off: its end is missing"
+        yield "is truncated: its end is missing"

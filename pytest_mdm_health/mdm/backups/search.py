@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
-from pytest_mdm_health.mdm.backups.archive import Form, read_archive
-from pytest_mdm_health.mdm.backups.archive.members import BROKEN, Member
+from pytest_mdm_health.mdm.backups.archive import read_archive
+from pytest_mdm_health.mdm.backups.archive.members import BROKEN, Form, Member
 from pytest_mdm_health.mdm.backups.contents import BESIDE
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home

@@ -12,6 +12,7 @@ from typing import Literal
 from pytest_mdm_health.core.text import shortened
 
 MemberKind = Literal["file", "folder", "link", "hard link", "FIFO", "device", "other"]
+Form = Literal["tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst"]
 ProblemCode = Literal[
     "unknown-format",
     "unknown-form",
@@ -22,6 +23,9 @@ ProblemCode = Literal[
     "link-out",
     "bomb",
 ]
+CHUNK = 1024 * 1024
+"""Bytes that are read at a time."""
+
 PROBLEMS = 50
 """How many problems of one archive are noted."""
 
@@ -76,6 +80,10 @@ class Member:
     identity: tuple[int, int] | None = field(default=None, compare=False)
 
 
+Entry = tuple[Member, Iterator[bytes] | None]
+"""A member as its archive has it, and its content in pieces; None if it has none that is read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Something that is wrong with an archive.
@@ -89,6 +97,29 @@ class Problem:
     code: ProblemCode
     message: str
     member: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What reading an archive brought.
+
+    Attributes:
+        form: what it is by its first bytes; None if it is no archive.
+        members: by their names.
+        unpacked: bytes that came out.
+        problems: what is wrong with it.
+        listed: whether all members are known.
+        complete: whether every byte of it was read, and so its check sums hold.
+        gaps: what could not be read, each with its reason, to follow the archive's name in a sentence.
+    """
+
+    form: Form | None
+    members: dict[str, Member]
+    unpacked: int = 0
+    problems: tuple[Problem, ...] = ()
+    listed: bool = False
+    complete: bool = False
+    gaps: tuple[str, ...] = ()
 
 
 class Stopped(Exception):
@@ -131,8 +162,8 @@ class Ledger:
         self._seen = 0
         self._links_out: set[str] = set()
 
-    def add(self, written: str, member: Member) -> Member | None:
-        """Note a member down under the name that is written in the archive.
+    def add(self, member: Member) -> Member | None:
+        """Note a member down, which has the name that is written in the archive.
 
         Returns:
             The member with its proper name; None if that lies outside or is the root itself.
@@ -143,6 +174,7 @@ class Ledger:
         self._seen += 1
         if self._seen > self._limits.members:
             raise self._bomb(f"has more than {self._limits.members} members")
+        written = member.name
         name = inside(written) if len(written) <= _LONGEST_NAME else None
         if name is None:
             self.note("escape", "has a name that leads out of the folder it is unpacked in", written)
@@ -180,13 +212,23 @@ class Ledger:
         if len(self.problems) < PROBLEMS:
             self.problems.append(Problem(code=code, message=message, member=shortened(member)))
 
-    def conclusions(self) -> tuple[Problem, ...]:
-        """The problems, but for links that lead to what the archive holds itself, under its place on that machine."""
-        if not self._links_out:
-            return tuple(self.problems)
-        there = {each for name in self.members for each in (name, *_folders(name))}
-        kept = {shortened(name) for name in self._links_out if self.members[name].target.strip("/") in there}
-        return tuple(each for each in self.problems if each.code != "link-out" or each.member not in kept)
+    def reading(self, form: Form | None, *gaps: str, listed: bool = False, complete: bool = False) -> Reading:
+        """What was found; see `Reading`."""
+        return Reading(
+            form=form,
+            members=self.members,
+            unpacked=self.unpacked,
+            problems=tuple(self._conclusions()),
+            listed=listed,
+            complete=complete,
+            gaps=gaps,
+        )
+
+    def _conclusions(self) -> Iterator[Problem]:
+        """The problems, but for links that lead to what the archive has itself, under its place on that machine."""
+        there = {path for name in self.members for path in (name, *_folders(name))} if self._links_out else set()
+        inside = {shortened(name) for name in self._links_out if self.members[name].target.strip("/") in there}
+        yield from (problem for problem in self.problems if problem.code != "link-out" or problem.member not in inside)
 
     def _judge(self, member: Member) -> None:
         name = member.name

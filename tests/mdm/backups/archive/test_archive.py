@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm.backups.archive import Reading, form_by_name, read_archive
-from pytest_mdm_health.mdm.backups.archive.members import Limits, Member, inside, leads_inside
+from pytest_mdm_health.mdm.backups.archive import form_by_name, read_archive
+from pytest_mdm_health.mdm.backups.archive.members import Limits, Member, Reading, inside, leads_inside
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 
 FORMS = ("tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst")
