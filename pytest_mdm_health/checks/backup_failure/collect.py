@@ -95,7 +95,8 @@ class Collector:
             script=script,
             unlisted=there.gaps,
         )
-        return replace(facts, unexamined=facts.undecided)
+        undecided = facts.undecided
+        return replace(facts, unexamined=undecided, gaps=tuple(gap for gap in facts.gaps if gap not in undecided))
 
     def _until(self, share: float) -> float:
         return self._started + share * self._options.timeout

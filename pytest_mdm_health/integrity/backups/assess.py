@@ -277,6 +277,8 @@ class Assessor:
         except Failures as error:
             self.gaps.append(f"{where} was not compared with {shortened(str(live))}: {error}")
             return (), False
+        registered = {table.casefold() for table in dataset.tables}
+        found.sort(key=lambda difference: difference.table not in registered)
         unlike = [each.text for each in found if not _is_explained(each, dataset, changed=changed, made=made)]
         return tuple(unlike), bool(found)
 

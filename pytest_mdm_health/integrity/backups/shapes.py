@@ -94,7 +94,7 @@ def shape_differences(home: Shapes, copy: Shapes) -> Iterator[TableDifference]:
         if text := _column_difference(shape, saved):
             yield TableDifference(table, False, f"has other columns in {table!r}: {text}")
         if shape.rows != saved.rows:
-            text = f"has {counted(saved.rows, 'row')} in {table!r}, not {shape.rows} as the home"
+            text = f"has {counted(saved.rows, 'row')} in {table!r}, not {shape.rows} as in the home"
             yield TableDifference(table, saved.rows > 0, text)
 
 
