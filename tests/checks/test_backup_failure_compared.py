@@ -279,6 +279,19 @@ def test_links_to_nothing_but_the_home_hold_nothing(settled: Path, examine: Exam
     assert codes(result)["nothing-inside"] is FAIL
 
 
+def test_hard_links_within_an_archive_are_followed(settled: Path, examine: Examine) -> None:
+    def change(copy: Path) -> None:
+        (copy / "config/datasets/saved").mkdir()
+        (copy / "config/datasets/saved/shop.yaml").hardlink_to(copy / SHOP)
+
+    copy = copied(settled, change)
+    names = ("config/datasets/saved", "config", "datasets", "mdm.yaml")  # so that the other name is the first
+    subprocess.run(["tar", "-C", copy, "-czf", settled / "backup/mdm_backup_1.tar.gz", *names], check=True)
+    shutil.rmtree(copy)
+
+    assert examine(CHECK, settled, phase="pre").findings == ()
+
+
 def test_copies_that_share_files_with_each_other_are_fine(settled: Path, examine: Examine) -> None:
     copied(settled, lambda _: None)
     subprocess.run(["cp", "-al", settled / "backup/copy", settled / "backup/newer"], check=True)

@@ -26,7 +26,7 @@ from pytest_mdm_health.integrity.backups.shapes import (
 )
 from pytest_mdm_health.mdm.backups import Backup
 from pytest_mdm_health.mdm.backups.archive import read_archive
-from pytest_mdm_health.mdm.backups.archive.members import Member, Reading
+from pytest_mdm_health.mdm.backups.archive.members import Member, Reading, inside
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in, identity
 from pytest_mdm_health.mdm.backups.folders import read_folder
@@ -129,9 +129,9 @@ class Assessor:
                         yield from self._judged(opened, name, path, file_problem(copy, path), looked)
 
     def _restored(self, opened: _Opened, name: str) -> Path | None:
-        """Where a file of a backup can be read."""
+        """Where a file of a backup can be read; an archive has the content of a hard link under its other name."""
         member = opened.held.member_name(name)
-        copy = opened.path_of(member)
+        copy = opened.path_of(member) or opened.path_of(inside(opened.reading.members[member].target) or "")
         if copy is None and opened.reading.complete:
             self.gaps.append(f"{shortened(member)} in {shortened(str(opened.backup.path))} was not read")
         return copy
