@@ -167,7 +167,7 @@ def test_settings_changed_since_make_a_backup_outdated(settled: Path, examine: E
     assert SHOP in the(result, "outdated").message
 
 
-def test_a_table_that_is_empty_in_a_backup_is_never_just_outdated(settled: Path, examine: Examine) -> None:
+def test_a_table_empty_in_a_backup_is_never_just_outdated(settled: Path, examine: Examine) -> None:
     copied(settled, sql("DELETE FROM train"))
     for path in (settled / "backup").rglob("*"):
         aged(path, 2 * HOUR)
@@ -363,7 +363,7 @@ def test_the_next_older_backup_counts_if_the_newest_lacks_rows(settled: Path, ex
     assert codes(result) == {"incomplete-data": FAIL}
 
 
-def test_a_home_that_cannot_be_read_leaves_it_open_before_a_migration(settled: Path, examine: Examine) -> None:
+def test_a_home_that_cannot_be_read_is_an_error_before_migration(settled: Path, examine: Examine) -> None:
     packed(settled, lambda _: None)
     data = settled / "datasets/shop/shop.sqlite"
     data.write_bytes(data.read_bytes()[:5000])
@@ -375,7 +375,7 @@ def test_a_home_that_cannot_be_read_leaves_it_open_before_a_migration(settled: P
     assert "was not compared with" in the(result, "not-read").message
 
 
-def test_a_damaged_home_does_not_make_its_good_backup_a_wrong_one(settled: Path, examine: Examine) -> None:
+def test_a_damaged_home_does_not_make_its_backup_a_wrong_one(settled: Path, examine: Examine) -> None:
     packed(settled, lambda _: None)
     for name in ("mdm.yaml", SHOP):
         (settled / name).write_bytes(bytes(500))
