@@ -126,11 +126,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
         for code in (
             *("no-backup", "not-read", "without-log", "damaged-archive", "path-escape", "bomb", "nothing-inside"),
             *("missing-dataset", "damaged-data", "missing-settings", "link-out", "special-member", "duplicate-member"),
-            *("surplus", "outdated", "old-backups"),
+            *(
+                "surplus",
+                "outdated",
+                "old-backups",
+                "incomplete-data",
+                "damaged-metadata",
+                "shared-files",
+                "foreign-home",
+            ),
         )
     },
     "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),
-    "backup-failure.wrong-format": (f"{_BACKUP}test_a_wrong_name_is_put_right_and_nothing_else",),
     "backup-failure.unreadable": _MODES,
     "backup-failure.writable-by-others": _MODES,
     "backup-failure.password-readable": (

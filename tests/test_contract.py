@@ -64,6 +64,11 @@ def test_every_documented_finding_has_a_severity_and_a_meaning(each: CheckModule
 
 
 @each_check
+def test_no_code_of_an_earlier_version_is_used_again(each: CheckModule) -> None:
+    assert not {code.partition(".")[2] for code in each.former_codes} & set(each.documentation.findings)
+
+
+@each_check
 def test_the_tests_show_a_healthy_and_a_repaired_home(each: CheckModule) -> None:
     names = [node.name for node in ast.walk(ast.parse(source_of_tests(each))) if isinstance(node, ast.FunctionDef)]
     assert [word for word in ("healthy", "repaired") if not any(word in name for name in names)] == []

@@ -37,7 +37,7 @@ class Waiver:
 
     Attributes:
         code: of the finding, or a pattern of codes.
-        codes: the codes that it means.
+        codes: the codes that it means, as they are now; none if nothing finds them any more.
         target: name of the target, or a pattern.
         subject: what in the target, or a pattern.
         columns: those whose changed values are accepted; None where it does not speak of columns.
@@ -175,14 +175,17 @@ class WaiversFile(FileShape):
 
 
 def known_codes(modules: Mapping[str, CheckModule]) -> Mapping[str, str]:
-    """Every code that a waiver may name, as `<check>.<finding>`, with the code that its findings have today."""
+    """Every code that a waiver may name, as `<check>.<finding>`, with the code that its findings have today.
+
+    That is an empty text for a code of an earlier version that nothing finds any more.
+    """
     known = {f"{id_}.{code}": f"{id_}.{code}" for id_, each in modules.items() for code in each.documentation.findings}
-    rules = (rule for each in modules.values() for rule in each.rules)
-    return known | {f"{rule.check.id}.{code}": rule.full_code for rule in rules for code in rule.formerly}
+    former = {code: current for each in modules.values() for code, current in each.former_codes.items()}
+    return known | former
 
 
 def read_waivers(path: Path, known: Mapping[str, str]) -> Waivers:
-    """The waivers in a file; `known` are all codes of findings there are (`known_codes`).
+    """The waivers in a file; `known` are all codes that it may name (`known_codes`).
 
     Raises:
         UnusableFile: it cannot be read, is not what it has to be, or speaks of findings that nothing makes.
@@ -216,10 +219,11 @@ def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date
 
 def _waiver(file: ShapedFile[WaiversFile], number: int, known: Mapping[str, str]) -> Waiver:
     entry = file.content.waivers[number]
-    codes = frozenset(current for code, current in known.items() if matches(entry.code, code))
-    if not codes:
+    matching = [current for code, current in known.items() if matches(entry.code, code)]
+    codes = frozenset(filter(None, matching))
+    if not matching:
         whole = {f"{code.partition('.')[0]}.*" for code in known}
-        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known.values(), *whole})}"
+        why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known.values(), *whole} - {''})}"
         raise file.unusable(why, "waivers", number, "code")
     return Waiver(
         codes=codes,

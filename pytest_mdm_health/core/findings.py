@@ -93,7 +93,7 @@ class Rule:
         remedy: what to do about it.
         change: what it says of a home since its baseline: the kind of thing, and what became of it.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
-        formerly: codes of retired findings that it covers: waivers for them are waivers for it.
+        formerly: codes of earlier versions that became this one; waivers may still use them.
     """
 
     check: Check
@@ -157,9 +157,15 @@ class Rule:
 
 @dataclass
 class Rules:
-    """The rules of one check, in the order of its documentation."""
+    """The rules of one check, in the order of its documentation.
+
+    Attributes:
+        check: whose findings they are.
+        retired: codes of earlier versions that nothing finds any more; a waiver with one does nothing.
+    """
 
     check: Check
+    retired: list[str] = field(default_factory=list)
     _declared: list[Rule] = field(default_factory=list)
 
     def declare(
@@ -197,6 +203,10 @@ class Rules:
         return self.declare(
             rule.code, *(severities or rule.severities), means="", message=message, remedy=remedy, commands=commands
         )
+
+    def retire(self, *codes: str) -> None:
+        """Say that nothing finds these any more, so that a waiver with one of them stays a valid file."""
+        self.retired += codes
 
     def __iter__(self) -> Iterator[Rule]:
         """Every rule, further wordings included."""

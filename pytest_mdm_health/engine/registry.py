@@ -114,6 +114,14 @@ class CheckModule:
         return tuple(getattr(self.module, "RULES", ()))
 
     @cached_property
+    def former_codes(self) -> Mapping[str, str]:
+        """Codes of earlier versions, as `<check>.<finding>`, to what they are now; to an empty text if nothing is."""
+        declared = getattr(self.module, "RULES", None)
+        retired = declared.retired if declared is not None else ()
+        renamed = {f"{self.check.id}.{code}": rule.full_code for rule in self.rules for code in rule.formerly}
+        return {**{f"{self.check.id}.{code}": "" for code in retired}, **renamed}
+
+    @cached_property
     def documentation(self) -> Documentation:
         """The module's docstring, taken apart, with the findings that it declares."""
         text = inspect.cleandoc(self.module.__doc__ or _docstring_in_source(self.module))

@@ -84,9 +84,6 @@ SYMPTOMS = tuple(Symptom(text, issue) for issue, texts in _SYMPTOMS.items() for 
 """Every symptom of the guide."""
 
 FINDINGS: Mapping[str, tuple[str, ...]] = {
-    "backup script returns non-zero exit": ("backup-failure.script-fails",),
-    "permission denied": ("backup-failure.unreadable", "backup-failure.folder-access"),
-    "insufficient space for backup": ("backup-failure.no-room",),
     "row counts differ": (
         "data-corruption.row-count",
         "data-corruption.missing-rows",

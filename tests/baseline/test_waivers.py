@@ -103,6 +103,26 @@ def test_a_result_of_which_all_is_accepted_is_waived_and_says_why_by_whom_and_un
     assert after.waived == {finding().fingerprint(SHOP): after.waiver}
 
 
+def test_a_code_of_an_earlier_version_means_what_became_of_it(read: Read) -> None:
+    waivers = read(entry(code="backup-failure.bomb", target="home"))
+    check = load()["backup-failure"].check
+    (after,) = waive(
+        waivers, result(finding("backup-failure.damaged-archive", Severity.FAIL), target=HOME, check=check)
+    ).results
+    assert after.status is Status.WAIVED
+
+
+def test_a_code_that_was_retired_is_valid_and_accepts_nothing(read: Read) -> None:
+    outcome = waive(read(entry(code="backup-failure.wrong-format", target="home")), result(finding()))
+    assert outcome.results == (result(finding()),)
+    assert outcome.unused == ()
+
+
+def test_a_pattern_means_what_its_codes_are_now(read: Read) -> None:
+    (waiver,) = read(entry(code="backup-failure.*-escape", target="home")).entries
+    assert waiver.codes == {"backup-failure.damaged-archive"}
+
+
 def test_a_result_of_which_some_is_accepted_is_what_is_left_and_shows_that_first(read: Read) -> None:
     bad, tolerable = finding(LOCKED, Severity.FAIL), finding()
     (after,) = waive(read(entry(code=LOCKED)), result(bad, tolerable)).results

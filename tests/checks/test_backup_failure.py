@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -14,18 +15,18 @@ import sys
 import tarfile
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
 from pytest_mdm_health.checks.backup_failure import judge
+from pytest_mdm_health.checks.backup_failure.collect import Collector
 from pytest_mdm_health.checks.backup_failure.facts import BackupFacts
-from pytest_mdm_health.checks.backup_failure.gather import gather
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm import backups
@@ -34,12 +35,17 @@ from pytest_mdm_health.mdm.inventory import take_inventory
 CHECK = "backup-failure"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 HOUR, DAY = 3600, 86400
+PARTS = ("config", "datasets", "mdm.yaml")
 NAMES = ("big", "breast_cancer", "shop", "wine")
 Examine = Callable[..., Result]
 Change = Callable[[Path], object]
 Tree = Callable[[Path], object]
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away and mount")
+
+
+def collect(home: Path, **options: Any) -> BackupFacts:  # noqa: ANN401 - as the options have them
+    return Collector(take_inventory(home, {}), Options(home=home, **options)).collect()
 
 
 def archive_of(home: Path, name: str = "mdm_backup_1.tar.gz", *more: str, age_s: float = HOUR) -> Path:
@@ -164,14 +170,6 @@ def add_escape(path: Path) -> None:
     rewritten(path, lambda tar, _: tar.addfile(tarfile.TarInfo("../../.bashrc")))
 
 
-def add_twice(path: Path) -> None:
-    def again(tar: tarfile.TarFile, members: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        info, content = members[-1]
-        tar.addfile(info, io.BytesIO(content))
-
-    rewritten(path, again)
-
-
 def add_zeros(path: Path) -> None:
     """Gzip takes its streams one after the other for one, so a bomb costs nothing to make."""
     plain = bytearray(gzip.decompress(path.read_bytes()).rstrip(b"\0"))
@@ -205,16 +203,6 @@ def without_link(home: Path) -> None:
     aged(archive_of(home, "mdm_backup_2.tar.gz"), 0)
 
 
-def with_fifo(home: Path) -> None:
-    os.mkfifo(home / "datasets" / "pipe")
-    archive_of(home)
-
-
-def without_fifo(home: Path) -> None:
-    (home / "datasets" / "pipe").unlink()
-    aged(archive_of(home, "mdm_backup_2.tar.gz"), 0)
-
-
 def right_time(home: Path) -> None:
     aged(home / "backup" / "mdm_backup_1.tar.gz", HOUR)
 
@@ -243,14 +231,41 @@ def without_log(home: Path) -> None:
     archive_of(home, "mdm_backup_1.tar.gz", "--exclude=shop.sqlite-wal", "--exclude=shop.sqlite-shm")
 
 
+def without_rows(home: Path) -> None:
+    with contextlib.closing(sqlite3.connect(home / "datasets/shop/shop.sqlite")) as connection, connection:
+        connection.execute("DELETE FROM train")
+
+
+def without_settings(home: Path) -> None:
+    (home / "mdm.yaml").write_bytes(bytes(400))
+
+
+def hard_linked(home: Path) -> None:
+    (home / "backup").mkdir()
+    subprocess.run(["cp", "-al", *(str(home / part) for part in PARTS), str(home / "backup")], check=True)
+
+
+def of_another_home(home: Path) -> None:
+    other = home.parent / "other"
+    (other / "config/datasets").mkdir(parents=True)
+    (other / "datasets/birds").mkdir(parents=True)
+    shutil.copy2(home / "datasets/shop/shop.sqlite", other / "datasets/birds/birds.sqlite")
+    text = (home / "config/datasets/shop.yaml").read_text().replace("shop", "birds")
+    (other / "config/datasets/birds.yaml").write_text(text)
+    shutil.copy2(home / "mdm.yaml", other)
+    (home / "backup").mkdir()
+    shutil.move(archive_of(other), home / "backup")
+
+
+def empty_folder(home: Path) -> None:
+    """A folder that looks like a home hides the archives beside it."""
+    shutil.rmtree(home / "backup")
+    archive_of(home)
+
+
 def no_fifo(home: Path) -> None:
     (home / "backup").unlink()
     archive_of(home)
-
-
-def close_half(home: Path) -> None:
-    archive_of(home)
-    (home / "datasets").chmod(0o750)
 
 
 def open_wide(home: Path) -> None:
@@ -261,14 +276,6 @@ def open_wide(home: Path) -> None:
 def with_change(home: Path) -> None:
     archive_of(home)
     aged(home / "datasets" / "shop" / "shop.sqlite", 0)
-
-
-def as_zip(path: Path) -> None:
-    with tarfile.open(path) as tar, zipfile.ZipFile(path.with_suffix(".new"), "w") as archive:
-        for info in tar:
-            if info.isreg():
-                archive.writestr(info.name, tar.extractfile(info).read())  # type: ignore[union-attr] # a file
-    path.with_suffix(".new").rename(path)
 
 
 def huge(home: Path) -> None:
@@ -320,8 +327,8 @@ CASES = (
     Case("backup-failure.damaged-archive", FAIL, damaged_archive(flip_a_byte), label="flipped-byte"),
     Case("backup-failure.damaged-archive", FAIL, damaged_archive(no_archive), label="no-archive"),
     Case("backup-failure.damaged-archive", FAIL, damaged_archive(lambda path: path.write_bytes(b"")), label="empty"),
-    Case("backup-failure.path-escape", FAIL, damaged_archive(add_escape)),
-    Case("backup-failure.bomb", FAIL, damaged_archive(add_zeros)),
+    Case("backup-failure.damaged-archive", FAIL, damaged_archive(add_escape), label="escape"),
+    Case("backup-failure.damaged-archive", FAIL, damaged_archive(add_zeros), label="bomb"),
     Case("backup-failure.nothing-inside", FAIL, something_else),
     Case("backup-failure.missing-dataset", FAIL, without("shop.sqlite"), label="data"),
     Case("backup-failure.missing-dataset", FAIL, without("wine.yaml"), label="registration"),
@@ -334,13 +341,14 @@ CASES = (
     ),
     Case("backup-failure.without-log", WARN, without_log),
     Case("backup-failure.without-log", FAIL, without_log, phase="pre"),
+    Case("backup-failure.incomplete-data", FAIL, with_damage(without_rows), phase="pre"),
+    Case("backup-failure.incomplete-data", WARN, with_damage(without_rows)),
+    Case("backup-failure.damaged-metadata", FAIL, with_damage(without_settings), phase="pre"),
+    Case("backup-failure.shared-files", FAIL, hard_linked, empty_folder, phase="pre"),
+    Case("backup-failure.foreign-home", FAIL, of_another_home, phase="pre"),
     Case("backup-failure.missing-settings", WARN, without("mdm.yaml")),
     Case("backup-failure.link-out", WARN, with_link, without_link),
-    Case("backup-failure.special-member", WARN, with_fifo, without_fifo),
-    Case("backup-failure.duplicate-member", WARN, damaged_archive(add_twice)),
-    Case("backup-failure.surplus", WARN, damaged_archive(append)),
-    Case("backup-failure.wrong-format", WARN, damaged_archive(as_zip)),
-    Case("backup-failure.future-time", WARN, lambda home: archive_of(home, age_s=-30 * DAY), right_time),
+    Case("backup-failure.outdated", WARN, lambda home: archive_of(home, age_s=-30 * DAY), right_time, label="future"),
     Case("backup-failure.outdated", WARN, with_change, phase="pre"),
     Case("backup-failure.outdated", NOTE, with_change),
     Case("backup-failure.old-backups", NOTE, lambda home: archive_of(home, age_s=40 * DAY), new_alone, label="newest"),
@@ -357,7 +365,6 @@ CASES = (
     Case("backup-failure.no-room", WARN, huge, lambda home: (home / "datasets" / "shop" / "import.tmp").unlink()),
     Case("backup-failure.script-fails", WARN, failing_script, mended_script),
     Case("backup-failure.script-fails", FAIL, failing_script, mended_script, phase="pre"),
-    Case("backup-failure.folder-mode", NOTE, close_half, lambda home: (home / "datasets").chmod(0o755)),
     Case("backup-failure.writable-by-others", NOTE, open_wide),
 )
 
@@ -388,7 +395,7 @@ def test_a_healthy_home_with_a_backup_has_nothing_to_say(home: Path, examine: Ex
 
     assert result.findings == ()
     (assessed,) = facts_of(result)["assessed"]
-    assert assessed["complete"]
+    assert assessed["reading"]["complete"]
     assert assessed["opened"] == (0 if depth == "quick" else 4)
     assert assessed["verified"] is (depth != "quick")
 
@@ -594,7 +601,7 @@ def test_a_zip_and_a_plain_tar_are_backups_too(home: Path, examine: Examine) -> 
     for result, form in ((zipped, "zip"), (plain, "tar")):
         assert result.findings == ()
         (assessed,) = facts_of(result)["assessed"]
-        assert (assessed["form"], assessed["root"], assessed["opened"]) == (form, "home", 4)
+        assert (assessed["reading"]["form"], assessed["root"], assessed["opened"]) == (form, "home", 4)
 
 
 def test_a_plain_copy_of_the_home_is_a_backup_and_its_data_is_verified(home: Path, examine: Examine) -> None:
@@ -614,7 +621,11 @@ def save_parquet(home: Path, *names: str) -> None:
     (home / "backup").mkdir(exist_ok=True)
     shutil.copy2(home / "mdm.yaml", home / "backup" / "mdm.yaml")
     for name in names:
-        duckdb.execute(f"COPY (SELECT 1 AS id) TO '{home / 'backup' / name}.parquet'")
+        with contextlib.closing(sqlite3.connect(home / f"datasets/{name}/{name}.sqlite")) as connection:
+            tables = [table for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            table = next(each for each in sorted(tables) if each[0] != "_" and not each.endswith("_features"))
+            frame = pd.read_sql_query(f'SELECT * FROM "{table}"', connection).astype(str)  # noqa: F841 - used below
+        duckdb.execute(f"COPY (SELECT * FROM frame) TO '{home / 'backup' / name}.parquet'")
 
 
 def test_a_file_for_each_dataset_is_a_backup_too(home: Path, examine: Examine) -> None:
@@ -687,11 +698,11 @@ def test_an_archive_of_something_else_is_no_backup(home: Path, examine: Examine)
 def test_what_the_time_did_not_suffice_for_is_named_and_never_called_verified(home: Path) -> None:
     archive_of(home)
 
-    facts = gather(take_inventory(home, {}), Options(home=home, timeout=1e-6))
+    facts = collect(home, timeout=1e-6)
 
     assert any("the time was up" in gap for gap in facts.gaps)
     assert not facts.assessed[0].verified
-    assert {each.code: each.severity for each in judge(facts, None)}["backup-failure.not-read"] is NOTE
+    assert {each.code: each.severity for each in judge(facts)}["backup-failure.not-read"] is NOTE
 
 
 def test_in_the_guides_other_place_only_what_is_of_mdm_counts(
@@ -703,10 +714,10 @@ def test_in_the_guides_other_place_only_what_is_of_mdm_counts(
     (tmp_path / "backup" / "broken.tar.gz").write_bytes(b"\x1f\x8b nothing")
     monkeypatch.setattr(backups, "ELSEWHERE", tmp_path / "backup")
 
-    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
+    facts = collect(home, phase="pre")
 
-    assert [Path(each.backup.path).name for each in facts.assessed] == ["mdm_backup_1.tar.gz"]
-    assert list(judge(facts, None)) == []
+    assert [each.backup.path.name for each in facts.assessed] == ["mdm_backup_1.tar.gz"]
+    assert list(judge(facts)) == []
 
 
 def test_room_is_counted_from_data_logs_and_how_the_last_backup_packed(home: Path, examine: Examine) -> None:
@@ -740,11 +751,11 @@ def test_data_outside_the_home_takes_room_too(home: Path, examine: Examine) -> N
 
 
 def test_room_that_suffices_if_the_backup_packs_well_is_no_failure(home: Path) -> None:
-    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
+    facts = collect(home, phase="pre")
 
     def judged(free: int, expected: int | None, *, full: bool = False) -> list[Severity]:
         place = replace(facts.place, needed=1000, expected=expected, free=free, full=full)
-        found = judge(replace(facts, place=place), None)
+        found = judge(replace(facts, place=place))
         return [each.severity for each in found if each.code == "backup-failure.no-room"]
 
     assert [judged(free, None) for free in (99, 101, 999, 1001)] == [[FAIL], [WARN], [WARN], []]
@@ -753,9 +764,9 @@ def test_room_that_suffices_if_the_backup_packs_well_is_no_failure(home: Path) -
 
 
 def test_a_file_system_that_is_only_mounted_read_only_is_a_note(home: Path) -> None:
-    facts = gather(take_inventory(home, {}), Options(home=home, phase="pre"))
+    facts = collect(home, phase="pre")
 
-    findings = judge(replace(facts, place=replace(facts.place, read_only=True)), None)
+    findings = judge(replace(facts, place=replace(facts.place, read_only=True)))
 
     assert [each.severity for each in findings if each.code == "backup-failure.folder-access"] == [NOTE]
     assert not facts.place.read_only
@@ -1089,7 +1100,7 @@ def test_an_empty_home_needs_a_backup_no_less(tmp_path: Path, examine: Examine) 
 
 def test_facts_are_plain_data(home: Path) -> None:
     archive_of(home)
-    facts = gather(take_inventory(home, {}), Options(home=home))
+    facts = collect(home)
 
     assert isinstance(facts, BackupFacts)
     assert facts.datasets == 4

@@ -1,245 +1,288 @@
-"""What backup-failure concludes, from the backups to the place for the next one. Pure."""
+"""The findings of backup-failure. Where a new backup is the remedy, `rules.py` makes the command for this home."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from pytest_mdm_health.checks.backup_failure import repairs
-from pytest_mdm_health.checks.backup_failure.facts import (
-    OLD_DAYS,
-    PACKS_AT_BEST,
-    SOME,
-    Assessed,
-    BackupFacts,
-    Found,
-    Lacking,
-    Unsound,
-)
-from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import duration, size
-from pytest_mdm_health.mdm.backups.archive.members import Problem
-from pytest_mdm_health.mdm.files import FileKind
+from pytest_mdm_health.core.findings import Rules
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-_FUTURE_S = 600
-_NAMED = 5
-_PRE = "pre"
 
+CHECK = Check(
+    id="backup-failure",
+    issue="1.1",
+    title="Missing, useless or impossible backups",
+    per=Kind.HOME,
+    tags=("backup", "permissions"),
+)
+RULES = Rules(CHECK)
 
-def of_presence(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """Whether there is any backup, and whether it is of now."""
-    if not facts.assessed and not facts.parts and facts.unlisted:
-        message = f"{facts.unlisted[0]}{_more(len(facts.unlisted) - 1)}, so it is not known whether there is a backup"
-        yield check.finding("not-read", _open(facts), message, repairs.listed(facts), subject="folders")
-    elif not facts.assessed and not facts.parts:
-        message = f"there is no backup of this home in {' or '.join(facts.looked)}"
-        severity = FAIL if facts.phase == _PRE else NOTE
-        yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
-    elif not facts.assessed and len(facts.lacking) == facts.datasets > 0:
-        message = f"there is no backup of any dataset; {facts.place.folder} holds only settings"
-        severity = FAIL if facts.phase == _PRE else NOTE
-        yield check.finding("no-backup", severity, message, repairs.new_backup(facts))
-    for backup in facts.backups:
-        if backup.age_s < -_FUTURE_S:
-            message = f"{backup.path} was made {duration(-backup.age_s)} from now: its time or this clock is wrong, "
-            message += "and with it which backup is the newest"
-            remedy = repairs.time_seen(backup.path)
-            yield check.finding("future-time", WARN, message, remedy, subject=backup.path)
-    yield from _of_old(check, facts)
+NEW_BACKUP = "Make a backup while no process uses the home."
+SHOW_FILE = "ls -ld -- {path!q}"
+PERMISSION_DENIED = "permission denied"
 
-
-def of_reading(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """Whether each backup was read to its end; what was not is no backup that is known to be good."""
-    for one in facts.assessed:
-        path = one.backup.path
-        evidence: dict[str, JSON] = {"reasons": [*(each.message for each in one.closed), *one.unread]}
-        if one.closed:
-            message = f"{path} {_problem(one.closed[0])}{_more(len(one.closed) - 1)}"
-            severity = FAIL if facts.phase == _PRE and not facts.proven else _open(facts)
-            remedy = repairs.opened(facts, one)
-        elif one.open:
-            message = f"{one.unread[0]}{_more(len(one.unread) - 1)}, so it is not known whether {path} would restore"
-            severity, remedy = _open(facts), repairs.read_again(facts, path)
-        else:
-            continue
-        yield check.finding("not-read", severity, message, remedy, evidence=evidence, subject=path)
-    for part in facts.unread:
-        message = f"{part.why[0]}, so it is not known whether it would restore {part.dataset!r}"
-        remedy = repairs.read_again(facts, part.file)
-        yield check.finding("not-read", _open(facts), message, remedy, subject=part.dataset)
-
-
-def _open(facts: BackupFacts) -> Severity:
-    """How bad it is that something was not read; before a migration nothing passes with it."""
-    return WARN if facts.phase == _PRE else NOTE
-
-
-def of_archive(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
-    """Whether an archive is what it is called, can be read to its end, and can be unpacked without harm."""
-    path, place = one.backup.path, Location(one.backup.path)
-    again = repairs.new_backup(facts, "Do not rely on it.")
-    hostile = Remedy("Do not unpack it. Find out who made it, and make another.", again.commands)
-    for code, severity, remedy in (
-        ("damaged-archive", FAIL, again),
-        ("path-escape", FAIL, hostile),
-        ("bomb", FAIL, hostile),
-        ("link-out", WARN, repairs.new_backup(facts, "Back up what the links lead to, too.")),
-        ("special-member", WARN, repairs.new_backup(facts, "Take out of the home what MDM did not put there.")),
-        ("duplicate-member", WARN, again),
-        ("surplus", WARN, again),
-    ):
-        problems = [each for each in one.problems if _CODES.get(each.code) == code]
-        if problems:
-            message = f"{path} {_problem(problems[0])}{_more(len(problems) - 1)}"
-            evidence: dict[str, JSON] = {"members": [each.member for each in problems if each.member]}
-            yield check.finding(code, severity, message, remedy, evidence=evidence, location=place, subject=path)
-    if one.form and one.called and one.form != one.called:
-        message = f"{path} is called .{one.called} and is a {one.form}; what unpacks it by its name fails"
-        remedy = repairs.renamed(one)
-        yield check.finding("wrong-format", WARN, message, remedy, location=place, subject=path)
-
-
-def of_content(check: Check, facts: BackupFacts, one: Assessed) -> Iterator[Finding]:
-    """Whether what a backup holds would be of use."""
-    path = one.backup.path
-    if one.root is None and one.complete and not one.problems:
-        message = f"{path} holds nothing of an MDM home"
-        yield check.finding("nothing-inside", FAIL, message, repairs.new_backup(facts), subject=path)
-    yield from of_data(check, facts, one.unsound, path)
-    for each in one.unlogged:
-        when = ", which was written to since" if each.newer else ""
-        message = f"{each.file} in {path} lacks the changes that {each.log}{when} holds for {each.dataset!r}"
-        severity = FAIL if facts.phase == _PRE else NOTE if each.newer else WARN
-        remedy = repairs.new_backup(facts, f"Keep {each.log} where it is: the last changes are only in there.")
-        subject = f"{each.dataset} in {path}"
-        yield check.finding("without-log", severity, message, remedy, location=Location(path), subject=subject)
-
-
-def of_coverage(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """Whether the newest backup that would restore, else the newest, holds everything, and as it is now."""
-    one: Assessed | BackupFacts = facts
-    if facts.assessed:
-        restoring = [each for each in facts.assessed if each.restores]
-        one = next((each for each in restoring if each.proven), (*restoring, facts.assessed[0])[0])
-    path = one.backup.path if isinstance(one, Assessed) else facts.place.folder
-    remedy = repairs.new_backup(facts)
-    in_files = facts.datasets - len(facts.on_servers)
-    if isinstance(one, Assessed) or len(one.lacking) < in_files:
-        yield from _lacking(check, facts, path, one.lacking)
-    if one.lacking_files:
-        message = f"{path} does not hold {_listed(one.lacking_files)}"
-        yield check.finding("missing-settings", WARN, message, remedy, location=Location(path), subject=path)
-    if one.outdated:
-        since = f"{path} was made, {_ago(one.backup)}" if isinstance(one, Assessed) else f"being saved in {path}"
-        message = f"{_listed(one.outdated)} changed since {since}"
-        severity = WARN if facts.phase == _PRE else NOTE
-        yield check.finding("outdated", severity, message, remedy, subject=path)
-
-
-def of_data(check: Check, facts: BackupFacts, unsound: Sequence[Unsound], path: str = "") -> Iterator[Finding]:
-    """Data in a backup that would be of no use."""
-    for each in unsound:
-        where = f"{each.file} in {path}" if path else each.file
-        message = f"{where} {each.problems[0]}{_more(len(each.problems) - 1)}"
-        remedy = repairs.new_backup(facts, f"See whether {each.dataset!r} itself is sound (5.1).")
-        evidence: dict[str, JSON] = {"problems": [*each.problems]}
-        place, subject = Location(path or each.file), f"{each.dataset} in {path}" if path else each.dataset
-        yield check.finding("damaged-data", FAIL, message, remedy, evidence=evidence, location=place, subject=subject)
-
-
-def of_servers(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """Data that no copy of the home can hold."""
-    for server in facts.on_servers:
-        message = f"the data of {server.dataset!r} is on a server; no copy of the home holds it"
-        yield check.finding("server-data", NOTE, message, repairs.dumped(facts, server), subject=server.dataset)
-
-
-def of_place(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """Whether the next backup can be written."""
-    place, severity = facts.place, FAIL if facts.phase == _PRE else WARN
-    if place.kind not in {FileKind.FOLDER.value, FileKind.MISSING.value}:
-        message = f"{place.folder} is a {place.kind}, so no backup can be written there"
-        yield check.finding("folder-access", severity, message, repairs.folder_opened(facts))
-    elif place.refused:
-        yield check.finding(
-            "folder-access", severity, f"{place.standing} {place.refused}", repairs.folder_opened(facts)
-        )
-    elif place.read_only:
-        message = f"{place.standing} is on a file system that is mounted read-only here"
-        message += f", at {place.mount}" if place.mount else ""
-        yield check.finding("folder-access", NOTE, message, repairs.folder_opened(facts))
-    likely = place.needed // PACKS_AT_BEST if place.expected is None else place.expected
-    if place.full or place.free < (place.expected or place.needed):
-        severity = severity if place.full or place.free < likely else WARN
-        packed = "" if place.expected is None else f" ({size(place.expected)} if it packs like the last one)"
-        room = "no room for another file" if place.full else f"{size(place.free)} free"
-        message = f"a backup takes {size(place.needed)}{packed}; where it goes, at {place.standing}, there is {room}"
-        evidence = {"needed": place.needed, "logs": place.beside, "expected": place.expected, "free": place.free}
-        remedy = repairs.smaller_or_elsewhere(facts)
-        yield check.finding("no-room", severity, message, remedy, evidence={**evidence})
-
-
-def of_script(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    """What the script said."""
-    script = facts.script
-    if script is not None and script.ran and script.code != 0:
-        severity = FAIL if facts.phase == _PRE else WARN
-        last = script.output.rpartition("\n")[2].strip()
-        message = f"{script.path} --dry-run --verbose {script.how}{f': {last}' if last else ''}"
-        remedy = Remedy("Read what it says and put that right first.", (repairs.tried(script),))
-        evidence = {"output": script.output, "code": script.code}
-        yield check.finding("script-fails", severity, message, remedy, evidence={**evidence})
-
-
-def _of_old(check: Check, facts: BackupFacts) -> Iterator[Finding]:
-    newest = facts.assessed[0].backup.days if facts.assessed else 0
-    if newest > OLD_DAYS:
-        message = f"the newest backup is {newest} days old"
-        yield check.finding("old-backups", NOTE, message, repairs.new_backup(facts, "Keep it for now."))
-    elif facts.old:
-        message = f"{facts.old} of {facts.count} backups in {facts.place.folder} are older than {OLD_DAYS} days"
-        yield check.finding("old-backups", NOTE, message, repairs.old_listed(facts))
-
-
-def _lacking(check: Check, facts: BackupFacts, where: str, lacking: Sequence[Lacking]) -> Iterator[Finding]:
-    for each in lacking[:SOME]:
-        severity = WARN if each.since and facts.phase != _PRE else FAIL
-        newer = "; it was registered later" if each.since else ""
-        message = f"{where} does not hold the {' and the '.join(each.what)} of {each.dataset!r}{newer}"
-        remedy = repairs.new_backup(facts)
-        yield check.finding("missing-dataset", severity, message, remedy, subject=each.dataset)
-    if rest := [each.dataset for each in lacking[SOME:]]:
-        severity = WARN if all(each.since for each in lacking[SOME:]) and facts.phase != _PRE else FAIL
-        message = f"{where} does not hold {len(rest)} more: {_listed(rest)}"
-        evidence: dict[str, JSON] = {"datasets": [*rest]}
-        yield check.finding("missing-dataset", severity, message, repairs.new_backup(facts), evidence=evidence)
-
-
-_CODES = {
-    "unknown-format": "damaged-archive",
-    "truncated": "damaged-archive",
-    "damaged": "damaged-archive",
-    "surplus": "surplus",
-    "escape": "path-escape",
-    "link-out": "link-out",
-    "special": "special-member",
-    "duplicate": "duplicate-member",
-    "bomb": "bomb",
-}
-
-
-def _problem(problem: Problem) -> str:
-    return f"has {problem.member}, which {problem.message}" if problem.member else problem.message
-
-
-def _more(count: int) -> str:
-    return f", and {count} more like it" if count > 0 else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def _ago(backup: Found) -> str:
-    return f"{duration(max(backup.age_s, 0))} ago"
+NO_BACKUP = RULES.declare(
+    "no-backup",
+    FAIL,
+    NOTE,
+    means="there is no backup of the data; a fail before the migration",
+    message="there is no backup of this home in {folders}",
+    remedy=NEW_BACKUP,
+)
+ONLY_SETTINGS = RULES.reworded(
+    NO_BACKUP,
+    message="there is no backup of any dataset; {folder} contains only settings",
+    remedy=NEW_BACKUP,
+)
+NOT_READ = RULES.declare(
+    "not-read",
+    WARN,
+    NOTE,
+    means="a backup was not read to its end; a fail before the migration for one that is encrypted or of a form"
+    " that is not read here, if no other is known to be good. Where a right or the time is missing, the "
+    "result is an error then",
+    message="{reason}{more}, so it is not known whether {path} would restore",
+    remedy="Run this as a user who may read all of it; if the time was up, allow more with --mdm-timeout. Until it was "
+    "read to its end, do not rely on it: make another backup first.",
+    commands=(SHOW_FILE,),
+)
+FOLDER_NOT_READ = RULES.reworded(
+    NOT_READ,
+    message="{reason}{more}, so it is not known whether there is a backup",
+    remedy="Run this as a user who may list that folder, or name another folder with --mdm-backup.",
+)
+CLOSED_BACKUP = RULES.reworded(
+    NOT_READ,
+    FAIL,
+    WARN,
+    NOTE,
+    message="{path} {reason}{more}",
+    remedy="It was not read to its end, so it proves nothing. Restore {path} with the program that made it into "
+    "a private folder outside the home, name that folder with --mdm-backup and run this again; or make "
+    "another backup that can be read.",
+)
+MISSING_LOG = RULES.declare(
+    "without-log",
+    FAIL,
+    WARN,
+    NOTE,
+    means="a database in a backup lacks changes that are in the log or journal beside the home's; a note if "
+    "they are newer than the backup and no migration follows",
+    message="{file} in {path} lacks the changes that {log}{newer} holds for {dataset!r}",
+    remedy="Keep {log} where it is: the last changes are only in there. " + NEW_BACKUP,
+)
+DAMAGED_ARCHIVE = RULES.declare(
+    "damaged-archive",
+    FAIL,
+    means="the archive is truncated, damaged or none at all, so that it would not restore; or unpacking it "
+    "would do harm: it would write outside its folder, or expands out of all proportion",
+    message="{path} {reason}{more}",
+    remedy="Do not rely on it. " + NEW_BACKUP,
+    formerly=("path-escape", "bomb"),
+)
+HARMFUL_ARCHIVE = RULES.reworded(
+    DAMAGED_ARCHIVE,
+    message="{path} {reason}{more}",
+    remedy="Do not unpack it. Find out who made it, and make another.",
+)
+NOTHING_INSIDE = RULES.declare(
+    "nothing-inside",
+    FAIL,
+    means="it is called a backup of MDM and contains no part of a home",
+    message="{path} contains no part of an MDM home",
+    remedy=NEW_BACKUP,
+)
+FOREIGN_HOME = RULES.declare(
+    "foreign-home",
+    FAIL,
+    WARN,
+    means="the backup is of another home; a fail before the migration",
+    message="{path} is of another home: it registers {others}, and no dataset of this home",
+    remedy=NEW_BACKUP,
+)
+MISSING_DATASET = RULES.declare(
+    "missing-dataset",
+    FAIL,
+    WARN,
+    means="a registered dataset is not in the newest backup; a warning if it was registered later",
+    message="{where} does not hold the {parts} of {dataset!r}{later}",
+    remedy=NEW_BACKUP,
+)
+MORE_MISSING_DATASETS = RULES.reworded(
+    MISSING_DATASET, message="{where} does not hold {count} more: {datasets}", remedy=NEW_BACKUP
+)
+DAMAGED_DATA = RULES.declare(
+    "damaged-data",
+    FAIL,
+    means="data in a backup cannot be opened or is damaged",
+    message="{where} {problem}{more}",
+    remedy="Check whether {dataset!r} itself is sound (5.1). " + NEW_BACKUP,
+)
+INCOMPLETE_DATA = RULES.declare(
+    "incomplete-data",
+    FAIL,
+    WARN,
+    means="a database in a backup lacks tables, columns, rows or values that the home's had when the backup was"
+    " made; a fail before the migration. Rows that the home got since are `outdated`",
+    message="{where} {problem}{more}",
+    remedy="Keep it until {dataset!r} was compared: it may be the home that is wrong. " + NEW_BACKUP,
+)
+DAMAGED_METADATA = RULES.declare(
+    "damaged-metadata",
+    FAIL,
+    WARN,
+    means="a registration, the settings or a custom feature in a backup cannot be used, or is not what the home"
+    " had then; a fail before the migration",
+    message="{where} {problem}{more}",
+    remedy=NEW_BACKUP,
+)
+SHARED_FILES = RULES.declare(
+    "shared-files",
+    FAIL,
+    WARN,
+    means="a copy of the home consists of hard or symbolic links to the home's own files; a fail before the migration",
+    message="{where} shares {files} with the home (hard or symbolic links): what damages one damages both",
+    remedy=NEW_BACKUP,
+)
+MISSING_SETTINGS = RULES.declare(
+    "missing-settings",
+    WARN,
+    means="settings or custom features are not in the newest backup",
+    message="{where} does not hold {files}",
+    remedy=NEW_BACKUP,
+)
+LINK_OUT = RULES.declare(
+    "link-out",
+    WARN,
+    means="it has a link in the place of what the link leads to",
+    message="{path} {reason}{more}",
+    remedy="Back up what the links lead to, too. " + NEW_BACKUP,
+)
+OUTDATED = RULES.declare(
+    "outdated",
+    WARN,
+    NOTE,
+    means="data changed since the newest backup, or that cannot be known because its time is in the future; a warning "
+    "before the migration",
+    message="{names} changed since {made}",
+    remedy=NEW_BACKUP,
+    formerly=("future-time",),
+)
+FUTURE_TIME = RULES.reworded(
+    OUTDATED,
+    message="{path} has a time in the future: it or this clock is wrong, and so is which backup is the newest and what "
+    "changed since",
+    remedy="Find out which of the two is wrong. If it is the clock, set it right. If it is the file, do not trust its "
+    "time; make another backup.",
+    commands=("date", SHOW_FILE),
+)
+OLD_BACKUPS = RULES.declare(
+    "old-backups",
+    NOTE,
+    means="archives are older than 30 days",
+    message="{old} of {count} backups in {folder} are older than {limit} days",
+    remedy="Keep them until a newer one was restored elsewhere and compared with the home, then delete by hand "
+    "those that you do not need. This lists what is older than {limit} days.",
+    commands=("find -H {folder!q} -type f -name {pattern!q} -mtime +{limit} -print",),
+)
+NEWEST_IS_OLD = RULES.reworded(
+    OLD_BACKUPS, message="the newest backup is {days} days old", remedy="Keep it for now. " + NEW_BACKUP
+)
+SERVER_DATA = RULES.declare(
+    "server-data",
+    NOTE,
+    means="data is on a server, and there is no dump of it",
+    message="the data of {dataset!r} is on a server; no copy of the home contains it",
+    remedy="Let pg_dump --format=custom write a dump of {database} to another name first, as a user who may read"
+    " it; check that it ended without an error and that pg_restore --list reads the file, and then call "
+    "it {file}.",
+)
+FOLDER_ACCESS = RULES.declare(
+    "folder-access",
+    FAIL,
+    WARN,
+    NOTE,
+    means="the owner of the home cannot list or write to the folder of backups; a note where only the file system is "
+    "mounted read-only",
+    message="{standing} {reason}",
+    remedy="Let {owner} in there, or name another folder with --mdm-backup.",
+    commands=("ls -ld -- {standing!q}",),
+    answers=(PERMISSION_DENIED,),
+)
+NOT_A_FOLDER = RULES.reworded(
+    FOLDER_ACCESS,
+    message="{folder} is a {kind}, so no backup can be written there",
+    remedy="Find out what it is and whether it is needed; then give it another name and make a folder {folder}, "
+    "or name another folder with --mdm-backup.",
+    commands=("ls -ld -- {folder!q}",),
+)
+READ_ONLY = RULES.reworded(
+    FOLDER_ACCESS,
+    NOTE,
+    message="{standing} is on a file system that is mounted read-only here{at_mount}",
+    remedy="Find out why: a file system with errors is mounted so, too. If it is meant to be written to, have "
+    "root mount it for writing; or name another folder with --mdm-backup.",
+    commands=("df -P -- {standing!q}",),
+)
+NO_ROOM = RULES.declare(
+    "no-room",
+    FAIL,
+    WARN,
+    means="there is no room for another backup",
+    message="a backup takes {needed:size}{packed}; where it goes, at {standing}, there is {room}",
+    remedy="Free room there. Or compress better and write the backup to other storage.",
+    answers=("insufficient space for backup",),
+)
+SCRIPT_FAILS = RULES.declare(
+    "script-fails",
+    FAIL,
+    WARN,
+    means="the dry run of `backup_mdm_state.sh` did not end well",
+    message="{script} --dry-run --verbose {how}{last}",
+    remedy="Read what it says and correct that first.",
+    commands=("{script!q} --dry-run --verbose",),
+    answers=("backup script returns non-zero exit",),
+)
+FOREIGN_OWNER = RULES.declare(
+    "foreign-owner",
+    WARN,
+    means="files in the home belong to another user than the home",
+    message="{count} not owned by {owner}, who owns the home: {names}",
+    remedy="It belongs to another user: find out why, such as MDM started with sudo, and let root give it to "
+    "{owner} (chown -h). Check first that no file of it is a hard link to one outside the home: its count"
+    " of links, in the second column, is 1 then.",
+    commands=("{show}",),
+)
+UNREADABLE = RULES.declare(
+    "unreadable",
+    FAIL,
+    WARN,
+    means="the owner of the home may not use what is in it; a fail for data, registrations, settings",
+    message="{owner}, who owns the home, may not use {names}",
+    remedy="Give {owner} the permission, unless it is withheld on purpose.{too_many}",
+    commands=("{change}",),
+    answers=(PERMISSION_DENIED,),
+)
+FOREIGN_UNREADABLE = RULES.reworded(
+    UNREADABLE,
+    message="{owner}, who owns the home, does not own and may not use {names}",
+    remedy=FOREIGN_OWNER.remedy,
+)
+WRITABLE_BY_OTHERS = RULES.declare(
+    "writable-by-others",
+    WARN,
+    NOTE,
+    means="everybody may write; a note for a group, and while a folder above is closed",
+    message="{who} may write to {names}{shield}",
+    remedy="Let only the owner write there.{too_many}",
+    commands=("{change}",),
+)
+PASSWORD_READABLE = RULES.declare(
+    "password-readable",
+    WARN,
+    NOTE,
+    means="others may read a file with a password in it; a note while a folder above is closed",
+    message="others may read {names}, with a database password in it{shield}",
+    remedy="Let only their owner read them; give the password another place, such as ~/.pgpass, if you can.{too_many}",
+    commands=("{change}",),
+)
+RULES.retire("special-member", "duplicate-member", "surplus", "wrong-format", "folder-mode")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pytest_mdm_health.core.text import shortened
 from pytest_mdm_health.mdm.backups.archive import ENDINGS
 from pytest_mdm_health.mdm.backups.archive.members import Problem
 from pytest_mdm_health.mdm.backups.forms import closed_file, closed_folder, piece_of
@@ -38,6 +39,7 @@ _BESIDE_AN_ARCHIVE = (".md5", ".sha1", ".sha256", ".sha512", ".sig", ".asc", ".t
 _PARTS_OF_A_HOME = ("datasets", "config", SETTINGS_FILE)
 _PARTS_NEEDED = 2
 _DEPTH = 2
+_LONGEST = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,15 @@ class Backup:
     size: int
     by_script: bool = False
     closed: Problem | None = None
+
+    @property
+    def shown(self) -> str:
+        """Its path as it can be printed."""
+        return shortened(str(self.path), _LONGEST)
+
+    def days(self, now: float) -> int:
+        """Whole days since it was made, as `find -mtime` counts them."""
+        return int((now - self.made) // 86400)
 
     @property
     def named(self) -> bool:

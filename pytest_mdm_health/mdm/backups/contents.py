@@ -16,8 +16,10 @@ from pathlib import Path
 
 from pytest_mdm_health.mdm.backups.archive.members import Member
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, FILE_ENGINES
-from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.files import TEXT_LIMIT, FileKind, kind_of
+from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
+from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.json_copy import moment
 
 BESIDE = ("-wal", "-journal", ".wal")
@@ -42,6 +44,7 @@ class WantedDataset:
         outside: for data that lies outside the home, where it lies, from the top of the file system.
         registered: when, in seconds since 1970; None if that is not known.
         tables: those that are registered.
+        registered_as: the registration itself.
     """
 
     name: str
@@ -52,6 +55,7 @@ class WantedDataset:
     outside: str = ""
     registered: float | None = None
     tables: tuple[str, ...] = ()
+    registered_as: Registration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +63,15 @@ class Wanted:
     """What a backup has to hold.
 
     Attributes:
+        home: the home.
         datasets: every one that is registered.
-        files: settings and custom features that there are and that are not empty, relative to the home.
+        files: settings and custom features that there are and that are not empty, relative to the home; each with where
+            it is.
     """
 
+    home: Home
     datasets: tuple[WantedDataset, ...]
-    files: tuple[str, ...]
+    files: Mapping[str, Path]
 
     def restores(self, member: Member) -> bool:
         """Whether a member may be a database of this home, or what belongs to one, wherever the home lies in it."""
@@ -73,6 +80,28 @@ class Wanted:
         if folder.rpartition("/")[2] in self._folders and base.endswith(DATABASE_SUFFIXES):
             return True
         return base in self._names
+
+    def is_metadata(self, member: Member) -> bool:
+        """Whether a member may be a registration, the settings or a custom feature of this home."""
+        return member.name.rpartition("/")[2] in self._metadata_names and member.size <= TEXT_LIMIT
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of it, relative to the home."""
+        data = (path for each in self.datasets for path in (each.registration, each.data) if path)
+        return (*data, *self.files)
+
+    @cached_property
+    def identities(self) -> frozenset[tuple[int, int]]:
+        """What tells the home's own files from any copy of them, whatever their names."""
+        data = (each.live for each in self.datasets if each.live is not None)
+        near = (path.with_name(path.name + ending) for path in data for ending in ("", *BESIDE))
+        registrations = (each.registered_as.file for each in self.datasets)
+        return frozenset(found for path in (*near, *registrations, *self.files.values()) if (found := identity(path)))
+
+    @cached_property
+    def _metadata_names(self) -> frozenset[str]:
+        return frozenset(Path(path).name for path in (*(each.registration for each in self.datasets), *self.files))
 
     @cached_property
     def _folders(self) -> frozenset[str]:
@@ -92,12 +121,27 @@ class Held:
         data: the member with the data of each dataset that it holds.
         registrations: the datasets whose registration it holds.
         files: what it holds of the settings and custom features.
+        others: datasets that it has a registration of, and this home has not.
     """
 
     root: str | None
     data: Mapping[str, Member]
     registrations: frozenset[str]
     files: frozenset[str]
+    others: tuple[str, ...] = ()
+
+    def member_name(self, path: str) -> str:
+        """A path of the home as the backup has it."""
+        return _join(self.root or "", path)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """What all names of one file have in common, symbolic links followed; None if it cannot be looked at."""
+    try:
+        info = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (info.st_dev, info.st_ino)
 
 
 def wanted_of(inventory: Inventory) -> Wanted:
@@ -106,7 +150,7 @@ def wanted_of(inventory: Inventory) -> Wanted:
     modules = [home.custom_features / name for name in _modules(home.custom_features)]
     files = [path for path in (home.settings_file, home.feature_flags, *modules) if _holds_something(path)]
     datasets = tuple(_wanted_dataset(each, home.root) for each in inventory.datasets if each.registration)
-    return Wanted(datasets=datasets, files=tuple(_relative(path, home.root, path.name) for path in files))
+    return Wanted(home=home, datasets=datasets, files={_relative(path, home.root, path.name): path for path in files})
 
 
 def held_in(members: Mapping[str, Member], wanted: Wanted) -> Held:
@@ -125,6 +169,7 @@ def held_in(members: Mapping[str, Member], wanted: Wanted) -> Held:
         data={name: member for name, member in found.items() if member is not None},
         registrations=frozenset(registrations),
         files=frozenset(file for file in wanted.files if _has_content(members, _join(root, file))),
+        others=tuple(sorted(_others(members, root, wanted))),
     )
 
 
@@ -144,6 +189,7 @@ def _wanted_dataset(dataset: Dataset, root: Path) -> WantedDataset:
         outside=_outside(dataset.database, root) if on_files and dataset.database else "",
         registered=when.timestamp() if when else None,
         tables=tuple(registration.tables.values()),
+        registered_as=registration,
     )
 
 
@@ -181,6 +227,14 @@ def _guesses(members: Mapping[str, Member], wanted: Wanted) -> Iterator[str]:
         else:
             paths = sought.get(name.rpartition("/")[2], ())
             yield from (name[: -len(path)].rstrip("/") for path in paths if _ends_with(name, path))
+
+
+def _others(members: Mapping[str, Member], root: str, wanted: Wanted) -> Iterator[str]:
+    known = {_join(root, each.registration) for each in wanted.datasets}
+    folder = _join(root, _relative(wanted.home.registrations, wanted.home.root, "config/datasets")) + "/"
+    for name, member in members.items():
+        if member.kind == "file" and name.startswith(folder) and name.endswith(".yaml") and name not in known:
+            yield name.removeprefix(folder).removesuffix(".yaml")
 
 
 def _ends_with(name: str, path: str) -> bool:

@@ -7,8 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_mdm_health.mdm.backups.archive import Reading
-from pytest_mdm_health.mdm.backups.archive.members import Ledger, Limits, Member, MemberKind, Stopped
+from pytest_mdm_health.mdm.backups.archive.members import Ledger, Limits, Member, MemberKind, Reading, Stopped
 
 _KINDS: dict[int, MemberKind] = {
     stat.S_IFREG: "file",
@@ -31,15 +30,7 @@ def read_folder(folder: Path, until: float) -> Reading:
     except Stopped as stopped:
         gaps.append(f"was not gone through to its end: {stopped}")
         listed = False
-    return Reading(
-        form=None,
-        members=ledger.members,
-        unpacked=ledger.unpacked,
-        problems=ledger.conclusions(),
-        listed=listed,
-        complete=not gaps,
-        gaps=tuple(gaps),
-    )
+    return ledger.reading(None, *gaps, listed=listed, complete=not gaps)
 
 
 def _note(path: Path, folder: Path, ledger: Ledger, gaps: list[str]) -> None:
@@ -53,7 +44,8 @@ def _note(path: Path, folder: Path, ledger: Ledger, gaps: list[str]) -> None:
     size = info.st_size if kind == "file" else 0
     ledger.unpacked += size
     name = path.relative_to(folder).as_posix()
-    ledger.add(name, Member(name, kind, size, info.st_mtime, target))
+    identity = (info.st_dev, info.st_ino) if kind == "file" and info.st_nlink > 1 else None
+    ledger.add(Member(name, kind, size, info.st_mtime, target, identity=identity))
 
 
 def _walk(folder: Path, gaps: list[str]) -> Iterator[Path]:

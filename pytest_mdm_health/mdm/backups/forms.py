@@ -37,7 +37,9 @@ _OTHER_FORMS = {
     ".qcow2": "a disk image",
 }
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
-_PIECE = re.compile(r"(?P<whole>.+)\.(?:\d{2,4}|a[a-z]|part\d+|z\d{2}|part\d+\.rar)", re.IGNORECASE | re.DOTALL)
+_PIECE = re.compile(
+    r"(?P<whole>.+?)[._-](?:\d{2,4}|(?:part[._-]?)?a[a-z]|part[._-]?\d+|z\d{2}|part\d+\.rar)", re.IGNORECASE | re.DOTALL
+)
 _PIECE_OF = (*ENDINGS, *_OTHER_FORMS, *_ENCRYPTED)
 _REPOSITORIES = (
     ({"config", "data", "index", "keys", "snapshots"}, "a repository of restic"),

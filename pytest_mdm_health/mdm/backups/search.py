@@ -14,14 +14,13 @@ from pathlib import Path
 
 from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
-from pytest_mdm_health.mdm.backups.archive import Form, read_archive
-from pytest_mdm_health.mdm.backups.archive.members import Member
+from pytest_mdm_health.mdm.backups.archive import read_archive
+from pytest_mdm_health.mdm.backups.archive.members import BROKEN, Form, Member
 from pytest_mdm_health.mdm.backups.contents import BESIDE
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 
 _LOOKED_INTO = 3
-_SPOILT = {"truncated", "damaged", "escape", "bomb", "unknown-format"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ def _listing(
     """The files in an archive, by the last two parts of their names; none if it would not unpack."""
     reading = read_archive(path, time.monotonic() + within_s)
     by_name: dict[str, list[Member]] = defaultdict(list)
-    if not any(each.code in _SPOILT for each in reading.problems):
+    if not any(each.code in BROKEN for each in reading.problems):
         for member in reading.members.values():
             if member.kind == "file" and member.size:
                 by_name[_last_two(member.name)].append(member)

@@ -32,7 +32,7 @@ def test_every_registered_dataset_and_the_settings_are_wanted(each_home: Path) -
     assert [each.name for each in wanted.datasets] == NAMES
     assert {each.registration for each in wanted.datasets} == {f"config/datasets/{name}.yaml" for name in NAMES}
     assert all((each_home / each.data).is_file() for each in wanted.datasets)
-    assert wanted.files == ("mdm.yaml",)
+    assert wanted.files == {"mdm.yaml": each_home / "mdm.yaml"}
 
 
 def test_custom_features_and_the_switches_of_the_migration_are_wanted(home: Path) -> None:
@@ -40,7 +40,7 @@ def test_custom_features_and_the_switches_of_the_migration_are_wanted(home: Path
     (home / "config" / "custom_features" / "shop.py").write_text("import mdm")
     (home / "config" / "custom_features" / "__init__.py").touch()  # of which nothing can be lost
 
-    assert wanted_by(home).files == ("mdm.yaml", "feature_flags.yaml", "config/custom_features/shop.py")
+    assert tuple(wanted_by(home).files) == ("mdm.yaml", "feature_flags.yaml", "config/custom_features/shop.py")
 
 
 @pytest.mark.parametrize("below", ["", ".mdm/", "home/ml/.mdm/"])

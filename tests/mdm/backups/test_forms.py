@@ -16,6 +16,12 @@ OF_DATA = (".sqlite", ".parquet", ".csv")
         ("a.7z.001", "a.7z"),
         ("a.tar.gz.gpg.ab", "a.tar.gz.gpg"),
         ("a.part1.rar", "a"),
+        ("a.tar.gz.partaa", "a.tar.gz"),
+        ("a.tar.gz.part-ab", "a.tar.gz"),
+        ("a.tar.xz_00", "a.tar.xz"),
+        ("a.zip.part3", "a.zip"),
+        ("a.zip.z01", "a.zip"),
+        ("a.tar.gz.1", ""),  # put aside by its number
         ("a.tar.gz", ""),
         ("a.tar.gz.ok", ""),
         ("notes.de", ""),

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import lzma
 import os
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from pytest_mdm_health.core.text import shortened
-from pytest_mdm_health.mdm.backups.archive.members import Ledger, Limits, Member, Problem, ProblemCode, Stopped
+from pytest_mdm_health.mdm.backups.archive.members import (
+    Entry,
+    Form,
+    Ledger,
+    Limits,
+    Problem,
+    ProblemCode,
+    Reading,
+    Stopped,
+)
 from pytest_mdm_health.mdm.backups.archive.restoring import Take
 from pytest_mdm_health.mdm.backups.archive.streams import NoProgram, uncompressed
-from pytest_mdm_health.mdm.backups.archive.tar_archive import Truncated, read_tar
-from pytest_mdm_health.mdm.backups.archive.zip_archive import read_zip
+from pytest_mdm_health.mdm.backups.archive.tar_archive import Truncated, tar_entries
+from pytest_mdm_health.mdm.backups.archive.zip_archive import zip_entries
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 
-Form = Literal["tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst"]
 _HEAD = 512
 _MAGIC: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\x1f\x8b", "tar.gz"),
@@ -60,6 +68,7 @@ _ENDINGS: dict[str, Form] = {
     ".tar.zst": "tar.zst",
 }
 ENDINGS = tuple(_ENDINGS)
+_TRUNCATED = ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")
 _Broken = (
     tarfile.TarError,
     lzma.LZMAError,
@@ -72,29 +81,6 @@ _Broken = (
     LookupError,
     RuntimeError,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """What reading an archive brought.
-
-    Attributes:
-        form: what it is by its first bytes; None if it is no archive.
-        members: by their names.
-        unpacked: bytes that came out.
-        problems: what is wrong with it.
-        listed: whether all members are known.
-        complete: whether every byte of it was read, and so its check sums hold.
-        gaps: what could not be read, each with its reason, to follow the archive's name in a sentence.
-    """
-
-    form: Form | None
-    members: dict[str, Member]
-    unpacked: int = 0
-    problems: tuple[Problem, ...] = ()
-    listed: bool = False
-    complete: bool = False
-    gaps: tuple[str, ...] = ()
 
 
 _BEING_WRITTEN = Reading(form=None, members={}, gaps=("is being written to",))
@@ -133,22 +119,19 @@ def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Re
         return Reading(form=None, members={}, problems=(closed,))
     file.seek(0)
     ledger = Ledger(size, until, limits)
-    end: ProblemCode | None = None
     try:
-        _read_form(file, form, head, ledger, take)
+        with _entries(file, form, head, ledger) as entries:
+            _read_entries(entries, ledger, take)
     except NoProgram as missing:
-        return _reading(form, ledger, (str(missing),))
+        return ledger.reading(form, str(missing))
     except Stopped as stopped:
         ledger.problems += [stopped.problem] if stopped.problem else []
-        return _reading(form, ledger, (f"was read as far as byte {file.tell()} of {size}: {stopped}",))
-    except (EOFError, Truncated) as error:
-        end = "truncated"
-        ledger.note(end, f"is cut off: it {error}" if isinstance(error, Truncated) else "is cut off")
-    except _Broken as error:
-        end = _code_of(error, size, ledger.ended)
-        ledger.note(end, _words_of(error, end))
-    listed = end in {None, "surplus"}
-    return _reading(form, ledger, (), listed=listed, complete=listed and not ledger.closed)
+        return ledger.reading(form, f"was read as far as byte {file.tell()} of {size}: {stopped}")
+    except (EOFError, Truncated, *_Broken) as error:
+        if not _is_surplus(error, ledger):
+            ledger.note(*_problem_of(error, size))
+            return ledger.reading(form)
+    return ledger.reading(form, listed=True, complete=not ledger.closed)
 
 
 def closed_form(code: ProblemCode, what: str) -> Problem:
@@ -166,28 +149,30 @@ def _state(file: BinaryIO) -> tuple[int, int]:
     return (info.st_size, info.st_mtime_ns)
 
 
-def _reading(
-    form: Form | None, ledger: Ledger, gaps: tuple[str, ...], *, listed: bool = False, complete: bool = False
-) -> Reading:
-    return Reading(
-        form=form,
-        members=ledger.members,
-        unpacked=ledger.unpacked,
-        problems=ledger.conclusions(),
-        listed=listed,
-        complete=complete,
-        gaps=gaps,
-    )
+def _read_entries(entries: Iterator[Entry], ledger: Ledger, take: Take | None) -> None:
+    """Read the content of every member to its end; what is chosen is restored on the way."""
+    for entry, content in entries:
+        member = ledger.add(entry)
+        receiving = take(member) if take is not None and member is not None and content is not None else None
+        with receiving or nullcontext(_ignore) as receive:
+            for chunk in content or ():
+                ledger.spend(len(chunk))
+                receive(chunk)
 
 
-def _read_form(file: BinaryIO, form: Form | None, head: bytes, ledger: Ledger, take: Take | None) -> None:
+def _ignore(_: bytes) -> None:
+    """What becomes of content that was not chosen."""
+
+
+@contextmanager
+def _entries(file: BinaryIO, form: Form | None, head: bytes, ledger: Ledger) -> Iterator[Iterator[Entry]]:
     if form == "zip":
-        read_zip(file, ledger, take)
+        yield zip_entries(file, ledger)
     elif form == "tar" or (form is None and _is_old_tar(head)):
-        read_tar(file, ledger, take)
+        yield tar_entries(file, ledger)
     elif form is not None:
         with uncompressed(file, form) as stream:
-            read_tar(stream, ledger, take)
+            yield tar_entries(stream, ledger)
     else:
         raise _NoArchive
 
@@ -197,30 +182,26 @@ class _NoArchive(ValueError):
 
 
 def _is_old_tar(head: bytes) -> bool:
-    with contextlib.suppress(tarfile.TarError, ValueError):
+    with suppress(tarfile.TarError, ValueError):
         return bool(tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape").name)
     return False
 
 
-def _code_of(error: BaseException, size: int, ended: bool) -> ProblemCode:
+def _is_surplus(error: BaseException, ledger: Ledger) -> bool:
+    """Whether it is only that something follows the end of a compressed archive, which does no harm."""
+    return ledger.ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in str(error)
+
+
+def _problem_of(error: BaseException, size: int) -> tuple[ProblemCode, str]:
+    """What an error says of an archive, to follow its name in a sentence."""
     text = str(error)
+    if not size:
+        return "truncated", "is empty: it has 0 bytes"
     if isinstance(error, _NoArchive):
-        return "unknown-format" if size else "truncated"
-    if any(
-        words in text
-        for words in ("unexpected end", "empty file", "end-of-stream", "truncated header", "its end is missing")
-    ):
-        return "truncated"
-    behind = ended and isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in text
-    return "surplus" if behind else "damaged"
-
-
-def _words_of(error: BaseException, code: ProblemCode) -> str:
-    if isinstance(error, _NoArchive):
-        return "is no archive that is known here" if code == "unknown-format" else "is empty: it has 0 bytes"
-    if code == "surplus":
-        return "goes on after its end with what is no part of it"
-    if code == "truncated":
-        return "is cut off: its end is missing"
-    detail = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
-    return f"is damaged: {shortened(detail)}"
+        return "unknown-format", "is no archive that is known here"
+    if isinstance(error, Truncated):
+        return "truncated", f"is truncated: it {text}"
+    if isinstance(error, EOFError) or any(words in text for words in _TRUNCATED):
+        return "truncated", "is truncated: its end is missing"
+    detail = getattr(error, "strerror", None) or text.partition("\n")[0] or type(error).__name__
+    return "damaged", f"is damaged: {shortened(detail)}"

@@ -6,30 +6,37 @@ import posixpath
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pytest_mdm_health.core.text import shortened
 
 MemberKind = Literal["file", "folder", "link", "hard link", "FIFO", "device", "other"]
+Form = Literal["tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst"]
 ProblemCode = Literal[
     "unknown-format",
     "unknown-form",
     "encrypted",
     "truncated",
     "damaged",
-    "surplus",
     "escape",
     "link-out",
-    "special",
-    "duplicate",
     "bomb",
 ]
+CHUNK = 1024 * 1024
+"""Bytes that are read at a time."""
+
 PROBLEMS = 50
 """How many problems of one archive are noted."""
 
 CLOSED: frozenset[ProblemCode] = frozenset({"encrypted", "unknown-form"})
 """Problems that leave it open what an archive, or a member of it, holds."""
+
+BROKEN: frozenset[ProblemCode] = frozenset({"unknown-format", "truncated", "damaged", "escape", "bomb"})
+"""Problems with which an archive would not restore, or would do harm."""
+
+HARMFUL: frozenset[ProblemCode] = frozenset({"escape", "bomb"})
+"""Problems for which it must not be unpacked."""
 
 _LONGEST_NAME = 4096
 _DRIVE = re.compile(r"[a-zA-Z]:")
@@ -61,6 +68,7 @@ class Member:
         modified: when it was last changed, in seconds since 1970; None where the format does not say it.
         target: where a link leads, as written.
         written: its path as it stands in the archive, by which programs know it.
+        identity: device and inode of a file in a folder that has further names (hard links).
     """
 
     name: str
@@ -69,6 +77,11 @@ class Member:
     modified: float | None = None
     target: str = ""
     written: str = field(default="", compare=False)
+    identity: tuple[int, int] | None = field(default=None, compare=False)
+
+
+Entry = tuple[Member, Iterator[bytes] | None]
+"""A member as its archive has it, and its content in pieces; None if it has none that is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +97,29 @@ class Problem:
     code: ProblemCode
     message: str
     member: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What reading an archive brought.
+
+    Attributes:
+        form: what it is by its first bytes; None if it is no archive.
+        members: by their names.
+        unpacked: bytes that came out.
+        problems: what is wrong with it.
+        listed: whether all members are known.
+        complete: whether every byte of it was read, and so its check sums hold.
+        gaps: what could not be read, each with its reason, to follow the archive's name in a sentence.
+    """
+
+    form: Form | None
+    members: dict[str, Member]
+    unpacked: int = 0
+    problems: tuple[Problem, ...] = ()
+    listed: bool = False
+    complete: bool = False
+    gaps: tuple[str, ...] = ()
 
 
 class Stopped(Exception):
@@ -126,8 +162,8 @@ class Ledger:
         self._seen = 0
         self._links_out: set[str] = set()
 
-    def add(self, written: str, member: Member) -> Member | None:
-        """Note a member down under the name that is written in the archive.
+    def add(self, member: Member) -> Member | None:
+        """Note a member down, which has the name that is written in the archive.
 
         Returns:
             The member with its proper name; None if that lies outside or is the root itself.
@@ -138,13 +174,14 @@ class Ledger:
         self._seen += 1
         if self._seen > self._limits.members:
             raise self._bomb(f"has more than {self._limits.members} members")
+        written = member.name
         name = inside(written) if len(written) <= _LONGEST_NAME else None
         if name is None:
             self.note("escape", "has a name that leads out of the folder it is unpacked in", written)
             return None
         if not name:
             return None
-        member = Member(name, member.kind, member.size, member.modified, member.target, written)
+        member = replace(member, name=name, written=written)
         self._judge(member)
         self.members[name] = member
         return member
@@ -175,21 +212,26 @@ class Ledger:
         if len(self.problems) < PROBLEMS:
             self.problems.append(Problem(code=code, message=message, member=shortened(member)))
 
-    def conclusions(self) -> tuple[Problem, ...]:
-        """The problems, but for links that lead to what the archive holds itself, under its place on that machine."""
-        if not self._links_out:
-            return tuple(self.problems)
-        there = {each for name in self.members for each in (name, *_folders(name))}
-        kept = {shortened(name) for name in self._links_out if self.members[name].target.strip("/") in there}
-        return tuple(each for each in self.problems if each.code != "link-out" or each.member not in kept)
+    def reading(self, form: Form | None, *gaps: str, listed: bool = False, complete: bool = False) -> Reading:
+        """What was found; see `Reading`."""
+        return Reading(
+            form=form,
+            members=self.members,
+            unpacked=self.unpacked,
+            problems=tuple(self._conclusions()),
+            listed=listed,
+            complete=complete,
+            gaps=gaps,
+        )
+
+    def _conclusions(self) -> Iterator[Problem]:
+        """The problems, but for links that lead to what the archive has itself, under its place on that machine."""
+        there = {path for name in self.members for path in (name, *_folders(name))} if self._links_out else set()
+        inside = {shortened(name) for name in self._links_out if self.members[name].target.strip("/") in there}
+        yield from (problem for problem in self.problems if problem.code != "link-out" or problem.member not in inside)
 
     def _judge(self, member: Member) -> None:
         name = member.name
-        if member.kind in {"FIFO", "device", "other"}:
-            self.note("special", f"is a {member.kind}" if member.kind != "other" else "is nothing MDM has", name)
-        earlier = self.members.get(name)
-        if earlier is not None and not earlier.kind == member.kind == "folder":
-            self.note("duplicate", "is there twice; which of the two is restored depends on the program", name)
         if self._links_out and (link := self._link_above(name)):
             self.note("escape", f"would be written through the link {shortened(link)}, which leads out", name)
         if member.kind == "hard link":

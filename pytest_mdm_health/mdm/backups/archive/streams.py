@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 ZSTD = "zstd"
 """The program that uncompresses Zstandard, which Python itself learned only with 3.14."""
 
+_OPEN: dict[str, Callable[[BinaryIO], gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile]] = {
+    "tar.gz": lambda file: gzip.GzipFile(fileobj=file),
+    "tar.bz2": bz2.BZ2File,
+    "tar.xz": lzma.LZMAFile,
+}
 _END_MISSING = ("premature", "incomplete", "truncated", "unexpected end")
 _MESSAGE_LIMIT = 2000
 
@@ -40,14 +45,7 @@ def uncompressed(file: BinaryIO, form: str) -> Iterator[BinaryIO]:
         with _unzstd(file) as stream:
             yield stream
         return
-    opened: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile
-    if form == "tar.gz":
-        opened = gzip.GzipFile(fileobj=file, mode="rb")
-    elif form == "tar.bz2":
-        opened = bz2.BZ2File(file, mode="rb")
-    else:
-        opened = lzma.LZMAFile(file, mode="rb")  # noqa: SIM115 - closed below
-    with opened:
+    with _OPEN[form](file) as opened:
         yield cast("BinaryIO", opened)
 
 

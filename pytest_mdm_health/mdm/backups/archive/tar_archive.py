@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import tarfile
+from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, cast
 
 from pytest_mdm_health.core.text import shortened
-from pytest_mdm_health.mdm.backups.archive.members import Ledger, Member, MemberKind
-from pytest_mdm_health.mdm.backups.archive.restoring import Take, handing_over
+from pytest_mdm_health.mdm.backups.archive.members import CHUNK, Entry, Ledger, Member, MemberKind
 
-CHUNK = 1024 * 1024
 _LONGEST_HEADER = 4 * CHUNK
 _KINDS: dict[bytes, MemberKind] = {
     tarfile.DIRTYPE: "folder",
@@ -26,10 +25,10 @@ class Truncated(Exception):
     """The archive ends before it is complete; the text says how that shows."""
 
 
-def read_tar(stream: BinaryIO, ledger: Ledger, take: Take | None) -> None:
-    """Read a tar archive to its end, uncompressed as it comes out of the stream.
+def tar_entries(stream: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
+    """The members of a tar archive up to its end, uncompressed as it comes out of the stream.
 
-    The standard reader takes a damaged header in the middle, and the end of a file that was cut off between two
+    The standard reader takes a damaged header in the middle, and the end of a file that was truncated between two
     members, for the end of the archive; here only the mark that belongs there is one.
 
     Raises:
@@ -40,44 +39,32 @@ def read_tar(stream: BinaryIO, ledger: Ledger, take: Take | None) -> None:
         seen: list[tarfile.TarInfo] = cast("Any", tar).members
         while (info := tar.next()) is not None:
             seen.clear()  # it would keep all of them
-            _read_member(tar, info, ledger, take)
-    _must_be_the_end(forward.last)
+            kind = "file" if info.isreg() else _KINDS.get(info.type, "other")
+            modified = float(info.mtime) if math.isfinite(info.mtime) else None
+            member = Member(info.name, kind, info.size, modified, info.linkname)
+            yield member, _content(tar, info) if info.isreg() else None
+    if len(forward.last) < tarfile.BLOCKSIZE:
+        raise Truncated("ends without the mark that ends an archive")
+    if forward.last.strip(b"\0"):
+        raise tarfile.ReadError("a header does not add up")
     ledger.ended = True
     while chunk := forward.read(CHUNK):
         ledger.spend(len(chunk))
-        if chunk.count(0) != len(chunk):
+        if chunk.strip(b"\0"):
             raise tarfile.ReadError("it goes on after its end mark with what no program would restore")
 
 
-def _read_member(tar: tarfile.TarFile, info: tarfile.TarInfo, ledger: Ledger, take: Take | None) -> None:
-    kind = "file" if info.isreg() else _KINDS.get(info.type, "other")
-    member = ledger.add(info.name, Member(info.name, kind, info.size, _moment(info.mtime), info.linkname))
-    if not info.isreg():
-        return
-    content = cast("BinaryIO", tar.extractfile(info))
-    with handing_over(take, member) as receive:
-        read = 0
-        while chunk := content.read(CHUNK):
-            read += len(chunk)
-            ledger.spend(len(chunk))
-            receive(chunk)
-        if read < info.size:
-            raise Truncated(f"ends in the middle of {shortened(info.name)}")
-
-
-def _moment(mtime: float) -> float | None:
-    return float(mtime) if math.isfinite(mtime) else None
-
-
-def _must_be_the_end(block: bytes) -> None:
-    if len(block) < tarfile.BLOCKSIZE:
-        raise Truncated("ends without the mark that ends an archive")
-    if block.count(0) != len(block):
-        raise tarfile.ReadError("a header does not add up")
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[bytes]:
+    content, left = cast("BinaryIO", tar.extractfile(info)), info.size
+    while chunk := content.read(CHUNK):
+        left -= len(chunk)
+        yield chunk
+    if left > 0:
+        raise Truncated(f"ends in the middle of {shortened(info.name)}")
 
 
 class _Forward:
-    """A stream as the tar reader wants it, which can only be read on, and remembers what was read last."""
+    """A stream as the tar reader needs it, which can only be read on, and remembers what was read last."""
 
     def __init__(self, stream: BinaryIO, ledger: Ledger) -> None:
         self._stream, self._ledger = stream, ledger

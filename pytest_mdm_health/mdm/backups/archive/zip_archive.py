@@ -6,12 +6,12 @@ import os
 import stat
 import struct
 import zipfile
+from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
-from pytest_mdm_health.mdm.backups.archive.members import Ledger, Member, MemberKind
-from pytest_mdm_health.mdm.backups.archive.restoring import Take, handing_over
+from pytest_mdm_health.mdm.backups.archive.members import CHUNK, Entry, Ledger, Member, MemberKind
 
-CHUNK = 1024 * 1024
 _LARGEST_DIRECTORY = 64 * 1024 * 1024
 _LONGEST_TARGET = 4096
 _ENCRYPTED = 0x1
@@ -30,8 +30,8 @@ _KINDS: dict[int, MemberKind] = {
 }
 
 
-def read_zip(file: BinaryIO, ledger: Ledger, take: Take | None) -> None:
-    """Read a zip archive; members that are encrypted or compressed in an unknown way are noted as problems.
+def zip_entries(file: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
+    """The members of a zip archive; those that are encrypted or compressed in an unknown way are noted as problems.
 
     Raises:
         Stopped, zipfile.BadZipFile: and whatever the decompressors raise.
@@ -40,28 +40,22 @@ def read_zip(file: BinaryIO, ledger: Ledger, take: Take | None) -> None:
         raise zipfile.BadZipFile("its list of members is absurdly long")
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
+            kind: MemberKind = "folder" if info.is_dir() else _KINDS.get(stat.S_IFMT(info.external_attr >> 16), "other")
             if info.flag_bits & _ENCRYPTED:
-                ledger.add(info.filename, Member(info.filename, "file", info.file_size))
                 ledger.note("encrypted", "is encrypted, so that it cannot be read here", info.filename)
+                yield Member(info.filename, kind, info.file_size), None
                 continue
             try:
-                _read_member(archive, info, ledger, take)
+                content = archive.open(info)
             except NotImplementedError:
                 ledger.note("unknown-form", "is compressed in a way that cannot be read here", info.filename)
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, ledger: Ledger, take: Take | None) -> None:
-    kind: MemberKind = "folder" if info.is_dir() else _KINDS.get(stat.S_IFMT(info.external_attr >> 16), "other")
-    with archive.open(info) as content:
-        if kind == "link":
-            target = content.read(_LONGEST_TARGET).decode("utf-8", "replace")
-            ledger.add(info.filename, Member(info.filename, kind, target=target))
-            return
-        member = ledger.add(info.filename, Member(info.filename, kind, info.file_size))
-        with handing_over(take, member) as receive:
-            while chunk := content.read(CHUNK):
-                ledger.spend(len(chunk))
-                receive(chunk)
+                continue
+            with content:
+                if kind == "link":
+                    target = content.read(_LONGEST_TARGET).decode("utf-8", "replace")
+                    yield Member(info.filename, kind, target=target), None
+                else:
+                    yield Member(info.filename, kind, info.file_size), iter(partial(content.read, CHUNK), b"")
 
 
 def _directory_size(file: BinaryIO) -> int:

@@ -1,4 +1,4 @@
-"""One way through the home: how large it is, and who may do what in it."""
+"""One walk through a home: how large it is, and who may do what in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.checks.backup_failure.facts import SOME, Access, Paths
 from pytest_mdm_health.mdm.backups.contents import BESIDE
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.accounts import (
@@ -24,8 +23,60 @@ from pytest_mdm_health.mdm.host.accounts import (
     writable_by_group,
 )
 
+SOME = 20
+"""How many of many paths are named."""
+
 _MOST = 200_000
-_USUAL_MODES = (0o755, 0o700)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Paths that have something in common.
+
+    Attributes:
+        count: how many there are.
+        some: the first of them, as they can be printed and typed.
+    """
+
+    count: int = 0
+    some: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    @property
+    def all_named(self) -> bool:
+        """Whether none is left out."""
+        return self.count == len(self.some)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Owners and modes in a home.
+
+    Attributes:
+        owner: the home's owner, who is taken for the one that runs MDM.
+        foreign: belong to another user, and the owner may use them all the same.
+        foreign_barred: belong to another user, and are data, registrations or settings that the owner may not use.
+        foreign_barred_others: likewise, other things.
+        barred: data, registrations or settings that the owner may not use.
+        barred_others: other things that the owner may not use.
+        open_to_all: everybody may write.
+        open_to_group: a group may write that is not the owner's alone.
+        passwords: files with a password in them that others may read.
+        shielded: whether folders above keep others out of all of those that are open to all or have a password in them.
+    """
+
+    owner: str
+    foreign: Paths = Paths()
+    foreign_barred: Paths = Paths()
+    foreign_barred_others: Paths = Paths()
+    barred: Paths = Paths()
+    barred_others: Paths = Paths()
+    open_to_all: Paths = Paths()
+    open_to_group: Paths = Paths()
+    passwords: Paths = Paths()
+    shielded: bool = False
 
 
 @dataclass
@@ -84,16 +135,15 @@ def walk(home: Home, backups: Path, owner: Account, until: float) -> Walk:
     return result
 
 
-def access_of(result: Walk, root: Path, owner: Account, passwords: list[Path]) -> Access:
+def access_of(result: Walk, owner: Account, passwords: list[Path]) -> Access:
     """Owners and modes, of the home and of the files that hold a password."""
     exposed = [path for path in passwords if _exposed(path, owner)]
     for path in exposed:
         result.note("passwords", path)
     barred = ("barred", "barred_others", "foreign_barred", "foreign_barred_others")
-    names = ("foreign", *barred, "open_to_all", "open_to_group", "odd_folders", "passwords")
+    names = ("foreign", *barred, "open_to_all", "open_to_group", "passwords")
     return Access(
         owner=owner.name,
-        private=not root.stat().st_mode & 0o077,
         shielded=all(shielded(path, owner) for path in (*exposed, *map(Path, result.groups["open_to_all"]))),
         **{name: result.paths(name) for name in names},
     )
@@ -114,8 +164,6 @@ def _judge(result: Walk, path: Path, info: os.stat_result, owner: Account, *, im
         result.note("open_to_all", path)
     elif writable_by_group(info, owner):
         result.note("open_to_group", path)
-    elif folder and stat.S_IMODE(info.st_mode) & 0o777 not in _USUAL_MODES:
-        result.note("odd_folders", path)
 
 
 def _exposed(path: Path, owner: Account) -> bool:
@@ -126,7 +174,7 @@ def _exposed(path: Path, owner: Account) -> bool:
 
 
 def _seen_from(root: Path, folder: Path) -> str:
-    """A folder as a path that begins like the home's, if it lies in there by whatever way; empty if it is the home."""
+    """A folder as a path that begins like the home's, if it is in there by whatever path; empty if it is the home."""
     real, real_root = os.path.realpath(folder), os.path.realpath(root)
     if real == real_root:
         return ""

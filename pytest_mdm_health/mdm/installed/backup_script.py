@@ -9,9 +9,9 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_mdm_health.checks.backup_failure.facts import Script
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.mdm.files import FileKind, kind_of
@@ -25,25 +25,44 @@ _OUTPUT = 2000
 _USUAL_HOME = ".mdm"
 
 
+@dataclass(frozen=True, kw_only=True)
+class BackupScript:
+    """The guide's `backup_mdm_state.sh`.
+
+    Attributes:
+        path: where it is.
+        ran: whether it was tried.
+        code: its exit code; None if it was not run or not to its end.
+        how: how it ended, in words.
+        output: the end of what it wrote, without passwords.
+    """
+
+    path: str
+    ran: bool = False
+    code: int | None = None
+    how: str = ""
+    output: str = ""
+
+
 def find_script(home: Home, options: Options) -> Path | None:
     """The script, if the home, a source tree, MDM's environment or the PATH has it."""
     return next((path for path in _places(home, options) if kind_of(path) is FileKind.FILE), None)
 
 
-def dry_run(script: Path, home: Home, timeout_s: float, gaps: list[str]) -> Script:
+def dry_run(script: Path, home: Home, timeout_s: float, gaps: list[str]) -> BackupScript:
     """Let the script say what it would do, in a folder of its own."""
-    why_not = _why_not(script)
-    if why_not:
-        gaps.append(f"{script} was not run: {why_not}")
-        return Script(path=str(script))
+    skip_reason = _skip_reason(script)
+    if skip_reason:
+        gaps.append(f"{script} was not run: {skip_reason}")
+        return BackupScript(path=str(script))
     with tempfile.TemporaryDirectory(prefix="mdm-health-", ignore_cleanup_errors=True) as folder:
         try:
             command = (str(script), *_DRY)
             outcome = run(command, cwd=Path(folder), environ=_environment(home, os.environ), timeout_s=timeout_s)
         except CannotRun as error:
-            return Script(path=str(script), ran=True, how=f"cannot be run: {error}")
+            return BackupScript(path=str(script), ran=True, how=f"cannot be run: {error}")
     output = redact(outcome.output).strip()[-_OUTPUT:]
-    return Script(path=str(script), ran=True, code=outcome.code, how=outcome.how, output=output)
+    return BackupScript(path=str(script), ran=True, code=outcome.code, how=outcome.how, output=output)
 
 
 def _places(home: Home, options: Options) -> Iterator[Path]:
@@ -60,7 +79,7 @@ def _places(home: Home, options: Options) -> Iterator[Path]:
         yield Path(found)
 
 
-def _why_not(script: Path) -> str:
+def _skip_reason(script: Path) -> str:
     info = script.stat()
     if info.st_mode & stat.S_IWOTH:
         return "everybody may change it"
