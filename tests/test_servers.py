@@ -183,3 +183,25 @@ def test_a_server_that_stops_midway_is_one_failure_and_blocks_what_comes_after(
     assert all("broke the connection off" in str(error) for error in errors)
     assert result.ret == 1
     assert PASSWORD not in result.stdout.str()
+
+
+WITHOUT_ITS_ROWS = {
+    "hidden": ("ALTER TABLE train ENABLE ROW LEVEL SECURITY", "ALTER TABLE train FORCE ROW LEVEL SECURITY"),
+    "forbidden": (f"REVOKE ALL ON train FROM {USER}", "ALTER TABLE train OWNER TO postgres"),
+}
+
+
+@pytest.mark.parametrize("how", WITHOUT_ITS_ROWS)
+def test_rows_that_may_not_be_seen_block_their_dataset_alone(
+    shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, how: str
+) -> None:
+    shop.add_database("mdm_other", "CREATE TABLE train AS SELECT 1 AS id", "ANALYZE train", owner=USER)
+    shop.run(*WITHOUT_ITS_ROWS[how], database="mdm_other")
+    home = make_postgres_home(shop, None, other={}, shop={})
+    health(home, f"--mdm-json={tmp_path / 'report.json'}")
+    results = results_in(tmp_path / "report.json")
+    server = f"postgres-slowdown[{shop.name}]"
+    assert [name for name, each in results.items() if each["status"] == "fail"] == [server]
+    about_rows = ("data-corruption", "type-mismatch", "feature-generation-failure")
+    assert {results[f"{check}[other]"]["status"] for check in about_rows} == {"blocked"}
+    assert not {results[f"{check}[shop]"]["status"] for check in about_rows} & {"blocked", "fail", "error"}

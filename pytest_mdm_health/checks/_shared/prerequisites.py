@@ -11,3 +11,6 @@ DATA_IS_READABLE = (
     "metadata-corruption.not-seen",
 )
 """Failures of a registration beside which its data can be found and examined all the same."""
+
+ROWS_ARE_VISIBLE = ("postgres-slowdown.hidden-rows", "postgres-slowdown.no-privilege")
+"""Failures of a server that make tables look empty or unreadable, so that nothing can be said of their rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mdm_health.checks._shared.prerequisites import ROWS_ARE_VISIBLE
 from pytest_mdm_health.checks._shared.regenerating_features import RESTORE_OR_REGENERATE
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
@@ -14,7 +15,7 @@ CHECK = Check(
     issue="6.1",
     title="Missing, incomplete or unusable features",
     per=Kind.DATASET,
-    requires=("metadata-corruption",),
+    requires=("metadata-corruption", *ROWS_ARE_VISIBLE),
     despite=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
     tags=("features",),
 )

@@ -6,7 +6,7 @@ and a half or not a number at all), and a conversion that guesses cannot be undo
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE
 from pytest_mdm_health.checks.type_mismatch.facts import EXACT_DIGITS
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -18,7 +18,7 @@ CHECK = Check(
     issue="5.2",
     title="Values of the wrong type",
     per=Kind.DATASET,
-    requires=("metadata-corruption",),
+    requires=("metadata-corruption", *ROWS_ARE_VISIBLE),
     despite=DATA_IS_READABLE,
     tags=("data", "types"),
 )
