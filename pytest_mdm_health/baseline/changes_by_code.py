@@ -15,17 +15,6 @@ def changes_by_code() -> Mapping[str, tuple[str, Change]]:
 
 
 _CHANGES: Mapping[str, tuple[str, Change]] = {
-    "data-corruption.added-columns": ("column", Change.ADDED),
-    "data-corruption.added-rows": ("table", Change.WORSE),
-    "data-corruption.added-table": ("table", Change.ADDED),
-    "data-corruption.altered-rows": ("table", Change.WORSE),
-    "data-corruption.backend-changed": ("dataset", Change.NEW),
-    "data-corruption.dropped-columns": ("column", Change.REMOVED),
-    "data-corruption.duplicated-rows": ("table", Change.WORSE),
-    "data-corruption.lossy-backend": ("table", Change.NEW),
-    "data-corruption.lost-table": ("table", Change.REMOVED),
-    "data-corruption.missing-rows": ("table", Change.WORSE),
-    "data-corruption.retyped": ("column", Change.NEW),
     "metadata-corruption.changed-field": ("field", Change.NEW),
     "metadata-corruption.lost-field": ("field", Change.REMOVED),
     "metadata-corruption.lost-registration": ("dataset", Change.REMOVED),

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
 from pytest_mdm_health.backends.postgresql import APPLICATION
-from pytest_mdm_health.checks.data_corruption.keep import Until
+from pytest_mdm_health.checks.data_corruption.baseline.keep import Until
 from pytest_mdm_health.integrity.digest.canonical import Form
 from pytest_mdm_health.integrity.digest.columns import profiled
 from pytest_mdm_health.integrity.digest.hashing import WIDE, cells

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption.keep import Failures, Until
+from pytest_mdm_health.checks.data_corruption.baseline.keep import Failures, Until
 from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts, FeatureTable, ValueChanges
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options

@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption.change_facts import Rows, TableChange, TableRecord
-from pytest_mdm_health.checks.data_corruption.copies import copies
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts
-from pytest_mdm_health.checks.data_corruption.keep import Failures, Until, from_kept
+from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
+from pytest_mdm_health.checks.data_corruption.baseline.keep import Failures, Until, from_kept
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Rows, TableChange, TableRecord
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options

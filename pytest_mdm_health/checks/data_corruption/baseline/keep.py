@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
 from pytest_mdm_health.backends.interrupting import interrupting
-from pytest_mdm_health.checks.data_corruption.change_facts import ColumnRecord, TableRecord
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, TableState
+from pytest_mdm_health.checks.data_corruption.facts import ColumnRecord, DataFacts, TableRecord, TableState
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.integrity.shared_session import shared_workbench

@@ -6,11 +6,10 @@ import time
 from dataclasses import dataclass, field, replace
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption.change_facts import Place, TableRecord
-from pytest_mdm_health.checks.data_corruption.compare import DatasetComparison
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts
-from pytest_mdm_health.checks.data_corruption.keep import Failures, Until, records, with_digests
-from pytest_mdm_health.checks.data_corruption.row_findings import gaps
+from pytest_mdm_health.checks.data_corruption.baseline.compare import DatasetComparison
+from pytest_mdm_health.checks.data_corruption.baseline.keep import Failures, Until, records, with_digests
+from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableRecord
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
@@ -26,7 +25,7 @@ _DONE = {"equal", "differs", "lost"}
 
 
 @dataclass(frozen=True)
-class Since:
+class SnapshotRequest:
     """What a dataset's tables are kept for and held against; `started` is when the looking began."""
 
     dataset: Dataset
@@ -58,29 +57,29 @@ class Since:
         )
 
 
-def with_tables(facts: DataFacts, since: Since) -> DataFacts:
+def with_tables(facts: DataFacts, request: SnapshotRequest) -> DataFacts:
     """The facts with what a baseline keeps of the tables, and with what became of them since another one."""
-    if not since.options.keeps_tables:
+    if not request.options.keeps_tables:
         return facts
-    plan = since.expected.of(since.dataset.name) if since.expected.given else None
-    own = since.expected.datasets.get(since.dataset.name)
-    facts = replace(facts, plan=plan, own_plan=own, place=_place(facts, since))
-    if since.backend is None or not facts.readable:
+    plan = request.expected.of(request.dataset.name) if request.expected.given else None
+    own = request.expected.datasets.get(request.dataset.name)
+    facts = replace(facts, plan=plan, own_plan=own, place=_place(facts, request))
+    if request.backend is None or not facts.readable:
         return facts
     if facts.stray_log:
         why = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
         return replace(facts, gaps=(*facts.gaps, why))
-    seconds = since.options.timeout * _SHARE_OF_TIME
-    until = Until(since.started + seconds, seconds)
+    seconds = request.options.timeout * _SHARE_OF_TIME
+    until = Until(request.started + seconds, seconds)
     try:
-        facts = replace(facts, known=records(since.dataset, since.backend, facts))
+        facts = replace(facts, known=records(request.dataset, request.backend, facts))
     except Failures as error:
         return replace(facts, examined=0, unexamined=(*facts.unexamined, f"the tables could not be listed: {error}"))
-    tables = since.tables(facts, since.backend, facts.known, until)
+    tables = request.tables(facts, request.backend, facts.known, until)
     facts = facts if tables is None else _compared(facts, tables)
-    if since.options.save_baseline is None or Depth(since.options.depth) is Depth.QUICK:
+    if request.options.save_baseline is None or Depth(request.options.depth) is Depth.QUICK:
         return facts
-    kept = tuple(with_digests(since.backend, facts.known, since.options, until))
+    kept = tuple(with_digests(request.backend, facts.known, request.options, until))
     lacking = tuple(why for _, why in kept if why)
     return replace(facts, known=tuple(table for table, _ in kept), gaps=(*facts.gaps, *lacking))
 
@@ -103,8 +102,8 @@ def _why(before: DataFacts) -> str:
     return f": the file {before.file.reason}" if before.file.reason else ""
 
 
-def _place(facts: DataFacts, since: Since) -> Place:
-    connection = since.backend.connection if since.backend is not None else None
+def _place(facts: DataFacts, request: SnapshotRequest) -> Place:
+    connection = request.backend.connection if request.backend is not None else None
     if connection is not None:
         return Place(
             path=connection.address,
@@ -114,5 +113,5 @@ def _place(facts: DataFacts, since: Since) -> Place:
             database=connection.database,
             user=connection.user or "",
         )
-    path, root = facts.file.path, f"{since.home.root}/"
+    path, root = facts.file.path, f"{request.home.root}/"
     return Place(path=path, relative=path.removeprefix(root))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 
-from pytest_mdm_health.checks.data_corruption.change_facts import Retyped, TableChange, TableRecord
-from pytest_mdm_health.checks.data_corruption.compare_table import ComparisonRequest, TableComparison
-from pytest_mdm_health.checks.data_corruption.facts import TableState
-from pytest_mdm_health.checks.data_corruption.keep import Failures
+from pytest_mdm_health.checks.data_corruption.baseline.compare_table import ComparisonRequest, TableComparison
+from pytest_mdm_health.checks.data_corruption.baseline.keep import Failures
+from pytest_mdm_health.checks.data_corruption.facts import Retyped, TableChange, TableRecord, TableState
 
 
 class DatasetComparison(ComparisonRequest):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend, server_backend
-from pytest_mdm_health.checks.data_corruption.change_facts import Place
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.backups import TABLE_SUFFIXES, look_for_backups
 from pytest_mdm_health.mdm.backups.search import search_backups
