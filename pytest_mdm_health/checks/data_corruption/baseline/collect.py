@@ -1,20 +1,26 @@
-"""A dataset's tables for a baseline that is recorded, and against one that is given."""
+"""Collecting a dataset's tables for a baseline that is recorded, and comparing them with one that is given."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption.baseline.compare import DatasetComparison
-from pytest_mdm_health.checks.data_corruption.baseline.keep import Failures, Until, records, with_digests
+from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
 from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableRecord
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.integrity.compare_stored import StoredComparison
+from pytest_mdm_health.integrity.deadline import READ_FAILURES, Deadline
+from pytest_mdm_health.integrity.stored_tables import StoredColumn, StoredTable, with_digest
+from pytest_mdm_health.integrity.table_comparison import TableComparison
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
+from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.settings import Settings
 
 _SHARE_OF_TIME = 0.85
@@ -26,7 +32,7 @@ _DONE = {"equal", "differs", "lost"}
 
 @dataclass(frozen=True)
 class SnapshotRequest:
-    """What a dataset's tables are kept for and held against; `started` is when the looking began."""
+    """What a dataset's tables are stored for and compared with; `started` is when the check began."""
 
     dataset: Dataset
     backend: Backend | None
@@ -37,81 +43,150 @@ class SnapshotRequest:
     before: DataFacts | None
     started: float = field(default_factory=time.monotonic)
 
-    def tables(
-        self, facts: DataFacts, backend: Backend, now: tuple[TableRecord, ...], until: Until
-    ) -> DatasetComparison | None:
-        """What there is to compare, if there is."""
-        if self.before is None or self.options.baseline is None:
-            return None
-        return DatasetComparison(
-            dataset=self.dataset,
-            backend=backend,
-            now=now,
-            facts=facts,
-            before=self.before,
-            plan=self.expected.of(self.dataset.name),
-            home=self.home,
-            settings=self.settings,
-            options=self.options,
-            until=until,
-        )
-
 
 def with_tables(facts: DataFacts, request: SnapshotRequest) -> DataFacts:
-    """The facts with what a baseline keeps of the tables, and with what became of them since another one."""
-    if not request.options.keeps_tables:
+    """The facts with what a baseline stores of the tables, and with what became of them since another one."""
+    options, before = request.options, request.before
+    if not options.keeps_tables:
         return facts
-    plan = request.expected.of(request.dataset.name) if request.expected.given else None
-    own = request.expected.datasets.get(request.dataset.name)
-    facts = replace(facts, plan=plan, own_plan=own, place=_place(facts, request))
+    facts = replace(
+        facts,
+        plan=request.expected.of(request.dataset.name) if request.expected.given else None,
+        own_plan=request.expected.datasets.get(request.dataset.name),
+        place=_place(facts, request),
+    )
     if request.backend is None or not facts.readable:
         return facts
     if facts.stray_log:
-        why = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
-        return replace(facts, gaps=(*facts.gaps, why))
-    seconds = request.options.timeout * _SHARE_OF_TIME
-    until = Until(request.started + seconds, seconds)
+        reason = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
+        return replace(facts, gaps=(*facts.gaps, reason))
+    seconds = options.timeout * _SHARE_OF_TIME
+    deadline = Deadline(request.started + seconds, seconds)
     try:
-        facts = replace(facts, known=records(request.dataset, request.backend, facts))
-    except Failures as error:
+        facts = replace(facts, known=tuple(_described(facts, request.dataset, request.backend)))
+    except READ_FAILURES as error:
         return replace(facts, examined=0, unexamined=(*facts.unexamined, f"the tables could not be listed: {error}"))
-    tables = request.tables(facts, request.backend, facts.known, until)
-    facts = facts if tables is None else _compared(facts, tables)
-    if request.options.save_baseline is None or Depth(request.options.depth) is Depth.QUICK:
+    if before is not None and options.baseline is not None:
+        changes = tuple(_changes(facts, before, request, request.backend, deadline))
+        facts = _with_changes(facts, before, changes)
+    if options.save_baseline is None or Depth(options.depth) is Depth.QUICK:
         return facts
-    kept = tuple(with_digests(request.backend, facts.known, request.options, until))
-    lacking = tuple(why for _, why in kept if why)
-    return replace(facts, known=tuple(table for table, _ in kept), gaps=(*facts.gaps, *lacking))
-
-
-def _compared(facts: DataFacts, tables: DatasetComparison) -> DataFacts:
-    """With the changes; what could not be compared and should have been makes it nothing that was examined."""
-    changes = tuple(tables.changes())
-    done = sum(each.verdict in _DONE for each in changes)
-    undone = any(each.verdict in _UNDONE for each in changes)
-    nothing = () if tables.before.known else (f"the baseline has nothing of its tables{_why(tables.before)}",)
-    return replace(
-        facts,
-        examined=0 if undone else 1 + done,
-        changes=changes,
-        gaps=(*facts.gaps, *nothing, *gaps(changes)),
-    )
-
-
-def _why(before: DataFacts) -> str:
-    return f": the file {before.file.reason}" if before.file.reason else ""
+    return _with_digests(facts, request.backend, options, deadline)
 
 
 def _place(facts: DataFacts, request: SnapshotRequest) -> Place:
     connection = request.backend.connection if request.backend is not None else None
-    if connection is not None:
-        return Place(
-            path=connection.address,
-            relative=connection.address,
-            host=connection.host,
-            port=connection.port,
-            database=connection.database,
-            user=connection.user or "",
-        )
-    path, root = facts.file.path, f"{request.home.root}/"
-    return Place(path=path, relative=path.removeprefix(root))
+    if connection is None:
+        return Place(path=facts.file.path, relative=facts.file.path.removeprefix(f"{request.home.root}/"))
+    return Place(
+        path=connection.address,
+        relative=connection.address,
+        host=connection.host,
+        port=connection.port,
+        database=connection.database,
+        user=connection.user or "",
+    )
+
+
+def data_tables(facts: DataFacts) -> Iterator[TableState]:
+    """The tables that there are, without what was made from others: by the registration, else by their names."""
+    names = {table.name.casefold() for table in facts.tables if table.present}
+    for table in facts.tables:
+        name = table.name.casefold()
+        base = name.removesuffix(FEATURES)
+        derived = table.kind == "feature" or (table.kind == "other" and base != name and base in names)
+        if table.present and not table.failed and not derived:
+            yield table
+
+
+def _described(facts: DataFacts, dataset: Dataset, backend: Backend) -> Iterator[StoredTable]:
+    """What is known of each data table without reading its rows.
+
+    Raises:
+        CannotOpen, QueryFailed: the database cannot be read any more.
+    """
+    registered = dataset.registration.data.get("id_columns") if dataset.registration is not None else None
+    key = [name for name in registered if isinstance(name, str)] if isinstance(registered, list) else []
+    with backend.open() as database:
+        names = {name.casefold(): name for name in database.tables()}
+        for table in data_tables(facts):
+            name = names.get(table.name.casefold(), table.name)
+            columns = tuple(StoredColumn(name=column.name, type=column.type) for column in database.columns(name))
+            has_key = {column.name for column in columns}.issuperset(key)
+            yield StoredTable(name=name, rows=table.rows, columns=columns, key=tuple(key) if has_key else ())
+
+
+def _changes(
+    facts: DataFacts, before: DataFacts, request: SnapshotRequest, backend: Backend, deadline: Deadline
+) -> Iterator[TableComparison]:
+    """What became of each data table, those that the baseline does not have last."""
+    from pytest_mdm_health.integrity.readers.base import TableIn
+
+    features = {table.name.casefold() for table in facts.tables if table.kind == "feature"}
+    failed = _failed(facts)
+    known = {table.name.casefold(): table for table in facts.known}
+    for stored in before.known:
+        name = stored.name.casefold()
+        if name in known:
+            now = known[name]
+            yield StoredComparison(
+                source=TableIn(backend, now.name),
+                before=stored,
+                now=now,
+                engine_before=before.engine,
+                planned=facts.expected.table(stored.name),
+                copies=partial(copies, stored.name, backend, before, request),
+                options=request.options,
+                deadline=deadline,
+            ).result()
+        elif name in failed:
+            yield TableComparison(table=stored.name, verdict="failed", reason=failed[name])
+        elif name not in features:
+            yield TableComparison(table=stored.name, verdict="lost", rows_before=stored.rows)
+    if before.readable:
+        yield from _not_stored(facts.known, before)
+
+
+def _not_stored(tables: Iterable[StoredTable], before: DataFacts) -> Iterator[TableComparison]:
+    """Tables that are new, and those that could not be read when the others were stored."""
+    names = {name.casefold() for name in (*_names(before.known), *_names(before.tables))}
+    failed = _failed(before)
+    for table in tables:
+        name = table.name.casefold()
+        if name in failed:
+            reason = f"it could not be read when the baseline was recorded: {failed[name]}"
+            yield TableComparison(table=table.name, verdict="not-compared", reason=reason, rows_after=table.rows)
+        elif name not in names:
+            yield TableComparison(table=table.name, verdict="added", rows_after=table.rows)
+
+
+def _names(tables: Iterable[StoredTable | TableState]) -> Iterator[str]:
+    return (table.name for table in tables)
+
+
+def _failed(facts: DataFacts) -> dict[str, str]:
+    return {table.name.casefold(): table.failed for table in facts.tables if table.failed}
+
+
+def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableComparison, ...]) -> DataFacts:
+    """With the changes; what could not be compared and should have been leaves nothing examined."""
+    examined = 1 + sum(change.verdict in _DONE for change in changes)
+    if any(change.verdict in _UNDONE for change in changes):
+        examined = 0
+    nothing_stored = []
+    if not before.known:
+        reason = f": the file {before.file.reason}" if before.file.reason else ""
+        nothing_stored.append(f"the baseline has nothing of its tables{reason}")
+    return replace(facts, examined=examined, changes=changes, gaps=(*facts.gaps, *nothing_stored, *gaps(changes)))
+
+
+def _with_digests(facts: DataFacts, backend: Backend, options: Options, deadline: Deadline) -> DataFacts:
+    from pytest_mdm_health.integrity.readers.base import TableIn
+
+    known = tuple(with_digest(table, TableIn(backend, table.name), options, deadline) for table in facts.known)
+    incomplete = (
+        f"the table {table.name} is not kept whole for a comparison: {table.why_not}"
+        for table in known
+        if table.why_not
+    )
+    return replace(facts, known=known, gaps=(*facts.gaps, *incomplete))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Retyped, TableChange, TableRecord
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.checks.data_corruption.findings import (
     ADDED_COLUMNS,
     ADDED_ROWS,
@@ -30,6 +30,8 @@ from pytest_mdm_health.checks.data_corruption.findings import (
 )
 from pytest_mdm_health.core.expected import EVERY_TABLE, ExpectedDataset, ExpectedTable
 from pytest_mdm_health.core.model import Finding
+from pytest_mdm_health.integrity.stored_tables import StoredTable
+from pytest_mdm_health.integrity.table_comparison import Retyped, TableComparison
 
 T = TypeVar("T")
 HARMLESS = {rule.full_code for rule in (BACKEND_CHANGED, ADDED_TABLE, ADDED_COLUMNS, RETYPED)}
@@ -95,18 +97,18 @@ def _columns_of(finding: Finding) -> set[str]:
     return set(map(str, columns)) if isinstance(columns, list) else set()
 
 
-def _change_of(table: str, facts: DataFacts) -> TableChange:
+def _change_of(table: str, facts: DataFacts) -> TableComparison:
     return next(change for change in facts.changes if change.table == table)
 
 
-def is_planned_type(column: Retyped, change: TableChange, facts: DataFacts, before: DataFacts) -> bool:
+def is_planned_type(column: Retyped, change: TableComparison, facts: DataFacts, before: DataFacts) -> bool:
     """Whether a column is meant to have the type that it has, or has it because of the backend that is planned."""
     planned = facts.expected.table(change.table).types.get(column.column)
     moved_as_planned = before.engine != facts.engine == facts.expected.backend
     return moved_as_planned or (planned is not None and planned.casefold() == column.after.casefold())
 
 
-def allows_rows(expected: ExpectedTable, change: TableChange) -> bool:
+def allows_rows(expected: ExpectedTable, change: TableComparison) -> bool:
     """Whether the number of rows is as planned; which ones are missing and new included, where that is known."""
     planned, before, after = expected.rows, change.rows_before, change.rows_after
     if planned is None or before is None or after is None or not planned.allows(before, after):
@@ -153,7 +155,7 @@ def not_done(facts: DataFacts) -> Iterator[tuple[str, str]]:
                 yield f"table {change.table}{column and ', column '}{column}", message
 
 
-def _not_done_in(change: TableChange, plan: ExpectedTable, facts: DataFacts) -> Iterator[tuple[str, str]]:
+def _not_done_in(change: TableComparison, plan: ExpectedTable, facts: DataFacts) -> Iterator[tuple[str, str]]:
     """Of one table, with the column that it is about."""
     of = f"of the table {change.table}"
     columns = next((table.columns for table in facts.known if table.name.casefold() == change.table.casefold()), ())
@@ -171,7 +173,7 @@ def _not_done_in(change: TableChange, plan: ExpectedTable, facts: DataFacts) -> 
         yield "", f"the number of rows {of} was to change by {expected}, and is {change.rows_after} as before"
 
 
-def _not_recomputed(change: TableChange) -> Iterator[tuple[str, str]]:
+def _not_recomputed(change: TableComparison) -> Iterator[tuple[str, str]]:
     """Columns of one table whose values were to change."""
     for name in change.unaltered:
         yield name, f"the values of the column {name} of the table {change.table} did not change"
@@ -207,7 +209,7 @@ def _impossible_tables(plan: ExpectedDataset, now: set[str], before: set[str]) -
 
 
 def _impossible_columns(
-    plan: ExpectedDataset, change: TableChange, table: TableRecord, old: TableRecord
+    plan: ExpectedDataset, change: TableComparison, table: StoredTable, old: StoredTable
 ) -> Iterator[tuple[str, str]]:
     name = change.table
     now, before = ({column.name: column.type for column in each.columns} for each in (table, old))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import posixpath
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from pytest_mdm_health.checks.data_corruption.baseline import plan
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Retyped, TableChange
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.checks.data_corruption.findings import (
     ADDED_COLUMNS,
     ADDED_ROWS,
@@ -37,8 +37,9 @@ from pytest_mdm_health.checks.data_corruption.findings import (
 )
 from pytest_mdm_health.checks.data_corruption.rules import SHOWN, restore_or_compare
 from pytest_mdm_health.core.findings import Rule, Steps
-from pytest_mdm_health.core.model import JSON, Finding
+from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.text import counted, join_names
+from pytest_mdm_health.integrity.table_comparison import Retyped, TableComparison
 from pytest_mdm_health.mdm.backups.archive import form_by_name
 
 _LONGEST = 60
@@ -68,7 +69,7 @@ def check_changes(facts: DataFacts, before: DataFacts) -> Iterator[Finding]:
             yield from check_rows(change, facts)
 
 
-def subject_of(change: TableChange) -> str:
+def subject_of(change: TableComparison) -> str:
     """What a finding about a table is about."""
     return f"table {change.table}"
 
@@ -85,7 +86,7 @@ def check_place(facts: DataFacts, before: DataFacts) -> Iterator[Finding]:
         yield MOVED_DATA(at=facts.location, subject="data", facts=facts, before=before)
 
 
-def check_lost_table(change: TableChange, facts: DataFacts) -> Iterator[Finding]:
+def check_lost_table(change: TableComparison, facts: DataFacts) -> Iterator[Finding]:
     """A table that the baseline has; one that is registered is reported as missing, unless it is planned."""
     is_reported = any(table.name == change.table and not table.present for table in facts.tables)
     if is_reported and change.table not in facts.expected.dropped_tables:
@@ -103,7 +104,7 @@ def check_lost_table(change: TableChange, facts: DataFacts) -> Iterator[Finding]
     )
 
 
-def check_columns(change: TableChange, facts: DataFacts) -> Iterator[Finding]:
+def check_columns(change: TableComparison, facts: DataFacts) -> Iterator[Finding]:
     """Columns that went, came, were renamed, or were left out because their values are planned to change."""
     at, subject, others = facts.location, subject_of(change), remaining_columns(change)
     planned = facts.expected.table(change.table)
@@ -144,7 +145,7 @@ def check_columns(change: TableChange, facts: DataFacts) -> Iterator[Finding]:
         )
 
 
-def remaining_columns(change: TableChange) -> str:
+def remaining_columns(change: TableComparison) -> str:
     """What is known of the columns that could be compared, as a clause."""
     if change.verdict != "equal":
         return ""
@@ -153,13 +154,13 @@ def remaining_columns(change: TableChange) -> str:
     return f"; in the others every row is as it was, as compared with {change.copy}" if change.copy else ""
 
 
-def rename_candidates(change: TableChange) -> str:
+def rename_candidates(change: TableComparison) -> str:
     """The columns that look as if they had only been renamed, as a clause."""
     pairs = [f"{new} has the values that {old} had" for old, new in change.alike.items()]
     return f"; {join_names(pairs, SHOWN)}, so it may have been renamed" if pairs else ""
 
 
-def check_types(change: TableChange, facts: DataFacts, before: DataFacts) -> Iterator[Finding]:
+def check_types(change: TableComparison, facts: DataFacts, before: DataFacts) -> Iterator[Finding]:
     """Columns that are declared with another type, apart from those that the backend cannot declare."""
     at, subject = facts.location, subject_of(change)
     lossy: list[Retyped] = []
@@ -190,7 +191,7 @@ def check_types(change: TableChange, facts: DataFacts, before: DataFacts) -> Ite
         )
 
 
-def check_rows(change: TableChange, facts: DataFacts) -> Iterator[Finding]:
+def check_rows(change: TableComparison, facts: DataFacts) -> Iterator[Finding]:
     """Rows that are not as they were: exactly where they could be compared, else by their number."""
     if change.verdict != "differs":
         return
@@ -211,18 +212,18 @@ def check_rows(change: TableChange, facts: DataFacts) -> Iterator[Finding]:
             yield _rows(rule, change, facts, rows_of=rows_of, count=count)
 
 
-def _rows(rule: Rule, change: TableChange, facts: DataFacts, *, count: int, **values: str) -> Finding:
+def _rows(rule: Rule, change: TableComparison, facts: DataFacts, *, count: int, **values: str) -> Finding:
     kind = rule.code.partition("-")[0]
     are = "is" if count == 1 else "are"
     return _finding(rule, change, facts, first=first_row(change, kind), count=count, are=are, **values)
 
 
-def _finding(rule: Rule, change: TableChange, facts: DataFacts, **values: Any) -> Finding:  # noqa: ANN401 - what a template takes
+def _finding(rule: Rule, change: TableComparison, facts: DataFacts, **values: Any) -> Finding:  # noqa: ANN401 - what a template takes
     command = unpack_command(facts, change.packed) if change.packed else ""
     return rule(
         at=facts.location,
         subject=subject_of(change),
-        evidence=evidence_of(change),
+        evidence=change.evidence,
         remedy=repair(change, facts),
         facts=facts,
         change=change,
@@ -232,7 +233,7 @@ def _finding(rule: Rule, change: TableChange, facts: DataFacts, **values: Any) -
     )
 
 
-def check_number_of_rows(change: TableChange, facts: DataFacts) -> Finding:
+def check_number_of_rows(change: TableComparison, facts: DataFacts) -> Finding:
     """What can be concluded without the earlier rows."""
     before, after = change.rows_before or 0, change.rows_after or 0
     if before == after:
@@ -255,14 +256,14 @@ def altered_cells(cells: Mapping[str, int]) -> str:
     return join_names([f"{counted(count, 'cell')} of {column}" for column, count in ranked], SHOWN)
 
 
-def first_row(change: TableChange, kind: str) -> str:
+def first_row(change: TableComparison, kind: str) -> str:
     """The first row of a kind: where it is, its key, and the first of its cells."""
-    row = next((example for example in change.examples if example["kind"] == kind), None)
+    row = next((row for row in change.examples if row.kind == kind), None)
     if row is None:
         return ""
-    place = row["before"] if row["after"] is None else row["after"]
-    parts = [f"row {place}", *(f"{name} {value}" for name, value in zip(change.key, row["key"], strict=False))]
-    cells = [f"{cell['column']} was {shown(cell['before'])} and is {shown(cell['after'])}" for cell in row["cells"]]
+    place = row.before if row.after is None else row.after
+    parts = [f"row {place}", *(f"{name} {value}" for name, value in zip(change.key, row.key, strict=False))]
+    cells = [f"{cell.column} was {shown(cell.before)} and is {shown(cell.after)}" for cell in row.cells]
     return f" (the first: {', '.join(parts)}{': ' if cells else ''}{join_names(cells, SHOWN)})"
 
 
@@ -274,7 +275,7 @@ def shown(value: str | None) -> str:
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
-def details(change: TableChange) -> str:
+def details(change: TableComparison) -> str:
     """What else is known, as clauses: what the difference looks like, and what was compared with what."""
     clauses = []
     if change.patterns:
@@ -287,7 +288,7 @@ def details(change: TableChange) -> str:
     return "".join(f"; {clause}" for clause in clauses)
 
 
-def repair(change: TableChange, facts: DataFacts) -> Steps:
+def repair(change: TableComparison, facts: DataFacts) -> Steps:
     """Where the earlier rows are, or how another copy takes the place of the data."""
     if change.copy:
         return PUT_BACK
@@ -310,24 +311,7 @@ def unpack_command(facts: DataFacts, archive: str) -> str:
     return f"mkdir -p -m 700 -- {shlex.quote(facts.unpacked)} && mkdir -- {to} && {unpack}"
 
 
-def evidence_of(change: TableChange) -> dict[str, JSON]:
-    """What the comparison of a table saw, for reports."""
-    found: dict[str, JSON] = {"rows_before": change.rows_before, "rows_after": change.rows_after, "by": change.by}
-    if change.rows is not None:
-        found["rows"] = cast("JSON", vars(change.rows))
-    more: Mapping[str, object] = {
-        "cells": dict(change.cells),
-        "examples": [dict(each) for each in change.examples],
-        "altered_columns": list(change.altered_columns or ()),
-        "figures": dict(change.figures),
-        "patterns": list(change.patterns),
-        "copy": change.copy,
-        "not_it": list(change.not_it),
-    }
-    return found | {name: cast("JSON", value) for name, value in more.items() if value}
-
-
-def gaps(changes: Sequence[TableChange]) -> Iterator[str]:
+def gaps(changes: Sequence[TableComparison]) -> Iterator[str]:
     """What was not compared, or not all of it, and why."""
     for change in changes:
         if change.verdict == "not-compared":
