@@ -20,7 +20,8 @@ import yaml
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption import judge, observe
-from pytest_mdm_health.checks.data_corruption.baseline.collect import SnapshotRequest, with_tables
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
+from pytest_mdm_health.checks.data_corruption.baseline.collect import with_tables
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset, RowsExpected
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options

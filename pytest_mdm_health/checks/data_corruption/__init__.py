@@ -44,9 +44,9 @@ from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption import rules
-from pytest_mdm_health.checks.data_corruption.baseline import plan
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest, plan
 from pytest_mdm_health.checks.data_corruption.baseline import rules as changes
-from pytest_mdm_health.checks.data_corruption.baseline.collect import SnapshotRequest, with_tables
+from pytest_mdm_health.checks.data_corruption.baseline.collect import with_tables
 from pytest_mdm_health.checks.data_corruption.collect import collect
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.checks.data_corruption.findings import CHECK, RULES

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from pytest_mdm_health.backends import Backend
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
 from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
 from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
-from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.integrity.compare_stored import StoredComparison
 from pytest_mdm_health.integrity.deadline import READ_FAILURES, Deadline
 from pytest_mdm_health.integrity.stored_tables import StoredColumn, StoredTable, with_digest
 from pytest_mdm_health.integrity.table_comparison import TableComparison
-from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.registrations import FEATURES
-from pytest_mdm_health.mdm.settings import Settings
 
 _SHARE_OF_TIME = 0.85
 """How much of a check's time may be gone when tables are still read; what is left is for what cannot be broken off."""
 
 _UNDONE = {"incomparable", "failed"}
 _DONE = {"equal", "differs", "lost"}
-
-
-@dataclass(frozen=True)
-class SnapshotRequest:
-    """What a dataset's tables are stored for and compared with; `started` is when the check began."""
-
-    dataset: Dataset
-    backend: Backend | None
-    home: Home
-    settings: Settings
-    options: Options
-    expected: Expected
-    before: DataFacts | None
-    started: float = field(default_factory=time.monotonic)
 
 
 def with_tables(facts: DataFacts, request: SnapshotRequest) -> DataFacts:

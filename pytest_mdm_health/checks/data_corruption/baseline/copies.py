@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend, server_backend
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.backups import TABLE_SUFFIXES, look_for_backups
@@ -20,7 +21,6 @@ from pytest_mdm_health.mdm.servers import Connection, server_key
 from pytest_mdm_health.mdm.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_mdm_health.checks.data_corruption.baseline.collect import SnapshotRequest
     from pytest_mdm_health.integrity.readers.base import Source
 
 _MOST = 5
