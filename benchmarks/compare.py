@@ -276,7 +276,7 @@ def _ours(folder: Path, engine: str, state: str) -> int:
     result = compare_tables(TableFile(folder / "backup.parquet"), _table(folder, engine, state))
     print(result.after.how, file=sys.stderr)
     detail = result.detail
-    return detail.missing + detail.added + detail.duplicated + detail.altered if detail else 0
+    return detail.rows.missing + detail.rows.added + detail.rows.duplicated + detail.rows.altered if detail else 0
 
 
 def except_all(folder: Path, state: str) -> int:

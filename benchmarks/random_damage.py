@@ -231,8 +231,9 @@ def trial(rng: random.Random, stores: Stores) -> Trial:
     place = index + (1 if one == "sqlite" else 0)
     located = (
         detail is not None
-        and (detail.missing, detail.added, detail.altered, dict(detail.columns)) == (0, 0, 1, {names[column]: 1})
-        and detail.rows[0].before == place
+        and (detail.rows.missing, detail.rows.added, detail.rows.altered, dict(detail.cells))
+        == (0, 0, 1, {names[column]: 1})
+        and detail.examples[0].before == place
     )
     story = f"{one} → {other}, {names[column]}: {rows[index][column]!r} → {value!r}"
     story += "" if located else f", told as {result}"

@@ -39,7 +39,7 @@ class Sidecar:
     kind: SidecarKind
     size: int
     live: bool
-    holds_changes: bool
+    holds_changes: bool = True  # which older baselines do not say of those that they have
 
 
 def sidecars(path: Path) -> tuple[Sidecar, ...]:

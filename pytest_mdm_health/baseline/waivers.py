@@ -27,7 +27,16 @@ _UNKNOWN = {Status.ERROR, Status.BLOCKED}
 _NAMES_COLUMNS = ("columns", "cells", "altered_columns")
 """Where the evidence of a finding says which columns it is about."""
 
-_WHOLE_ROWS = frozenset({"missing-rows", "added-rows", "duplicated-rows"})
+_WHOLE_ROWS = frozenset(f"data-corruption.{kind}-rows" for kind in ("missing", "added", "duplicated"))
+ALTERED_ROWS = "data-corruption.altered-rows"
+_ROW_COUNT = "data-corruption.row-count"
+BOUNDED = _WHOLE_ROWS | {ALTERED_ROWS}
+"""What may become more after a waiver was written; it is accepted only as far as the waiver says."""
+
+_UPGRADE = (
+    "needs {bound}, so that what is lost or altered later is not accepted as well; --mdm-write-waivers writes it, and "
+    "what is intended belongs into --mdm-expect"
+)
 Covered = list[tuple[Finding, list["Waiver"]]]
 
 
@@ -41,6 +50,7 @@ class Waiver:
         target: name of the target, or a pattern.
         subject: what in the target, or a pattern.
         columns: those whose changed values are accepted; None where it does not speak of columns.
+        rows: how many rows may be missing, new, duplicated or altered; None where it does not speak of rows.
         phase: the runs in which it counts.
         reason: why it is accepted.
         owner: who answers for that.
@@ -53,6 +63,7 @@ class Waiver:
     target: str
     subject: str = "*"
     columns: frozenset[str] | None = None
+    rows: int | None = None
     phase: Phase = Phase.ANY
     reason: str
     owner: str
@@ -80,18 +91,40 @@ class Waiver:
         return self.phase in {Phase.ANY, phase}
 
     def covers(self, finding: Finding, target: Target) -> bool:
-        """Whether it means this finding."""
-        about = finding.code in self.codes and matches(self.target, target.name)
-        return about and matches(self.subject, finding.subject) and self._covers_columns(finding)
+        """Whether it accepts this finding: it means it, and the finding reports no more than it says."""
+        return self.means(finding, target) and self.reaches(finding)
 
-    def _covers_columns(self, finding: Finding) -> bool:
+    def means(self, finding: Finding, target: Target) -> bool:
+        """Whether it is about this finding."""
+        about = finding.code in self.codes and matches(self.target, target.name)
+        return about and matches(self.subject, finding.subject)
+
+    def reaches(self, finding: Finding) -> bool:
+        """Whether the finding reports no more rows and columns than are accepted."""
+        return self._reaches_columns(finding) and self._reaches_rows(finding)
+
+    def limit(self, code: str) -> str:
+        """Why it does not accept a finding of this code that it means, as a clause."""
+        bound, given = ("columns", self.columns) if code == ALTERED_ROWS else ("rows", self.rows)
+        return "which is not within what is accepted" if given else f"which needs `{bound}`"
+
+    def _reaches_columns(self, finding: Finding) -> bool:
         """Whether all columns of the finding are accepted; rows that are lost or new are never a matter of columns."""
+        if finding.code in _WHOLE_ROWS:
+            return self.rows is not None
         if self.columns is None:
-            return True
-        rows = finding.evidence.get("rows")
-        seen_all = not isinstance(rows, Mapping) or rows.get("complete") is not False
-        about = _columns_of(finding)
-        return seen_all and bool(about) and about <= self.columns and finding.code.partition(".")[2] not in _WHOLE_ROWS
+            return finding.code != ALTERED_ROWS
+        counts = finding.evidence.get("rows")
+        seen_all = not isinstance(counts, Mapping) or counts.get("complete") is not False
+        about = columns_of(finding)
+        return seen_all and bool(about) and about <= self.columns
+
+    def _reaches_rows(self, finding: Finding) -> bool:
+        """Whether no more rows are concerned than are accepted; with `rows`, what counts no rows is not meant."""
+        if self.rows is None:
+            return finding.code == ALTERED_ROWS or not needs_bound(finding)
+        rows = rows_of(finding)
+        return rows is not None and rows <= self.rows
 
 
 @dataclass(frozen=True)
@@ -110,22 +143,51 @@ class WaiverOutcome:
         results: all results in their order, with what is waived marked.
         expired: waivers whose day has gone by; they did nothing.
         unused: waivers in force that met nothing, though what they speak of was examined.
+        exceeded: waivers in force with the code of a finding that reports more than they accept.
     """
 
     results: tuple[Result, ...]
     expired: tuple[Waiver, ...] = ()
     unused: tuple[Waiver, ...] = ()
+    exceeded: tuple[tuple[Waiver, str], ...] = ()
 
     def use(self, waivers: Waivers) -> WaiverUse:
         """What reports say of it beside the results: the entries by name."""
         return WaiverUse(
             file=str(waivers.file),
             expired=tuple(f"{each.name}, on {each.expires}" for each in self.expired),
-            unused=tuple(each.name for each in self.unused),
+            unused=(
+                *(each.name for each in self.unused),
+                *(f"{each.name}, for {code}, {each.limit(code)}" for each, code in self.exceeded),
+            ),
         )
 
 
-def _columns_of(finding: Finding) -> frozenset[str]:
+def needs_bound(finding: Finding) -> bool:
+    """Whether it is accepted only as far as a waiver says: rows that are lost or altered may become more."""
+    return finding.code in BOUNDED or (finding.code == _ROW_COUNT and finding.severity is Severity.FAIL)
+
+
+def rows_of(finding: Finding) -> int | None:
+    """How many rows a finding is about; None where that is not known, as of a sample."""
+    counts, code = finding.evidence.get("rows"), finding.code
+    if code == _ROW_COUNT:
+        return _difference(counts, finding.evidence.get("recorded"))
+    if code not in BOUNDED:
+        return None
+    if not isinstance(counts, Mapping):
+        by_number = _difference(finding.evidence.get("rows_before"), finding.evidence.get("rows_after"))
+        return by_number if code in _WHOLE_ROWS else None
+    count = counts.get(code.partition(".")[2].partition("-")[0])
+    exact = counts.get("of") is None and counts.get("complete") is not False
+    return count if exact and isinstance(count, int) else None
+
+
+def _difference(before: object, after: object) -> int | None:
+    return abs(after - before) if isinstance(before, int) and isinstance(after, int) else None
+
+
+def columns_of(finding: Finding) -> frozenset[str]:
     """The columns that a finding is about, as far as it says so."""
     told = (finding.evidence.get(name) for name in _NAMES_COLUMNS)
     return frozenset(str(column) for columns in told if isinstance(columns, (list, Mapping)) for column in columns)
@@ -158,6 +220,7 @@ class _Entry(Shape):
     target: Pattern
     subject: str = "*"
     columns: Annotated[list[Pattern], Field(min_length=1)] = Field(default_factory=list)
+    rows: Annotated[int, Field(ge=1)] = 0
     phase: Literal["pre", "post", "any"] = "any"
     reason: Said
     owner: Said
@@ -210,10 +273,20 @@ def apply(results: Iterable[Result], waivers: Waivers, phase: Phase, today: date
     before = tuple(results)
     covered = [_covered(result, by_code) for result in before]
     used = {each for pairs in covered for _, covering in pairs for each in covering}
+    exceeded = dict.fromkeys(
+        (each, finding.code)
+        for result, pairs in zip(before, covered, strict=True)
+        for finding, covering in pairs
+        if not covering and finding.severity is not Severity.NOTE
+        for each in by_code.get(finding.code, ())
+        if each.means(finding, result.target)
+    )
+    unused = set(in_force) - used - {each for each, _ in exceeded}
     return WaiverOutcome(
         results=tuple(_applied(result, pairs) for result, pairs in zip(before, covered, strict=True)),
         expired=expired,
-        unused=tuple(each for each in in_force if each not in used and _was_looked_for(each, before)),
+        unused=tuple(each for each in in_force if each in unused and _was_looked_for(each, before)),
+        exceeded=tuple(exceeded),
     )
 
 
@@ -225,13 +298,29 @@ def _waiver(file: ShapedFile[WaiversFile], number: int, known: Mapping[str, str]
         whole = {f"{code.partition('.')[0]}.*" for code in known}
         why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known.values(), *whole} - {''})}"
         raise file.unusable(why, "waivers", number, "code")
+    bound = _missing_bound(entry, codes)
+    if bound:
+        raise file.unusable(f"`{entry.code}` {_UPGRADE.format(bound=bound)}", "waivers", number, "code")
     return Waiver(
         codes=codes,
         columns=frozenset(entry.columns) or None,
+        rows=entry.rows or None,
         phase=Phase(entry.phase),
         line=file.line("waivers", number),
-        **entry.model_dump(exclude={"columns", "phase"}),
+        **entry.model_dump(exclude={"columns", "rows", "phase"}),
     )
+
+
+def _missing_bound(entry: _Entry, codes: frozenset[str]) -> str:
+    """What an entry lacks that means nothing but rows that are lost or altered; empty if it lacks nothing.
+
+    A pattern that means other findings as well is one of those; of rows it accepts none.
+    """
+    if not codes <= BOUNDED:
+        return ""
+    if codes <= {ALTERED_ROWS}:
+        return "" if entry.columns else "`columns`"
+    return "" if entry.rows or (entry.columns and ALTERED_ROWS in codes) else "`rows`"
 
 
 def _covered(result: Result, by_code: Mapping[str, Sequence[Waiver]]) -> Covered:

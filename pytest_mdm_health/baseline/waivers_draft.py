@@ -9,7 +9,15 @@ from datetime import date, timedelta
 
 import yaml
 
-from pytest_mdm_health.baseline.waivers import PLACEHOLDER, SCHEMA
+from pytest_mdm_health.baseline.waivers import (
+    ALTERED_ROWS,
+    PLACEHOLDER,
+    SCHEMA,
+    Waiver,
+    columns_of,
+    needs_bound,
+    rows_of,
+)
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.text import shortened
 
@@ -22,6 +30,7 @@ MOST_SUBJECTS = 20
 MOST_BYTES = 2_000_000
 """What a draft may have, about half of what is read."""
 
+Value = str | int | date | list[str]
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 _HEAD = f"""\
 # Findings of this run that are not accepted yet. Take out what should be repaired; for the rest, replace
@@ -39,8 +48,8 @@ def draft(results: Iterable[Result], today: date, days: int = DAYS) -> str:
             size += len(text.encode("utf-8"))
             entries += [text] if size <= MOST_BYTES else []
             left_out += size > MOST_BYTES
-    body = "waivers:\n" + "".join(entries) if entries else "waivers: []\n"
-    return _HEAD + body + (f"# {left_out} more entries have no room here.\n" if left_out else "")
+    key = "waivers:\n" if any("\n- " in text for text in entries) else "waivers: []\n"
+    return _HEAD + key + "".join(entries) + (f"# {left_out} more entries have no room here.\n" if left_out else "")
 
 
 def _entries(result: Result, expires: date) -> Iterator[str]:
@@ -51,12 +60,14 @@ def _entries(result: Result, expires: date) -> Iterator[str]:
         if finding.severity is not Severity.NOTE and finding.fingerprint(result.target) not in result.waived:
             grouped.setdefault(finding.code, {}).setdefault(finding.subject, []).append(finding)
     for code, by_subject in grouped.items():
-        about: dict[str, str | date] = {"code": code, "target": _pattern(result.target.name)}
-        if len(by_subject) in range(2, MOST_SUBJECTS + 1):
+        about: dict[str, Value] = {"code": code, "target": _pattern(result.target.name)}
+        every = [finding for findings in by_subject.values() for finding in findings]
+        entry = _bounded_entry if any(map(needs_bound, every)) else _entry
+        if entry is _bounded_entry or len(by_subject) in range(2, MOST_SUBJECTS + 1):
             for subject, findings in by_subject.items():
-                yield _entry({**about, "subject": _pattern(subject)}, findings, expires)
+                yield entry({**about, "subject": _pattern(subject)}, findings, expires)
         else:
-            yield _entry(about, [each for findings in by_subject.values() for each in findings], expires)
+            yield entry(about, every, expires)
 
 
 def _pattern(name: str) -> str:
@@ -64,7 +75,33 @@ def _pattern(name: str) -> str:
     return _NO_TEXT.sub("?", glob.escape(name))
 
 
-def _entry(about: Mapping[str, str | date], findings: list[Finding], expires: date) -> str:
+def _bounded_entry(about: Mapping[str, Value], findings: list[Finding], expires: date) -> str:
+    """An entry for no more than is reported; where that is not known exactly, the reason why there is none."""
+    code, known = findings[0].code, [rows_of(finding) for finding in findings]
+    columns = {column for finding in findings for column in columns_of(finding)} if code == ALTERED_ROWS else set()
+    rows = max((count for count in known if count is not None), default=None)
+    waiver = Waiver(
+        code=code,
+        codes=frozenset({code}),
+        target="*",
+        columns=frozenset(columns) or None,
+        rows=None if None in known else rows,
+        reason=PLACEHOLDER,
+        owner=PLACEHOLDER,
+        expires=expires,
+    )
+    if not all(map(waiver.reaches, findings)) or any(map(_NO_TEXT.search, columns)):
+        told = "".join(f"# {finding.severity.value}: {shortened(finding.message)}\n" for finding in findings)
+        return (
+            f"\n{told}# No entry: how much is concerned is not known exactly. Give an earlier copy with --mdm-backup.\n"
+        )
+    bounds: dict[str, Value] = {"columns": sorted(columns)} if columns else {}
+    if waiver.rows is not None:
+        bounds["rows"] = waiver.rows
+    return _entry({**about, **bounds}, findings, expires)
+
+
+def _entry(about: Mapping[str, Value], findings: list[Finding], expires: date) -> str:
     entry = {**about, "reason": PLACEHOLDER, "owner": PLACEHOLDER, "expires": expires}
     readable = all(str(value).isprintable() for value in entry.values())
     text: str = yaml.safe_dump([entry], sort_keys=False, allow_unicode=readable, width=float("inf"))

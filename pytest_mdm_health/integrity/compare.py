@@ -8,6 +8,7 @@ from typing import Literal
 
 from pytest_mdm_health.integrity.digest.canonical import Form, form_of
 from pytest_mdm_health.integrity.digest.tables import Buckets, ColumnForm, TableDigest
+from pytest_mdm_health.integrity.table_comparison import Retyped
 
 Verdict = Literal["equal", "differs", "incomparable"]
 LOSSES = {
@@ -35,21 +36,6 @@ class Loss:
     column: str
     code: str
     values: int
-
-
-@dataclass(frozen=True)
-class Retyped:
-    """A column that is declared to be something else than before; what its values are is told by the digests.
-
-    Attributes:
-        code: `boolean-as-number`, `time-as-text`, `integer-as-float`, `decimal-as-float`, `zone-dropped`, `as-text`, or
-            `other`.
-    """
-
-    column: str
-    before: str
-    after: str
-    code: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +74,8 @@ def compare_digests(before: TableDigest, after: TableDigest) -> Comparison:
     old, new = ({each.name: each for each in digest.columns} for digest in (before, after))
     missing = tuple(name for name in old if name not in new)
     added = (*(name for name in new if name not in old), *(name for name in after.others if name not in old))
-    retyped = tuple(_retyped(before, after, old, new))
+    was, now = ({column.name: column.type for column in digest.columns} for digest in (before, after))
+    retyped = retyped_columns(was, now, (before.engine, after.engine))
     reason = _incomparable(before, after, old, new)
     verdict, differing, buckets, losses = _verdict(before, after, comparable=not reason and not missing)
     extra = tuple(name for name in new if name not in old)
@@ -193,18 +180,19 @@ def _own(sums: tuple[int, int], counted: bool) -> tuple[int, int]:
     return sums if counted else (sums[0], 0)
 
 
-def _retyped(
-    before: TableDigest, after: TableDigest, old: Mapping[str, ColumnForm], new: Mapping[str, ColumnForm]
-) -> list[Retyped]:
-    if "csv" in {before.engine, after.engine}:
-        return []
+def retyped_columns(
+    before: Mapping[str, str], after: Mapping[str, str], engines: tuple[str, str]
+) -> tuple[Retyped, ...]:
+    """The columns that are declared with another type, given the declared types by name; CSV declares none."""
+    if "csv" in engines:
+        return ()
     found = []
-    for name in old:
-        if name in new:
-            was, now = form_of(old[name].type, before.engine), form_of(new[name].type, after.engine)
+    for name in before:
+        if name in after:
+            was, now = form_of(before[name], engines[0]), form_of(after[name], engines[1])
             if was is not None and now is not None and (code := _change(was, now)):
-                found.append(Retyped(name, old[name].type, new[name].type, code))
-    return found
+                found.append(Retyped(name, before[name], after[name], code))
+    return tuple(found)
 
 
 _CHANGES = {

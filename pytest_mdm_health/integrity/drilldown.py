@@ -21,6 +21,7 @@ from pytest_mdm_health.integrity.keyed_rows import keyed_rows
 from pytest_mdm_health.integrity.readers.base import Batch, Reader, Source
 from pytest_mdm_health.integrity.readers.sources import opened, workbench_for
 from pytest_mdm_health.integrity.row_pairs import COMPARED, Cells, Pairs, paired
+from pytest_mdm_health.integrity.table_comparison import CellChange, RowChange, RowCounts
 
 SHOWN = 10
 """Rows that are told of one by one."""
@@ -32,51 +33,20 @@ _SALT = secrets.token_bytes(16)
 """Drawn anew by each process: else the hash of a small number or a yes would be known to everybody."""
 
 
-@dataclass(frozen=True)
-class CellChange:
-    """One cell; the values themselves if that was asked for, else their salted hashes; NULL is None."""
-
-    column: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True)
-class RowChange:
-    """One row.
-
-    Attributes:
-        kind: `altered`, `missing`, `added`, or `duplicated`: there were such rows before, and are more now.
-        before, after: its place on either side: the row id, or its number from 0 where there is none.
-        key: the values of the key if there is one, or their hashes.
-    """
-
-    kind: str
-    before: int | None
-    after: int | None
-    key: tuple[str | None, ...]
-    cells: tuple[CellChange, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Detail:
     """What exactly is different.
 
     Attributes:
-        missing, added, duplicated, altered: rows.
-        complete: whether the counts are exact. If not, there are more rows than were looked at, and no key that tells
-            which of them are the same: as many as are on both sides count as altered.
-        columns: for each column concerned, how many of its cells are altered; in the rows looked at if not complete.
-        rows: the first of them.
+        rows: how many.
+        cells: for each column concerned, how many of its cells are altered; in the rows read again if not complete.
+        examples: the first of the rows.
+        patterns: what the difference looks like.
     """
 
-    missing: int
-    added: int
-    duplicated: int
-    altered: int
-    complete: bool
-    columns: Mapping[str, int]
-    rows: tuple[RowChange, ...]
+    rows: RowCounts
+    cells: Mapping[str, int]
+    examples: tuple[RowChange, ...]
     patterns: tuple[str, ...]
 
 
@@ -279,13 +249,15 @@ class _Look:
         rows = [(gone[place], come[target]) for place, target in pairs.altered]
         found = (*differing.patterns(altered), *patterns.of_cells(changes), *patterns.of_rows(rows))
         return Detail(
-            missing=differing.missing - altered,
-            added=differing.added - differing.duplicated - altered,
-            duplicated=differing.duplicated,
-            altered=altered,
-            complete=counts.complete,
-            columns=columns,
-            rows=tuple(
+            rows=RowCounts(
+                missing=differing.missing - altered,
+                added=differing.added - differing.duplicated - altered,
+                duplicated=differing.duplicated,
+                altered=altered,
+                complete=counts.complete,
+            ),
+            cells=columns,
+            examples=tuple(
                 each
                 for each in self._rows(names, gone, come, pairs, differing.doubled, key)
                 if counts.complete or each.kind not in {"missing", "added"}

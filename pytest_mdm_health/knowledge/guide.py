@@ -82,21 +82,3 @@ _SYMPTOMS: Mapping[str, tuple[str, ...]] = {
 
 SYMPTOMS = tuple(Symptom(text, issue) for issue, texts in _SYMPTOMS.items() for text in texts)
 """Every symptom of the guide."""
-
-FINDINGS: Mapping[str, tuple[str, ...]] = {
-    "row counts differ": (
-        "data-corruption.row-count",
-        "data-corruption.missing-rows",
-        "data-corruption.added-rows",
-        "data-corruption.duplicated-rows",
-    ),
-    "checksum failures": ("data-corruption.damaged", "data-corruption.altered-rows"),
-    "missing or altered values": (
-        "data-corruption.lost-columns",
-        "data-corruption.empty-table",
-        "data-corruption.altered-rows",
-        "data-corruption.missing-rows",
-        "data-corruption.dropped-columns",
-    ),
-}
-"""The codes that say that a symptom is so, of the checks that do not declare theirs as rules."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pytest_mdm_health.engine.registry import load
-from pytest_mdm_health.knowledge.guide import AREAS, FINDINGS, SYMPTOMS, TITLES, Symptom
+from pytest_mdm_health.knowledge.guide import AREAS, SYMPTOMS, TITLES, Symptom
 from pytest_mdm_health.knowledge.messages import messages_in
 
 
@@ -57,9 +57,9 @@ def explanations(text: str) -> tuple[Explanation, ...]:
 
 
 def findings_of(symptom: Symptom) -> tuple[str, ...]:
-    """The codes of the findings that say it is so: those whose rules answer it, after `FINDINGS`."""
+    """The codes of the findings that say it is so: those whose rules answer it."""
     rules = (rule for each in load().values() for rule in each.rules if symptom.text in rule.answers)
-    return tuple(dict.fromkeys((*FINDINGS.get(symptom.text, ()), *(rule.full_code for rule in rules))))
+    return tuple(dict.fromkeys(rule.full_code for rule in rules))
 
 
 def _by_message(text: str) -> list[Explanation]:

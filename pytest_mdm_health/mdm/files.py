@@ -53,14 +53,6 @@ def kind_of(path: Path) -> FileKind:
         return FileKind.UNREACHABLE
 
 
-def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file; not if nothing can be found at one of them."""
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False
-
-
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading without ever waiting for it.
 
@@ -113,3 +105,11 @@ def _in_words(kind: FileKind) -> str:
     if kind is FileKind.UNREACHABLE:
         return "cannot be reached"
     return f"is a {kind.value}"
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file or folder; where one cannot be read, whether they are written alike."""
+    try:
+        return one == other or one.samefile(other)
+    except (OSError, ValueError):
+        return False

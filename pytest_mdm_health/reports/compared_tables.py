@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter, ValidationError
 
 from pytest_mdm_health.core.model import JSON, Result
 from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.integrity.table_comparison import TableComparison
 from pytest_mdm_health.reports.model import Report
 
 _CHECK = "data-corruption"
@@ -26,7 +29,7 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
 }
 """By verdict and what told it: what is said of such tables, and whether somebody has to look at them."""
 
-_READERS = {
+READERS = {
     "direct": "DuckDB",
     "scanner": "an extension of DuckDB",
     "batches": "rows in batches",
@@ -35,35 +38,17 @@ _READERS = {
 """By `Reader.how`."""
 
 
-@dataclass(frozen=True)
-class ComparedTable:
-    """One table; a number of rows is None where it was not there or not counted.
-
-    Attributes:
-        reader: by what its rows were read, in words; empty if they were not.
-    """
-
-    dataset: str
-    table: str
-    before: int | None
-    after: int | None
-    verdict: str
-    by: str
-    reader: str = ""
-
-    @property
-    def difference(self) -> int:
-        """How many more rows there are; fewer if it is below zero."""
-        return (self.after or 0) - (self.before or 0)
+_INVALID = TableComparison(table="", verdict="not-compared")
+_adapter = TypeAdapter(TableComparison)
 
 
 @dataclass(frozen=True)
 class TableGroup:
-    """Tables of which the same became; `striking` if somebody has to look at them."""
+    """Tables of which the same became, each with its dataset; `striking` if somebody has to look at them."""
 
     said: str
     striking: bool
-    tables: tuple[ComparedTable, ...]
+    tables: tuple[tuple[str, TableComparison], ...]
 
     @property
     def sentence(self) -> str:
@@ -73,44 +58,43 @@ class TableGroup:
 
 def compared_tables(report: Report) -> tuple[TableGroup, ...]:
     """The tables that were compared with the baseline, the striking groups first; in each the largest loss first."""
-    found: dict[tuple[str, bool], list[ComparedTable]] = {kind: [] for kind in _SENTENCES.values()}
+    found: dict[tuple[str, bool], list[tuple[str, TableComparison]]] = {kind: [] for kind in _SENTENCES.values()}
     for result in report.results:
-        if result.check.id == _CHECK:
-            for each in _of(result.target.name, result.facts.get("changes")):
-                found[_kind(each)].append(each)
+        for table in _tables_of(result):
+            found[_kind(table)].append((result.target.name, table))
     return tuple(
-        TableGroup(said, striking, tuple(sorted(some, key=lambda each: (each.difference >= 0, -abs(each.difference)))))
-        for (said, striking), some in found.items()
-        if some
+        TableGroup(said, striking, tuple(sorted(tables, key=_largest_loss_first)))
+        for (said, striking), tables in found.items()
+        if tables
     )
 
 
-def not_compared(result: Result) -> tuple[ComparedTable, ...]:
-    """The tables of a result of which the baseline does not tell whether they are the same."""
-    tables = _of(result.target.name, result.facts.get("changes")) if result.check.id == _CHECK else ()
-    return tuple(each for each in tables if each.verdict in {"not-compared", "incomparable"})
+def not_compared(result: Result) -> tuple[TableComparison, ...]:
+    """The tables of a result that the baseline could not be compared with."""
+    return tuple(table for table in _tables_of(result) if table.verdict in {"not-compared", "incomparable"})
 
 
-def _kind(table: ComparedTable) -> tuple[str, bool]:
+def _largest_loss_first(row: tuple[str, TableComparison]) -> tuple[bool, int]:
+    difference = row[1].difference
+    return difference >= 0, -abs(difference)
+
+
+def _kind(table: TableComparison) -> tuple[str, bool]:
     return _SENTENCES.get((table.verdict, table.by)) or _SENTENCES.get((table.verdict, "")) or _UNKNOWN
 
 
 _UNKNOWN = _SENTENCES["not-compared", ""]
 
 
-def _of(dataset: str, changes: JSON) -> Iterator[ComparedTable]:
-    for each in changes if isinstance(changes, (list, tuple)) else ():
-        if isinstance(each, Mapping):
-            yield ComparedTable(
-                dataset=dataset,
-                table=str(each.get("table", "")),
-                before=_number(each.get("rows_before")),
-                after=_number(each.get("rows_after")),
-                verdict=str(each.get("verdict", "")),
-                by=str(each.get("by", "")),
-                reader=_READERS.get(str(each.get("reader", "")), ""),
-            )
+def _tables_of(result: Result) -> Iterator[TableComparison]:
+    """What the facts have, also those that were read back from JSON."""
+    changes = result.facts.get("changes") if result.check.id == _CHECK else ()
+    return map(_table, changes if isinstance(changes, (list, tuple)) else ())
 
 
-def _number(value: JSON) -> int | None:
-    return value if isinstance(value, int) else None
+def _table(change: JSON) -> TableComparison:
+    """A table; one that is not described as this version does it counts as not compared."""
+    try:
+        return _adapter.validate_python(change)
+    except ValidationError:
+        return replace(_INVALID, table=str(change.get("table", ""))) if isinstance(change, Mapping) else _INVALID

@@ -153,7 +153,7 @@ def _waived(report: Report) -> Iterator[str]:
     lines = [_accepted(result, finding) for result, finding in report.waived]
     if report.waivers is not None:
         lines += [f"expired, and so not counted: {plain(entry)}" for entry in report.waivers.expired]
-        lines += [f"met nothing: {plain(entry)}" for entry in report.waivers.unused]
+        lines += [f"unused: {plain(entry)}" for entry in report.waivers.unused]
     if lines:
         yield "### Waived"
         yield _list(_few(lines, NAMES))

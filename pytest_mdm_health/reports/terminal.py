@@ -214,7 +214,7 @@ def _waived(report: Report) -> Iterator[str]:
     ]
     if report.waivers is not None:
         told += [f"waiver expired, and so not counted: {one_line(entry)}" for entry in report.waivers.expired]
-        told += [f"waiver met nothing: {one_line(entry)}" for entry in report.waivers.unused]
+        told += [f"unused waiver: {one_line(entry)}" for entry in report.waivers.unused]
     yield from told[:TOP]
     if len(told) > TOP:
         yield f"     and {len(told) - TOP} more about waivers: in the reports"

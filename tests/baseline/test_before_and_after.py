@@ -291,7 +291,12 @@ def test_what_a_waiver_accepts_is_shown_with_its_counts(
 ) -> None:
     baseline, waivers, markdown = record(home), tmp_path / "waivers.yaml", tmp_path / "report.md"
     entry = {"target": "wine", "reason": "proline is in other units", "owner": "Ann", "expires": "9999-01-31"}
-    entries = [{"code": f"data-corruption.{code}", **entry} for code in ("altered-rows", "missing-rows", "row-count")]
+    bounds: dict[str, dict[str, Any]] = {
+        "altered-rows": {"columns": ["proline", "alcohol"]},
+        "missing-rows": {"rows": 1},
+        "row-count": {"rows": 1},
+    }
+    entries = [{"code": f"data-corruption.{code}", **entry, **bound} for code, bound in bounds.items()]
     waivers.write_text(yaml.safe_dump({"schema": "mdm-waivers/1", "waivers": entries}))
     change_wine(home, RECOMPUTED, *DAMAGED)
     result = health(
@@ -309,3 +314,21 @@ def test_what_a_waiver_accepts_is_shown_with_its_counts(
     listed = markdown.read_text().partition("### Waived")[2].partition("###")[0]
     assert "177 cells of proline, 1 cell of alcohol" in listed
     assert "1 row is missing since the baseline" in listed
+
+
+def test_a_waiver_hides_no_row_that_is_lost_after_it_was_written(
+    home: Path, record: Callable[[Path], Path], compare: Compare, backup: Path, tmp_path: Path
+) -> None:
+    baseline, waivers = record(home), tmp_path / "waivers.yaml"
+    options = (f"--mdm-backup={backup}", "--mdm-select=5.1", "--mdm-dataset=wine")
+    change_wine(home, RECOMPUTED)
+    code, _ = compare(home, baseline, *options, f"--mdm-write-waivers={waivers}")
+    assert code == 1
+    waivers.write_text(waivers.read_text().replace("<fill in>", "Ann"))
+    waived = (*options, f"--mdm-waivers={waivers}")
+    code, document = compare(home, baseline, *waived)
+    assert (code, document["waivers"]["unused"]) == (0, [])
+    change_wine(home, *DAMAGED)
+    code, document = compare(home, baseline, *waived)
+    assert code == 1
+    assert {f"data-corruption.{lost} wine" for lost in ("altered-rows", "missing-rows")} <= found(document, "fail")

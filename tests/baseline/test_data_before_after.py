@@ -20,7 +20,8 @@ import yaml
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption import judge, observe
-from pytest_mdm_health.checks.data_corruption.since import Since, with_tables
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
+from pytest_mdm_health.checks.data_corruption.baseline.collect import with_tables
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset, RowsExpected
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
@@ -241,7 +242,7 @@ def test_values_that_changed_places_are_found_though_every_column_has_the_same_o
     before = look(each_store.home, save=True)
     each_store.run(*SWAP)
     result = look(each_store.home, before=before)
-    assert "changed places between rows" in finding(result, "altered-rows").message
+    assert "values were swapped between rows" in finding(result, "altered-rows").message
 
 
 @pytest.mark.parametrize(
@@ -528,7 +529,7 @@ def test_rows_that_were_scrambled_are_found_by_the_digest_alone_where_a_column_w
     each_store.run(*SWAP, RENAME)
     result = look(each_store.home, before=before, expected=RENAMED)
     assert codes(result) == {"altered-rows"}
-    assert "changed places between rows" in finding(result, "altered-rows").message
+    assert "values were swapped between rows" in finding(result, "altered-rows").message
 
 
 @pytest.mark.parametrize(
@@ -581,15 +582,15 @@ def test_a_column_that_seems_to_have_been_renamed_is_named(each_store: Store, lo
     ("plan", "message"),
     [
         (ExpectedDataset(backend="duckdb"), "was to be on duckdb, and is on sqlite"),
-        (ExpectedDataset(dropped_tables=("train",)), "the table train was to go, and is there"),
-        (ExpectedDataset(added_tables=("valid",)), "the table valid was to come, and is not there"),
-        (ExpectedDataset(renamed={"train": {"amount": "price"}}), "was to be called price, and is not"),
-        (ExpectedDataset(dropped={"train": ("born",)}), "the column born of the table train was to go, and is there"),
-        (ExpectedDataset(added={"train": ("more",)}), "the column more of the table train was to come"),
+        (ExpectedDataset(dropped_tables=("train",)), "the table train still exists"),
+        (ExpectedDataset(added_tables=("valid",)), "the table valid was not added"),
+        (ExpectedDataset(renamed={"train": {"amount": "price"}}), "was not renamed to price"),
+        (ExpectedDataset(dropped={"train": ("born",)}), "the column born of the table train still exists"),
+        (ExpectedDataset(added={"train": ("more",)}), "the column more of the table train was not added"),
         (ExpectedDataset(types={"train": {"id": "TEXT"}}), "was to be TEXT, and is BIGINT"),
         (
             ExpectedDataset(values={"train": ("born",)}),
-            "the values of the column born of the table train were to change",
+            "the values of the column born of the table train did not change",
         ),
         (ExpectedDataset(rows={"train": RowsExpected(change=5)}), "was to change by 5, and is 40 as before"),
     ],
@@ -615,7 +616,7 @@ def test_what_was_planned_and_did_not_happen_fails(
             ExpectedDataset(dropped_tables=("nix",), added_tables=("train",)),
             {
                 "no table is or was called nix",
-                "the table train was to come, and was there before",
+                "the table train was to be added, and existed before",
             },
         ),
         (
@@ -633,7 +634,7 @@ def test_what_was_planned_and_did_not_happen_fails(
                 "no column of the table train is or was called nux",
                 "no column of the table train is or was called bron (the nearest name is born)",
                 "no column of any table is or was called nowhere",
-                "the column name of the table train was to come, and was there before",
+                "the column name of the table train was to be added, and existed before",
                 "the column id of the table train was to be bigint, and was so before",
             },
         ),
@@ -900,7 +901,7 @@ def test_a_table_that_was_to_go_is_not_missed(store: Callable[..., Store], look:
     plan = planned(ExpectedDataset(dropped_tables=("test",)))
     result = look(home.home, before=before, expected=plan)
     assert (result.status, codes(result)) == (Status.PASS, set())
-    assert "as planned, the table test was there" in finding(result, "as-planned").message
+    assert "as planned, the table test of the baseline" in finding(result, "as-planned").message
 
 
 @pytest.fixture
@@ -987,8 +988,8 @@ def test_no_time_is_an_error_and_not_equality(store: Callable[..., Store]) -> No
     options = Options(home=home, save_baseline=home / "x", baseline=home / "x")
     before = observe(dataset, backend, inventory.home, inventory.settings, options, Expected())
     hasty = Options(home=home, baseline=home / "x", timeout=1e-9)
-    since = Since(dataset, backend, inventory.home, inventory.settings, hasty, Expected(), before)
-    facts = with_tables(before, since)
+    request = SnapshotRequest(dataset, backend, inventory.home, inventory.settings, hasty, Expected(), before)
+    facts = with_tables(before, request)
     assert facts.examined == 0
     (found,) = judge(facts, before)
     assert (found.code, found.severity) == ("data-corruption.not-compared", Severity.WARN)
@@ -1006,7 +1007,7 @@ def test_a_loss_of_rows_is_told_though_no_row_could_be_compared(store: Callable[
     made.run(*DAMAGE["a lost row"][0])
     hasty = Options(home=made.home, baseline=made.home / "x", timeout=1e-9)
     now = observe(dataset, backend, home, settings, replace(hasty, timeout=60.0, baseline=None), Expected())
-    facts = with_tables(now, Since(dataset, backend, home, settings, hasty, Expected(), before))
+    facts = with_tables(now, SnapshotRequest(dataset, backend, home, settings, hasty, Expected(), before))
     assert "data-corruption.missing-rows" in {each.code for each in judge(facts, before)}
     assert any(
         "only the number of rows was compared with the baseline: that takes longer" in each for each in facts.gaps

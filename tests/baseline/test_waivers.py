@@ -160,6 +160,70 @@ def test_a_waiver_for_columns_accepts_nothing_that_happened_outside_of_them(
     assert after.status is (Status.WAIVED if accepted else Status.FAIL)
 
 
+MISSING = "data-corruption.missing-rows"
+COUNTS: dict[str, Any] = {"missing": 2, "added": 0, "duplicated": 0, "altered": 3, "of": None, "complete": True}
+
+
+@pytest.mark.parametrize(
+    ("code", "bounds", "evidence", "accepted"),
+    [
+        (MISSING, {"rows": "2"}, {"rows": COUNTS}, True),
+        (MISSING, {"rows": "1"}, {"rows": COUNTS}, False),
+        (MISSING, {"rows": "2"}, {"rows_before": 40, "rows_after": 38}, True),
+        (MISSING, {"rows": "2"}, {"rows_before": 40, "rows_after": 37}, False),
+        (MISSING, {"rows": "2"}, {"rows": {**COUNTS, "of": 1968}}, False),
+        (MISSING, {"rows": "2"}, {"rows": {**COUNTS, "complete": False}}, False),
+        (MISSING, {"rows": "2"}, {}, False),
+        (MISSING, {"rows": "2", "columns": "[ts]"}, {"rows": COUNTS, "cells": {"ts": 3}}, True),
+        ("data-corruption.added-rows", {"rows": "1"}, {"rows": {**COUNTS, "added": 1}}, True),
+        ("data-corruption.duplicated-rows", {"rows": "1"}, {"rows": {**COUNTS, "duplicated": 2}}, False),
+        (ALTERED, {"columns": "[ts]", "rows": "3"}, {"rows": COUNTS, "cells": {"ts": 3}}, True),
+        (ALTERED, {"columns": "[ts]", "rows": "2"}, {"rows": COUNTS, "cells": {"ts": 3}}, False),
+        (ALTERED, {"rows": "3"}, {"rows": COUNTS, "cells": {"ts": 3}}, False),
+        ("data-corruption.row-count", {"rows": "5"}, {"rows": 95, "recorded": 100}, True),
+        ("data-corruption.row-count", {"rows": "4"}, {"rows": 95, "recorded": 100}, False),
+        ("data-corruption.row-count", {}, {"rows": 95, "recorded": 100}, False),
+        ("data-corruption.damaged", {}, {}, True),
+        ("data-corruption.damaged", {"rows": "5"}, {}, False),
+    ],
+)
+def test_lost_and_altered_rows_are_accepted_as_far_as_it_says(
+    read: Read, code: str, bounds: dict[str, str], evidence: dict[str, Any], accepted: bool
+) -> None:
+    about = replace(finding(code, Severity.FAIL, "table train"), evidence=evidence)
+    before = result(about, check=load()["data-corruption"].check)
+    waivers = read(entry(code="data-corruption.*", **bounds))
+    outcome = waive(waivers, before)
+    assert outcome.results[0].status is (Status.WAIVED if accepted else Status.FAIL)
+    assert bool(outcome.use(waivers).unused) is not accepted
+
+
+def test_more_rows_than_mdm_counted_need_no_bound(read: Read) -> None:
+    about = finding("data-corruption.row-count", Severity.WARN, "table train")
+    more = replace(about, evidence={"rows": 9, "recorded": 5})
+    waivers = read(entry(code="data-corruption.row-count"))
+    assert waive(waivers, result(more, check=load()["data-corruption"].check)).results[0].status is Status.WAIVED
+
+
+@pytest.mark.parametrize(
+    ("bounds", "code", "why"),
+    [
+        ({}, MISSING, "which needs `rows`"),
+        ({}, ALTERED, "which needs `columns`"),
+        ({"rows": "1"}, MISSING, "which is not within what is accepted"),
+        ({"columns": "[name]"}, ALTERED, "which is not within what is accepted"),
+    ],
+)
+def test_an_entry_that_does_not_reach_a_finding_says_why(
+    read: Read, bounds: dict[str, str], code: str, why: str
+) -> None:
+    evidence: dict[str, Any] = {"rows": COUNTS, "cells": {"ts": 3}}
+    about = replace(finding(code, Severity.FAIL, "table train"), evidence=evidence)
+    waivers = read(entry(code="data-corruption.*", **bounds))
+    use = waive(waivers, result(about, check=load()["data-corruption"].check)).use(waivers)
+    assert use.unused == (f"line 3: data-corruption.* on shop, for {code}, {why}",)
+
+
 def test_notes_need_no_waiver_and_keep_none_from_counting(read: Read) -> None:
     note = finding(LOCKED, Severity.NOTE)
     outcome = waive(read(entry(code='"sqlite-*"')), result(finding(), note))
@@ -278,6 +342,12 @@ def test_a_real_finding_of_a_real_home_is_accepted(make_home: MakeHome, examine:
         (entry(phase="bevor"), "`phase` is text, where one of pre, post, any belongs"),
         (entry(code="sqlite-locking.hold-open"), "no finding of any check; the nearest is `sqlite-locking.held-open`"),
         (entry(code="sqlite-locking"), "no finding of any check; the nearest is `sqlite-locking.*`"),
+        (entry(code=MISSING), f"`{MISSING}` needs `rows`, so that what is lost or altered later is not accepted"),
+        (entry(code=MISSING, columns="[ts]"), f"`{MISSING}` needs `rows`"),
+        (entry(code=ALTERED), f"`{ALTERED}` needs `columns`"),
+        (entry(code=ALTERED, rows="3"), f"`{ALTERED}` needs `columns`"),
+        (entry(code='"data-corruption.*ed-rows"'), "`data-corruption.*ed-rows` needs `rows`"),
+        (entry(rows="0"), "`rows` is a number, where a whole number belongs"),
         (entry(code='"sqlite-lock.*"'), "no finding of any check; the nearest is `sqlite-locking.*`"),
         (entry(target="''"), "`target` is empty"),
         (entry(target='"\\udcff"'), "`target` holds half a character; `?` stands for any"),
@@ -379,6 +449,34 @@ def test_a_draft_has_an_entry_for_each_of_some_subjects_and_one_for_many(count: 
     drafted = yaml.safe_load(draft([result(*many)], TODAY))["waivers"]
     assert len(drafted) == entries
     assert all(("subject" in each) is (entries > 1) for each in drafted)
+
+
+def test_a_draft_accepts_no_more_rows_than_are_lost_or_altered(tmp_path: Path) -> None:
+    path, data = tmp_path / "draft.yaml", load()["data-corruption"].check
+    evidence: dict[str, Any] = {"rows": COUNTS, "cells": {"ts": 3}}
+    lost, altered = (
+        replace(finding(code, Severity.FAIL, "table train"), evidence=evidence) for code in (MISSING, ALTERED)
+    )
+    before = result(lost, altered, check=data)
+    path.write_text(draft([before], TODAY).replace(PLACEHOLDER, "known"), encoding="utf-8")
+    waivers = read_waivers(path, KNOWN)
+    bounds = [(each.code, each.subject, each.rows, each.columns) for each in waivers.entries]
+    assert bounds == [(MISSING, "table train", 2, None), (ALTERED, "table train", 3, frozenset({"ts"}))]
+    assert waive(waivers, before).results[0].status is Status.WAIVED
+    for more in ({"rows": {**COUNTS, "missing": 3}}, {"cells": {"ts": 3, "name": 1}}):
+        worse = result(replace(lost, evidence=evidence | more), replace(altered, evidence=evidence | more), check=data)
+        assert waive(waivers, worse).results[0].status is Status.FAIL
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [{}, {"rows": {**COUNTS, "of": 1968}}, {"rows": {**COUNTS, "complete": False}, "cells": {"ts": 3}}],
+)
+def test_a_draft_has_no_entry_for_what_is_not_known_exactly(evidence: dict[str, Any]) -> None:
+    findings = (replace(finding(code, Severity.FAIL), evidence=evidence) for code in (MISSING, ALTERED))
+    text = draft([result(*findings, check=load()["data-corruption"].check)], TODAY)
+    assert yaml.safe_load(text)["waivers"] == []
+    assert text.count("# No entry: how much is concerned is not known exactly.") == 2
 
 
 def test_a_draft_takes_a_name_with_marks_for_that_name_alone(tmp_path: Path) -> None:
@@ -500,6 +598,7 @@ waiver = st.fixed_dictionaries(
         "target": st.sampled_from(["shop", "", None]),
         "subject": st.sampled_from(["", "orders", None, 1]),
         "columns": st.sampled_from([["ts"], ["a", "b"], [], [""], [1], "ts", {}, None]),
+        "rows": st.sampled_from([1, 3, 0, -1, True, "3", None]),
         "phase": st.sampled_from(["pre", "post", "any", "", None]),
         "reason": text_or_not,
         "owner": text_or_not,

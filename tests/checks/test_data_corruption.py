@@ -21,7 +21,7 @@ import yaml
 from pytest_mdm_health.backends import backend_of
 from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks.data_corruption import judge
-from pytest_mdm_health.checks.data_corruption.look import gather
+from pytest_mdm_health.checks.data_corruption.collect import collect
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
@@ -811,7 +811,7 @@ def test_a_table_that_another_session_locks_is_an_error_until_it_is_free(
             ["data-corruption.not-examined"],
         )
         assert "lock timeout" in result.reason
-        assert "until it was read, nothing is known of it" in result.findings[0].remedy.text
+        assert "until the table is read, its state is unknown" in result.findings[0].remedy.text
     assert examine(CHECK, server_home, "shop").status is Status.PASS
 
 
@@ -839,7 +839,7 @@ def test_verifying_that_takes_too_long_is_given_up_and_said(home: Path, monkeypa
     inventory = take_inventory(home, {})
     dataset = next(each for each in inventory.datasets if each.name == "big")
     options = Options(home=home, timeout=0.02)
-    facts = gather(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
+    facts = collect(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
     assert "--mdm-timeout" in facts.gaps[0]
     assert facts.file.verified == ""
     assert [finding.code for finding in judge(facts, None)] == ["data-corruption.unregistered-table"]

@@ -71,10 +71,10 @@ def test_rows_and_cells_that_differ_are_named(made: Make) -> None:
         "INSERT INTO t VALUES (-5, 'new', NULL, NULL)",
     )
     detail = detail_of(compare_tables(made(SHOP), made(SHOP, *damage), key=("id",), show_values=True))
-    assert (detail.missing, detail.added, detail.duplicated, detail.altered) == (2, 1, 1, 2)
-    assert detail.columns == {"price": 1, "city": 1}
-    assert detail.complete
-    told = [(row.kind, row.key, [cell.column for cell in row.cells]) for row in detail.rows]
+    assert (detail.rows.missing, detail.rows.added, detail.rows.duplicated, detail.rows.altered) == (2, 1, 1, 2)
+    assert detail.cells == {"price": 1, "city": 1}
+    assert detail.rows.complete
+    told = [(row.kind, row.key, [cell.column for cell in row.cells]) for row in detail.examples]
     assert told == [
         ("altered", ("7",), ["price"]),
         ("altered", ("8",), ["city"]),
@@ -83,7 +83,7 @@ def test_rows_and_cells_that_differ_are_named(made: Make) -> None:
         ("added", ("-5",), []),
         ("duplicated", ("150",), []),
     ]
-    assert (detail.rows[1].cells[0].before, detail.rows[1].cells[0].after) == ("Kraków 8", "Kraków 8 ")
+    assert (detail.examples[1].cells[0].before, detail.examples[1].cells[0].after) == ("Kraków 8", "Kraków 8 ")
 
 
 def test_values_are_told_only_on_request(made: Make) -> None:
@@ -91,8 +91,8 @@ def test_values_are_told_only_on_request(made: Make) -> None:
     detail = detail_of(compare_tables(before, after, key=("id",)))
     assert "secret" not in repr(detail)
     assert "Kraków" not in repr(detail)
-    assert detail.rows[0].cells[0].before != detail.rows[0].cells[0].after
-    assert detail.rows[0].before == 7
+    assert detail.examples[0].cells[0].before != detail.examples[0].cells[0].after
+    assert detail.examples[0].before == 7
 
 
 HASHED = """
@@ -103,7 +103,7 @@ from pytest_mdm_health.integrity.drilldown import compare_tables
 from pytest_mdm_health.integrity.readers.base import TableIn
 sides = [TableIn(Backend("duckdb", Path(each)), "t") for each in sys.argv[1:]]
 for again in range(2):
-    print(*(each.key[0] for each in compare_tables(*sides, key=("id",)).detail.rows))
+    print(*(each.key[0] for each in compare_tables(*sides, key=("id",)).detail.examples))
 """
 
 
@@ -203,10 +203,10 @@ def test_a_column_that_changed_in_every_row_is_altered_in_every_row_and_nothing_
 ) -> None:
     sides = keyed(rows), keyed(rows, "UPDATE t SET amount = amount + 0.125")
     detail = detail_of(compare_tables(*sides, key=key))
-    assert (detail.missing, detail.added, detail.duplicated, detail.altered) == (0, 0, 0, rows)
-    assert (detail.complete, detail.columns) == (True, {"amount": rows})
+    assert (detail.rows.missing, detail.rows.added, detail.rows.duplicated, detail.rows.altered) == (0, 0, 0, rows)
+    assert (detail.rows.complete, detail.cells) == (True, {"amount": rows})
     assert "one-column" in detail.patterns
-    assert {each.kind for each in detail.rows} == {"altered"}
+    assert {each.kind for each in detail.examples} == {"altered"}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -221,33 +221,33 @@ def test_rows_lost_new_twice_and_altered_are_counted_exactly_however_many_they_a
         "INSERT INTO t SELECT id + 90000, code || 'x', shop + 90000, day, ok, amount, note FROM t WHERE id >= 5950",
     )
     detail = detail_of(compare_tables(keyed(6000), keyed(6000, *damage), key=key, show_values=True))
-    assert (detail.missing, detail.added, detail.duplicated) == (100, 50, 5)
-    assert (detail.altered, detail.complete) == (3600 - 60, True)
-    assert detail.columns == {"note": 3000 - 50, "amount": 1200 - 20}
-    kinds = [each.kind for each in detail.rows]
+    assert (detail.rows.missing, detail.rows.added, detail.rows.duplicated) == (100, 50, 5)
+    assert (detail.rows.altered, detail.rows.complete) == (3600 - 60, True)
+    assert detail.cells == {"note": 3000 - 50, "amount": 1200 - 20}
+    kinds = [each.kind for each in detail.examples]
     assert {kind: kinds.count(kind) for kind in kinds} == {"altered": 10, "missing": 10, "added": 10, "duplicated": 5}
     if key == ("code",):
-        assert "k-" in str(next(each for each in detail.rows if each.kind == "missing").key[0])
+        assert "k-" in str(next(each for each in detail.examples if each.kind == "missing").key[0])
 
 
 def test_a_key_with_one_value_twice_is_not_used_alone(keyed: Make) -> None:
     twice = "UPDATE t SET id = 7 WHERE id = 8"
     sides = keyed(3000, twice), keyed(3000, twice, "UPDATE t SET ok = NOT ok")
     detail = detail_of(compare_tables(*sides, key=("id",)))
-    assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, 3000, {"ok": 3000})
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.cells) == (0, 0, 3000, {"ok": 3000})
 
 
 def test_a_key_that_changed_in_every_row_is_altered_where_another_column_tells_the_rows_apart(keyed: Make) -> None:
     for rows in (400, 3000):
         sides = keyed(rows), keyed(rows, "UPDATE t SET id = id + 500000")
         detail = detail_of(compare_tables(*sides, key=("id",)))
-        assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, rows, {"id": rows})
+        assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.cells) == (0, 0, rows, {"id": rows})
 
 
 def test_rows_that_others_took_the_place_of_are_missing_and_new_by_their_key(keyed: Make) -> None:
     other = "UPDATE t SET id = id + 500000, code = 'other ' || id, shop = -shop - 1"
     detail = detail_of(compare_tables(keyed(3000), keyed(3000, other), key=("id",)))
-    assert (detail.missing, detail.added, detail.altered, detail.complete) == (3000, 3000, 0, True)
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.rows.complete) == (3000, 3000, 0, True)
 
 
 def test_rows_that_are_only_lost_are_counted_exactly_whether_they_have_a_key(keyed: Make) -> None:
@@ -256,8 +256,8 @@ def test_rows_that_are_only_lost_are_counted_exactly_whether_they_have_a_key(key
         detail = detail_of(
             compare_tables(keyed(3000, select=select), keyed(3000, f"DELETE FROM t WHERE {condition}", select=select))
         )
-        assert (detail.altered, detail.added, detail.complete) == (0, 0, True)
-        assert detail.missing in {2500, 2400}
+        assert (detail.rows.altered, detail.rows.added, detail.rows.complete) == (0, 0, True)
+        assert detail.rows.missing in {2500, 2400}
 
 
 def test_wide_tables_are_paired_in_parts_of_their_columns(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_wide_tables_are_paired_in_parts_of_their_columns(made: Make, monkeypatc
     sides = [f"SELECT i AS id, {wide} FROM range(1500) r(i)", "UPDATE t SET c3 = c3 + 100, c29 = c29 - 100"]
     monkeypatch.setattr(keyed_rows, "_CELLS", 1500 * 10)
     detail = detail_of(compare_tables(made(sides[0]), made(*sides), key=("id",)))
-    assert (detail.altered, detail.columns) == (1500, {"c3": 1500, "c29": 1500})
+    assert (detail.rows.altered, detail.cells) == (1500, {"c3": 1500, "c29": 1500})
 
 
 def test_all_places_are_kept_however_few_buckets_are_looked_at_at_once(
@@ -274,14 +274,14 @@ def test_all_places_are_kept_however_few_buckets_are_looked_at_at_once(
     monkeypatch.setattr(differing_rows, "_ROWS_AT_ONCE", 100)
     sides = keyed(2000), keyed(2000, "UPDATE t SET amount = -1 - amount", "DELETE FROM t WHERE id < 3")
     detail = detail_of(compare_tables(*sides, key=("id",)))
-    assert (detail.missing, detail.added, detail.altered) == (3, 0, 1997)
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered) == (3, 0, 1997)
 
 
 def test_rows_alike_in_few_columns_are_altered_though_likeness_takes_too_long(made: Make) -> None:
     rows = "SELECT i AS id, i % 7 AS a, i % 5 AS b, i % 3 AS c, i % 2 AS d, i % 11 AS e FROM range(900) r(i)"
     detail = detail_of(compare_tables(made(rows), made(rows, "UPDATE t SET a = a + 10, b = b + 10")))
-    assert (detail.missing, detail.added, detail.altered) == (0, 0, 900)
-    assert detail.columns == {"a": 900, "b": 900}
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered) == (0, 0, 900)
+    assert detail.cells == {"a": 900, "b": 900}
 
 
 KEYLESS = "SELECT i % 60 AS a, i % 7 AS b, 'x' AS c FROM range(6000) r(i)"
@@ -299,10 +299,10 @@ def test_without_any_key_as_many_rows_as_went_and_came_are_altered_and_this_is_s
     made: Make, damage: tuple[str, ...], counts: tuple[int, int, int]
 ) -> None:
     detail = detail_of(compare_tables(made(KEYLESS), made(KEYLESS, *damage)))
-    assert (detail.missing, detail.added, detail.altered) == counts
-    assert not detail.complete
-    assert {each.kind for each in detail.rows} == {"altered"}
-    assert 0 < sum(detail.columns.values()) <= EXAMINED
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered) == counts
+    assert not detail.rows.complete
+    assert {each.kind for each in detail.examples} == {"altered"}
+    assert 0 < sum(detail.cells.values()) <= EXAMINED
 
 
 def test_rows_that_differ_are_the_same_however_few_are_looked_at_at_once(
@@ -318,7 +318,7 @@ def test_rows_that_differ_are_the_same_however_few_are_looked_at_at_once(
     at_once = detail_of(compare_tables(before, after, show_values=True))
     monkeypatch.setattr(differing_rows, "_ROWS_AT_ONCE", 10)
     assert detail_of(compare_tables(before, after, show_values=True)) == at_once
-    assert (at_once.missing, at_once.added, at_once.duplicated, at_once.altered) == (20, 4, 20, 10)
+    assert (at_once.rows.missing, at_once.rows.added, at_once.rows.duplicated, at_once.rows.altered) == (20, 4, 20, 10)
 
 
 def test_columns_that_are_gone_leave_the_others_to_be_compared(made: Make) -> None:
@@ -330,7 +330,7 @@ def test_columns_that_are_gone_leave_the_others_to_be_compared(made: Make) -> No
     result = compare_tables(before, same)
     assert (result.comparison.verdict, result.comparison.missing_columns) == ("differs", ("price",))
     assert result.detail is None
-    assert detail_of(compare_tables(before, other)).missing == 1
+    assert detail_of(compare_tables(before, other)).rows.missing == 1
 
 
 def test_a_new_column_is_told_and_left_out(made: Make) -> None:
@@ -386,7 +386,7 @@ def test_columns_that_moved_by_one_are_named_though_the_key_moved_with_them(made
     wide = "SELECT i AS id, i * 1.5 AS a, i * 2.5 AS b, i * 3.5 AS c, 'x' AS d, 'y' AS e, 'z' AS f FROM range(50) r(i)"
     sides = made(wide), made(wide, "UPDATE t SET a = b, b = c WHERE id > 0")
     detail = detail_of(compare_tables(*sides, key=("id", "a")))
-    assert (detail.missing, detail.added, detail.altered, detail.columns) == (0, 0, 49, {"a": 49, "b": 49})
+    assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.cells) == (0, 0, 49, {"a": 49, "b": 49})
     assert "columns-moved" in detail.patterns
     other = detail_of(compare_tables(sides[0], made(wide, "UPDATE t SET a = b + 1, b = c"), key=("id", "a")))
     assert "columns-moved" not in other.patterns
@@ -394,7 +394,7 @@ def test_columns_that_moved_by_one_are_named_though_the_key_moved_with_them(made
 
 def test_intervals_count_as_they_are_written(made: Make) -> None:
     one, other = (f"SELECT i, interval {each} AS x FROM range(5) r(i)" for each in ("1 day", "24 hour"))
-    assert detail_of(compare_tables(made(one), made(other))).columns == {"x": 5}
+    assert detail_of(compare_tables(made(one), made(other))).cells == {"x": 5}
 
 
 def test_rows_are_paired_by_key_or_by_likeness() -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import posixpath
+import shlex
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.checks.data_corruption.change_facts import Place, TableChange, TableRecord
+from pytest_mdm_health.backends import Sidecar
+from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
+from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
+from pytest_mdm_health.integrity.stored_tables import StoredTable
+from pytest_mdm_health.integrity.table_comparison import TableComparison
 from pytest_mdm_health.mdm.backups.search import SavedData
 
-BROKEN = {
-    "missing": "missing-file",
-    "not-a-file": "not-a-file",
-    "empty": "empty-file",
-    "wrong-format": "wrong-format",
-    "truncated": "truncated",
-    "damaged": "damaged",
-    "no-database": "missing-file",
-}
-"""Why data cannot be opened because it is broken, with the finding; every other reason means that nobody looked."""
+BROKEN = frozenset({"missing", "not-a-file", "empty", "wrong-format", "truncated", "damaged", "no-database"})
+"""Why data cannot be opened because it is broken; every other reason means that it was not examined."""
+
+KEPT = ".damaged"
+"""The ending of a file that was exchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class FileState:
 
     Attributes:
         path: the file; for data on a server, its address.
-        size: in bytes; None if there is no file.
+        size: in bytes; None if it does not exist.
         opened: how the database was opened; empty if it could not be.
         code: why it could not be opened, in one word; empty if it could.
         reason: the same for a person, to follow the file's name.
@@ -47,15 +48,10 @@ class FileState:
     verified: str = ""
     problems: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOver:
-    """A journal or log beside the database without which it is not complete."""
-
-    path: str
-    kind: str
-    size: int
-    live: bool
+    @property
+    def name(self) -> str:
+        """The name without the folder."""
+        return posixpath.basename(self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +103,31 @@ class Recorded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a dataset's data is.
+
+    Attributes:
+        path: the file; for data on a server, its address.
+        relative: the file as seen from the home; as `path` for one that is elsewhere, and on a server.
+        host, port, database, user: for data on a server, how it is reached; no password.
+    """
+
+    path: str
+    relative: str
+    host: str = ""
+    port: int = 0
+    database: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataFacts(Facts):
     """One dataset's data as it is, and as MDM recorded it.
 
     Attributes:
         others: further database files in the dataset's folder.
-        own_file: whether the file lies in the dataset's own folder and is no other dataset's.
-        shared_with: other datasets that are registered with the file, or in whose folder it lies.
+        own_file: whether the file is in the dataset's own folder and is no other dataset's.
+        shared_with: other datasets that are registered with the file, or in whose folder it is.
         elsewhere: which of the others hold all registered tables, where the file does not.
         registration, twin: the files of the registration; empty if there are none.
         stray_log: a log or journal of another time beside the file, without which the file is sound; the tables are
@@ -123,7 +137,7 @@ class DataFacts(Facts):
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
         saved_is_sound: whether that was opened, and nothing was found to be wrong with it.
         saved_problem: else what is, for a person, to follow "but".
-        sought: the folders where backups were looked for; empty if nobody looked.
+        sought: the folders where backups were looked for; empty if they were not searched.
         place: where the data is, so that a later run can look there again; None unless a baseline is recorded or given.
         known: the data tables, without those that were made from others, for a later run; likewise.
         changes: what became of the data tables since the baseline.
@@ -136,7 +150,7 @@ class DataFacts(Facts):
     engine: str
     registered: bool
     file: FileState
-    left_over: tuple[LeftOver, ...] = ()
+    left_over: tuple[Sidecar, ...] = ()
     tables: tuple[TableState, ...] = ()
     recorded: tuple[Recorded, ...] = ()
     others: tuple[str, ...] = ()
@@ -153,8 +167,8 @@ class DataFacts(Facts):
     saved_problem: str = ""
     sought: tuple[str, ...] = ()
     place: Place | None = None
-    known: tuple[TableRecord, ...] = field(default=(), metadata=BASELINE_ONLY)
-    changes: tuple[TableChange, ...] = ()
+    known: tuple[StoredTable, ...] = field(default=(), metadata=BASELINE_ONLY)
+    changes: tuple[TableComparison, ...] = ()
     plan: ExpectedDataset | None = None
     own_plan: ExpectedDataset | None = None
 
@@ -168,7 +182,7 @@ class DataFacts(Facts):
         """Whether something is wrong that only another copy of the file puts right."""
         spoilt = self.file.code in BROKEN or bool(self.file.problems)
         lost = any(table.failed or table.lost_columns for table in self.tables)
-        lacking = any(table.kind == "base" and (not table.present or table.rows == 0) for table in self.tables)
+        lacking = any(not table.present or table.rows == 0 for table in self.data_tables)
         differing = any(each.found not in {None, each.rows} and not each.outdated for each in self.recorded)
         return self.in_file and (spoilt or lost or lacking or differing)
 
@@ -176,3 +190,96 @@ class DataFacts(Facts):
     def readable(self) -> bool:
         """Whether the database could be opened."""
         return bool(self.file.opened)
+
+    @property
+    def expected(self) -> ExpectedDataset:
+        """What is planned; nothing without a file of expectations."""
+        return self.plan or ExpectedDataset()
+
+    @property
+    def location(self) -> str | None:
+        """The file, for the location of a finding."""
+        return self.file.path if self.in_file else None
+
+    @property
+    def data_tables(self) -> tuple[TableState, ...]:
+        """The tables that are registered and not made from others."""
+        return tuple(table for table in self.tables if table.kind == "base")
+
+    @property
+    def is_misregistered(self) -> bool:
+        """Whether the registered file is not, or may not be, the dataset's own, so that nothing is put in its place."""
+        return bool(self.elsewhere) or not self.own_file
+
+    @property
+    def backup(self) -> str:
+        """The backup that holds the data; empty if none was found."""
+        return (self.saved.backup or self.saved.member) if self.saved is not None else ""
+
+    @property
+    def kept_name(self) -> str:
+        """What the file is called after it was exchanged."""
+        return f"{self.file.name}{KEPT}"
+
+    @property
+    def restore_command(self) -> str:
+        """The command that exchanges the file for the one in the backup."""
+        assert self.saved is not None
+        return in_exchange(Saved(self.saved, self.file.path), self.home, KEPT)
+
+    @property
+    def registrations(self) -> str:
+        """The files of the registration, quoted for a shell."""
+        return shlex.join(each for each in (self.registration, self.twin) if each)
+
+    @property
+    def unpacked(self) -> str:
+        """The folder beside the home where a backup is unpacked to be compared."""
+        return f"{self.home.rstrip('/')}.unpacked"
+
+    @property
+    def register_again(self) -> str:
+        """How the data is made from its source, to follow a subject."""
+        if self.written_source and not self.source:
+            return under_a_new_name(f"its source ({self.written_source}, which is not where it was)")
+        return under_a_new_name(self.source)
+
+    @property
+    def other_sources(self) -> str:
+        """Where the data can come from when no backup is known to be sound."""
+        if self.saved is not None:
+            doubt = f"{self.backup} holds a copy, but {self.saved_problem or 'it was not opened'}"
+            look = "look into it, or for an older one, before anything of it is restored"
+            return f"{doubt}: {look}. Without one, {self.register_again}."
+        if not self.sought:
+            return f"Restore it from a backup. Without one, {self.register_again}."
+        no_backup = f"No backup in {' or '.join(self.sought)} holds it."
+        if not self.written_source and not self.source:
+            return (
+                f"{no_backup} What remains is to register the dataset again from what it was made from; MDM kept no "
+                "record."
+            )
+        return f"{no_backup} What remains is this: {self.register_again}."
+
+    @property
+    def other_file(self) -> str:
+        """What to do where the registered file is not, or may not be, the dataset's own."""
+        parts = []
+        if self.shared_with:
+            owners = " and ".join(map(repr, self.shared_with))
+            parts.append(f"Leave {self.file.path} as it is: it is the data of {owners}.")
+        elif not self.own_file:
+            parts.append(
+                f"Leave {self.file.path} as it is: it is not in the dataset's own folder, and may be another's."
+            )
+        where = f"path of the data in {self.registration or 'the registration'}"
+        if self.elsewhere:
+            parts.append(
+                f"{' and '.join(self.elsewhere)} in the dataset's folder holds the registered tables: see whether the "
+                f"{where} should name it, keep a copy of the registration, and correct the path."
+            )
+        else:
+            parts.append(
+                f"See whether the {where} is right; restore the data from a backup only where it is the dataset's own."
+            )
+        return " ".join(parts)

@@ -1,200 +1,412 @@
-"""What data-corruption concludes. Pure; each function yields what is wrong in one respect."""
+"""What data-corruption can find: every code with its wording and its remedy.
+
+The one command that changes anything takes the data out of a backup that was opened and found sound, and keeps the file
+that was there with its logs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
-
-from pytest_mdm_health.checks.data_corruption import repairs
-from pytest_mdm_health.checks.data_corruption.facts import BROKEN, DataFacts, Recorded, TableState
-from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
-from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
+from pytest_mdm_health.core.changes import Change
+from pytest_mdm_health.core.findings import Rules, Steps
+from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-_SHOWN = 3
 
+CHECK = Check(
+    id="data-corruption",
+    issue="5.1",
+    title="Damaged, incomplete or altered data",
+    per=Kind.DATASET,
+    requires=("postgres-slowdown.unreachable", "postgres-slowdown.login-refused", "metadata-corruption"),
+    despite=DATA_IS_READABLE,
+    backends=("sqlite", "duckdb", "postgresql"),
+    tags=("data", "storage"),
+)
+RULES = Rules(CHECK)
 
-def of_file(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """The file as such."""
-    file, where = facts.file, _where(facts)
-    if file.code in BROKEN:
-        message = f"{file.path} {file.reason}"
-        remedy = repairs.rescued(facts) if file.code == "damaged" else repairs.restored(facts)
-        yield check.finding(BROKEN[file.code], FAIL, message, remedy, location=where)
-    elif file.code:
-        message = f"the data could not be examined: {file.path} {file.reason}"
-        yield check.finding("not-examined", WARN, message, _let_in(facts), location=where)
-    for why in facts.unexamined:
-        remedy = _let_read(facts, why)
-        yield check.finding("not-examined", WARN, why, remedy, location=where, subject=why.partition(" could")[0])
-    if file.problems or any(table.failed for table in facts.tables):
-        problems = (*file.problems, *(f"table {each.name}: {each.failed}" for each in facts.tables if each.failed))
-        more = f", and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        message = f"{facts.engine} finds the data damaged: {'; '.join(problems[:_SHOWN])}{more}"
-        evidence: dict[str, JSON] = {"problems": list(problems)}
-        yield check.finding("damaged", FAIL, message, repairs.rescued(facts), evidence=evidence, location=where)
-    if file.surplus:
-        message = f"{file.surplus} bytes after the end of the database do not belong to it"
-        yield check.finding("surplus", WARN, message, repairs.cut_to_size(facts), location=where)
+_RUN_AGAIN = "then run this check again: until the table is read, its state is unknown."
 
+RESTORE_DUMP = Steps(
+    "Keep a dump of the database as it is, and restore it from an earlier dump. Without one, {facts.register_again}."
+)
+RESTORE_BACKUP = Steps(
+    "Restore it from {facts.backup}, which was opened and holds the registered tables, while no process uses the file. "
+    "The file and its logs are kept beside it as {facts.kept_name}; nothing happens if there is one already. What "
+    "changed since the backup is not in there.",
+    ("{facts.restore_command}",),
+)
+KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
+RECOVER = Steps(
+    f"{KEEP_COPY.text} SQLite's command line (.recover) gets rows out of a copy of the damaged file, but not always "
+    "all of them nor the right ones: read them into a new database, and count and compare them before they take the "
+    "place of anything."
+)
+COMPARE_COPIES = Steps(
+    "Keep the file: it can be read. Compare it with any other copy before you restore one. {facts.other_sources}"
+)
+LEAVE_FILE = Steps("{facts.other_file}", ("grep -n 'path:\\|\"path\"' -- {facts.registrations}",))
+LEAVE_UNREGISTERED = Steps("{facts.other_file}")
+KEEP_ROWS = Steps(
+    "If rows were added on purpose, have them counted again: `mdm dataset stats`. Else compare the file with an "
+    "earlier copy: there is nothing to restore in it, only to take out."
+)
 
-def of_left_over(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Journals and logs that a process left when it was killed."""
-    for each in facts.left_over:
-        where = Location(each.path)
-        if each.live:
-            continue
-        if each.path == facts.stray_log:
-            message = (
-                f"{each.path} does not belong to the file beside it, but to another copy of it: by itself the file is "
-                "sound, and with what is in there it is not"
-            )
-            remedy = repairs.without_log(facts)
-            yield check.finding("foreign-log", FAIL, message, remedy, location=where, subject="log")
-            continue
-        if each.kind == "duckdb-wal":
-            message = (
-                f"{each.size} bytes of changes lie in a log beside the file, left by a process that did not end well; "
-                "a log that is cut off is dropped by DuckDB without a word"
-            )
-            text = (
-                "Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which "
-                "takes the changes over, and count its rows afterwards."
-            )
-            yield check.finding("left-over-log", WARN, message, Remedy(text), location=where, subject="log")
-        elif each.kind == "journal":
-            message = (
-                "a transaction was interrupted; what is said here is of the state before it, to which SQLite returns"
-            )
-            text = "Find out what was being written, and whether that has to be done again."
-            yield check.finding("interrupted-write", NOTE, message, Remedy(text), location=where, subject="journal")
+GRANT_SELECT = Steps(
+    "Ask the owner of the table, or of its database, to let the registered role read it (GRANT SELECT); " + _RUN_AGAIN
+)
+WAIT_FOR_TABLE = Steps(
+    "Wait until whoever locks or changes it is done, or allow more time with --mdm-timeout; " + _RUN_AGAIN
+)
+FREE_SPACE = Steps(
+    "Give the machine the memory or the room that it lacks; TMPDIR names another folder for temporary files; "
+    + _RUN_AGAIN
+)
+REMOVE_OBSTACLE = Steps("Remove what the message names; " + _RUN_AGAIN)
 
+WAIT_FOR_FILE = Steps(
+    "Wait until whoever holds the file{holders} is done, or close it the usual way; then run this check again."
+)
+NEWER_ENGINE = Steps("Run this with the release of the database engine that MDM uses, or a newer one.")
+MAKE_ROOM = Steps("Make room, or name a folder on another file system in TMPDIR.")
+SERVER_ACCESS = Steps(
+    "See what postgres-slowdown reports about the server, and whether the registered role may connect."
+)
+FILE_ACCESS = Steps("Run this as the user that MDM runs as, or let that user read the file.")
 
-def of_registration(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Data that nobody registered."""
-    where = _where(facts)
-    if not facts.registered:
-        message = f"{facts.file.path} is not registered, so there is nothing to hold its tables against"
-        text = (
-            "Find out whether a registration is running or broke off. Then register the dataset, or move the file out "
-            "of the datasets once it is clear that nobody misses it."
-        )
-        yield check.finding("orphan-data", NOTE, message, Remedy(text), location=where)
-    for other in facts.others:
-        message = f"{other} lies in the dataset's folder and is not the data that is registered"
-        text = "MDM does not read it. Move it out of the datasets once it is clear that nobody misses it."
-        yield check.finding("extra-file", NOTE, message, Remedy(text), location=Location(other), subject=other)
-    if any(table.kind == "base" for table in facts.tables):
-        for table in (each for each in facts.tables if each.kind == "other"):
-            message = f"the table {table.name} is in the database and not registered: MDM does not show it"
-            text = "Nothing has to be done. It may be what an interrupted registration left."
-            yield check.finding("unregistered-table", NOTE, message, Remedy(text), subject=f"table {table.name}")
+PLAN_IT = "If it was intended, write it into a file of expectations (--mdm-expect)."
+PUT_BACK = Steps("{change.copy} holds the rows as they were: put them back from there. " + PLAN_IT)
+UNPACK = Steps(
+    "{change.packed} may hold the rows as they were. Unpack it into a folder of its own beside the home, never into "
+    "the home, and run this again with --mdm-backup={facts.unpacked!q}: then it names the rows that differ. " + PLAN_IT,
+    ("{unpack_command}",),
+)
+COMPARE_OR_PLAN = Steps(f"{COMPARE_COPIES.text} {PLAN_IT}")
+NO_ACTION = Steps("No action required.")
+NO_ACTION_IF_INTENDED = Steps("No action required if it was intended.")
 
+_FILE = "{facts.file.path} {facts.file.reason}"
 
-def of_tables(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Each registered table by itself; feature tables are another check's."""
-    where = _where(facts)
-    for table in (each for each in facts.tables if each.kind == "base"):
-        subject = f"table {table.name}"
-        if not table.present:
-            message = f"the registered table {table.name} is not in the database"
-            remedy = repairs.compared(facts)
-            yield check.finding("missing-table", FAIL, message, remedy, location=where, subject=subject)
-        elif table.rows == 0:
-            proven = _had_rows(table, facts)
-            message = f"the table {table.name} is empty" + (", and it was not when MDM recorded it" if proven else "")
-            severity = FAIL if proven else WARN
-            remedy = repairs.compared(facts)
-            yield check.finding("empty-table", severity, message, remedy, location=where, subject=subject)
-        if table.lost_columns:
-            names = ", ".join(table.lost_columns[:_SHOWN]) + (", …" if len(table.lost_columns) > _SHOWN else "")
-            columns = counted(len(table.lost_columns), "column")
-            message = f"the table {table.name} has lost {columns} that MDM recorded: {names}"
-            evidence: dict[str, JSON] = {"columns": list(table.lost_columns)}
-            remedy = repairs.compared(facts)
-            yield check.finding(
-                "lost-columns", FAIL, message, remedy, evidence=evidence, location=where, subject=subject
-            )
+MISSING_FILE = RULES.declare(
+    "missing-file",
+    FAIL,
+    means="the dataset is registered, but its data, a file or a database on a server, does not exist",
+    message=_FILE,
+    remedy=RESTORE_BACKUP,
+)
+NOT_A_FILE = RULES.declare(
+    "not-a-file",
+    FAIL,
+    means="there is a folder, FIFO, socket or device where the data belongs",
+    message=_FILE,
+    remedy=RESTORE_BACKUP,
+)
+EMPTY_FILE = RULES.declare(
+    "empty-file", FAIL, means="the file has no content at all", message=_FILE, remedy=RESTORE_BACKUP
+)
+WRONG_FORMAT = RULES.declare(
+    "wrong-format",
+    FAIL,
+    means="the file does not have the header of a database of its engine",
+    message=_FILE,
+    remedy=RESTORE_BACKUP,
+)
+TRUNCATED = RULES.declare(
+    "truncated", FAIL, means="the file is shorter than its header says", message=_FILE, remedy=RESTORE_BACKUP
+)
+UNREADABLE_DATABASE = RULES.declare(
+    "damaged",
+    FAIL,
+    means="the engine finds damage in the file, or cannot read a table",
+    message=_FILE,
+    remedy=RESTORE_BACKUP,
+    answers=("checksum failures",),
+)
+DAMAGED = RULES.reworded(
+    UNREADABLE_DATABASE, message="{facts.engine} finds the data damaged: {problems}", remedy=RESTORE_BACKUP
+)
+SURPLUS = RULES.declare(
+    "surplus",
+    WARN,
+    means="the file has bytes after the end of the database that do not belong to it",
+    message="{facts.file.surplus} bytes after the end of the database do not belong to it",
+    remedy="Find out what appended to the file, and whether that is still wanted; the database does not read it. "
+    "Restore the file from a backup, or have its last {facts.file.surplus} bytes cut off in a copy that takes its "
+    "place once this check finds nothing about it.",
+    commands=("tail -c {facts.file.surplus} -- {facts.file.path!q} | od -A d -c | head -n 20",),
+)
+DATA_NOT_EXAMINED = RULES.declare(
+    "not-examined",
+    WARN,
+    means="the data could not be examined, because it is locked, of a newer format, not readable for this user, "
+    "because there is no room for the copy that reading it without a trace needs, or because a server refuses; or a "
+    "registered table could not be read, because of a missing permission, a lock, or the time; the result is an error",
+    message=f"the data could not be examined: {_FILE}",
+    remedy=FILE_ACCESS,
+)
+TABLE_NOT_EXAMINED = RULES.reworded(DATA_NOT_EXAMINED, message="{reason}", remedy=REMOVE_OBSTACLE)
+MISSING_TABLE = RULES.declare(
+    "missing-table",
+    FAIL,
+    means="a registered data table is not in the database",
+    message="the registered table {table} is not in the database",
+    remedy=RESTORE_BACKUP,
+)
+EMPTY_TABLE = RULES.declare(
+    "empty-table",
+    FAIL,
+    WARN,
+    means="a registered table has no rows; a failure if MDM recorded that it had some",
+    message="the table {table} is empty{recorded}",
+    remedy=RESTORE_BACKUP,
+    answers=("missing or altered values",),
+)
+LOST_COLUMNS = RULES.declare(
+    "lost-columns",
+    FAIL,
+    means="a table does not have columns that MDM recorded",
+    message="the table {table} lost {columns} that MDM recorded: {names}",
+    remedy=RESTORE_BACKUP,
+    answers=("missing or altered values",),
+)
+FEWER_ROWS_THAN_RECORDED = RULES.declare(
+    "row-count",
+    FAIL,
+    means="there are fewer rows than MDM counted; a warning if there are more",
+    message="{what} has {found} rows, and had {recorded} according to {sources}: {missing} missing",
+    remedy=RESTORE_BACKUP,
+    answers=("row counts differ",),
+)
+MORE_ROWS_THAN_RECORDED = RULES.reworded(
+    FEWER_ROWS_THAN_RECORDED,
+    WARN,
+    message="{what} has {found} rows, and had {recorded} according to {sources}: {surplus} too many",
+    remedy=KEEP_ROWS,
+)
+FOREIGN_LOG = RULES.declare(
+    "foreign-log",
+    FAIL,
+    means="a log or journal beside the file belongs to another copy of it; the file is sound without it",
+    message="{log} does not belong to the file beside it, but to another copy of it: the file is sound without it, and "
+    "damaged with it",
+    remedy="Let nothing open the dataset before that, neither MDM nor a database's command line: whoever opens it "
+    "first merges the log, and the file is damaged for good. Copy {facts.file.name} and the log to a folder outside "
+    "the home, then move the log there, run this again, and compare the rows with a backup: the log came with another "
+    "copy of the file, and one of the two is not what belongs here.",
+    commands=("ls -l -- {facts.file.path!q} {log!q}",),
+)
+LEFT_OVER_LOG = RULES.declare(
+    "left-over-log",
+    WARN,
+    means="changes are only in a DuckDB log that a process left behind",
+    message="leftover WAL: {size:binary} of changes are only in {log}, left by a process that did not end cleanly; "
+    "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
+    remedy="Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which merges "
+    "the changes, and count its rows afterwards.",
+)
+INTERRUPTED_WRITE = RULES.declare(
+    "interrupted-write",
+    NOTE,
+    means="a SQLite journal was left behind; SQLite rolls the transaction back on next open",
+    message="hot journal: a transaction was interrupted, and SQLite rolls it back on next open; what is reported here "
+    "is the state before it",
+    remedy="Find out what was being written, and whether to repeat it.",
+)
+ORPHAN_DATA = RULES.declare(
+    "orphan-data",
+    NOTE,
+    means="the data is not registered, so there is little to compare it with",
+    message="{facts.file.path} is not registered, so there is nothing to compare its tables with",
+    remedy="Find out whether a registration is running or broke off. Then register the dataset, or move the file out "
+    "of the datasets once it is clear that no user misses it.",
+)
+EXTRA_FILE = RULES.declare(
+    "extra-file",
+    NOTE,
+    means="there is another database in the dataset's folder",
+    message="{other} is in the dataset's folder, but is not the data that is registered",
+    remedy="MDM does not read it. Move it out of the datasets once it is clear that no user misses it.",
+)
+UNREGISTERED_TABLE = RULES.declare(
+    "unregistered-table",
+    NOTE,
+    means="the database has a table that is not registered",
+    message="the table {table} is in the database, but not registered: MDM does not show it",
+    remedy="No action required. An interrupted registration may have left it.",
+)
 
+_ROWS = "in {rows_of} {count:rows}"
+_MORE = "{first}{details}"
+_KNOWN_BY_COUNT = "; without an earlier copy it is unknown whether the others are as they were{details}"
 
-def of_recorded(check: Check, facts: DataFacts) -> Iterator[Finding]:
-    """Rows now against rows that MDM counted once."""
-    empty = {table.name for table in facts.tables if table.rows == 0}
-    differing = [
-        each
-        for each in facts.recorded
-        if each.found is not None
-        and each.found != each.rows
-        and not each.outdated
-        and not (each.table in empty if each.table else empty & {t.name for t in facts.tables if t.kind == "base"})
-    ]
-    for (table, rows), same in groupby(sorted(differing, key=_what), key=_what):
-        yield _row_count(check, facts, table, rows, list(same))
-
-
-def _where(facts: DataFacts) -> Location | None:
-    return Location(facts.file.path) if facts.in_file else None
-
-
-def _what(recorded: Recorded) -> tuple[str, int]:
-    return recorded.table, recorded.rows
-
-
-def _row_count(check: Check, facts: DataFacts, table: str, rows: int, same: list[Recorded]) -> Finding:
-    found = same[0].found or 0
-    sources = " and ".join(dict.fromkeys(each.source for each in same))
-    what = f"the table {table}" if table else "the dataset"
-    fewer = found < rows
-    difference = f"{rows - found} are missing" if fewer else f"{found - rows} too many"
-    message = f"{what} has {found} rows and had {rows} according to {sources}: {difference}"
-    first = "If rows were added on purpose, have them counted again: `mdm dataset stats`."
-    remedy = repairs.compared(facts) if fewer else repairs.kept(first)
-    return check.finding(
-        "row-count",
-        FAIL if fewer else WARN,
-        message,
-        remedy,
-        evidence={"rows": found, "recorded": rows},
-        location=_where(facts),
-        subject=f"table {table}" if table else "dataset",
-    )
-
-
-def _had_rows(table: TableState, facts: DataFacts) -> bool:
-    counted = any(each.rows for each in facts.recorded if each.table == table.name and not each.outdated)
-    features = any(each.rows for each in facts.tables if each.kind == "feature" and each.base == table.name)
-    alone = sum(each.kind == "base" for each in facts.tables) == 1
-    of_all = alone and any(each.rows for each in facts.recorded if not each.table)
-    return table.had_rows or counted or features or of_all
-
-
-def _let_read(facts: DataFacts, why: str) -> Remedy:
-    """What keeps a table from being read, which passes or is for its owner to allow."""
-    folded = why.casefold()
-    if "permission" in folded and not facts.in_file:
-        text = "Ask the owner of the table, or of its database, to let the registered role read it (GRANT SELECT)"
-    elif "time" in folded or "lock" in folded or "being changed" in folded:
-        text = "Wait until whoever locks or changes it is done, or give the reading more time with --mdm-timeout"
-    elif "memory" in folded or "space" in folded or "full" in folded:
-        text = (
-            "Give the machine the memory or the room that it lacks; TMPDIR names another folder for what is temporary"
-        )
-    else:
-        text = "Remove what the message names"
-    return Remedy(f"{text}; then run this check again: until it was read, nothing is known of it.")
-
-
-def _let_in(facts: DataFacts) -> Remedy:
-    code = facts.file.code
-    if code == "locked":
-        by = f" ({', '.join(facts.file.holders)})" if facts.file.holders else ""
-        return Remedy(
-            f"Wait until whoever holds the file{by} is done, or close it the usual way; then run this check again."
-        )
-    if code == "newer-format":
-        return Remedy("Run this with the release of the database engine that MDM uses, or a newer one.")
-    if code == "no-room":
-        return Remedy("Make room, or name a folder on another file system in TMPDIR.")
-    if not facts.in_file:
-        return Remedy("See what postgres-slowdown says of the server, and whether the registered role may connect.")
-    return Remedy("Run this as the user that MDM runs as, or let that user read the file.")
+ALTERED_ROWS = RULES.declare(
+    "altered-rows",
+    FAIL,
+    means="rows are not as they were when the baseline was recorded",
+    message=f"{_ROWS} {{are}} altered since the baseline{{cells}}{_MORE}",
+    remedy=PUT_BACK,
+    change=("table", Change.WORSE),
+    answers=("checksum failures", "missing or altered values"),
+)
+OTHER_ROWS = RULES.reworded(
+    ALTERED_ROWS,
+    message="the table {change.table} has {change.rows_after:rows} as before, but not the same ones{columns}{details}",
+    remedy=PUT_BACK,
+)
+MISSING_ROWS = RULES.declare(
+    "missing-rows",
+    FAIL,
+    means="rows are missing that the baseline has",
+    message=f"{_ROWS} {{are}} missing since the baseline{_MORE}",
+    remedy=PUT_BACK,
+    change=("table", Change.WORSE),
+    answers=("row counts differ", "missing or altered values"),
+)
+FEWER_ROWS = RULES.reworded(
+    MISSING_ROWS,
+    message="the table {change.table} had {change.rows_before:rows} in the baseline, and has {change.rows_after}: "
+    "{fewer} fewer" + _KNOWN_BY_COUNT,
+    remedy=PUT_BACK,
+)
+ADDED_ROWS = RULES.declare(
+    "added-rows",
+    FAIL,
+    means="there are rows that the baseline does not have; MDM writes a table when it registers it and never after",
+    message=f"{_ROWS} {{are}} new since the baseline{_MORE}",
+    remedy=PUT_BACK,
+    change=("table", Change.WORSE),
+    answers=("row counts differ",),
+)
+MORE_ROWS = RULES.reworded(
+    ADDED_ROWS,
+    message="the table {change.table} had {change.rows_before:rows} in the baseline, and has {change.rows_after}: "
+    "{more} more" + _KNOWN_BY_COUNT,
+    remedy=PUT_BACK,
+)
+DUPLICATED_ROWS = RULES.declare(
+    "duplicated-rows",
+    FAIL,
+    means="rows appear more often than in the baseline",
+    message=f"{_ROWS} {{are}} duplicated since the baseline{_MORE}",
+    remedy=PUT_BACK,
+    change=("table", Change.WORSE),
+    answers=("row counts differ",),
+)
+MULTIPLIED_ROWS = RULES.reworded(
+    DUPLICATED_ROWS,
+    message="the table {change.table} had {change.rows_before:rows} in the baseline, and has {change.rows_after}: each "
+    "appears {factor} times as often{details}",
+    remedy=PUT_BACK,
+)
+LOST_TABLE = RULES.declare(
+    "lost-table",
+    FAIL,
+    means="a table that the baseline has is missing, and so is its registration",
+    message="the table {change.table} of the baseline{had_rows} is missing",
+    remedy=COMPARE_OR_PLAN,
+    change=("table", Change.REMOVED),
+)
+DROPPED_COLUMNS = RULES.declare(
+    "dropped-columns",
+    FAIL,
+    means="a table does not have columns that the baseline has",
+    message="the table {change.table} lost {columns} since the baseline: {names}{renamed}{others}",
+    remedy=COMPARE_OR_PLAN,
+    change=("column", Change.REMOVED),
+    answers=("missing or altered values",),
+)
+ADDED_TABLE = RULES.declare(
+    "added-table",
+    NOTE,
+    means="there is a table that the baseline does not have",
+    message="the table {change.table} is new since the baseline",
+    remedy=NO_ACTION_IF_INTENDED,
+    change=("table", Change.ADDED),
+)
+ADDED_COLUMNS = RULES.declare(
+    "added-columns",
+    NOTE,
+    means="a table has columns that the baseline does not have",
+    message="the table {change.table} has {columns} more since the baseline: {names}",
+    remedy=NO_ACTION_IF_INTENDED,
+    change=("column", Change.ADDED),
+)
+RETYPED = RULES.declare(
+    "retyped",
+    NOTE,
+    means="columns are declared with another type; whether their values changed is reported with the rows",
+    message="in the table {change.table} {retyped}{values}",
+    remedy=NO_ACTION_IF_INTENDED,
+    change=("column", Change.NEW),
+)
+LOSSY_BACKEND = RULES.declare(
+    "lossy-backend",
+    NOTE,
+    means="values differ in what the backend cannot keep, and in nothing else",
+    message="the table {change.table} differs in what {backend} cannot keep: {losses}",
+    remedy="No action required: all other values are as they were.",
+    change=("table", Change.NEW),
+)
+BACKEND_CHANGED = RULES.declare(
+    "backend-changed",
+    NOTE,
+    means="the data is on another backend than before",
+    message="the data was on {before.engine}, and is on {facts.engine}",
+    remedy=NO_ACTION_IF_INTENDED,
+    change=("dataset", Change.NEW),
+)
+MOVED_HOME = RULES.declare(
+    "moved",
+    NOTE,
+    means="the home or the file is at another place than before",
+    message="the home was at {before.home} when the baseline was recorded, and is at {facts.home}",
+    remedy=NO_ACTION,
+)
+MOVED_DATA = RULES.reworded(
+    MOVED_HOME, message="the data was at {before.place.path}, and is at {facts.place.path}", remedy=NO_ACTION
+)
+INCOMPARABLE = RULES.declare(
+    "incomparable",
+    WARN,
+    means="the baseline cannot be compared with, because it was made with another hash function or has no valid "
+    "digest; the result is an error",
+    message="the table {change.table} cannot be compared with the baseline: {change.reason}",
+    remedy="Run this with the release of DuckDB that recorded the baseline; the name of the hash function in a "
+    "baseline changes with it. Where the home of before still exists, record it again with this one.",
+)
+NOT_COMPARED = RULES.declare(
+    "not-compared",
+    WARN,
+    means="a table could not be read for the comparison, or not in time; the result is an error",
+    message="the table {change.table} could not be compared with the baseline: {change.reason}",
+    remedy="Remove what is in the way; allow more time with --mdm-timeout, if that is what it takes.",
+)
+AS_PLANNED = RULES.declare(
+    "as-planned",
+    NOTE,
+    means="a change that the file of expectations has",
+    message="as planned, {message}",
+    remedy=NO_ACTION,
+)
+RENAMED_AS_PLANNED = RULES.reworded(
+    AS_PLANNED, message="as planned, in the table {change.table} {renamed}", remedy=NO_ACTION
+)
+VALUES_AS_PLANNED = RULES.reworded(
+    AS_PLANNED,
+    message="as planned, in the table {change.table} the values of {columns} were not compared{others}",
+    remedy=NO_ACTION,
+)
+UNPLANNED_CHANGE = RULES.declare(
+    "unplanned-change",
+    FAIL,
+    means="a harmless change that the file of expectations does not have",
+    message="{message}, which is not planned",
+    remedy="Find out what did it. If it was intended, write it into the file of expectations (--mdm-expect).",
+)
+NOT_DONE = RULES.declare(
+    "not-done",
+    FAIL,
+    means="a change that the file of expectations has, and that did not happen",
+    message="{message}, although it is planned",
+    remedy="Find out why the migration did not do it, or take it out of the file of expectations.",
+)

@@ -7,7 +7,6 @@ fell into it and the sum of their hashes. So two tables can be compared when one
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -160,20 +159,25 @@ class TableDigest:
 def _packed(buckets: Buckets) -> str:
     size = len(buckets.counts)
     raw = struct.pack(f"<I{3 * size}Q", size, *buckets.counts, *buckets.sums, *buckets.fine)
-    return base64.b64encode(zlib.compress(raw, 9)).decode()
+    return zlib.compress(raw, 9).hex()  # base64 may look like a password, and be masked as one
 
 
 def _unpacked(packed: str) -> Buckets:
-    try:
-        inflate = zlib.decompressobj()
-        raw = inflate.decompress(base64.b64decode(packed, validate=True), 4 + 3 * 8 * BUCKETS)
-    except binascii.Error as error:
-        raise BadDigest("its buckets are not readable") from error
+    inflate = zlib.decompressobj()
+    raw = inflate.decompress(_bytes_of(packed), 4 + 3 * 8 * BUCKETS)
     (size,) = struct.unpack_from("<I", raw)
     if size not in {2**power for power in range(13)} or inflate.unconsumed_tail:
         raise BadDigest("its buckets are not as many as they should be")
     numbers = struct.unpack(f"<{3 * size}Q", raw[4:])
     return Buckets(numbers[:size], numbers[size : 2 * size], numbers[2 * size :])
+
+
+def _bytes_of(packed: str) -> bytes:
+    """What is written in hex; in older baselines it may be in base64, which for these bytes is never hex."""
+    try:
+        return base64.b64decode(packed, validate=True) if packed.startswith("e") else bytes.fromhex(packed)
+    except (ValueError, AttributeError) as error:
+        raise BadDigest("its buckets are not readable") from error
 
 
 def vector_of(workbench: Workbench) -> str:

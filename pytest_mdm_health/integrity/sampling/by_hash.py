@@ -14,6 +14,7 @@ from pytest_mdm_health.integrity.digest.tables import BadDigest, ColumnForm, pla
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Reader, Source
 from pytest_mdm_health.integrity.readers.sources import opened, workbench_for
+from pytest_mdm_health.integrity.table_comparison import RowCounts
 
 STANDARD_ROWS = 1_000_000
 """Tables of up to so many rows are compared completely at depth `standard`."""
@@ -73,22 +74,6 @@ class Sample:
             raise BadDigest("this is not a sample of a table") from error
 
 
-@dataclass(frozen=True)
-class SampleComparison:
-    """What became of the rows of a sample; all zero: they are the same.
-
-    Attributes:
-        comparable: whether the samples can be compared at all.
-        rows: of the first sample.
-    """
-
-    comparable: bool
-    rows: int
-    missing: int = 0
-    added: int = 0
-    altered: int = 0
-
-
 def sample_table(source: Source, key: Sequence[str], rows: int = 0, *, like: Sample | None = None) -> Sample:
     """A sample of a table.
 
@@ -143,11 +128,11 @@ def _chosen(
         yield from ((int(one), int(other)) for one, other in workbench.run(sql))
 
 
-def compare_samples(before: Sample, after: Sample) -> SampleComparison:
-    """What became of the rows of a sample; the second is made with `like=before`."""
+def compare_samples(before: Sample, after: Sample) -> RowCounts | None:
+    """What became of the rows of a sample; the second is made with `like=before`. None: they cannot be compared."""
     same = (before.vector, before.key, before.limit) == (after.vector, after.key, after.limit)
     if not same or {each.name for each in before.columns} != {each.name for each in after.columns}:
-        return SampleComparison(comparable=False, rows=len(before.rows))
+        return None
     gone, come = Counter(before.rows) - Counter(after.rows), Counter(after.rows) - Counter(before.rows)
     lost: Counter[int] = Counter()
     found: Counter[int] = Counter()
@@ -155,9 +140,8 @@ def compare_samples(before: Sample, after: Sample) -> SampleComparison:
         for (key, _), count in rows.items():
             side[key] += count
     altered = sum((lost & found).values())
-    return SampleComparison(
-        comparable=True,
-        rows=len(before.rows),
+    return RowCounts(
+        of=len(before.rows),
         missing=sum(lost.values()) - altered,
         added=sum(found.values()) - altered,
         altered=altered,

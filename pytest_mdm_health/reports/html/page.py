@@ -19,7 +19,8 @@ from markupsafe import Markup
 from pytest_mdm_health.core.model import Check, Kind, Result, Status
 from pytest_mdm_health.core.text import duration
 from pytest_mdm_health.engine.registry import SECTIONS, load
-from pytest_mdm_health.reports.compared_tables import ComparedTable, compared_tables
+from pytest_mdm_health.integrity.table_comparison import TableComparison
+from pytest_mdm_health.reports.compared_tables import READERS, compared_tables
 from pytest_mdm_health.reports.decision import answer
 from pytest_mdm_health.reports.html import findings as html_findings
 from pytest_mdm_health.reports.html import groups as html_groups
@@ -104,15 +105,20 @@ def _of_results(report: Report) -> dict[str, Any]:
 
 def _of_changes(report: Report) -> dict[str, Any]:
     tables = compared_tables(report) if report.comparison else ()
-    rows = [each for group in tables for each in group.tables]
-    most = max((max(each.before or 0, each.after or 0) for each in rows), default=0)
+    rows = [table for group in tables for _, table in group.tables]
+    most = max((max(table.rows_before or 0, table.rows_after or 0) for table in rows), default=0)
 
-    def before_and_after(each: ComparedTable) -> Markup:
-        tone = "fail" if each.difference < 0 else "warn" if each.difference else "pass"
-        return pictures.before_and_after(each.before or 0, each.after or 0, most, tone)
+    def before_and_after(table: TableComparison) -> Markup:
+        tone = "fail" if table.difference < 0 else "warn" if table.difference else "pass"
+        return pictures.before_and_after(table.rows_before or 0, table.rows_after or 0, most, tone)
 
     entries = report.comparison.changes if report.comparison else ()
-    return {"changes": html_groups.changes(entries), "tables": tables, "before_and_after": before_and_after}
+    return {
+        "changes": html_groups.changes(entries),
+        "tables": tables,
+        "before_and_after": before_and_after,
+        "readers": READERS,
+    }
 
 
 def _by_section(report: Report) -> list[tuple[str, str, Mapping[str, int]]]:

@@ -215,7 +215,7 @@ class WaiversPart(TypedDict):
     Attributes:
         file: its path.
         expired: entries that are out of date and did not count, each by its line, code and target.
-        unused: entries that met nothing, likewise.
+        unused: entries in force that accept no finding, or not the one that they name, likewise.
     """
 
     file: str

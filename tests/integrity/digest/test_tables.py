@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import sqlite3
@@ -294,6 +295,14 @@ def test_a_digest_survives_as_plain_data(folder: Path, make: Callable[[Path, lis
     assert compare_digests(again, digest).verdict == "equal"
     assert compare_digests(digest, again).verdict == "equal"
     assert TableDigest.from_plain(again.to_plain()) == again
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1000])
+def test_buckets_that_an_older_baseline_has_in_base64_are_read(folder: Path, rows: int) -> None:
+    digest = digest_table(in_duckdb(folder, [(n, float(n), str(n)) for n in range(rows)]))
+    plain = digest.to_plain()
+    older = plain | {"buckets": base64.b64encode(bytes.fromhex(plain["buckets"])).decode()}
+    assert TableDigest.from_plain(older) == TableDigest.from_plain(plain)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
 from pytest_mdm_health.backends.postgresql import APPLICATION
-from pytest_mdm_health.checks.data_corruption.keep import Until
+from pytest_mdm_health.integrity.deadline import Deadline
 from pytest_mdm_health.integrity.digest.canonical import Form
 from pytest_mdm_health.integrity.digest.columns import profiled
 from pytest_mdm_health.integrity.digest.hashing import WIDE, cells
@@ -168,8 +168,8 @@ def test_the_table_is_the_one_that_a_statement_of_ours_reaches(postgres: Server)
 @pytest.mark.parametrize(("rows", "worth_it"), [(None, False), (199_999, False), (200_000, True)])
 def test_only_large_tables_are_worth_the_extension(postgres: Server, rows: int | None, worth_it: bool) -> None:
     source = table(postgres, "CREATE TABLE t (i bigint)")
-    until = Until(time.monotonic() + 60, 60)
-    with until.workbench(source, rows=rows) as workbench:
+    deadline = Deadline(time.monotonic() + 60, 60)
+    with deadline.workbench(source, rows=rows) as workbench:
         assert bool(workbench.servers) is worth_it
     end_shared_workbench()
 
@@ -194,7 +194,7 @@ def test_the_rows_that_differ_are_named(postgres: Server, tmp_path: Path, monkey
     assert (fast.after.how, slow.after.how) == ("scanner", "copy")
     assert fast.detail is not None
     assert fast.detail == slow.detail
-    told = {(each.kind, each.key) for each in fast.detail.rows}
+    told = {(each.kind, each.key) for each in fast.detail.examples}
     assert told == {("missing", ("5",)), ("missing", ("6",)), ("altered", ("77",)), ("duplicated", ("9",))}
 
 
@@ -210,7 +210,7 @@ def test_the_rows_of_a_view_are_named(postgres: Server, tmp_path: Path) -> None:
     )
     found = compare_tables(TableIn(Backend("duckdb", file), "t"), source, key=("id",), show_values=True)
     assert found.detail is not None
-    assert [(each.kind, each.key) for each in found.detail.rows] == [("missing", ("0",))]
+    assert [(each.kind, each.key) for each in found.detail.examples] == [("missing", ("0",))]
 
 
 @pytest.mark.parametrize("fast", [pytest.param(True, marks=reads_servers), False])
@@ -234,10 +234,10 @@ def test_a_table_that_takes_too_long_is_broken_off(
         monkeypatch.setattr(scanners, "load", lambda *_: False)
     slow = "CREATE FUNCTION slow(i bigint) RETURNS bigint AS 'SELECT pg_sleep(0.001); SELECT i' LANGUAGE sql VOLATILE"
     source = table(postgres, slow, "CREATE VIEW t AS SELECT slow(i) AS i FROM generate_series(1, 60000) i")
-    until, started = Until(time.monotonic() + 0.5, 0.5), time.monotonic()
+    deadline, started = Deadline(time.monotonic() + 0.5, 0.5), time.monotonic()
     with (
         pytest.raises(QueryFailed, match="takes longer than"),
-        until.workbench(source, rows=1_000_000) as workbench,
+        deadline.workbench(source, rows=1_000_000) as workbench,
         digested(workbench, source),
     ):
         pass
@@ -398,8 +398,8 @@ def test_the_row_is_named_whatever_columns_are_called(tmp_path: Path, odd: str) 
     sides = [TableIn(Backend("sqlite", tmp_path / f"{state}.sqlite"), "t") for state in ("before", "after")]
     detail = compare_tables(*sides, show_values=True).detail
     assert detail is not None
-    assert (detail.altered, dict(detail.columns)) == (1, {"b": 1})
-    assert detail.rows[0].cells[0].before == "text 7"
+    assert (detail.rows.altered, dict(detail.cells)) == (1, {"b": 1})
+    assert detail.examples[0].cells[0].before == "text 7"
 
 
 def test_the_row_is_named_in_a_view_and_beside_a_column_of_row_ids(tmp_path: Path) -> None:
@@ -419,8 +419,8 @@ def test_the_row_is_named_in_a_view_and_beside_a_column_of_row_ids(tmp_path: Pat
         one, other = (TableIn(Backend(engine, tmp_path / f"{state}.{engine}"), name) for state in ("before", "after"))
         detail = compare_tables(one, other, show_values=True).detail
         assert detail is not None
-        assert (detail.altered, dict(detail.columns)) == (1, {"b": 1})
-        assert detail.rows[0].cells[0].before == "text 7"
+        assert (detail.rows.altered, dict(detail.cells)) == (1, {"b": 1})
+        assert detail.examples[0].cells[0].before == "text 7"
 
 
 def test_intervals_are_the_same_however_a_role_has_them_written(postgres: Server) -> None:

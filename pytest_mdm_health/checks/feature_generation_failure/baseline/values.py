@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption.keep import Failures, Until
 from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts, FeatureTable, ValueChanges
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.integrity.deadline import READ_FAILURES, Deadline
 
 if TYPE_CHECKING:
     from pytest_mdm_health.integrity.digest.tables import TableDigest
@@ -28,7 +28,7 @@ def with_values(
     if backend is None or not options.keeps_tables or Depth(options.depth) is Depth.QUICK:
         return facts
     seconds = options.timeout * _TIME_SHARE
-    until = Until(time.monotonic() + seconds, seconds)
+    deadline = Deadline(time.monotonic() + seconds, seconds)
     gaps: list[str] = []
     unexamined: list[str] = []
     digests: dict[str, object] = {}
@@ -45,10 +45,10 @@ def with_values(
             continue
         try:
             if recorded is not None:
-                values.append(_compare(backend, table, recorded, until))
+                values.append(_compare(backend, table, recorded, deadline))
             if options.save_baseline is not None:
-                digests[table.name] = _digest(backend, table, None, until).to_plain()
-        except (*Failures, ValueError) as error:
+                digests[table.name] = _digest(backend, table, None, deadline).to_plain()
+        except (*READ_FAILURES, ValueError) as error:
             missed = gaps if recorded is None else unexamined
             missed.append(f"the values of {table.name} were not compared: {error}")
     return replace(
@@ -60,7 +60,7 @@ def with_values(
     )
 
 
-def _compare(backend: Backend, table: FeatureTable, recorded: object, until: Until) -> ValueChanges:
+def _compare(backend: Backend, table: FeatureTable, recorded: object, deadline: Deadline) -> ValueChanges:
     """How the values differ from those in the baseline.
 
     Raises:
@@ -72,7 +72,7 @@ def _compare(backend: Backend, table: FeatureTable, recorded: object, until: Unt
     if not isinstance(recorded, dict):
         raise BadDigest("the baseline has no digest of it")
     earlier = TableDigest.from_plain(recorded)
-    comparison = compare_digests(earlier, _digest(backend, table, earlier, until))
+    comparison = compare_digests(earlier, _digest(backend, table, earlier, deadline))
     if comparison.verdict == "incomparable":
         raise ValueError(comparison.reason)
     if comparison.rows_before != comparison.rows_after:
@@ -80,7 +80,7 @@ def _compare(backend: Backend, table: FeatureTable, recorded: object, until: Unt
     altered = comparison.altered_columns or ()
     copied: set[str] = set()
     if set(altered) & set(table.copied):
-        copied = _altered_in_base(backend, table, earlier, until)
+        copied = _altered_in_base(backend, table, earlier, deadline)
     return ValueChanges(
         table=table.name,
         altered=tuple(name for name in altered if name not in copied),
@@ -89,21 +89,21 @@ def _compare(backend: Backend, table: FeatureTable, recorded: object, until: Unt
     )
 
 
-def _altered_in_base(backend: Backend, table: FeatureTable, earlier: TableDigest, until: Until) -> set[str]:
+def _altered_in_base(backend: Backend, table: FeatureTable, earlier: TableDigest, deadline: Deadline) -> set[str]:
     """The columns of the base table that differ from what the feature table had copied from it."""
     from pytest_mdm_health.integrity.compare import compare_digests
 
-    now = _digest(backend, replace(table, name=table.base), earlier, until)
+    now = _digest(backend, replace(table, name=table.base), earlier, deadline)
     return set(compare_digests(earlier, now).altered_columns or ())
 
 
-def _digest(backend: Backend, table: FeatureTable, like: TableDigest | None, until: Until) -> TableDigest:
+def _digest(backend: Backend, table: FeatureTable, like: TableDigest | None, deadline: Deadline) -> TableDigest:
     from pytest_mdm_health.integrity.digest.tables import digested
     from pytest_mdm_health.integrity.readers.base import TableIn
 
     source = TableIn(backend, table.name)
     with (
-        until.workbench(source, rows=table.rows) as workbench,
+        deadline.workbench(source, rows=table.rows) as workbench,
         digested(workbench, source, like, by_column=True) as (digest, _),
     ):
         return digest

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend, server_backend
-from pytest_mdm_health.checks.data_corruption.change_facts import Place
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts
+from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
+from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.backups import TABLE_SUFFIXES, look_for_backups
 from pytest_mdm_health.mdm.backups.search import search_backups
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
-from pytest_mdm_health.mdm.files import FileKind, kind_of
+from pytest_mdm_health.mdm.files import FileKind, is_same_file, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.registrations.sources import source_of
@@ -31,16 +31,16 @@ _READ = (*TABLE_SUFFIXES, ".csv.gz")
 
 
 def copies(
-    table: str, dataset: Dataset, backend: Backend, before: DataFacts, home: Home, settings: Settings, options: Options
+    table: str, backend: Backend, before: DataFacts, request: SnapshotRequest
 ) -> Iterator[tuple[str, Source | None]]:
     """What may be a copy of a table as it was, the likeliest first, each with its name for a person.
 
-    None stands for one that cannot be read as it lies there.
+    None stands for one that cannot be read as it is.
     """
     found = (
-        *_at_the_old_place(table, backend, before, settings),
-        *_in_backups(table, before, home, options),
-        *_as_registered(table, dataset, before),
+        *_at_the_old_place(table, backend, before, request.settings),
+        *_in_backups(table, before, request.home, request.options),
+        *_as_registered(table, request.dataset, before),
     )
     yield from dict(found[:_MOST]).items()
 
@@ -55,7 +55,7 @@ def _at_the_old_place(
         return
     if before.engine in FILE_ENGINES:
         path = Path(place.path)
-        here = backend.connection is None and _same(path, backend.path)
+        here = backend.connection is None and is_same_file(path, backend.path)
         if kind_of(path) is FileKind.FILE and not here:
             yield str(path), TableIn(Backend(before.engine, path), table)
         return
@@ -110,10 +110,3 @@ def _as_registered(table: str, dataset: Dataset, before: DataFacts) -> Iterator[
     for name, path in source.files.items():
         if (name in roles or len(source.files) == len(before.known) == 1) and path.name.lower().endswith(_READ):
             yield str(path), TableFile(path)
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return one == other

@@ -1,0 +1,85 @@
+"""How long tables may be read, and what may go wrong while they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_mdm_health.backends import CannotOpen, QueryFailed
+from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.integrity.shared_session import shared_workbench
+from pytest_mdm_health.mdm.files import Unreadable
+
+if TYPE_CHECKING:
+    from pytest_mdm_health.integrity.duckdb_session import Workbench
+    from pytest_mdm_health.integrity.readers.base import Source
+
+T = TypeVar("T")
+READ_FAILURES = (CannotOpen, QueryFailed, Unreadable)
+_MANY_ROWS = 200_000
+"""From here on reading them by an extension makes up for loading it."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When reading tables has to end.
+
+    Attributes:
+        end: the time, as `time.monotonic` has it.
+        seconds: how long it was at the beginning.
+    """
+
+    end: float
+    seconds: float
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.end - time.monotonic()
+
+    @property
+    def exceeded(self) -> str:
+        """What is reported when it has passed."""
+        return f"that takes longer than {self.seconds:.3g} s (see --mdm-timeout)"
+
+    def allows(self, took: float, times: int) -> bool:
+        """Whether so many times the time is left that something took."""
+        return self.left > times * took
+
+    @contextmanager
+    def workbench(self, *sources: Source, rows: int | None = None) -> Iterator[Workbench]:
+        """A workbench that is interrupted when the time is up; with an extension for large tables on a server.
+
+        Raises:
+            QueryFailed: no time is left.
+        """
+        if self.left <= 0:
+            raise QueryFailed(self.exceeded)
+        with (
+            _workbench(sources, rows or 0, self.end) as workbench,
+            interrupting(workbench.connection.interrupt, self.left),
+        ):
+            workbench.deadline = self.end
+            try:
+                yield workbench
+            except QueryFailed as error:
+                raise (error if self.left > 0 else QueryFailed(self.exceeded)) from error
+
+
+def _workbench(sources: Sequence[Source], rows: int, deadline: float) -> AbstractContextManager[Workbench]:
+    """One of its own if it is going to be worth it."""
+    from pytest_mdm_health.integrity.readers.sources import workbench_for
+
+    own = rows >= _MANY_ROWS and any(source.servers for source in sources)
+    return workbench_for(*sources, deadline=deadline) if own else shared_workbench(*sources)
+
+
+def unless_it_fails(make: Callable[[], T]) -> T | None:
+    """What can be done without: None where reading it fails."""
+    try:
+        return make()
+    except READ_FAILURES:
+        return None
