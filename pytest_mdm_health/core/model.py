@@ -42,7 +42,6 @@ class Kind(str, Enum):
     HOME = "home"
     SERVER = "server"
     DATASET = "dataset"
-    FILE = "file"
 
 
 class Phase(str, Enum):
@@ -227,8 +226,7 @@ class Result:
         status: the word of the contract.
         reason: why it was skipped, blocked or could not be done, or what a result does not cover; empty otherwise.
         examined: how many things were looked at.
-        duration_s: wall time in seconds.
-        attempts: how often it was tried; 0 where the check does not apply.
+        duration_s: wall time in seconds; 0 for what was not run, such as a check that does not apply.
         facts: what was seen, as plain data.
         kept: more of it, which only a baseline keeps.
         findings: worst first.
@@ -244,7 +242,6 @@ class Result:
     reason: str = ""
     examined: int = 0
     duration_s: float = 0.0
-    attempts: int = 1
     facts: Mapping[str, JSON] = field(default_factory=dict)
     kept: Mapping[str, JSON] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -257,6 +254,11 @@ class Result:
     def node_id(self) -> str:
         """The id that pytest shows and takes."""
         return node_id(self.check, self.target)
+
+    @property
+    def applies(self) -> bool:
+        """Whether the check has something to say about the target, which a skip that took no time has not."""
+        return self.status is not Status.SKIP or self.duration_s > 0
 
 
 def node_id(check: Check, target: Target) -> str:

@@ -102,6 +102,7 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         timeout=_seconds(given("timeout")),
         run_scripts=bool(given("run-scripts")),
         show_values=bool(given("show-values")),
+        json_facts=bool(given("json-facts")),
         baseline=path("baseline"),
         waivers=path("waivers") or _default(WAIVERS_FILE, config.rootpath, config.invocation_params.dir),
         expect=path("expect"),

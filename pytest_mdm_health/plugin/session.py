@@ -61,6 +61,7 @@ class HealthSession:
         self._accompanying: dict[str, Result] = {}
         self._planned: set[str] = set()
         self._foreign_failures = 0
+        self._not_run = 0
         self._meant_to_run = False
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
@@ -151,6 +152,7 @@ class HealthSession:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         self._results |= self._accompanying
         missing = sorted(self._planned - self._results.keys())
+        self._not_run = len(missing)
         for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
         self._hold_against(self._run.against)
@@ -229,6 +231,7 @@ class HealthSession:
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,
+            not_run=self._not_run,
         )
         return self._run.redactor.everywhere(report)
 

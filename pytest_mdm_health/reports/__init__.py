@@ -25,7 +25,7 @@ LEAKED = "it would have shown a secret, the one in"
 
 Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
-    "json": lambda report, _plan: json_report.render(report),
+    "json": lambda report, plan: json_report.render(report, facts=plan.options.json_facts),
     "html": lambda report, _plan: html.render(report),
     "markdown": lambda report, _plan: markdown.render(report),
     "bundle": bundle.render,

@@ -1,13 +1,13 @@
-"""The data tables before and after, as data-corruption compared them, in groups of what became of them."""
+"""The data tables before and after, in groups of what became of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_mdm_health.core.changes import ComparedTable, Comparison
 from pytest_mdm_health.core.model import JSON, Result
 from pytest_mdm_health.core.text import counted
-from pytest_mdm_health.reports.model import Report
 
 _CHECK = "data-corruption"
 _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
@@ -24,37 +24,16 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
     ("equal", "digest"): ("with the same rows and values; every row was compared", False),
     ("added", ""): ("not in the baseline", False),
 }
-"""By verdict and what told it: what is said of such tables, and whether somebody has to look at them."""
+"""By verdict and what it was decided by: what is said of such tables, and whether somebody has to look at them."""
+_UNKNOWN = _SENTENCES["not-compared", ""]
 
-_READERS = {
+READERS = {
     "direct": "DuckDB",
     "scanner": "an extension of DuckDB",
     "batches": "rows in batches",
     "copy": "text from the server",
 }
-"""By `Reader.how`."""
-
-
-@dataclass(frozen=True)
-class ComparedTable:
-    """One table; a number of rows is None where it was not there or not counted.
-
-    Attributes:
-        reader: by what its rows were read, in words; empty if they were not.
-    """
-
-    dataset: str
-    table: str
-    before: int | None
-    after: int | None
-    verdict: str
-    by: str
-    reader: str = ""
-
-    @property
-    def difference(self) -> int:
-        """How many more rows there are; fewer if it is below zero."""
-        return (self.after or 0) - (self.before or 0)
+"""By `Reader.how`, what read the rows, in words."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +50,11 @@ class TableGroup:
         return f"{counted(len(self.tables), 'data table')} {self.said}"
 
 
-def compared_tables(report: Report) -> tuple[TableGroup, ...]:
-    """The tables that were compared with the baseline, the striking groups first; in each the largest loss first."""
+def grouped(comparison: Comparison | None) -> tuple[TableGroup, ...]:
+    """The tables that were compared, the striking groups first; in each the largest loss first."""
     found: dict[tuple[str, bool], list[ComparedTable]] = {kind: [] for kind in _SENTENCES.values()}
-    for result in report.results:
-        if result.check.id == _CHECK:
-            for each in _of(result.target.name, result.facts.get("changes")):
-                found[_kind(each)].append(each)
+    for table in comparison.tables if comparison else ():
+        found[_kind(table)].append(table)
     return tuple(
         TableGroup(said, striking, tuple(sorted(some, key=lambda each: (each.difference >= 0, -abs(each.difference)))))
         for (said, striking), some in found.items()
@@ -85,9 +62,15 @@ def compared_tables(report: Report) -> tuple[TableGroup, ...]:
     )
 
 
-def not_compared(result: Result) -> tuple[ComparedTable, ...]:
-    """The tables of a result of which the baseline does not tell whether they are the same."""
-    tables = _of(result.target.name, result.facts.get("changes")) if result.check.id == _CHECK else ()
+def tables_of(result: Result) -> tuple[ComparedTable, ...]:
+    """The tables that a result compared with the baseline, as its facts have them."""
+    changes = result.facts.get("changes") if result.check.id == _CHECK else ()
+    every = changes if isinstance(changes, (list, tuple)) else ()
+    return tuple(_table(result.target.name, each) for each in every if isinstance(each, Mapping))
+
+
+def not_compared(tables: tuple[ComparedTable, ...]) -> tuple[ComparedTable, ...]:
+    """Those of which the baseline does not tell whether they are the same."""
     return tuple(each for each in tables if each.verdict in {"not-compared", "incomparable"})
 
 
@@ -95,21 +78,16 @@ def _kind(table: ComparedTable) -> tuple[str, bool]:
     return _SENTENCES.get((table.verdict, table.by)) or _SENTENCES.get((table.verdict, "")) or _UNKNOWN
 
 
-_UNKNOWN = _SENTENCES["not-compared", ""]
-
-
-def _of(dataset: str, changes: JSON) -> Iterator[ComparedTable]:
-    for each in changes if isinstance(changes, (list, tuple)) else ():
-        if isinstance(each, Mapping):
-            yield ComparedTable(
-                dataset=dataset,
-                table=str(each.get("table", "")),
-                before=_number(each.get("rows_before")),
-                after=_number(each.get("rows_after")),
-                verdict=str(each.get("verdict", "")),
-                by=str(each.get("by", "")),
-                reader=_READERS.get(str(each.get("reader", "")), ""),
-            )
+def _table(dataset: str, change: Mapping[str, JSON]) -> ComparedTable:
+    return ComparedTable(
+        dataset=dataset,
+        table=str(change.get("table", "")),
+        rows_before=_number(change.get("rows_before")),
+        rows_after=_number(change.get("rows_after")),
+        verdict=str(change.get("verdict", "")),
+        by=str(change.get("by", "")),
+        reader=str(change.get("reader", "")),
+    )
 
 
 def _number(value: JSON) -> int | None:

@@ -104,6 +104,7 @@ class Report:
         mdm: the installed MDM, if some check asked for it.
         comparison: what became of the home since its baseline, if there is one.
         waivers: what the waivers file did, if there is one.
+        not_run: how many of the results are of checks that were not run, because the run stopped before them.
         version: the version of this product that made the run.
     """
 
@@ -119,6 +120,7 @@ class Report:
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None
+    not_run: int = 0
     version: str = __version__
 
     @property

@@ -13,7 +13,7 @@ from pytest_mdm_health.core.changes import Comparison
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.options import OUTPUTS
 from pytest_mdm_health.core.text import counted, one_line
-from pytest_mdm_health.reports.compared_tables import compared_tables
+from pytest_mdm_health.reports.compared_tables import grouped
 
 if TYPE_CHECKING:
     import pytest
@@ -106,7 +106,7 @@ def lines(report: Report) -> Iterator[str]:
         below = {(code, thing.result.target.name) for thing in report.first_things[:TOP] for code in thing.codes}
         blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
         yield from change_lines(report.comparison, below | blocked)
-        yield from (f"     {group.sentence}" for group in compared_tables(report))
+        yield from (f"     {group.sentence}" for group in grouped(report.comparison))
     yield from _first_things(report)
     yield from _waived(report)
     yield from _not_examined(report)

@@ -117,7 +117,7 @@ def test_findings_come_with_place_next_step_and_commands() -> None:
     assert "**2 regressions**" in text
     assert "| `shop` | ❌ no-go | 1 fail, 1 blocked |" in text
     assert "expired, and so not counted: line 4: a.b on shop" in text
-    assert "skip: `system-check` on `odd.yaml`: none here" in text
+    assert "skip: `system-check` on `odd:1`: none here" in text
 
 
 def test_what_waits_for_one_cause_is_one_line() -> None:

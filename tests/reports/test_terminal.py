@@ -53,6 +53,8 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "     nobody knows whether it is worse: data-corruption [big]: the table big was not compared",
         "     it may have looked for other things, so that what is new may have been there then",
         "REMOVED metadata-corruption.vanished [old]: old is not there any more",
+        "     1 data table not as before",
+        "     1 data table gone",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
         "     $ ps -p 4711",
         f"waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31); accepted: {ACCEPTED}",

@@ -1,4 +1,4 @@
-"""The shape of the JSON document `mdm-health/1`: for type checkers, for reading it back, and for its JSON Schema.
+"""The shape of the JSON document `mdm-health/2`: for type checkers, for reading it back, and for its JSON Schema.
 
 `json_report` writes it, `json_load` reads it; `results.schema.json` beside this module is made from it, with what these
 docstrings say (`python -m pytest_mdm_health schema`).
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import ConfigDict, JsonValue, with_config
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
-SCHEMA = "mdm-health/1"
+SCHEMA = "mdm-health/2"
 _CLOSED = ConfigDict(extra="forbid")
 Plain = dict[str, JsonValue]
 ChangeWord = Literal["new", "fixed", "unchanged", "worse", "lost", "added", "removed"]
@@ -54,7 +54,7 @@ class TargetPart(TypedDict):
         name: as MDM has it; `home` for the home.
     """
 
-    kind: Literal["home", "dataset", "server", "file"]
+    kind: Literal["home", "dataset", "server"]
     name: str
 
 
@@ -126,13 +126,12 @@ class ResultPart(TypedDict):
         status: how it ended; skip, blocked and error are neither good nor bad.
         reason: why it was skipped, blocked or could not be done, or what the result does not cover; empty otherwise.
         examined: how many things were looked at.
-        duration_s: wall time in seconds.
-        attempts: how often it was tried; 0 where the check does not apply.
-        facts: what was seen; its names depend on the check, and numbers that are none are text (NaN, inf).
+        duration_s: wall time in seconds; 0 for what was not run, such as a check that does not apply.
         findings: the worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted; null where it is not.
         baseline: what became of it since the baseline; null without one.
+        facts: what was seen, with --mdm-json-facts; its names depend on the check, and NaN and inf are text.
     """
 
     check: str
@@ -144,12 +143,11 @@ class ResultPart(TypedDict):
     reason: str
     examined: int
     duration_s: float
-    attempts: int
-    facts: Plain
     findings: list[FindingPart]
     blocked_by: str | None
     waiver: str | None
     baseline: ChangeWord | None
+    facts: NotRequired[Plain]
 
 
 @with_config(_CLOSED)
@@ -176,6 +174,29 @@ class ChangedPart(TypedDict):
 
 
 @with_config(_CLOSED)
+class TablePart(TypedDict):
+    """One data table before and after.
+
+    Attributes:
+        dataset: the name of its dataset.
+        table: its name.
+        rows_before: in the baseline; null where it was not there or not counted.
+        rows_after: in this run, likewise.
+        verdict: equal, differs, incomparable, lost, added or not-compared.
+        by: what it was decided by, such as digest, columns, sample, count or types; empty where nothing was read.
+        reader: how its rows were read; empty if they were not.
+    """
+
+    dataset: str
+    table: str
+    rows_before: int | None
+    rows_after: int | None
+    verdict: str
+    by: str
+    reader: str
+
+
+@with_config(_CLOSED)
 class BaselinePart(TypedDict):
     """The run compared with an earlier one.
 
@@ -192,6 +213,7 @@ class BaselinePart(TypedDict):
         lost: results that were examined then and could not be now.
         unknown: what nobody can call better or worse, because one of the two runs could not examine it, a line each.
         unasked: how many results of the earlier run were not asked for in this one.
+        tables: the data tables that were compared.
     """
 
     file: str
@@ -206,6 +228,7 @@ class BaselinePart(TypedDict):
     lost: int
     unknown: list[str]
     unasked: int
+    tables: list[TablePart]
 
 
 @with_config(_CLOSED)
@@ -238,6 +261,7 @@ class Document(TypedDict):
         verdict: the word for how it ended, which options do not change.
         exit_code: what the process ended with.
         counts: how many results of each status; zeros included.
+        not_run: how many of the results are of checks that were not run, because the run stopped before them.
         environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed.
         mdm: the installed MDM; null where it was not asked.
         results: in the order of the guide, then of the targets.
@@ -245,7 +269,7 @@ class Document(TypedDict):
         waivers: what the waivers file did; null without one.
     """
 
-    schema: Literal["mdm-health/1"]
+    schema: Literal["mdm-health/2"]
     tool: ToolPart
     started_at: str
     duration_s: float
@@ -255,6 +279,7 @@ class Document(TypedDict):
     verdict: Literal["healthy", "degraded", "unhealthy", "inconclusive"]
     exit_code: int
     counts: dict[str, int]
+    not_run: int
     environment: Plain
     mdm: MdmPart | None
     results: list[ResultPart]

@@ -1,17 +1,23 @@
-"""The JSON document `mdm-health/1` read back, so that what was run can be shown and compared later."""
+"""The JSON document `mdm-health/2` read back, and `mdm-health/1` too, so that a run can be shown and compared later."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pytest_mdm_health.core.changes import Change, Changed, Comparison
+from pytest_mdm_health.core.changes import Change, Changed, ComparedTable, Comparison
 from pytest_mdm_health.core.model import Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.reports.compared_tables import tables_of
 from pytest_mdm_health.reports.json.document import SCHEMA, BaselinePart, Document, FindingPart, ResultPart, WaiversPart
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+
+VERSION_1 = "mdm-health/1"
+_NOT_RUN = "not run: the run stopped before it"
 
 
 class NoDocument(ValueError):
@@ -24,6 +30,8 @@ def load(data: object) -> Report:
     Raises:
         NoDocument: it is of another schema, or not what its schema says.
     """
+    if isinstance(data, Mapping) and data.get("schema") == VERSION_1:
+        return _with_what_facts_told(load(_upgraded(data)))
     if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, Mapping) else None
         raise NoDocument(f"it is no {SCHEMA} document" + (f" but {found!r}"[:60] if found else ""))
@@ -35,6 +43,29 @@ def load(data: object) -> Report:
         raise NoDocument(f"{place}: {first['msg']}") from None
     except ValueError as error:
         raise NoDocument(str(error)) from None
+
+
+def _upgraded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of version 1 in today's form; what is not as it should be stays, for the validation to refuse."""
+    document = {**data, "schema": SCHEMA, "not_run": 0}
+    if isinstance(results := data.get("results"), list):
+        document["results"] = [_without(each, "attempts") for each in results]
+    if isinstance(baseline := data.get("baseline"), Mapping):
+        document["baseline"] = {**baseline, "tables": []}
+    return document
+
+
+def _without(part: object, name: str) -> object:
+    return {key: each for key, each in part.items() if key != name} if isinstance(part, Mapping) else part
+
+
+def _with_what_facts_told(report: Report) -> Report:
+    """The report with what version 1 had in the facts or in the reasons of its results only."""
+    not_run = sum(each.reason == _NOT_RUN for each in report.results)
+    if report.comparison is None:
+        return replace(report, not_run=not_run)
+    tables = tuple(table for result in report.results for table in tables_of(result))
+    return replace(report, not_run=not_run, comparison=replace(report.comparison, tables=tables))
 
 
 def _report(document: Document) -> Report:
@@ -54,6 +85,7 @@ def _report(document: Document) -> Report:
         mdm=InstalledMdm(**mdm) if mdm else None,
         comparison=_comparison(document["baseline"]),
         waivers=_waivers(document["waivers"]),
+        not_run=document["not_run"],
         version=document["tool"]["version"],
     )
 
@@ -67,8 +99,7 @@ def _result(part: ResultPart) -> Result:
         reason=part["reason"],
         examined=part["examined"],
         duration_s=part["duration_s"],
-        attempts=part["attempts"],
-        facts=part["facts"],
+        facts=part.get("facts", {}),
         findings=tuple(_finding(each) for each in part["findings"]),
         blocked_by=part["blocked_by"],
         waiver=part["waiver"],
@@ -93,7 +124,8 @@ def _comparison(part: BaselinePart | None) -> Comparison | None:
     if part is None:
         return None
     changes = (Changed(Change(each.pop("change")), **each) for each in map(dict, part["changes"]))  # type: ignore[arg-type]
-    return Comparison(**{**part, "changes": tuple(changes), "unknown": tuple(part["unknown"])})  # type: ignore[arg-type] # same names, by the schema
+    tables = tuple(ComparedTable(**each) for each in part["tables"])
+    return Comparison(**{**part, "changes": tuple(changes), "unknown": tuple(part["unknown"]), "tables": tables})  # type: ignore[arg-type] # same names, by the schema
 
 
 def _waivers(part: WaiversPart | None) -> WaiverUse | None:

@@ -1,4 +1,4 @@
-"""The JSON document `mdm-health/1`, written out by hand so that no change inside changes it by accident."""
+"""The JSON document `mdm-health/2`, written out by hand so that no change inside changes it by accident."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from pytest_mdm_health.core.changes import Changed, Comparison
+from pytest_mdm_health.core.changes import Changed, ComparedTable, Comparison
 from pytest_mdm_health.core.model import JSON, Finding, Result, Status
 from pytest_mdm_health.reports.json.document import (
     SCHEMA,
@@ -20,14 +20,15 @@ from pytest_mdm_health.reports.json.document import (
     FindingPart,
     MdmPart,
     ResultPart,
+    TablePart,
     WaiversPart,
 )
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 
 
-def render(report: Report) -> str:
-    """The document as text that can be encoded as UTF-8 whatever names it has."""
-    return as_text(document(report), indent=1)
+def render(report: Report, *, facts: bool = False) -> str:
+    """The document as text that can be encoded as UTF-8 whatever names it has; with the facts if they are wanted."""
+    return as_text(document(report, facts=facts), indent=1)
 
 
 def as_text(data: object, indent: int | None = None) -> str:
@@ -37,7 +38,7 @@ def as_text(data: object, indent: int | None = None) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def document(report: Report) -> Document:
+def document(report: Report, *, facts: bool = False) -> Document:
     """The document as plain data."""
     return cast(
         "Document",
@@ -52,9 +53,10 @@ def document(report: Report) -> Document:
             "verdict": report.verdict,
             "exit_code": report.exit_code,
             "counts": {status.value: report.counts.get(status, 0) for status in Status},
+            "not_run": report.not_run,
             "environment": {**plain(report.environment), "not_listed": list(report.gaps)},
             "mdm": _mdm(report.mdm),
-            "results": [_result(result) for result in report.results],
+            "results": [_result(result, facts=facts) for result in report.results],
             "baseline": _comparison(report.comparison),
             "waivers": _waivers(report.waivers),
         },
@@ -77,7 +79,7 @@ def _mdm(installed: InstalledMdm | None) -> MdmPart | None:
     return {"version": installed.version, "python": installed.python, "error": installed.error}
 
 
-def _result(result: Result) -> ResultPart:
+def _result(result: Result, *, facts: bool) -> ResultPart:
     return cast(
         "ResultPart",
         {
@@ -90,12 +92,11 @@ def _result(result: Result) -> ResultPart:
             "reason": result.reason,
             "examined": result.examined,
             "duration_s": result.duration_s,
-            "attempts": result.attempts,
-            "facts": plain(result.facts),
             "findings": [_finding(finding, result) for finding in result.findings],
             "blocked_by": result.blocked_by,
             "waiver": result.waiver,
             "baseline": result.baseline,
+            **({"facts": plain(result.facts)} if facts else {}),
         },
     )
 
@@ -132,6 +133,7 @@ def _comparison(comparison: Comparison | None) -> BaselinePart | None:
         "lost": comparison.lost,
         "unknown": list(comparison.unknown),
         "unasked": comparison.unasked,
+        "tables": [_table(each) for each in comparison.tables],
     }
 
 
@@ -148,6 +150,18 @@ def _changed(each: Changed) -> ChangedPart:
             "severity": each.severity,
         },
     )
+
+
+def _table(each: ComparedTable) -> TablePart:
+    return {
+        "dataset": each.dataset,
+        "table": each.table,
+        "rows_before": each.rows_before,
+        "rows_after": each.rows_after,
+        "verdict": each.verdict,
+        "by": each.by,
+        "reader": each.reader,
+    }
 
 
 def _waivers(use: WaiverUse | None) -> WaiversPart | None:
