@@ -76,7 +76,7 @@ def render(report: Report, plan: Plan) -> str:
     """The file's text."""
     content = {
         "run": json_report.document(report),
-        "facts": [json_report.plain({**each.facts, **each.kept}) for each in report.results],
+        "facts": [json_document.plain({**each.facts, **each.kept}) for each in report.results],
         "datasets": [_known(each.name, each.backend, each.database) for each in plan.inventory.datasets],
         "settings": redactor_for(plan.inventory, plan.environ).everywhere(configuration(plan.inventory.settings)),
         "check_set": check_set(),

@@ -242,15 +242,16 @@ def _covering(finding: Finding, target: Target, by_code: Mapping[str, Sequence[W
 
 
 def _applied(result: Result, covered: Covered) -> Result:
-    waived = {finding.fingerprint(result.target): by[0].text for finding, by in covered if by}
-    if not waived:
+    reasons = [by[0].text for _, by in covered if by]
+    if not reasons:
         return result
-    left = [finding for finding, by in covered if not by]
-    status = status_of(left)
+    marked = [replace(finding, waiver=by[0].text) if by else finding for finding, by in covered]
+    status = status_of(finding for finding in marked if finding.waiver is None)
     if status is Status.PASS:
-        return replace(result, status=Status.WAIVED, waiver="; ".join(dict.fromkeys(waived.values())), waived=waived)
-    accepted = [finding for finding, by in covered if by]
-    return replace(result, status=status, findings=(*left, *accepted), waived=waived)
+        why = "; ".join(dict.fromkeys(reasons))
+        return replace(result, status=Status.WAIVED, waiver=why, findings=tuple(marked))
+    left_first = sorted(marked, key=lambda finding: finding.waiver is not None)
+    return replace(result, status=status, findings=tuple(left_first))
 
 
 def _was_looked_for(waiver: Waiver, results: Iterable[Result]) -> bool:

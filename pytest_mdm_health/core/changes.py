@@ -43,7 +43,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """One data table and what became of it; a number of rows is None where it was not there or not counted.
+    """One data table and what became of it; without a number of rows where it was not there or not counted.
 
     Attributes:
         dataset: the name of its dataset.

@@ -130,6 +130,7 @@ class Finding:
         location: the place in a file, where there is one.
         subject: what in the target it is about (a table, a key, a file below the home); two findings of one
             code on one target differ in it.
+        waiver: why, by whom and until when it is accepted, if it is.
     """
 
     code: str
@@ -139,6 +140,7 @@ class Finding:
     evidence: Mapping[str, JSON] = field(default_factory=dict)
     location: Location | None = None
     subject: str = ""
+    waiver: str | None = None
 
     def fingerprint(self, target: Target) -> str:
         """Sixteen hex digits that stay the same from run to run, whatever the message says."""
@@ -232,7 +234,6 @@ class Result:
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted, if it is.
-        waived: the same for single findings, by fingerprint.
         baseline: what became of it since the baseline, as a word of the contract.
     """
 
@@ -247,7 +248,6 @@ class Result:
     findings: tuple[Finding, ...] = ()
     blocked_by: str | None = None
     waiver: str | None = None
-    waived: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
 
     @property

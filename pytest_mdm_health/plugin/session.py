@@ -256,8 +256,10 @@ def _accepted_by_mark(report: pytest.CollectReport | pytest.TestReport, result: 
     if result.status is not Status.FAIL or not report.skipped or not hasattr(report, "wasxfail"):
         return result
     reason = f"xfail: {report.wasxfail or 'no reason given'}"
-    waived = {each.fingerprint(result.target): reason for each in result.findings if each.severity is not Severity.NOTE}
-    return replace(result, status=Status.WAIVED, waiver=reason, waived=waived)
+    findings = (
+        replace(each, waiver=reason) if each.severity is not Severity.NOTE else each for each in result.findings
+    )
+    return replace(result, status=Status.WAIVED, waiver=reason, findings=tuple(findings))
 
 
 def _carried(report: pytest.TestReport) -> Result | None:

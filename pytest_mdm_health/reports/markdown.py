@@ -160,8 +160,8 @@ def _waived(report: Report) -> Iterator[str]:
 
 
 def _accepted(result: Result, finding: Finding) -> str:
-    why = result.waived[finding.fingerprint(result.target)]
-    return f"{code(finding.code)} on {code(result.target.name)}: {plain(why)}; accepted: {plain(finding.message)}"
+    about = f"{code(finding.code)} on {code(result.target.name)}"
+    return f"{about}: {plain(str(finding.waiver))}; accepted: {plain(finding.message)}"
 
 
 def _without_answer(report: Report) -> Iterator[str]:

@@ -64,8 +64,9 @@ class InstalledMdm:
     """The MDM that is installed.
 
     Attributes:
+        version: null where it could not be asked.
         python: its interpreter.
-        error: why it could not be asked; then its version is not known.
+        error: why it could not be asked; null where it could.
     """
 
     version: str | None
@@ -78,6 +79,7 @@ class WaiverUse:
     """What became of a waivers file.
 
     Attributes:
+        file: its path.
         expired: entries that are out of date and did not count, each by its line, code and target.
         unused: entries that met nothing, likewise.
     """
@@ -167,12 +169,12 @@ class Report:
     @property
     def findings(self) -> tuple[tuple[Result, Finding], ...]:
         """Fails and warnings that nobody accepted, with the result they belong to, the most harmful first."""
-        return tuple((result, finding) for result, finding in self._harmful if not _waived(result, finding))
+        return tuple((result, finding) for result, finding in self._harmful if finding.waiver is None)
 
     @property
     def waived(self) -> tuple[tuple[Result, Finding], ...]:
         """Fails and warnings that a waiver accepts, with the result they belong to."""
-        return tuple((result, finding) for result, finding in self._harmful if _waived(result, finding))
+        return tuple((result, finding) for result, finding in self._harmful if finding.waiver is not None)
 
     @property
     def _harmful(self) -> list[tuple[Result, Finding]]:
@@ -223,7 +225,3 @@ def _cause(code: str) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
-
-
-def _waived(result: Result, finding: Finding) -> bool:
-    return bool(result.waived) and finding.fingerprint(result.target) in result.waived

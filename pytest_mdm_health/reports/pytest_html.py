@@ -13,7 +13,7 @@ import pytest
 from pytest_mdm_health import SUITE
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.text import counted, one_line
-from pytest_mdm_health.reports.json.report import plain
+from pytest_mdm_health.reports.json.document import plain
 from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines
 
 if TYPE_CHECKING:

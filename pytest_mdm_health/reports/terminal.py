@@ -203,7 +203,7 @@ def _first_things(report: Report) -> Iterator[str]:
 
 def _waived(report: Report) -> Iterator[str]:
     told = [
-        f"waived: {finding.code} [{result.target.id}]: {one_line(result.waived[finding.fingerprint(result.target)])}"
+        f"waived: {finding.code} [{result.target.id}]: {one_line(str(finding.waiver))}"
         f"; accepted: {one_line(finding.message)}"
         for result, finding in report.waived
     ]

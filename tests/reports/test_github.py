@@ -19,7 +19,7 @@ from tests.reports.full_report import REPORT, RESULTS
 
 
 def report_with(*findings: Finding) -> Report:
-    return replace(REPORT, results=(replace(RESULTS[1], findings=findings, waived={}),))
+    return replace(REPORT, results=(replace(RESULTS[1], findings=findings),))
 
 
 def found(number: int, severity: Severity = Severity.WARN, message: str = "m", file: str = "/repo/a.yaml") -> Finding:
@@ -60,8 +60,7 @@ def test_there_are_at_most_ten_and_the_worst_come_first() -> None:
 
 def test_one_code_takes_no_more_than_three_and_one_of_a_target() -> None:
     results = tuple(
-        replace(RESULTS[1], target=Target(Kind.DATASET, name), findings=(found(1), found(2)), waived={})
-        for name in "abcde"
+        replace(RESULTS[1], target=Target(Kind.DATASET, name), findings=(found(1), found(2))) for name in "abcde"
     )
     other = replace(results[4], findings=(replace(found(7), code="sqlite-locking.y"),))
     lines = list(github.workflow_commands(replace(REPORT, results=(*results, other)), IN_ACTIONS))

@@ -113,7 +113,7 @@ def test_numbers_that_json_has_not_and_names_that_utf8_has_not_are_written_all_t
         ({"schema": "mdm-health/3"}, "it is no mdm-health/2 document but 'mdm-health/3'"),
         ({"home": 7}, "home: Input should be a valid string"),
         ({"extra": 1}, "extra: Extra inputs are not permitted"),
-        ({"started_at": "yesterday"}, "Invalid isoformat string: 'yesterday'"),
+        ({"started_at": "yesterday"}, "started_at: Value error, Invalid isoformat string: 'yesterday'"),
         ({"results": [{}]}, "results.0.check: Field required"),
     ],
 )

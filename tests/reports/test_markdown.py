@@ -146,7 +146,7 @@ def test_ten_thousand_findings_stay_readable() -> None:
 
 
 def test_a_hostile_home_adds_no_markup() -> None:
-    failed = replace(RESULTS[1], findings=RESULTS[1].findings[:1], waived={})
+    failed = replace(RESULTS[1], findings=RESULTS[1].findings[:1])
     hostile = replace(many(12, HOSTILE + "{}"), home=HOSTILE, gaps=(HOSTILE,), environment={HOSTILE: HOSTILE})
     tame = replace(many(12, "d{}"), home="h", gaps=("g",), environment={"e": "f"})
     report = replace(hostile, results=(replace(failed, target=replace(SHOP, name=HOSTILE)), *hostile.results))

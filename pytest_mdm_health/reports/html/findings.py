@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pytest_mdm_health.core.model import Check, Finding, Result, Severity
 from pytest_mdm_health.engine.registry import SECTIONS, CheckModule, Documentation
 from pytest_mdm_health.reports.html.text import COMMAND, SENTENCE
-from pytest_mdm_health.reports.json.report import plain
+from pytest_mdm_health.reports.json.document import plain
 
 WHOLE, BRIEF = 20, 200
 """Findings of one kind that are told in full, and further ones that are told in a line."""
