@@ -77,7 +77,7 @@ class Redactor:
         clean = self._remembered.get(text)
         if clean is None:
             hide = self._fragments.hide
-            clean = hide(redact(hide(self.known(text))))
+            clean = self.leaks.mask(hide(redact(hide(self.known(text)))))
             if len(self._remembered) < _REMEMBERED and len(text) < _LONGEST_REMEMBERED:
                 self._remembered[text] = clean
         return clean
