@@ -26,7 +26,7 @@ from pytest_mdm_health.reports.json.report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 from pytest_mdm_health.reports.pytest_html import PytestHtml
-from pytest_mdm_health.reports.pytest_outputs import delete_leaking, files_of_others
+from pytest_mdm_health.reports.pytest_outputs import MaskedTerminal, delete_leaking, files_of_others
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
 
 if TYPE_CHECKING:
@@ -68,9 +68,15 @@ class HealthSession:
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
         self._troubles: list[str] = []
+        self._terminal: MaskedTerminal | None = None
         self._files_of_others = files_of_others(config)
         if "--html" in self._files_of_others and not hasattr(config, "workerinput"):
             config.pluginmanager.register(PytestHtml(config, _carried, lambda: self._report), "mdm-health-html")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Keep secrets out of the terminal, before anything is written to it."""
+        self._terminal = MaskedTerminal(self._config, self._run.redactor.leaks)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to be run, so that nothing that was not run can vanish."""
@@ -143,7 +149,8 @@ class HealthSession:
         finally:
             if is_ours:
                 leaks = self._run.redactor.leaks
-                self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
+                deleted = delete_leaking(self._files_of_others, leaks, self._started[0].timestamp())
+                self._tell(session, [*deleted, *(self._terminal.troubles() if self._terminal else ())])
 
     @property
     def _overridden(self) -> dict[str, str]:

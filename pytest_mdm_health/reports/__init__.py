@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.redaction.known import Secret
 
-LEAKED = "it would have shown a secret, the one in"
-"""What the message about a report that was held back says."""
+LEAKED = "a secret, the one in"
+"""What every message about a secret that was found in an output says."""
 
 Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
@@ -56,7 +56,7 @@ def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render
 
 def shows(secret: Secret) -> str:
     """What is wrong with a file that has a secret in it, without a full stop."""
-    return f"{LEAKED} {one_line(secret.place)}"
+    return f"it would have shown {LEAKED} {one_line(secret.place)}"
 
 
 def _place(report: Report, leaks: Leaks, content: str | bytes, render: Callable[[Report], str | bytes]) -> str:
