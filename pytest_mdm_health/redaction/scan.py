@@ -39,7 +39,8 @@ class Leaks:
         places = sorted(
             layer.place(*match.span()) for layer in layers(text) for match in self._expression.finditer(layer.text)
         )
-        kept, done = [], 0
+        kept: list[str] = []
+        done = 0
         for start, end in places:
             if start >= done:
                 kept += (text[done:start], HIDDEN)
