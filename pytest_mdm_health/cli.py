@@ -146,7 +146,7 @@ def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:
         if paths.count(path.resolve()) > 1:
             raise NotMeant(f"--{name}: {path} is given twice, and would be overwritten")
         if path.exists() and not path.is_file():
-            raise NotMeant(f"--{name}: {path} is no file to write to")
+            raise NotMeant(f"--{name}: {path} is not a file to write to")
         if (folder := missing_folder(path)) is not None:
             raise NotMeant(f"--{name}: {path} cannot be written, because there is no folder {folder}")
 

@@ -102,9 +102,12 @@ def fifo(path: Path) -> None:
     ("make", "said"),
     [
         (lambda path: path.write_text(""), "is damaged, or not what is needed: it is empty"),
-        (lambda path: path.write_text('{"schema": '), "is damaged, or not what is needed: it is no JSON"),
-        (lambda path: path.write_text('{"duration_s": NaN}'), "is damaged, or not what is needed: it is no JSON (NaN"),
-        (lambda path: path.write_text("[" * 100_000), "is damaged, or not what is needed: it is no JSON"),
+        (lambda path: path.write_text('{"schema": '), "is damaged, or not what is needed: it is not valid JSON"),
+        (
+            lambda path: path.write_text('{"duration_s": NaN}'),
+            "is damaged, or not what is needed: it is not valid JSON (NaN",
+        ),
+        (lambda path: path.write_text("[" * 100_000), "is damaged, or not what is needed: it is not valid JSON"),
         (lambda path: path.write_text('{"a": 1}'), "cannot be used: it is no mdm-health/2 document"),
         (
             lambda path: path.write_text('{"schema": "mdm-health-baseline/1\\u202e\\n"}'),
@@ -158,7 +161,7 @@ def test_runs_of_different_homes_are_not_compared(command: Command, saved: Save)
         (("compare", "r.json"), "compare: the following arguments are required: AFTER.json"),
         (("report", "r.json", "--html", "r.json"), "report: --html: r.json is given twice, and would be overwritten"),
         (("report", "r.json", "--html", "x", "--markdown", "x"), "--html: x is given twice, and would be overwritten"),
-        (("report", "r.json", "--markdown", "."), "report: --markdown: . is no file to write to"),
+        (("report", "r.json", "--markdown", "."), "report: --markdown: . is not a file to write to"),
         (
             ("report", "r.json", "--html", "no/such/x.html"),
             "no/such/x.html cannot be written, because there is no folder",

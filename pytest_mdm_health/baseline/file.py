@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mdm_health import __version__
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.model import JSON, Result, Status, Target
-from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.plan import BaselineDataset
 from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 from pytest_mdm_health.redaction.redactor import redactor_for
@@ -53,7 +53,7 @@ class Baseline:
     """
 
     results: tuple[Result, ...] = ()
-    datasets: tuple[Known, ...] = ()
+    datasets: tuple[BaselineDataset, ...] = ()
     file: str = ""
     created_at: str = ""
     home: str = ""
@@ -108,7 +108,7 @@ def from_report(report: Report, file: Path) -> Baseline:
     """An earlier run as its results tell it: without what only a baseline keeps, and without what it looked for."""
     return Baseline(
         results=report.results,
-        datasets=tuple(Known(name) for name in report.datasets),
+        datasets=tuple(BaselineDataset(name) for name in report.datasets),
         file=str(file),
         created_at=report.started_at.isoformat(timespec="seconds"),
         home=report.home,
@@ -150,12 +150,12 @@ def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        why = "it is empty" if not text.strip() else f"it is no JSON ({error})"
+        why = "it is empty" if not text.strip() else f"it is not valid JSON ({error})"
         raise UnusableFile(f"{named_by}: {path} is damaged, or not what is needed: {why}") from None
 
 
 def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> Baseline:
@@ -169,7 +169,7 @@ def _read(path: Path, content: Mapping[str, Any]) -> Baseline:
             replace(result, facts={**result.facts, **more}) for result, more in zip(run.results, facts, strict=True)
         ),
         datasets=tuple(
-            Known(each["name"], each["backend"], Path(each["database"]) if each["database"] else None)
+            BaselineDataset(each["name"], each["backend"], Path(each["database"]) if each["database"] else None)
             for each in content["datasets"]
         ),
         check_set=str(content["check_set"]),

@@ -1,4 +1,4 @@
-"""Findings that somebody accepts for a time (`--mdm-waivers`): the file, and what it does to results."""
+"""Findings that are accepted for a time (`--mdm-waivers`): the file, and what it does to results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Covered = list[tuple[Finding, list["Waiver"]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Waiver:
-    """A finding that somebody accepts.
+    """An accepted finding.
 
     Attributes:
         code: of the finding, or a pattern of codes.
@@ -109,7 +109,7 @@ class WaiverOutcome:
     Attributes:
         results: all results in their order, with what is waived marked.
         expired: waivers whose day has gone by; they did nothing.
-        unused: waivers in force that met nothing, though what they speak of was examined.
+        unused: waivers in force without a finding, though what they are about was examined.
     """
 
     results: tuple[Result, ...]

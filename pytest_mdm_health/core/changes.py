@@ -84,7 +84,7 @@ class Comparison:
         changes: what is not as it was, the worst first.
         regressions: results that are worse than they were, or newly bad.
         lost: results that were examined then and could not be now.
-        unknown: what nobody can call better or worse, because one of the two runs could not examine it, a line each.
+        unknown: what is neither better nor worse, because one of the two runs could not examine it, a line each.
         unasked: how many results of the earlier run were not asked for in this one.
         tables: the data tables that were compared.
     """

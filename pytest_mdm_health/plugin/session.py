@@ -14,7 +14,7 @@ import pytest
 
 from pytest_mdm_health import SUITE, reports
 from pytest_mdm_health.baseline.file import render as render_baseline
-from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.baseline.inputs import ComparisonInputs
 from pytest_mdm_health.baseline.verdicts import compared
 from pytest_mdm_health.baseline.waivers_draft import draft
 from pytest_mdm_health.core.changes import Comparison
@@ -162,7 +162,7 @@ class HealthSession:
         self._not_run = len(missing)
         for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
-        self._hold_against(self._run.against)
+        self._compare_with(self._run.against)
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
         self._tell(session, self._write(self._report, stopped=bool(missing)))
@@ -200,7 +200,7 @@ class HealthSession:
         trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
         return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
-    def _hold_against(self, against: HeldAgainst) -> None:
+    def _compare_with(self, against: ComparisonInputs) -> None:
         """Tell what became of each result since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options

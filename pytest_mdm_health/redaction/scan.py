@@ -18,7 +18,7 @@ _ZIP = b"PK\x03\x04"
 class Leaks:
     """Finds secrets, and fragments that amount to them, by one expression: in texts to mask, and in finished files.
 
-    What is too short, or a number that any report may have, cannot be searched for, nor can what is told anyway.
+    What is too short, or a number that any report may have, cannot be searched for, nor can what is public anyway.
     """
 
     def __init__(self, known: Mapping[Secret, frozenset[str]]) -> None:
@@ -48,7 +48,7 @@ class Leaks:
         return "".join((*kept, text[done:]))
 
     def in_content(self, content: bytes | str) -> Secret | None:
-        """A secret that stands in the content of a file; of a zip, in one of its members or in a name."""
+        """A secret in the content of a file; of a zip, in one of its members or in a name."""
         if isinstance(content, bytes) and content.startswith(_ZIP):
             found = (self.in_content(name) or self.in_content(member) for name, member in _members(content))
             return next((secret for secret in found if secret is not None), None)
@@ -56,7 +56,7 @@ class Leaks:
         return next(self._in_text(text), None)
 
     def member(self, content: bytes | str) -> str:
-        """The first member of a zip that a secret stands in; empty for what is no zip, or where a name shows one."""
+        """The first member of a zip that contains a secret; empty for what is no zip, or where a name shows one."""
         if not (isinstance(content, bytes) and content.startswith(_ZIP)):
             return ""
         names = (name for name, member in _members(content) if self.in_content(member) is not None)

@@ -1,4 +1,4 @@
-"""What stands in every report, so that nobody can tell it from a secret that is the same: the product's own words."""
+"""What is in every report and cannot be distinguished from a secret that is the same: the product's own words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMING = ("name", "display_name", "target_column", "id_columns", "time_column",
 
 
 class Vocabulary:
-    """Texts that are told whatever a secret is.
+    """Texts that may be shown whatever a secret is.
 
     Attributes:
         names: those that only count as a whole, such as the name of a table.
@@ -40,7 +40,7 @@ class Vocabulary:
             return re.search(as_word(text), f"{self._texts}\n{_own_words()}") is not None
         return text in self._texts or text in _own_words()
 
-    def tells_part(self, part: str) -> bool:
+    def contains_part(self, part: str) -> bool:
         """Whether a part of a secret is also part of a name, or the beginning of a path that every report has."""
         return part in self or any(part in name for name in self._names) or part.startswith(self._paths)
 

@@ -62,15 +62,15 @@ def shows(secret: Secret) -> str:
 def _place(report: Report, leaks: Leaks, content: str | bytes, render: Callable[[Report], str | bytes]) -> str:
     """Where in a report a secret stands: the member of an archive, or the result; found by halving the results."""
     if member := leaks.member(content):
-        return f"; it stands in the member {one_line(member)}"
+        return f"; it is in the member {one_line(member)}"
     results = report.results
     if leaks.in_content(render(replace(report, results=()))) is not None:
-        return "; it stands outside of the results"
+        return "; it is outside of the results"
     while len(results) > 1:
         half = results[: len(results) // 2]
         shown = leaks.in_content(render(replace(report, results=half))) is not None
         results = half if shown else results[len(half) :]
-    return "".join(f"; it stands in the result of {each.check.id} on {one_line(each.target.name)}" for each in results)
+    return "".join(f"; it is in the result of {each.check.id} on {one_line(each.target.name)}" for each in results)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

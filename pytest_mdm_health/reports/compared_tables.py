@@ -24,7 +24,7 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
     ("equal", "digest"): ("with the same rows and values; every row was compared", False),
     ("added", ""): ("not in the baseline", False),
 }
-"""By verdict and what it was decided by: what is said of such tables, and whether somebody has to look at them."""
+"""By verdict and what it was decided by: what is said of such tables, and whether they need attention."""
 _UNKNOWN = _SENTENCES["not-compared", ""]
 
 READERS = {
@@ -38,7 +38,7 @@ READERS = {
 
 @dataclass(frozen=True)
 class TableGroup:
-    """Tables of which the same became; `striking` if somebody has to look at them."""
+    """Tables of which the same became; `striking` if they need attention."""
 
     said: str
     striking: bool

@@ -62,17 +62,17 @@ def _word(report: Report) -> Word:
 
 def _reason(report: Report, word: Word) -> str:
     if word == "no":
-        return f"{_why_not(report)} {_AFTER_NO[Phase(report.phase)]}"
+        return f"{_no_reason(report)} {_AFTER_NO[Phase(report.phase)]}"
     if word == "not known":
         what = report.counts.get(Status.ERROR, 0)
         why = f"{counted(what, 'check')} could not be done" if what else f"{report.meaning}"
-        return f"{why[:1].upper()}{why[1:]}. What was not examined is neither good nor bad: mend that and run again."
+        return f"{why[:1].upper()}{why[1:]}. What was not examined is inconclusive: fix the cause and rerun."
     if word == "with care":
         return f"Nothing is broken. {_care(report)}"
     return f"Everything that was examined is in order.{_unproven(report)}"
 
 
-def _why_not(report: Report) -> str:
+def _no_reason(report: Report) -> str:
     if report.verdict != "unhealthy":
         return f"{report.meaning[:1].upper()}{report.meaning[1:]}."
     if report.comparison is not None and report.comparison.regressions:
@@ -94,12 +94,12 @@ def _lost(report: Report) -> int:
 
 def _unproven(report: Report) -> str:
     if report.phase == Phase.POST and report.comparison is None:
-        return " Whether the migration altered data cannot be told, because there is no baseline to compare with."
+        return " Whether the migration altered data is unknown, because there is no baseline to compare with."
     return ""
 
 
 _AFTER_NO = {
     Phase.PRE: "Repair it before anything is migrated: a migration would carry it along, or lose more.",
-    Phase.POST: "Keep the backup and the old home, let nobody write to the new one, and repair it or go back.",
+    Phase.POST: "Keep the backup and the old home, stop writing to the new one, and repair it or go back.",
     Phase.ANY: "Repair it first, in the order below.",
 }

@@ -152,8 +152,8 @@ def _place(location: Location) -> str:
 def _waived(report: Report) -> Iterator[str]:
     lines = [_accepted(result, finding) for result, finding in report.waived]
     if report.waivers is not None:
-        lines += [f"expired, and so not counted: {plain(entry)}" for entry in report.waivers.expired]
-        lines += [f"met nothing: {plain(entry)}" for entry in report.waivers.unused]
+        lines += [f"expired waiver (ignored): {plain(entry)}" for entry in report.waivers.expired]
+        lines += [f"unused waiver: {plain(entry)}" for entry in report.waivers.unused]
     if lines:
         yield "### Waived"
         yield _list(_few(lines, NAMES))

@@ -113,7 +113,7 @@ def _cell(name: str, content: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from the home as it may stand in the page, which it cannot turn round."""
+    """Text from the home as the page can hold it, which it cannot turn round."""
     return f"<bdi {_BREAKS}>{html.escape(one_line(text))}</bdi>"
 
 

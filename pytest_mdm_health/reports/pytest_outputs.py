@@ -87,7 +87,7 @@ class MaskedTerminal:
 
 
 def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:
-    """Take secrets out of a warning before anybody is told of it. Its kind and its place stay."""
+    """Take secrets out of a warning before it is shown. Its kind and its place stay."""
     text = str(warning.message)
     if (shown := redactor.text(text)) != text:
         warning.message = Warning(shown)

@@ -104,8 +104,8 @@ def test_a_changed_fact_is_refused(recorded: Path) -> None:
 
 NO_BASELINES = {
     "nothing": (b"", "it is empty"),
-    "no JSON": (b"\x00\xff", "it is no JSON"),
-    "deep": (b"[" * 100_000, "it is no JSON"),
+    "no JSON": (b"\x00\xff", "it is not valid JSON"),
+    "deep": (b"[" * 100_000, "it is not valid JSON"),
     "a list": (b"[]", "is no baseline"),
     "results": (b'{"schema": "mdm-health/2"}', "no facts to compare with: record a baseline with --mdm-save-baseline"),
     "earlier results": (b'{"schema": "mdm-health/1"}', "no facts to compare with"),

@@ -217,7 +217,7 @@ def test_what_holds_a_report_back_is_named(home: Path, tmp_path: Path, name: str
     results = (REPORT.results[0], replace(bad, findings=(finding,)), *REPORT.results[2:])
     shown = replace(REPORT, results=results)
     troubles = reports.write(shown, plan_of(home, **{name: tmp_path / "out"}), Redactor([SECRET]).leaks)
-    assert fnmatch(troubles[0], f"* it stands in {place.format(bad)}")
+    assert fnmatch(troubles[0], f"* it is in {place.format(bad)}")
 
 
 def in_a_zip(text: str) -> bytes:

@@ -116,7 +116,7 @@ def test_findings_come_with_place_next_step_and_commands() -> None:
     assert f"{finding}{place}Next: Let it end, or end it.\n\n```sh\nps -p 4711\nkill 4711\n```" in text
     assert "**2 regressions**" in text
     assert "| `shop` | ❌ no-go | 1 fail, 1 blocked |" in text
-    assert "expired, and so not counted: line 4: a.b on shop" in text
+    assert "expired waiver (ignored): line 4: a.b on shop" in text
     assert "skip: `system-check` on `odd:1`: none here" in text
 
 

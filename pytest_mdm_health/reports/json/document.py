@@ -125,7 +125,7 @@ class ResultPart(Part):
         section: the guide's section, such as 3.
         title: the problem as a person would put it.
         target: what the check was run on.
-        status: how it ended; skip, blocked and error are neither good nor bad.
+        status: how it ended; skip, blocked and error are inconclusive.
         reason: why it was skipped, blocked or could not be done, or what the result does not cover; empty otherwise.
         examined: how many things were looked at.
         duration_s: wall time in seconds; 0 for what was not run, such as a check that does not apply.
