@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +13,7 @@ from pytest_mdm_health.baseline.file import from_report, parsed, refuse_foreign
 from pytest_mdm_health.baseline.verdicts import compared
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
+from pytest_mdm_health.core.model import Result
 from pytest_mdm_health.core.text import counted, one_line
 from pytest_mdm_health.engine import documentation, new_check
 from pytest_mdm_health.plugin.options import missing_folder
@@ -136,7 +137,7 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
     then, now = _run_in(before, "compare"), _run_in(after, "compare")
     earlier = from_report(then, before)
     refuse_foreign(earlier, now.datasets, "compare")
-    results, comparison = compared(earlier, now.results, now.home, whole=True)
+    results, comparison = compared(earlier, _without_facts(now.results), now.home, whole=True)
     comparison = replace(comparison, same_checks=then.version == now.version)
     worse = counted(comparison.regressions, "result is", "results are")
     code = ExitCode.UNHEALTHY if comparison.regressions else ExitCode.HEALTHY
@@ -145,6 +146,11 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
     _write(replace(now, results=results, comparison=comparison), outputs)
     _say(f"exit code {code}: {said}")
     return code
+
+
+def _without_facts(results: Iterable[Result]) -> tuple[Result, ...]:
+    """The results without their facts, which tell of tables as the later run compared them with another baseline."""
+    return tuple(replace(each, facts={}) for each in results)
 
 
 def _run_in(file: Path, command: str) -> Report:
@@ -160,7 +166,7 @@ def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:
         if paths.count(path.resolve()) > 1:
             raise NotMeant(f"--{name}: {path} is given twice, and would be overwritten")
         if path.exists() and not path.is_file():
-            raise NotMeant(f"--{name}: {path} is no file to write to")
+            raise NotMeant(f"--{name}: {path} is not a file to write to")
         if (folder := missing_folder(path)) is not None:
             raise NotMeant(f"--{name}: {path} cannot be written, because there is no folder {folder}")
 

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import settings
 
 from pytest_mdm_health.baseline.file import Baseline
-from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.baseline.inputs import ComparisonInputs
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Remedy, Result, Severity, Target
 from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.plan import BaselineDataset
 from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.engine.run import Run
 from pytest_mdm_health.engine.sandbox import Sandbox
@@ -359,7 +359,7 @@ def examine(_sandbox: Sandbox, watching: Watching) -> Examine:
         if before is not None:
             options.setdefault("baseline", home.parent / "before.json")
         given = Options(home=home, **options)  # type: ignore[arg-type] # as the test says
-        against = HeldAgainst(baseline=_baseline(before, home), expected=expected or Expected())
+        against = ComparisonInputs(baseline=_baseline(before, home), expected=expected or Expected())
         run = Run(given, environ=environ or {}, sandbox=_sandbox, against=against)
         target = Target(Kind.DATASET, dataset) if dataset else Target(Kind.SERVER, server) if server else HOME
         with watching(home), contextlib.closing(run):
@@ -373,8 +373,8 @@ def examine(_sandbox: Sandbox, watching: Watching) -> Examine:
 def _baseline(before: Result | None, home: Path) -> Baseline | None:
     if before is None:
         return None
-    known = [Known(before.target.name)] if before.target.kind is Kind.DATASET else []
-    still_there = (Known(file.stem) for file in (home / "config/datasets").glob("*.yaml"))
+    known = [BaselineDataset(before.target.name)] if before.target.kind is Kind.DATASET else []
+    still_there = (BaselineDataset(file.stem) for file in (home / "config/datasets").glob("*.yaml"))
     return Baseline(results=(before,), datasets=(*known, *still_there))
 
 

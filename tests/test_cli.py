@@ -106,20 +106,36 @@ def fifo(path: Path) -> None:
     ("make", "said"),
     [
         (lambda path: path.write_text(""), "is damaged, or not what is needed: it is empty"),
-        (lambda path: path.write_text('{"schema": '), "is damaged, or not what is needed: it is no JSON"),
-        (lambda path: path.write_text('{"duration_s": NaN}'), "is damaged, or not what is needed: it is no JSON (NaN"),
-        (lambda path: path.write_text("[" * 100_000), "is damaged, or not what is needed: it is no JSON"),
-        (lambda path: path.write_text('{"a": 1}'), "cannot be used: it is no mdm-health/1 document"),
+        (lambda path: path.write_text('{"schema": '), "is damaged, or not what is needed: it is not valid JSON"),
+        (
+            lambda path: path.write_text('{"duration_s": NaN}'),
+            "is damaged, or not what is needed: it is not valid JSON (NaN",
+        ),
+        (lambda path: path.write_text("[" * 100_000), "is damaged, or not what is needed: it is not valid JSON"),
+        (lambda path: path.write_text('{"a": 1}'), "cannot be used: it is no mdm-health/2 document"),
         (
             lambda path: path.write_text('{"schema": "mdm-health-baseline/1\\u202e\\n"}'),
-            "cannot be used: it is no mdm-health/1 document but 'mdm-health-baseline/1\\u202e\\n'",
+            "cannot be used: it is no mdm-health/2 document but 'mdm-health-baseline/1\\u202e\\n'",
         ),
         (lambda path: path.write_text('{"schema": "mdm-health/1"}'), "cannot be used: tool: Field required"),
+        (lambda path: path.write_text('{"schema": "mdm-health/2"}'), "cannot be used: tool: Field required"),
         (lambda path: path.mkdir(), "is a folder"),
         (fifo, "is a FIFO"),
         (lambda _path: None, "does not exist"),
     ],
-    ids=["empty", "half", "not-a-number", "deep", "foreign", "other-schema", "hollow", "folder", "fifo", "missing"],
+    ids=[
+        "empty",
+        "half",
+        "not-a-number",
+        "deep",
+        "foreign",
+        "other-schema",
+        "hollow-1",
+        "hollow",
+        "folder",
+        "fifo",
+        "missing",
+    ],
 )
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_12(
     command: Command, saved: Save, tmp_path: Path, make: Callable[[Path], object], said: str
@@ -149,7 +165,7 @@ def test_runs_of_different_homes_are_not_compared(command: Command, saved: Save)
         (("compare", "r.json"), "compare: the following arguments are required: AFTER.json"),
         (("report", "r.json", "--html", "r.json"), "report: --html: r.json is given twice, and would be overwritten"),
         (("report", "r.json", "--html", "x", "--markdown", "x"), "--html: x is given twice, and would be overwritten"),
-        (("report", "r.json", "--markdown", "."), "report: --markdown: . is no file to write to"),
+        (("report", "r.json", "--markdown", "."), "report: --markdown: . is not a file to write to"),
         (
             ("report", "r.json", "--html", "no/such/x.html"),
             "no/such/x.html cannot be written, because there is no folder",
@@ -188,7 +204,7 @@ def test_names_that_a_terminal_cannot_show_are_escaped(saved: Save, tmp_path: Pa
 
 
 def test_the_schema_and_the_documentation_are_printed(command: Command) -> None:
-    assert json.loads(command("schema").stdout)["$id"] == "urn:mdm-health:results:1"
+    assert json.loads(command("schema").stdout)["$id"] == "urn:mdm-health:results:2"
     assert command("docs").stdout.startswith("# The checks\n")
     assert "usage:" in command("--help").stdout
 

@@ -1,7 +1,8 @@
 """The baseline: a run recorded, to compare a later one with.
 
-One JSON document, `mdm-health-baseline/1`: the run's own document, what its checks keep beside it, the settings in
-force, and a checksum. A file that is not whole, not ours or of another home is refused, never taken for none.
+One JSON document, `mdm-health-baseline/2`: the run's own document, the facts of its checks, the settings in force, and
+a checksum. `mdm-health-baseline/1` of earlier versions is read as well. A file that is not whole, not ours or of
+another home is refused, never taken for none.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_mdm_health import __version__
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.model import JSON, Result, Status, Target
-from pytest_mdm_health.engine.plan import Known
+from pytest_mdm_health.engine.plan import BaselineDataset
 from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 from pytest_mdm_health.redaction.redactor import redactor_for
 from pytest_mdm_health.reports.debug_info import configuration
+from pytest_mdm_health.reports.json import document as json_document
 from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import report as json_report
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.reports.model import Report
 
-SCHEMA = "mdm-health-baseline/1"
+SCHEMA = "mdm-health-baseline/2"
+VERSION_1 = "mdm-health-baseline/1"
 LARGEST_BYTES = 2 << 30
 _EXAMINED = {Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED}
 _OPTION = "--mdm-baseline"
@@ -50,7 +53,7 @@ class Baseline:
     """
 
     results: tuple[Result, ...] = ()
-    datasets: tuple[Known, ...] = ()
+    datasets: tuple[BaselineDataset, ...] = ()
     file: str = ""
     created_at: str = ""
     home: str = ""
@@ -73,7 +76,7 @@ def render(report: Report, plan: Plan) -> str:
     """The file's text."""
     content = {
         "run": json_report.document(report),
-        "kept": [json_report.plain(each.kept) for each in report.results],
+        "facts": [json_document.plain({**each.facts, **each.kept}) for each in report.results],
         "datasets": [_known(each.name, each.backend, each.database) for each in plan.inventory.datasets],
         "settings": redactor_for(plan.inventory, plan.environ).everywhere(configuration(plan.inventory.settings)),
         "check_set": check_set(),
@@ -90,10 +93,8 @@ def read(path: Path) -> Baseline:
         UnusableFile: it is missing, damaged, or no baseline; says which.
     """
     data = parsed(path, _OPTION)
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        found = data.get("schema") if isinstance(data, dict) else None
-        what = f"of the schema {found!r}"[:80] if found else "no baseline"
-        raise UnusableFile(f"{_OPTION}: {path} is {what}; {SCHEMA} is needed, as --mdm-save-baseline writes it")
+    if not isinstance(data, dict) or data.get("schema") not in {SCHEMA, VERSION_1}:
+        raise UnusableFile(f"{_OPTION}: {path} {_what_is_missing(data)}")
     content = data.get("content")
     if not isinstance(content, dict) or data.get("sha256") != _sha256(content):
         raise UnusableFile(f"{_OPTION}: {path} is damaged: its content does not match its checksum")
@@ -107,7 +108,7 @@ def from_report(report: Report, file: Path) -> Baseline:
     """An earlier run as its results tell it: without what only a baseline keeps, and without what it looked for."""
     return Baseline(
         results=report.results,
-        datasets=tuple(Known(name) for name in report.datasets),
+        datasets=tuple(BaselineDataset(name) for name in report.datasets),
         file=str(file),
         created_at=report.started_at.isoformat(timespec="seconds"),
         home=report.home,
@@ -149,28 +150,41 @@ def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        why = "it is empty" if not text.strip() else f"it is no JSON ({error})"
+        why = "it is empty" if not text.strip() else f"it is not valid JSON ({error})"
         raise UnusableFile(f"{named_by}: {path} is damaged, or not what is needed: {why}") from None
 
 
 def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _read(path: Path, content: Mapping[str, Any]) -> Baseline:
     run = from_report(json_load.load(content["run"]), path)
-    kept = content["kept"]
-    if not all(isinstance(more, dict) for more in kept):
-        raise TypeError("what its results keep is not what it has to be")
+    facts = content["kept" if "kept" in content else "facts"]  # version 1 has the other facts in the run's document
+    if not all(isinstance(each, dict) for each in facts):
+        raise TypeError("the facts of its results are not what they have to be")
     return replace(
         run,
-        results=tuple(replace(result, kept=more) for result, more in zip(run.results, kept, strict=True)),
+        results=tuple(
+            replace(result, facts={**result.facts, **more}) for result, more in zip(run.results, facts, strict=True)
+        ),
         datasets=tuple(
-            Known(each["name"], each["backend"], Path(each["database"]) if each["database"] else None)
+            BaselineDataset(each["name"], each["backend"], Path(each["database"]) if each["database"] else None)
             for each in content["datasets"]
         ),
         check_set=str(content["check_set"]),
     )
+
+
+def _what_is_missing(data: object) -> str:
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found in {json_document.SCHEMA, json_load.VERSION_1}:
+        return (
+            f"has the results of a run ({found}), and no facts to compare with: record a baseline with "
+            "--mdm-save-baseline, or compare the findings of two runs with `python -m pytest_mdm_health compare`"
+        )
+    what = f"of the schema {found!r}"[:80] if found else "no baseline"
+    return f"is {what}; {SCHEMA} is needed, as --mdm-save-baseline writes it"
 
 
 def _known(name: str, backend: str | None, database: Path | None) -> dict[str, JSON]:

@@ -1,4 +1,4 @@
-"""The files that a run is held against: baseline, expectations, waivers. Read before anything is examined."""
+"""The files that a run is compared with: baseline, expectations, waivers. Read before anything is examined."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldAgainst:
-    """What a run is held against; nothing by default.
+class ComparisonInputs:
+    """What a run is compared with; nothing by default.
 
     Attributes:
         today: the day on which waivers have to be in force.
@@ -45,13 +45,13 @@ class HeldAgainst:
         return apply(results, self.waivers, Phase(phase), self.today).use(self.waivers)
 
 
-def read_all(options: Options) -> HeldAgainst:
+def read_all(options: Options) -> ComparisonInputs:
     """The files that the options name.
 
     Raises:
         UnusableFile: one of them cannot be used; says which and why.
     """
-    return HeldAgainst(
+    return ComparisonInputs(
         baseline=read(options.baseline) if options.baseline else None,
         expected=read_expectations(options.expect) if options.expect else Expected(),
         waivers=read_waivers(options.waivers, known_codes(load())) if options.waivers else None,

@@ -10,7 +10,7 @@ from pytest_mdm_health.baseline.changes_by_code import changes_by_code
 from pytest_mdm_health.baseline.file import Baseline, check_set
 from pytest_mdm_health.core.changes import Change, Changed, Comparison
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status, Target
-from pytest_mdm_health.reports.compared_tables import not_compared
+from pytest_mdm_health.reports.compared_tables import not_compared, tables_of
 
 Problem = tuple[str, str]
 """A finding's code and subject, the home's own path taken out of the subject."""
@@ -50,8 +50,7 @@ class Pair:
         assert self.after is not None
         if self.before.status not in _EXAMINED:
             return Change.UNCHANGED
-        applies = self.after.status is not Status.SKIP or self.after.attempts
-        return Change.LOST if applies else Change.REMOVED
+        return Change.LOST if self.after.applies else Change.REMOVED
 
     @property
     def is_newly_blocked(self) -> bool:
@@ -122,6 +121,7 @@ def compared(
         lost=counts[Change.LOST],
         unknown=tuple(_unknown(pairs)),
         unasked=len(every) - len(pairs),
+        tables=tuple(table for pair in pairs if pair.after is not None for table in tables_of(pair.after)),
     )
     by_key = {_key(pair.after): pair.change.value for pair in pairs if pair.after is not None}
     return tuple(replace(result, baseline=by_key[_key(result)]) for result in now), comparison
@@ -138,7 +138,7 @@ def _unknown(pairs: Iterable[Pair]) -> Iterator[str]:
             continue
         if pair.before.status in _FAILED_TO_EXAMINE and pair.after.status in _EXAMINED:
             yield f"{name} could not be examined when the baseline was recorded"
-        yield from (f"{name}: the table {each.table} was not compared" for each in not_compared(pair.after))
+        yield from (f"{name}: the table {each.table} was not compared" for each in not_compared(tables_of(pair.after)))
 
 
 def _pairs(baseline: Baseline, now: tuple[Result, ...], home: str) -> list[Pair]:

@@ -1,4 +1,4 @@
-"""Findings that somebody accepts for a time (`--mdm-waivers`): the file, and what it does to results."""
+"""Findings that are accepted for a time (`--mdm-waivers`): the file, and what it does to results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Covered = list[tuple[Finding, list["Waiver"]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Waiver:
-    """A finding that somebody accepts.
+    """An accepted finding.
 
     Attributes:
         code: of the finding, or a pattern of codes.
@@ -142,7 +142,7 @@ class WaiverOutcome:
     Attributes:
         results: all results in their order, with what is waived marked.
         expired: waivers whose day has gone by; they did nothing.
-        unused: waivers in force that met nothing, though what they speak of was examined.
+        unused: waivers in force without a finding, though what they are about was examined.
         exceeded: waivers in force with the code of a finding that reports more than they accept.
     """
 
@@ -298,7 +298,7 @@ def _waiver(file: ShapedFile[WaiversFile], number: int, known: Mapping[str, str]
         whole = {f"{code.partition('.')[0]}.*" for code in known}
         why = f"`{entry.code}` is no finding of any check; {nearest(entry.code, {*known.values(), *whole} - {''})}"
         raise file.unusable(why, "waivers", number, "code")
-    bound = _missing_bound(entry, codes)
+    bound = _missing_bound(entry, codes) if codes else ""
     if bound:
         raise file.unusable(f"`{entry.code}` {_UPGRADE.format(bound=bound)}", "waivers", number, "code")
     return Waiver(
@@ -337,15 +337,16 @@ def _covering(finding: Finding, target: Target, by_code: Mapping[str, Sequence[W
 
 
 def _applied(result: Result, covered: Covered) -> Result:
-    waived = {finding.fingerprint(result.target): by[0].text for finding, by in covered if by}
-    if not waived:
+    reasons = [by[0].text for _, by in covered if by]
+    if not reasons:
         return result
-    left = [finding for finding, by in covered if not by]
-    status = status_of(left)
+    marked = [replace(finding, waiver=by[0].text) if by else finding for finding, by in covered]
+    status = status_of(finding for finding in marked if finding.waiver is None)
     if status is Status.PASS:
-        return replace(result, status=Status.WAIVED, waiver="; ".join(dict.fromkeys(waived.values())), waived=waived)
-    accepted = [finding for finding, by in covered if by]
-    return replace(result, status=status, findings=(*left, *accepted), waived=waived)
+        why = "; ".join(dict.fromkeys(reasons))
+        return replace(result, status=Status.WAIVED, waiver=why, findings=tuple(marked))
+    left_first = sorted(marked, key=lambda finding: finding.waiver is not None)
+    return replace(result, status=status, findings=tuple(left_first))
 
 
 def _was_looked_for(waiver: Waiver, results: Iterable[Result]) -> bool:

@@ -57,7 +57,7 @@ def _entries(result: Result, expires: date) -> Iterator[str]:
         return
     grouped: dict[str, dict[str, list[Finding]]] = {}
     for finding in result.findings:
-        if finding.severity is not Severity.NOTE and finding.fingerprint(result.target) not in result.waived:
+        if finding.severity is not Severity.NOTE and finding.waiver is None:
             grouped.setdefault(finding.code, {}).setdefault(finding.subject, []).append(finding)
     for code, by_subject in grouped.items():
         about: dict[str, Value] = {"code": code, "target": _pattern(result.target.name)}

@@ -41,6 +41,34 @@ class Changed:
     severity: str = ""
 
 
+@dataclass(frozen=True)
+class ComparedTable:
+    """One data table and what became of it; without a number of rows where it was not there or not counted.
+
+    Attributes:
+        dataset: the name of its dataset.
+        table: its name.
+        rows_before: in the baseline.
+        rows_after: in this run.
+        verdict: `equal`, `differs`, `incomparable`, `lost`, `added` or `not-compared`.
+        by: what it was decided by: `digest`, `columns`, `sample`, `count` or `types`; empty where nothing was read.
+        reader: how its rows were read; empty if they were not.
+    """
+
+    dataset: str
+    table: str
+    rows_before: int | None
+    rows_after: int | None
+    verdict: str
+    by: str = ""
+    reader: str = ""
+
+    @property
+    def difference(self) -> int:
+        """How many more rows there are; fewer if it is below zero."""
+        return (self.rows_after or 0) - (self.rows_before or 0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A run compared with an earlier one.
@@ -56,8 +84,9 @@ class Comparison:
         changes: what is not as it was, the worst first.
         regressions: results that are worse than they were, or newly bad.
         lost: results that were examined then and could not be now.
-        unknown: what nobody can call better or worse, because one of the two runs could not examine it, a line each.
+        unknown: what is neither better nor worse, because one of the two runs could not examine it, a line each.
         unasked: how many results of the earlier run were not asked for in this one.
+        tables: the data tables that were compared.
     """
 
     file: str
@@ -72,3 +101,4 @@ class Comparison:
     lost: int
     unknown: tuple[str, ...] = ()
     unasked: int = 0
+    tables: tuple[ComparedTable, ...] = ()

@@ -42,7 +42,6 @@ class Kind(str, Enum):
     HOME = "home"
     SERVER = "server"
     DATASET = "dataset"
-    FILE = "file"
 
 
 class Phase(str, Enum):
@@ -131,6 +130,7 @@ class Finding:
         location: the place in a file, where there is one.
         subject: what in the target it is about (a table, a key, a file below the home); two findings of one
             code on one target differ in it.
+        waiver: why, by whom and until when it is accepted, if it is.
     """
 
     code: str
@@ -140,6 +140,7 @@ class Finding:
     evidence: Mapping[str, JSON] = field(default_factory=dict)
     location: Location | None = None
     subject: str = ""
+    waiver: str | None = None
 
     def fingerprint(self, target: Target) -> str:
         """Sixteen hex digits that stay the same from run to run, whatever the message says."""
@@ -227,14 +228,12 @@ class Result:
         status: the word of the contract.
         reason: why it was skipped, blocked or could not be done, or what a result does not cover; empty otherwise.
         examined: how many things were looked at.
-        duration_s: wall time in seconds.
-        attempts: how often it was tried; 0 where the check does not apply.
+        duration_s: wall time in seconds; 0 for what was not run, such as a check that does not apply.
         facts: what was seen, as plain data.
         kept: more of it, which only a baseline keeps.
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted, if it is.
-        waived: the same for single findings, by fingerprint.
         baseline: what became of it since the baseline, as a word of the contract.
     """
 
@@ -244,19 +243,22 @@ class Result:
     reason: str = ""
     examined: int = 0
     duration_s: float = 0.0
-    attempts: int = 1
     facts: Mapping[str, JSON] = field(default_factory=dict)
     kept: Mapping[str, JSON] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     blocked_by: str | None = None
     waiver: str | None = None
-    waived: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
 
     @property
     def node_id(self) -> str:
         """The id that pytest shows and takes."""
         return node_id(self.check, self.target)
+
+    @property
+    def applies(self) -> bool:
+        """Whether the check has something to say about the target, which a skip that took no time has not."""
+        return self.status is not Status.SKIP or self.duration_s > 0
 
 
 def node_id(check: Check, target: Target) -> str:

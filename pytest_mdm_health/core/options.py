@@ -69,6 +69,7 @@ DECLARED = (
     Declared("mdm-write-waivers", "draft a waivers file from this run", metavar="FILE"),
     Declared("mdm-html", "write the report as one HTML page", metavar="FILE"),
     Declared("mdm-json", "write the results as JSON", metavar="FILE"),
+    Declared("mdm-json-facts", "the results as JSON have the facts that were collected, too", "flag"),
     Declared("mdm-markdown", "write the report as Markdown", metavar="FILE"),
     Declared("mdm-bundle", "write everything that a ticket needs as a zip", metavar="FILE"),
     Declared("mdm-list", "list the checks and exit", "flag"),
@@ -107,6 +108,7 @@ class Options:
     expect: Path | None = None
     html: Path | None = None
     json: Path | None = None
+    json_facts: bool = False
     markdown: Path | None = None
     bundle: Path | None = None
     save_baseline: Path | None = None

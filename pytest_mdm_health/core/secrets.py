@@ -33,7 +33,7 @@ _PAIR = re.compile(r"(?<!\w)(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'
 _PASSWORD = re.compile(r"passw|pwd|passphrase|secret", re.IGNORECASE)
 
 LEFT_OUT = "…"
-"""What stands in the place of a value of data."""
+"""What replaces a value of data."""
 
 _PLACES = ("database", "connection_string")
 _DEEPEST = 20
@@ -74,11 +74,11 @@ def is_password(name: str) -> bool:
     return _PASSWORD.search(name) is not None
 
 
-class Known:
+class SecretMask:
     """The secrets that are known of the examined home. `redact` masks them first in the process that unpickles this.
 
-    Otherwise what looks like a secret is masked by the place it stands in, which may be its start only, and nobody
-    knows the rest again.
+    Otherwise what looks like a secret is masked by its place, which may be its start only, and the rest
+    is not recognised any more.
     """
 
     here: ClassVar[re.Pattern[str] | None] = None
@@ -90,15 +90,15 @@ class Known:
         return _know, (self._pattern,)
 
 
-def _know(pattern: re.Pattern[str] | None) -> Known:
-    Known.here = pattern
-    return Known(pattern)
+def _know(pattern: re.Pattern[str] | None) -> SecretMask:
+    SecretMask.here = pattern
+    return SecretMask(pattern)
 
 
 def redact(text: str) -> str:
     """The text without the passwords in it: known ones, in connection URLs, and the value of what is named like one."""
-    if Known.here is not None:
-        text = Known.here.sub(HIDDEN, text)
+    if SecretMask.here is not None:
+        text = SecretMask.here.sub(HIDDEN, text)
     text = _ASSIGNED.sub(_hide, _USER_INFO.sub(rf"\g<front>:{HIDDEN}@", text))
     for pattern in (_BEARER, _OPTION, _SIGNED):
         text = pattern.sub(rf"\g<name>{HIDDEN}", text)

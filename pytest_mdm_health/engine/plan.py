@@ -37,7 +37,7 @@ SHARED = ("mdm_home", "mdm_config", "mdm_inventory", "mdm_installation", "mdm_op
 
 
 @dataclass(frozen=True)
-class Known:
+class BaselineDataset:
     """A dataset as a baseline knows it.
 
     Attributes:
@@ -190,7 +190,7 @@ def make_plan(
     options: Options,
     sandbox: Sandbox,
     environ: Mapping[str, str] = os.environ,
-    known: Iterable[Known] = (),
+    known: Iterable[BaselineDataset] = (),
     expected: Expected = NOTHING_EXPECTED,
 ) -> Plan:
     """Take stock of the home, in the sandbox because its files may be anything.

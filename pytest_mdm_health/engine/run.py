@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from pytest_mdm_health.baseline.file import refuse_foreign
-from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.baseline.inputs import ComparisonInputs
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Kind, Result, Target, node_id
@@ -37,11 +37,11 @@ class Run:
         checks: those selected, each after what it requires.
         explained: why they were selected, if a symptom was given.
         plan: what they are run on.
-        against: what it is held against.
+        against: what it is compared with.
     """
 
     plan: Plan
-    against: HeldAgainst
+    against: ComparisonInputs
 
     def __init__(
         self,
@@ -49,16 +49,16 @@ class Run:
         pickled: bytes | None = None,
         environ: Mapping[str, str] = os.environ,
         sandbox: Sandbox | None = None,
-        against: HeldAgainst | None = None,
+        against: ComparisonInputs | None = None,
     ) -> None:
         """Take stock of the home.
 
         Args:
             options: what the user asked for.
-            pickled: on a worker, the plan and what its controller holds it against.
+            pickled: on a worker, the plan and what its controller compares it with.
             environ: the environment that MDM would run in.
             sandbox: one that goes on after this run; otherwise the run has its own.
-            against: the files that it is held against.
+            against: the files that it is compared with.
 
         Raises:
             UnknownCheck: a selection names no check.
@@ -76,7 +76,7 @@ class Run:
         self._lent = sandbox is not None
         self._sandbox = sandbox or Sandbox()
         if pickled is None:
-            self.against = against or HeldAgainst()
+            self.against = against or ComparisonInputs()
             self.plan = self._take_stock(options, environ)
         else:
             self.plan, self.against = pickle.loads(pickled)  # noqa: S301 - made by our own controller
@@ -160,7 +160,7 @@ class Run:
         return any("mdm_installation" in each.parameters for each in self.checks)
 
     def for_worker(self) -> bytes:
-        """The plan and what it is held against, for a worker; what must be asked only once is asked by then."""
+        """The plan and what it is compared with, for a worker; what must be asked only once is asked by then."""
         if self.asks_mdm:
             _ = self.plan.installation
         return pickle.dumps((self.plan, self.against))

@@ -138,7 +138,7 @@ class Runner:
         reason = self._plan.skip_reason(each.check, target)
         if not reason:
             return None
-        return Result(check=each.check, target=target, status=Status.SKIP, reason=reason, attempts=0)
+        return Result(check=each.check, target=target, status=Status.SKIP, reason=reason)
 
     def _blocked(self, each: CheckModule, target: Target, handles: HandlesOf) -> Result | None:
         for id_, finding in each.check.prerequisites:
@@ -201,7 +201,7 @@ def examine(
     each = _modules()[check_id]
     moved = what_moved(seen, "after the run had begun")
     if moved:
-        return Result(check=each.check, target=target, status=Status.ERROR, reason=moved, attempts=0)
+        return Result(check=each.check, target=target, status=Status.ERROR, reason=moved)
     watched = {**({} if each.check.live else seen_now(files_of(handles.values()))), **seen}
     try:
         result = _looked_at(each, target, handles, before)

@@ -115,7 +115,7 @@ def _start(config: pytest.Config) -> Run:
     except UnusableFile as error:
         pytest.exit(_shown(error), returncode=12)
     except SandboxError as error:
-        pytest.exit(f"the home could not be taken stock of: {_shown(error)}", returncode=11)
+        pytest.exit(f"the home could not be inventoried: {_shown(error)}", returncode=11)
     return run
 
 

@@ -117,6 +117,7 @@ def read_options(config: pytest.Config, environ: Mapping[str, str] = os.environ)
         timeout=_seconds(given("timeout")),
         run_scripts=bool(given("run-scripts")),
         show_values=bool(given("show-values")),
+        json_facts=bool(given("json-facts")),
         baseline=path("baseline"),
         waivers=path("waivers") or _default(WAIVERS_FILE, config.rootpath, config.invocation_params.dir),
         expect=path("expect"),
@@ -167,7 +168,7 @@ def _home(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def _base(config: pytest.Config, name: str) -> Path:
-    """What a relative path is relative to: the folder of the ini file it stands in, else the current one."""
+    """What a relative path is relative to: the folder of the ini file that names it, else the current one."""
     dest = f"mdm_{name}".replace("-", "_")
     in_ini = config.getoption(dest) is None and config.getini(dest) is not None and config.inipath is not None
     return config.inipath.parent if in_ini and config.inipath else config.invocation_params.dir
@@ -212,7 +213,7 @@ def _output(path: Path | None, name: str, home: Path) -> Path | None:
     if real.exists() and not real.is_file():
         raise UsageError(f"--mdm-{name}: {path} is a device or the like; a file is needed")
     if real.is_relative_to(home.resolve()):
-        raise UsageError(f"--mdm-{name}: {path} lies in the home that is examined, where nothing is written")
+        raise UsageError(f"--mdm-{name}: {path} is in the home that is examined, where nothing is written")
     if (folder := missing_folder(real)) is not None:
         raise UsageError(f"--mdm-{name}: {path} cannot be written, because there is no folder {folder}")
     return real
@@ -233,7 +234,7 @@ def _refuse_clashes(outputs: Mapping[str, Path | None], config: pytest.Config, h
     others["the folder for temporary files"] = tempfile.gettempdir()
     for name, path in others.items():
         if path and Path(path).expanduser().resolve().is_relative_to(home.resolve()):
-            raise UsageError(f"{name}: {path} lies in the home that is examined, where nothing is written")
+            raise UsageError(f"{name}: {path} is in the home that is examined, where nothing is written")
 
 
 def _refuse_to_replace(baseline: Path | None, outputs: Mapping[str, Path | None]) -> None:
@@ -249,5 +250,5 @@ def _seconds(given: str | None) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= LONGEST_S:
-        raise UsageError(f"--mdm-timeout: {given!r} is no number of seconds above 0 and up to {LONGEST_S}")
+        raise UsageError(f"--mdm-timeout: {given!r} is not a number of seconds above 0 and up to {LONGEST_S}")
     return seconds

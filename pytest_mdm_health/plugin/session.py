@@ -17,7 +17,7 @@ import pytest
 
 from pytest_mdm_health import SUITE, reports
 from pytest_mdm_health.baseline.file import render as render_baseline
-from pytest_mdm_health.baseline.inputs import HeldAgainst
+from pytest_mdm_health.baseline.inputs import ComparisonInputs
 from pytest_mdm_health.baseline.verdicts import compared
 from pytest_mdm_health.baseline.waivers_draft import draft
 from pytest_mdm_health.core.changes import Comparison
@@ -29,7 +29,7 @@ from pytest_mdm_health.reports.json.report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 from pytest_mdm_health.reports.pytest_html import PytestHtml
-from pytest_mdm_health.reports.pytest_outputs import delete_leaking, files_of_others
+from pytest_mdm_health.reports.pytest_outputs import MaskedTerminal, delete_leaking, files_of_others
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
 
 if TYPE_CHECKING:
@@ -68,11 +68,13 @@ class HealthSession:
         option = config.option
         self._is_controller = not hasattr(config, "workerinput")
         self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
+        self._not_run = 0
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
         self._troubles: list[str] = []
+        self._terminal: MaskedTerminal | None = None
         self._files_of_others = files_of_others(config)
         self._earlier_handler: _Handler = None
         if self._is_controller and self._meant_to_run:
@@ -80,6 +82,11 @@ class HealthSession:
             self._earlier_handler = _interrupt_on_termination()
         if "--html" in self._files_of_others and self._is_controller:
             config.pluginmanager.register(PytestHtml(config, _carried, lambda: self._report), "mdm-health-html")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Keep secrets out of the terminal, before anything is written to it."""
+        self._terminal = MaskedTerminal(self._config, self._run.redactor.leaks)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Remember what is to be run, so that nothing that was not run can vanish."""
@@ -146,7 +153,8 @@ class HealthSession:
         finally:
             if is_ours:
                 leaks = self._run.redactor.leaks
-                self._tell(session, delete_leaking(self._files_of_others, leaks, self._started[0].timestamp()))
+                deleted = delete_leaking(self._files_of_others, leaks, self._started[0].timestamp())
+                self._tell(session, [*deleted, *(self._terminal.troubles() if self._terminal else ())])
 
     def pytest_unconfigure(self) -> None:
         """Leave SIGTERM to whoever had it before."""
@@ -160,9 +168,10 @@ class HealthSession:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         self._results |= self._accompanying
         missing = sorted(self._planned - self._results.keys())
+        self._not_run = len(missing)
         for id_ in missing:
             self._results[id_] = self._without_result(id_, Status.ERROR, "not run: the run stopped before it")
-        self._hold_against(self._run.against)
+        self._compare_with(self._run.against)
         session.exitstatus = self._exit_status(exitstatus)
         self._report = self._make_report(int(session.exitstatus))
         self._tell(session, self._write(self._report, stopped=bool(missing)))
@@ -200,7 +209,7 @@ class HealthSession:
         trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
         return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
-    def _hold_against(self, against: HeldAgainst) -> None:
+    def _compare_with(self, against: ComparisonInputs) -> None:
         """Tell what became of each result since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options
@@ -238,6 +247,7 @@ class HealthSession:
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,
+            not_run=self._not_run,
         )
         return self._run.redactor.everywhere(report)
 
@@ -282,8 +292,10 @@ def _accepted_by_mark(report: pytest.CollectReport | pytest.TestReport, result: 
     if result.status is not Status.FAIL or not report.skipped or not hasattr(report, "wasxfail"):
         return result
     reason = f"xfail: {report.wasxfail or 'no reason given'}"
-    waived = {each.fingerprint(result.target): reason for each in result.findings if each.severity is not Severity.NOTE}
-    return replace(result, status=Status.WAIVED, waiver=reason, waived=waived)
+    findings = (
+        replace(each, waiver=reason) if each.severity is not Severity.NOTE else each for each in result.findings
+    )
+    return replace(result, status=Status.WAIVED, waiver=reason, findings=tuple(findings))
 
 
 def _carried(report: pytest.TestReport) -> Result | None:

@@ -18,7 +18,7 @@ SHORT = 4
 """Characters below which a secret is one only as a word of its own."""
 
 LONG_NUMBER = 12
-"""Characters from which digits, or hexadecimal digits, are told from the numbers and hashes of a report."""
+"""Characters from which digits, or hexadecimal digits, are distinguished from the numbers and hashes of a report."""
 
 _LEAST_ENCODED = 8
 _PERCENT = re.compile(r"%[0-9A-F]{2}")

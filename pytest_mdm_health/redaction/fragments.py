@@ -20,31 +20,31 @@ _MOST = 3, 5
 _CUT = re.compile(r"['\"\s)\]]{0,9}(?:…|\.{3}|\Z)")
 _MASK = re.compile(re.escape(HIDDEN) + r"['\"]?")
 
-Told = Callable[[str], bool]
+IsPublic = Callable[[str], bool]
 
 
-def most_of(secret: str, told: Told) -> frozenset[str]:
-    """The first and the last three fifths of a long secret in all their forms, without what is told anyway."""
+def most_of(secret: str, is_public: IsPublic) -> frozenset[str]:
+    """The first and the last three fifths of a long secret in all their forms, without what is public anyway."""
     if len(secret) < LONG:
         return frozenset()
     size = -(-len(secret) * _MOST[0] // _MOST[1])
     found = (form for part in (secret[:size], secret[-size:]) for form in forms(part))
-    return frozenset(form for form in found if len(form) >= LEAST and not (is_word(form) or told(form)))
+    return frozenset(form for form in found if len(form) >= LEAST and not (is_word(form) or is_public(form)))
 
 
 class Fragments:
     """Masks fragments of long secrets."""
 
-    def __init__(self, wholes: Iterable[str], parts: Iterable[str], told: Told) -> None:
+    def __init__(self, wholes: Iterable[str], parts: Iterable[str], is_public: IsPublic) -> None:
         """Know these secrets.
 
         Args:
             wholes: every form of every secret.
             parts: what counts as a secret wherever it stands, as `most_of` has it.
-            told: whether a fragment is told whatever a secret is.
+            is_public: whether a fragment may be shown whatever a secret is.
         """
         self._wholes = sorted({form for form in wholes if len(form) >= LONG})
-        self._told = told
+        self._is_public = is_public
         every = sorted(set(parts))
         heads = {form[:LEAST] for form in (*self._wholes, *every)}
         self._heads = re.compile(pattern(heads)) if heads else None
@@ -66,7 +66,7 @@ class Fragments:
         kept, done = [], 0
         for mask in _MASK.finditer(text):
             end = max((self._rest(text, mask.end(), form) for form in self._wholes), default=mask.end())
-            if mask.start() >= done and end > mask.end() and not self._told(text[mask.end() : end]):
+            if mask.start() >= done and end > mask.end() and not self._is_public(text[mask.end() : end]):
                 kept += [text[done : mask.start()], HIDDEN]
                 done = end
         return "".join((*kept, text[done:]))
@@ -87,7 +87,7 @@ class Fragments:
         for cut in reversed([*_CUT.finditer(text)]):
             end = cut.start()
             start = min((self._start(text, end, form) for form in self._wholes), default=end)
-            if end - start >= LEAST and not self._told(text[start:end]):
+            if end - start >= LEAST and not self._is_public(text[start:end]):
                 text = text[:start] + HIDDEN + text[end:]
         return text
 

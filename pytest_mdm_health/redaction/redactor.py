@@ -9,9 +9,9 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_mdm_health.core.model import Check, Finding, Remedy, Result, Target
-from pytest_mdm_health.core.secrets import HIDDEN, Known, is_secret, redact
+from pytest_mdm_health.core.secrets import HIDDEN, SecretMask, is_secret, redact
 from pytest_mdm_health.redaction.encodings import as_word, forms, is_word, pattern
-from pytest_mdm_health.redaction.fragments import Fragments, Told, most_of
+from pytest_mdm_health.redaction.fragments import Fragments, IsPublic, most_of
 from pytest_mdm_health.redaction.known import Secret, lines_of, secrets_in_environment, secrets_of
 from pytest_mdm_health.redaction.scan import Leaks
 from pytest_mdm_health.redaction.vocabulary import Vocabulary, vocabulary_of
@@ -25,7 +25,7 @@ _CONNECTING = {"host", "port"}
 """Keys beside which a key that is named like a secret is one, and not the name of a column."""
 
 _REMEMBERED = 50_000
-"""Texts whose clean form is kept, because most stand in more than one result."""
+"""Texts whose clean form is kept, because most are in more than one result."""
 
 _LONGEST_REMEMBERED = 2_000
 
@@ -41,8 +41,8 @@ class Redactor:
     def __init__(
         self,
         secrets: Iterable[Secret | str],
-        told: Told = lambda _: False,
-        told_in_part: Told = lambda _: False,
+        is_public: IsPublic = lambda _: False,
+        is_public_part: IsPublic = lambda _: False,
         *,
         foreign: bool = False,
     ) -> None:
@@ -50,34 +50,34 @@ class Redactor:
 
         Args:
             secrets: those to take out.
-            told: whether a text is told whatever a secret is.
-            told_in_part: whether a fragment of a secret is.
-            foreign: whether the texts are somebody else's, in which such a text may be a secret where it stands alone.
+            is_public: whether a text may be shown whatever a secret is.
+            is_public_part: whether a fragment of a secret is.
+            foreign: whether other programs wrote the texts; in them such a text may be a secret where it stands alone.
         """
         given = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
         known = [part for each in given for part in (each, *lines_of(each))]
         every = {each: {form for form in forms(each.value) if form} for each in known if each.value}
-        shown = {each: {form for form in found if not told(form)} for each, found in every.items()}
+        shown = {each: {form for form in found if not is_public(form)} for each, found in every.items()}
         as_words = {form for found in shown.values() for form in found if is_word(form)}
         if foreign:
-            as_words |= {each.value for each in known if each.value.strip("* ") and told(each.value)}
+            as_words |= {each.value for each in known if each.value.strip("* ") and is_public(each.value)}
         anywhere = {form for found in shown.values() for form in found} - as_words
         parts = [pattern(anywhere), *(as_word(text) for text in sorted(as_words, key=len, reverse=True))]
         parts = [part for part in parts if part]
         self._known = re.compile("|".join(parts)) if parts else None
-        most = {each: most_of(each.value, told_in_part) if found else frozenset() for each, found in shown.items()}
+        most = {each: most_of(each.value, is_public_part) if found else frozenset() for each, found in shown.items()}
         wholes = (form for found in shown.values() for form in found)
-        self._fragments = Fragments(wholes, (form for found in most.values() for form in found), told_in_part)
+        self._fragments = Fragments(wholes, (form for found in most.values() for form in found), is_public_part)
         self._remembered: dict[str, str] = {}
         self.leaks = Leaks({each: most[each].union(found) for each, found in shown.items()})
-        self.for_child = Known(self._known)
+        self.for_child = SecretMask(self._known)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
         clean = self._remembered.get(text)
         if clean is None:
             hide = self._fragments.hide
-            clean = hide(redact(hide(self.known(text))))
+            clean = self.leaks.mask(hide(redact(hide(self.known(text)))))
             if len(self._remembered) < _REMEMBERED and len(text) < _LONGEST_REMEMBERED:
                 self._remembered[text] = clean
         return clean
@@ -89,7 +89,7 @@ class Redactor:
     def everywhere(self, value: T) -> T:
         """The value (plain data or a dataclass of it) with every text in it cleaned, shared where nothing changes.
 
-        What a result is about stays as it is: somebody's password may well be `postgres`.
+        What a result is about stays as it is: a password may well be `postgres`.
         """
         cleaned: T = _mapped(value, self)
         return cleaned
@@ -113,13 +113,13 @@ def redactor_for(
         foreign: whether it is for texts that others wrote, such as a log.
     """
     words = vocabulary_of(inventory)
-    return Redactor(secrets_of(inventory, environ, outer), words.__contains__, words.tells_part, foreign=foreign)
+    return Redactor(secrets_of(inventory, environ, outer), words.__contains__, words.contains_part, foreign=foreign)
 
 
 def redactor_without_home(outer: Mapping[str, str] = os.environ) -> Redactor:
     """The redactor for what is said before it is known what the home holds."""
     words = Vocabulary((), ())
-    return Redactor(secrets_in_environment(outer), words.__contains__, words.tells_part)
+    return Redactor(secrets_in_environment(outer), words.__contains__, words.contains_part)
 
 
 def _mapped(value: Any, clean: Redactor) -> Any:  # noqa: ANN401 - any plain data

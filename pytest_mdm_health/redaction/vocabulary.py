@@ -1,31 +1,26 @@
-"""What stands in every report, so that nobody can tell it from a secret that is the same: the product's own words."""
+"""What is in every report and cannot be distinguished from a secret that is the same: the product's own words."""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import platform
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from importlib import resources
 
 from pytest_mdm_health.core.secrets import HIDDEN
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.servers import connection_of
 from pytest_mdm_health.redaction.encodings import as_word, is_word
 
-_WRITERS = ("pytest_html", "_pytest.junitxml", "_pytest.terminal")
-"""What else writes into files that are searched, in words of its own."""
-
-_ENDINGS = {".py", ".html", ".jinja", ".jinja2", ".css", ".js", ".json"}
 _SEEMING = re.compile(r"[*\s]*")
 _NAMING = ("name", "display_name", "target_column", "id_columns", "time_column", "group_column")
 
 
 class Vocabulary:
-    """Texts that are told whatever a secret is.
+    """Texts that may be shown whatever a secret is.
 
     Attributes:
         names: those that only count as a whole, such as the name of a table.
@@ -45,7 +40,7 @@ class Vocabulary:
             return re.search(as_word(text), f"{self._texts}\n{_own_words()}") is not None
         return text in self._texts or text in _own_words()
 
-    def tells_part(self, part: str) -> bool:
+    def contains_part(self, part: str) -> bool:
         """Whether a part of a secret is also part of a name, or the beginning of a path that every report has."""
         return part in self or any(part in name for name in self._names) or part.startswith(self._paths)
 
@@ -81,12 +76,5 @@ def _texts(values: Iterable[object]) -> Iterator[str]:
 
 @functools.cache
 def _own_words() -> str:
-    """The text of this product, and of what pytest writes reports with."""
-    places = [Path(__file__).parents[1]]
-    for name in _WRITERS:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            origin = Path(spec.origin)
-            places.append(origin.parent if origin.name == "__init__.py" else origin)
-    files = (file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*"))))
-    return "\n".join(file.read_text("utf-8", "replace") for file in files if file.suffix in _ENDINGS)
+    """The words of this product and of what pytest writes reports with, as `scripts/vocabulary.py` lists them."""
+    return (resources.files("pytest_mdm_health.redaction") / "words.txt").read_text(encoding="utf-8")

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.redaction.known import Secret
 
-LEAKED = "it would have shown a secret, the one in"
-"""What the message about a report that was held back says."""
+LEAKED = "a secret, the one in"
+"""What every message about a secret that was found in an output says."""
 
 Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
-    "json": lambda report, _plan: json_report.render(report),
+    "json": lambda report, plan: json_report.render(report, facts=plan.options.json_facts),
     "html": lambda report, _plan: html.render(report),
     "markdown": lambda report, _plan: markdown.render(report),
     "bundle": bundle.render,
@@ -70,21 +70,21 @@ def delete_earlier(options: Options) -> None:
 
 def shows(secret: Secret) -> str:
     """What is wrong with a file that has a secret in it, without a full stop."""
-    return f"{LEAKED} {one_line(secret.place)}"
+    return f"it would have shown {LEAKED} {one_line(secret.place)}"
 
 
 def _place(report: Report, leaks: Leaks, content: str | bytes, render: Callable[[Report], str | bytes]) -> str:
     """Where in a report a secret stands: the member of an archive, or the result; found by halving the results."""
     if member := leaks.member(content):
-        return f"; it stands in the member {one_line(member)}"
+        return f"; it is in the member {one_line(member)}"
     results = report.results
     if leaks.in_content(render(replace(report, results=()))) is not None:
-        return "; it stands outside of the results"
+        return "; it is outside of the results"
     while len(results) > 1:
         half = results[: len(results) // 2]
         shown = leaks.in_content(render(replace(report, results=half))) is not None
         results = half if shown else results[len(half) :]
-    return "".join(f"; it stands in the result of {each.check.id} on {one_line(each.target.name)}" for each in results)
+    return "".join(f"; it is in the result of {each.check.id} on {one_line(each.target.name)}" for each in results)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -42,7 +42,7 @@ report.md             the same for a chat or a pull request
 results.json          the same for programs
 log.txt               the end of MDM's log
 settings.yaml         MDM's settings file
-files.json            what lies in the home: names, sizes, modes and times
+files.json            what is in the home: names, sizes, modes and times
 environment.json      the packages that are installed beside pytest, and MDM's variables
 mdm_debug_info.json   system, settings in force, datasets, disk and processes
 MANIFEST.json         SHA-256 of each file

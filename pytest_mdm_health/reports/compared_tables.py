@@ -1,16 +1,13 @@
-"""The data tables before and after, as data-corruption compared them, in groups of what became of them."""
+"""The data tables before and after, in groups of what became of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
-
+from pytest_mdm_health.core.changes import ComparedTable, Comparison
 from pytest_mdm_health.core.model import JSON, Result
 from pytest_mdm_health.core.text import counted
-from pytest_mdm_health.integrity.table_comparison import TableComparison
-from pytest_mdm_health.reports.model import Report
 
 _CHECK = "data-corruption"
 _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
@@ -27,7 +24,8 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
     ("equal", "digest"): ("with the same rows and values; every row was compared", False),
     ("added", ""): ("not in the baseline", False),
 }
-"""By verdict and what told it: what is said of such tables, and whether somebody has to look at them."""
+"""By verdict and what it was decided by: what is said of such tables, and whether they need attention."""
+_UNKNOWN = _SENTENCES["not-compared", ""]
 
 READERS = {
     "direct": "DuckDB",
@@ -35,20 +33,19 @@ READERS = {
     "batches": "rows in batches",
     "copy": "text from the server",
 }
-"""By `Reader.how`."""
+"""By `Reader.how`, what read the rows, in words."""
 
 
-_INVALID = TableComparison(table="", verdict="not-compared")
-_adapter = TypeAdapter(TableComparison)
+_VERDICTS = {verdict for verdict, _ in _SENTENCES}
 
 
 @dataclass(frozen=True)
 class TableGroup:
-    """Tables of which the same became, each with its dataset; `striking` if somebody has to look at them."""
+    """Tables of which the same became; `striking` if they need attention."""
 
     said: str
     striking: bool
-    tables: tuple[tuple[str, TableComparison], ...]
+    tables: tuple[ComparedTable, ...]
 
     @property
     def sentence(self) -> str:
@@ -56,45 +53,45 @@ class TableGroup:
         return f"{counted(len(self.tables), 'data table')} {self.said}"
 
 
-def compared_tables(report: Report) -> tuple[TableGroup, ...]:
-    """The tables that were compared with the baseline, the striking groups first; in each the largest loss first."""
-    found: dict[tuple[str, bool], list[tuple[str, TableComparison]]] = {kind: [] for kind in _SENTENCES.values()}
-    for result in report.results:
-        for table in _tables_of(result):
-            found[_kind(table)].append((result.target.name, table))
+def grouped(comparison: Comparison | None) -> tuple[TableGroup, ...]:
+    """The tables that were compared, the striking groups first; in each the largest loss first."""
+    found: dict[tuple[str, bool], list[ComparedTable]] = {kind: [] for kind in _SENTENCES.values()}
+    for table in comparison.tables if comparison else ():
+        found[_kind(table)].append(table)
     return tuple(
-        TableGroup(said, striking, tuple(sorted(tables, key=_largest_loss_first)))
-        for (said, striking), tables in found.items()
-        if tables
+        TableGroup(said, striking, tuple(sorted(some, key=lambda each: (each.difference >= 0, -abs(each.difference)))))
+        for (said, striking), some in found.items()
+        if some
     )
 
 
-def not_compared(result: Result) -> tuple[TableComparison, ...]:
-    """The tables of a result that the baseline could not be compared with."""
-    return tuple(table for table in _tables_of(result) if table.verdict in {"not-compared", "incomparable"})
+def tables_of(result: Result) -> tuple[ComparedTable, ...]:
+    """The tables that a result compared with the baseline, as its facts have them."""
+    changes = result.facts.get("changes") if result.check.id == _CHECK else ()
+    every = changes if isinstance(changes, (list, tuple)) else ()
+    return tuple(_table(result.target.name, change) for change in every)
 
 
-def _largest_loss_first(row: tuple[str, TableComparison]) -> tuple[bool, int]:
-    difference = row[1].difference
-    return difference >= 0, -abs(difference)
+def not_compared(tables: tuple[ComparedTable, ...]) -> tuple[ComparedTable, ...]:
+    """Those of which the baseline does not tell whether they are the same."""
+    return tuple(each for each in tables if each.verdict in {"not-compared", "incomparable"})
 
 
-def _kind(table: TableComparison) -> tuple[str, bool]:
+def _kind(table: ComparedTable) -> tuple[str, bool]:
     return _SENTENCES.get((table.verdict, table.by)) or _SENTENCES.get((table.verdict, "")) or _UNKNOWN
 
 
-_UNKNOWN = _SENTENCES["not-compared", ""]
-
-
-def _tables_of(result: Result) -> Iterator[TableComparison]:
-    """What the facts have, also those that were read back from JSON."""
-    changes = result.facts.get("changes") if result.check.id == _CHECK else ()
-    return map(_table, changes if isinstance(changes, (list, tuple)) else ())
-
-
-def _table(change: JSON) -> TableComparison:
-    """A table; one that is not described as this version does it counts as not compared."""
-    try:
-        return _adapter.validate_python(change)
-    except ValidationError:
-        return replace(_INVALID, table=str(change.get("table", ""))) if isinstance(change, Mapping) else _INVALID
+def _table(dataset: str, change: JSON) -> ComparedTable:
+    """A table; one that is not described as this version describes it counts as not compared."""
+    described = change if isinstance(change, Mapping) else {}
+    before, after, verdict = (described.get(key) for key in ("rows_before", "rows_after", "verdict"))
+    rows_are_valid = all(rows is None or isinstance(rows, int) for rows in (before, after))
+    return ComparedTable(
+        dataset=dataset,
+        table=str(described.get("table", "")),
+        rows_before=before if isinstance(before, int) else None,
+        rows_after=after if isinstance(after, int) else None,
+        verdict=str(verdict) if verdict in _VERDICTS and rows_are_valid else "not-compared",
+        by=str(described.get("by") or ""),
+        reader=str(described.get("reader") or ""),
+    )

@@ -69,13 +69,13 @@ def _word(report: Report) -> Word:
 
 def _reason(report: Report, word: Word) -> str:
     if word == "no":
-        return f"{_why_not(report)} {_AFTER_NO[Phase(report.phase)]}"
+        return f"{_no_reason(report)} {_AFTER_NO[Phase(report.phase)]}"
     if word == "not known":
         if unproven := _unproven(report):
             return f"No problem was found. {unproven}"
         what = report.counts.get(Status.ERROR, 0)
         why = f"{counted(what, 'check')} could not be done" if what else f"{report.meaning}"
-        return f"{why[:1].upper()}{why[1:]}. What was not examined is neither good nor bad: mend that and run again."
+        return f"{why[:1].upper()}{why[1:]}. What was not examined is inconclusive: fix the cause and rerun."
     if word == "with care":
         return f"Nothing is broken. {_care(report)}"
     if word == "not asked":
@@ -83,7 +83,7 @@ def _reason(report: Report, word: Word) -> str:
     return "Everything that was examined is in order."
 
 
-def _why_not(report: Report) -> str:
+def _no_reason(report: Report) -> str:
     if report.verdict != "unhealthy":
         return f"{report.meaning[:1].upper()}{report.meaning[1:]}."
     if report.comparison is not None and report.comparison.regressions:
@@ -116,7 +116,7 @@ def _unproven(report: Report) -> str:
             f"Whether there is a backup to go back to was not examined: run {BACKUP_CHECK} too, and wait for its pass."
         )
     if report.phase == Phase.POST and report.comparison is None:
-        return "Whether the migration altered data is not known, because there is no baseline to compare with."
+        return "Whether the migration altered data is unknown, because there is no baseline to compare with."
     return ""
 
 
@@ -133,6 +133,6 @@ def _examined(report: Report, kind: Kind) -> bool:
 _NOT_ASKED = "Whether a migration may begin was not asked; --mdm-phase=pre asks it, and needs a backup."
 _AFTER_NO = {
     Phase.PRE: "Repair it before anything is migrated: a migration would carry it along, or lose more.",
-    Phase.POST: "Keep the backup and the old home, let nobody write to the new one, and repair it or go back.",
+    Phase.POST: "Keep the backup and the old home, stop writing to the new one, and repair it or go back.",
     Phase.ANY: "Repair it first, in the order below.",
 }

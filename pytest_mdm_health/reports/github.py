@@ -50,8 +50,8 @@ def append_summary(report: Report, environ: Mapping[str, str]) -> str:
         return ""
     path = Path(environ[SUMMARY])
     try:
-        if why_not := _why_not(path, report.home):
-            return f"{SUMMARY}: {path} {why_not}"
+        if skip_reason := _skip_reason(path, report.home):
+            return f"{SUMMARY}: {path} {skip_reason}"
         with path.open("ab") as file:
             file.write(cut(markdown.blocks(report), LIMIT_BYTES - file.tell()).encode("utf-8"))
     except (OSError, ValueError) as error:
@@ -59,11 +59,13 @@ def append_summary(report: Report, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _why_not(path: Path, home: str) -> str:
+def _skip_reason(path: Path, home: str) -> str:
     if (kind := kind_of(path)) not in {FileKind.FILE, FileKind.MISSING}:
-        return f"is no file to write to but a {kind.value}" if kind is not FileKind.UNREACHABLE else "cannot be reached"
+        return (
+            f"is not a file to write to but a {kind.value}" if kind is not FileKind.UNREACHABLE else "cannot be reached"
+        )
     inside = path.resolve().is_relative_to(Path(home).resolve())
-    return "lies in the home that is examined, where nothing is written" if inside else ""
+    return "is in the home that is examined, where nothing is written" if inside else ""
 
 
 def cut(blocks: Iterable[str], limit: int) -> str:
@@ -106,7 +108,7 @@ def _annotation(result: Result, finding: Finding, place: Location, environ: Mapp
 
 
 def _anchor(place: Location, workspace: str) -> dict[str, str]:
-    """Where it stands in the checkout; nothing of a file elsewhere, which GitHub cannot show."""
+    """Where it is in the checkout; nothing of a file elsewhere, which GitHub cannot show."""
     file = os.path.normpath(place.file)
     if not workspace or not Path(file).is_relative_to(workspace):
         return {}

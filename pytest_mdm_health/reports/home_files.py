@@ -1,4 +1,4 @@
-"""What lies in a home: names, sizes, modes and times, never content."""
+"""What is in a home: names, sizes, modes and times, never content."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def home_files(root: Path, most: int = MOST) -> dict[str, JSON]:
 
 
 def _below(folder: Path, unlisted: list[JSON]) -> Iterator[Path]:
-    """Every path below a folder, links not followed, what lies near the top first."""
+    """Every path below a folder, links not followed, the ones near the top first."""
     folders = [folder]
     for each in folders:
         try:

@@ -1,4 +1,4 @@
-"""What a run does not prove, in sentences, so that nobody takes a quick look for a proof."""
+"""What a run does not prove, in sentences, so that a quick look is not taken for a proof."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unproven(report: Report, checks: Mapping[str, Check]) -> tuple[str, ...]:
 
 def _unproven(report: Report, checks: Mapping[str, Check]) -> Iterator[str]:
     if report.gaps:
-        yield "Part of the home could not be listed, so nobody knows what is missing there."
+        yield "Part of the home could not be listed, so it is unknown what is missing there."
     yield from _not_done(report)
     yield _DEPTHS[Depth(report.depth)]
     yield from _compared(report)

@@ -9,7 +9,7 @@ from pytest_mdm_health.core.changes import Changed, Comparison
 from pytest_mdm_health.core.model import Finding, Kind, Location, Result, Severity, Status
 from pytest_mdm_health.core.text import counted, duration
 from pytest_mdm_health.engine.registry import SECTIONS, load
-from pytest_mdm_health.reports.compared_tables import compared_tables
+from pytest_mdm_health.reports.compared_tables import grouped
 from pytest_mdm_health.reports.decision import answer
 from pytest_mdm_health.reports.html.groups import alike, changes, to_do
 from pytest_mdm_health.reports.html.matrix import matrix
@@ -39,7 +39,7 @@ def blocks(report: Report) -> Iterator[str]:
     """The report in pieces that each are whole: after any of them it can be cut."""
     yield from _verdict(report)
     if report.comparison is not None:
-        yield from _since(report, report.comparison)
+        yield from _since(report.comparison)
     yield from _first(report)
     yield from _datasets(report)
     yield from _findings(report)
@@ -65,7 +65,7 @@ def _verdict(report: Report) -> Iterator[str]:
         yield _list(f"not listed: {plain(gap)}" for gap in _few(report.gaps, NAMES))
 
 
-def _since(report: Report, comparison: Comparison) -> Iterator[str]:
+def _since(comparison: Comparison) -> Iterator[str]:
     yield "### Since the baseline"
     counts = ", ".join(f"{count} {plain(word)}" for word, count in comparison.counts.items()) or "nothing in common"
     lost = f", {comparison.lost} not examined any more" if comparison.lost else ""
@@ -75,7 +75,7 @@ def _since(report: Report, comparison: Comparison) -> Iterator[str]:
     )
     if comparison.moved:
         yield f"It examined another place, {code(comparison.home)}."
-    if tables := compared_tables(report):
+    if tables := grouped(comparison):
         yield _list(plain(group.sentence) for group in tables)
     for part in changes(comparison.changes):
         yield f"{part.heading}:\n\n{_list(_few(_changed(part.entries), CHANGES))}"
@@ -152,16 +152,16 @@ def _place(location: Location) -> str:
 def _waived(report: Report) -> Iterator[str]:
     lines = [_accepted(result, finding) for result, finding in report.waived]
     if report.waivers is not None:
-        lines += [f"expired, and so not counted: {plain(entry)}" for entry in report.waivers.expired]
-        lines += [f"unused: {plain(entry)}" for entry in report.waivers.unused]
+        lines += [f"expired waiver (ignored): {plain(entry)}" for entry in report.waivers.expired]
+        lines += [f"unused waiver: {plain(entry)}" for entry in report.waivers.unused]
     if lines:
         yield "### Waived"
         yield _list(_few(lines, NAMES))
 
 
 def _accepted(result: Result, finding: Finding) -> str:
-    why = result.waived[finding.fingerprint(result.target)]
-    return f"{code(finding.code)} on {code(result.target.name)}: {plain(why)}; accepted: {plain(finding.message)}"
+    about = f"{code(finding.code)} on {code(result.target.name)}"
+    return f"{about}: {plain(str(finding.waiver))}; accepted: {plain(finding.message)}"
 
 
 def _without_answer(report: Report) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Text from a home as it may stand in Markdown: shown as it is, and neither markup, a mention nor a link."""
+"""Text from a home as Markdown can hold it: shown as it is, and neither markup, a mention nor a link."""
 
 from __future__ import annotations
 

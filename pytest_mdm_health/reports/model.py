@@ -35,7 +35,7 @@ _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True)
-class FirstThing:
+class ActionItem:
     """One finding to start with, and how much more of the same there is.
 
     Attributes:
@@ -65,8 +65,9 @@ class InstalledMdm:
     """The MDM that is installed.
 
     Attributes:
+        version: null where it could not be asked.
         python: its interpreter.
-        error: why it could not be asked; then its version is not known.
+        error: why it could not be asked; null where it could.
     """
 
     version: str | None
@@ -79,6 +80,7 @@ class WaiverUse:
     """What became of a waivers file.
 
     Attributes:
+        file: its path.
         expired: entries that are out of date and did not count, each by its line, code and target.
         unused: entries in force that accept no finding, or not the one that they name, likewise.
     """
@@ -101,10 +103,11 @@ class Report:
         phase: `pre`, `post` or `any`.
         depth: `quick`, `standard` or `full`.
         environment: the machine and the interpreter that the run used.
-        gaps: places of the home that could not be listed, so that nobody knows what is missing here.
+        gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
         comparison: what became of the home since its baseline, if there is one.
         waivers: what the waivers file did, if there is one.
+        not_run: how many of the results are of checks that were not run, because the run stopped before them.
         version: the version of this product that made the run.
     """
 
@@ -120,6 +123,7 @@ class Report:
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None
+    not_run: int = 0
     version: str = __version__
 
     @property
@@ -165,13 +169,13 @@ class Report:
 
     @property
     def findings(self) -> tuple[tuple[Result, Finding], ...]:
-        """Fails and warnings that nobody accepted, with the result they belong to, the most harmful first."""
-        return tuple((result, finding) for result, finding in self._harmful if not _waived(result, finding))
+        """Fails and warnings that no waiver accepts, with the result they belong to, the most harmful first."""
+        return tuple((result, finding) for result, finding in self._harmful if finding.waiver is None)
 
     @property
     def waived(self) -> tuple[tuple[Result, Finding], ...]:
         """Fails and warnings that a waiver accepts, with the result they belong to."""
-        return tuple((result, finding) for result, finding in self._harmful if _waived(result, finding))
+        return tuple((result, finding) for result, finding in self._harmful if finding.waiver is not None)
 
     @property
     def _harmful(self) -> list[tuple[Result, Finding]]:
@@ -180,7 +184,7 @@ class Report:
         return sorted(harmful, key=lambda pair: _HARM[pair[1].severity])
 
     @property
-    def first_things(self) -> tuple[FirstThing, ...]:
+    def action_items(self) -> tuple[ActionItem, ...]:
         """What to do first: the harmful findings, those of one code or one loss together, the most harmful first.
 
         Of equal severity, what became worse since the baseline comes first, then what concerns the data itself.
@@ -190,7 +194,7 @@ class Report:
             grouped.setdefault((_cause(finding.code), finding.severity), []).append((result, finding))
         return tuple(sorted((_first_of(pairs) for pairs in grouped.values()), key=self._urgency))
 
-    def _urgency(self, thing: FirstThing) -> tuple[int, bool, int]:
+    def _urgency(self, thing: ActionItem) -> tuple[int, bool, int]:
         sections = _URGENT_BEFORE if self.phase == Phase.PRE else _URGENT
         is_old = thing.result.baseline not in {Change.NEW.value, Change.WORSE.value}
         return _HARM[thing.finding.severity], is_old, sections.find(thing.result.check.section)
@@ -201,12 +205,12 @@ class Report:
         return tuple((r, f) for r in self.results for f in r.findings if f.severity is Severity.NOTE)
 
 
-def _first_of(pairs: list[tuple[Result, Finding]]) -> FirstThing:
+def _first_of(pairs: list[tuple[Result, Finding]]) -> ActionItem:
     result, finding = pairs[0]
     targets = [each.target.id for each, _ in pairs[1:]]
     elsewhere = tuple(dict.fromkeys(target for target in targets if target != result.target.id))
     here = [each for found, each in pairs if found.target == result.target]
-    return FirstThing(
+    return ActionItem(
         result,
         finding,
         next((each.remedy for each in here if each.remedy.commands), finding.remedy),
@@ -222,7 +226,3 @@ def _cause(code: str) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
-
-
-def _waived(result: Result, finding: Finding) -> bool:
-    return bool(result.waived) and finding.fingerprint(result.target) in result.waived

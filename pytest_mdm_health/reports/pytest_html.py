@@ -13,7 +13,7 @@ import pytest
 from pytest_mdm_health import SUITE
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.text import counted, one_line
-from pytest_mdm_health.reports.json.report import plain
+from pytest_mdm_health.reports.json.document import plain
 from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _cell(name: str, content: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from the home as it may stand in the page, which it cannot turn round."""
+    """Text from the home as the page can hold it, which it cannot turn round."""
     return f"<bdi {_BREAKS}>{html.escape(one_line(text))}</bdi>"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.reports import shows
+from pytest_mdm_health.core.text import one_line
+from pytest_mdm_health.reports import LEAKED, shows
 
 if TYPE_CHECKING:
     import warnings
@@ -63,8 +64,30 @@ def _written(place: Path, since: float) -> list[Path]:
     return [file for file in sorted(place.iterdir()) if file.is_file() and file.stat().st_mtime >= since - 1]
 
 
+class MaskedTerminal:
+    """Masks whatever is written to pytest's terminal, by whomever, from now on, and remembers it for a search."""
+
+    def __init__(self, config: pytest.Config, leaks: Leaks) -> None:
+        self._leaks = leaks
+        self._written: list[str] = []
+        if config.pluginmanager.has_plugin("terminalreporter"):
+            writer = config.get_terminal_writer()
+            self._write = writer.write
+            writer.write = self._write_masked  # type: ignore[method-assign] # all of its methods write with this one
+
+    def _write_masked(self, msg: str, *, flush: bool = False, **markup: bool) -> None:
+        clean = self._leaks.mask(msg)
+        self._written.append(clean)
+        self._write(clean, flush=flush, **markup)
+
+    def troubles(self) -> list[str]:
+        """What is wrong with all of it together: a secret that was written in pieces cannot be masked."""
+        secret = self._leaks.in_content("".join(self._written))
+        return [] if secret is None else [f"the terminal shows {LEAKED} {one_line(secret.place)}, written in pieces"]
+
+
 def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:
-    """Take secrets out of a warning before anybody is told of it. Its kind and its place stay."""
+    """Take secrets out of a warning before it is shown. Its kind and its place stay."""
     text = str(warning.message)
     if (shown := redactor.text(text)) != text:
         warning.message = Warning(shown)

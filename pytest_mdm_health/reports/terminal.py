@@ -13,7 +13,7 @@ from pytest_mdm_health.core.changes import Comparison
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.options import OUTPUTS
 from pytest_mdm_health.core.text import counted, one_line
-from pytest_mdm_health.reports.compared_tables import compared_tables
+from pytest_mdm_health.reports.compared_tables import grouped
 
 if TYPE_CHECKING:
     import pytest
@@ -103,11 +103,11 @@ def lines(report: Report) -> Iterator[str]:
     yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
     if report.comparison is not None:
-        below = {(code, thing.result.target.name) for thing in report.first_things[:TOP] for code in thing.codes}
+        below = {(code, thing.result.target.name) for thing in report.action_items[:TOP] for code in thing.codes}
         blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
         yield from change_lines(report.comparison, below | blocked)
-        yield from (f"     {group.sentence}" for group in compared_tables(report))
-    yield from _first_things(report)
+        yield from (f"     {group.sentence}" for group in grouped(report.comparison))
+    yield from _action_items(report)
     yield from _waived(report)
     yield from _not_examined(report)
     if notes := report.notes:
@@ -115,7 +115,7 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def change_lines(comparison: Comparison, below: Collection[tuple[str, str]] = ()) -> Iterator[str]:
-    """What became of things since the baseline, the worst first, but for those (code, target) that are told below."""
+    """What became of things since the baseline, the worst first, but for those (code, target) that are shown below."""
     counts = ", ".join(f"{count} {word}" for word, count in comparison.counts.items()) or "nothing in common"
     since = f"{one_line(comparison.file)} of {one_line(comparison.created_at)}"
     yield f"since the baseline {since}: {counted(comparison.regressions, 'regression')} (results: {counts})"
@@ -139,7 +139,7 @@ def _not_compared(comparison: Comparison) -> Iterator[str]:
     if comparison.unasked:
         yield f"     {counted(comparison.unasked, 'result')} of it not asked for in this run"
     for line in comparison.unknown[:TOP]:
-        yield f"     nobody knows whether it is worse: {one_line(line)}"
+        yield f"     not comparable: {one_line(line)}"
     if len(comparison.unknown) > TOP:
         yield f"     and {len(comparison.unknown) - TOP} more of that kind: in the JSON report"
 
@@ -186,10 +186,10 @@ def _described(finding: Finding, before: Finding | None) -> Iterator[str]:
     yield from (f"         $ {one_line(command)}" for command in finding.remedy.commands)
 
 
-def _first_things(report: Report) -> Iterator[str]:
+def _action_items(report: Report) -> Iterator[str]:
     changes = report.comparison.changes if report.comparison else ()
     since = {(each.code, each.target): f" ({each.change.value})" for each in changes}
-    for thing in report.first_things[:TOP]:
+    for thing in report.action_items[:TOP]:
         finding, target = thing.finding, thing.result.target
         headline = f"{finding.severity.value.upper():<5}{finding.code} [{target.id}]"
         yield f"{headline}{since.get((finding.code, target.name), '')}: {one_line(finding.message)}"
@@ -197,13 +197,13 @@ def _first_things(report: Report) -> Iterator[str]:
             yield f"     {one_line(thing.more)}"
         commands = thing.remedy.commands
         yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(thing.remedy.text)}"
-    if (more_things := len(report.first_things) - TOP) > 0:
-        yield f"     and {more_things} more kinds of findings"
+    if (more_items := len(report.action_items) - TOP) > 0:
+        yield f"     and {more_items} more kinds of findings"
 
 
 def _waived(report: Report) -> Iterator[str]:
     told = [
-        f"waived: {finding.code} [{result.target.id}]: {one_line(result.waived[finding.fingerprint(result.target)])}"
+        f"waived: {finding.code} [{result.target.id}]: {one_line(str(finding.waiver))}"
         f"; accepted: {one_line(finding.message)}"
         for result, finding in report.waived
     ]
@@ -213,7 +213,7 @@ def _waived(report: Report) -> Iterator[str]:
         if result.status is Status.WAIVED and not result.findings
     ]
     if report.waivers is not None:
-        told += [f"waiver expired, and so not counted: {one_line(entry)}" for entry in report.waivers.expired]
+        told += [f"expired waiver (ignored): {one_line(entry)}" for entry in report.waivers.expired]
         told += [f"unused waiver: {one_line(entry)}" for entry in report.waivers.unused]
     yield from told[:TOP]
     if len(told) > TOP:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +69,8 @@ def test_the_same_home_gives_the_same_results_again(healthy: Path, recorded: Pat
         content["run"]["started_at"] = content["run"]["duration_s"] = None
         for result in content["run"]["results"]:
             result["duration_s"] = None
-            result["facts"] = result["findings"] = None  # what the machine does meanwhile
+            result["findings"] = None  # what the machine does meanwhile
+        content["facts"] = None  # likewise
     assert runs[0] == runs[1]
 
 
@@ -101,12 +104,16 @@ def test_a_changed_fact_is_refused(recorded: Path) -> None:
 
 NO_BASELINES = {
     "nothing": (b"", "it is empty"),
-    "no JSON": (b"\x00\xff", "it is no JSON"),
-    "deep": (b"[" * 100_000, "it is no JSON"),
+    "no JSON": (b"\x00\xff", "it is not valid JSON"),
+    "deep": (b"[" * 100_000, "it is not valid JSON"),
     "a list": (b"[]", "is no baseline"),
-    "results": (b'{"schema": "mdm-health/1"}', "is of the schema 'mdm-health/1'; mdm-health-baseline/1 is needed"),
-    "a later one": (b'{"schema": "mdm-health-baseline/2"}', "is of the schema 'mdm-health-baseline/2'"),
-    "an empty one": (b'{"schema": "mdm-health-baseline/1", "content": {}}', "does not match its checksum"),
+    "results": (b'{"schema": "mdm-health/2"}', "no facts to compare with: record a baseline with --mdm-save-baseline"),
+    "earlier results": (b'{"schema": "mdm-health/1"}', "no facts to compare with"),
+    "a later one": (
+        b'{"schema": "mdm-health-baseline/3"}',
+        "is of the schema 'mdm-health-baseline/3'; mdm-health-base",
+    ),
+    "an empty one": (b'{"schema": "mdm-health-baseline/2", "content": {}}', "does not match its checksum"),
 }
 
 
@@ -135,6 +142,39 @@ def test_an_unusable_baseline_ends_the_run_with_its_own_code_and_one_line(health
     assert result.ret == 12
     assert "none.json does not exist" in "\n".join([*result.outlines, *result.errlines])
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_the_results_of_a_run_are_refused_as_a_baseline_on_one_line(health: Health, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    assert health("--mdm-select=config-not-loading", f"--mdm-json={results}").ret == 0
+    result = health(f"--mdm-baseline={results}")
+    assert result.ret == 12
+    (said,) = [line for line in (*result.outlines, *result.errlines) if "--mdm-baseline" in line]
+    assert "results.json has the results of a run (mdm-health/2), and no facts to compare with" in said
+
+
+def in_version_1(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a baseline as version 1 had it: facts in the results, and what reports do not show beside them."""
+    run = {**content["run"], "schema": "mdm-health/1"}
+    del run["not_run"]
+    tables = [
+        {key: value for key, value in facts.items() if key not in {"known", "digests"}} for facts in content["facts"]
+    ]
+    more = [{key: value for key, value in facts.items() if key in {"known", "digests"}} for facts in content["facts"]]
+    run["results"] = [
+        {**result, "attempts": 1, "facts": facts} for result, facts in zip(run["results"], tables, strict=True)
+    ]
+    without_facts = {name: value for name, value in content.items() if name != "facts"}
+    return {**without_facts, "run": run, "kept": more}
+
+
+def test_a_baseline_of_version_1_says_the_same(recorded: Path) -> None:
+    now = read(recorded)
+    content = in_version_1(json.loads(recorded.read_text())["content"])
+    checksum = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    document = {"schema": "mdm-health-baseline/1", "sha256": checksum, "content": content}
+    recorded.write_text(json.dumps(document))
+    assert read(recorded) == now
 
 
 def test_a_baseline_of_another_home_is_refused(health: Health, recorded: Path, make_home: MakeHome) -> None:

@@ -26,9 +26,9 @@ def finding(severity: Severity, code: str = "held", subject: str = "", message: 
     return Finding(f"{CHECK.id}.{code}", severity, message, Remedy("wait"), subject=subject)
 
 
-def result(*findings: Finding, status: Status | None = None, attempts: int = 1) -> Result:
+def result(*findings: Finding, status: Status | None = None, was_run: bool = True) -> Result:
     status = status or status_of(findings)
-    return Result(check=CHECK, target=SHOP, status=status, findings=findings, examined=1, attempts=attempts)
+    return Result(check=CHECK, target=SHOP, status=status, findings=findings, examined=1, duration_s=float(was_run))
 
 
 LOST_COLUMN = "data-corruption.dropped-columns"
@@ -57,7 +57,7 @@ CASES = {
     "twice bad and once": (result(finding(FAIL), finding(FAIL, "other")), result(finding(FAIL)), "unchanged"),
     "good and not examined": (GOOD, SKIP, "lost"),
     "bad and broken": (result(finding(FAIL)), ERROR, "lost"),
-    "good and does not apply": (GOOD, result(status=Status.SKIP, attempts=0), "removed"),
+    "good and does not apply": (GOOD, result(status=Status.SKIP, was_run=False), "removed"),
     "not examined twice": (SKIP, ERROR, "unchanged"),
     "not examined and good": (SKIP, GOOD, "added"),
     "not examined and bad": (ERROR, result(finding(WARN)), "new"),

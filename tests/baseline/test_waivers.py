@@ -99,8 +99,7 @@ def test_a_result_of_which_all_is_accepted_is_waived_and_says_why_by_whom_and_un
     (after,) = waive(read(entry()), result(finding())).results
     assert after.status is Status.WAIVED
     assert after.waiver == "the importer (Ann, until 2026-12-31)"
-    assert after.findings == (finding(),)
-    assert after.waived == {finding().fingerprint(SHOP): after.waiver}
+    assert after.findings == (replace(finding(), waiver=after.waiver),)
 
 
 def test_a_code_of_an_earlier_version_means_what_became_of_it(read: Read) -> None:
@@ -128,8 +127,7 @@ def test_a_result_of_which_some_is_accepted_is_what_is_left_and_shows_that_first
     (after,) = waive(read(entry(code=LOCKED)), result(bad, tolerable)).results
     assert after.status is Status.WARN
     assert after.waiver is None
-    assert after.findings == (tolerable, bad)
-    assert list(after.waived) == [bad.fingerprint(SHOP)]
+    assert after.findings == (tolerable, replace(bad, waiver="the importer (Ann, until 2026-12-31)"))
 
 
 ALTERED = "data-corruption.altered-rows"
@@ -228,7 +226,7 @@ def test_notes_need_no_waiver_and_keep_none_from_counting(read: Read) -> None:
     note = finding(LOCKED, Severity.NOTE)
     outcome = waive(read(entry(code='"sqlite-*"')), result(finding(), note))
     assert outcome.results[0].status is Status.WAIVED
-    assert list(outcome.results[0].waived) == [finding().fingerprint(SHOP)]
+    assert [bool(each.waiver) for each in outcome.results[0].findings] == [True, False]
 
 
 @pytest.mark.parametrize("status", [Status.ERROR, Status.SKIP, Status.BLOCKED])

@@ -75,7 +75,7 @@ def test_a_fragment_is_masked_where_its_place_or_its_length_gives_it_away(text: 
 
 
 def test_a_fragment_that_is_told_anyway_stays() -> None:
-    redactor = Redactor(["customer_orders_2024!"], told_in_part=lambda part: part in "customer_orders")
+    redactor = Redactor(["customer_orders_2024!"], is_public_part=lambda part: part in "customer_orders")
     assert redactor.text("customer_orders") == "customer_orders"
     assert redactor.leaks.in_content("customer_orders") is None
 

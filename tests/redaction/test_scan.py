@@ -117,6 +117,48 @@ def pytest_html_results_summary(prefix):
 """
 
 
+WRITES_TO_THE_TERMINAL = """
+import os, pytest
+SECRET = os.environ["MDM_DATABASE_POSTGRESQL_PASSWORD"]
+
+def pytest_report_header():
+    return f"header {SECRET}"
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"login {SECRET} there")
+    terminalreporter.write_sep("-", "".join(f"\\\\u{ord(c):04x}" for c in SECRET))
+"""
+
+
+def test_what_other_plugins_write_to_the_terminal_shows_no_secret(
+    pytester: pytest.Pytester, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", SECRET)
+    pytester.makeconftest(WRITES_TO_THE_TERMINAL)
+    result = health("--mdm-select=config-not-loading")
+    assert leaked_in(result.stdout.str(), [SECRET]) == []
+    result.stdout.fnmatch_lines(["header [*][*][*]", "login [*][*][*] there", "*- [*][*][*] -*"])
+    assert result.ret == 0
+
+
+WRITES_IN_PIECES = """
+import os
+def pytest_sessionstart(session):
+    for character in os.environ["MDM_DATABASE_POSTGRESQL_PASSWORD"]:
+        session.config.get_terminal_writer().write(character)
+"""
+
+
+def test_a_secret_that_is_written_to_the_terminal_in_pieces_is_reported(
+    pytester: pytest.Pytester, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", SECRET)
+    pytester.makeconftest(WRITES_IN_PIECES)
+    result = health("--mdm-select=config-not-loading")
+    assert result.ret == 11
+    result.stdout.fnmatch_lines(["ERROR the terminal shows a secret, the one in the variable MDM_*, written in pieces"])
+
+
 @pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_file_that_pytest_wrote_with_a_secret_in_it_is_deleted(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
@@ -175,7 +217,7 @@ def test_what_holds_a_report_back_is_named(home: Path, tmp_path: Path, name: str
     results = (REPORT.results[0], replace(bad, findings=(finding,)), *REPORT.results[2:])
     shown = replace(REPORT, results=results)
     troubles = reports.write(shown, plan_of(home, **{name: tmp_path / "out"}), Redactor([SECRET]).leaks)
-    assert fnmatch(troubles[0], f"* it stands in {place.format(bad)}")
+    assert fnmatch(troubles[0], f"* it is in {place.format(bad)}")
 
 
 def in_a_zip(text: str) -> bytes:

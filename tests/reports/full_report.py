@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
-from pytest_mdm_health.core.changes import Change, Changed, Comparison
+from pytest_mdm_health.core.changes import Change, Changed, ComparedTable, Comparison
 from pytest_mdm_health.core.model import HOME, Check, Finding, Kind, Location, Remedy, Result, Severity, Status, Target
 from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
 
@@ -30,7 +31,7 @@ NOT_LOADING = Check(id="config-not-loading", issue="2.1", title="Settings are no
 LOCKING = Check(id="sqlite-locking", issue="3.2", title='SQLite answers "database is locked"', per=Kind.DATASET)
 SLOWDOWN = Check(id="postgres-slowdown", issue="3.3", title="PostgreSQL became slow", per=Kind.SERVER)
 GENERATION = Check(id="feature-generation-failure", issue="6.1", title="Features", per=Kind.DATASET)
-SYSTEM = Check(id="system-check", issue="8.1", title="The system as a whole", per=Kind.FILE)
+SYSTEM = Check(id="system-check", issue="8.1", title="The system as a whole", per=Kind.SERVER)
 RESULTS = (
     Result(
         check=NOT_LOADING,
@@ -49,9 +50,7 @@ RESULTS = (
         reason="the log was not read",
         examined=3,
         duration_s=1.5,
-        attempts=2,
-        findings=(LOCKED, SMALL_CACHE),
-        waived={SMALL_CACHE.fingerprint(SHOP): "moves next week (ann, until 2027-01-31)"},
+        findings=(LOCKED, replace(SMALL_CACHE, waiver="moves next week (ann, until 2027-01-31)")),
         baseline="worse",
     ),
     Result(
@@ -59,9 +58,8 @@ RESULTS = (
         target=Target(Kind.DATASET, "größe"),
         status=Status.WAIVED,
         examined=3,
-        findings=(SMALL_CACHE,),
+        findings=(replace(SMALL_CACHE, waiver="read only (ann, until 2027-01-31)"),),
         waiver="read only (ann, until 2027-01-31)",
-        waived={SMALL_CACHE.fingerprint(Target(Kind.DATASET, "größe")): "read only (ann, until 2027-01-31)"},
         baseline="new",
     ),
     Result(
@@ -77,11 +75,10 @@ RESULTS = (
         target=SHOP,
         status=Status.BLOCKED,
         reason="sqlite-locking failed",
-        attempts=0,
         blocked_by="mdm-health::sqlite-locking[shop]",
     ),
-    Result(check=SYSTEM, target=Target(Kind.FILE, "odd.yaml"), status=Status.SKIP, reason="none here", attempts=0),
-    Result(check=SYSTEM, target=Target(Kind.FILE, "bad.yaml"), status=Status.WARN, examined=1, duration_s=0.001),
+    Result(check=SYSTEM, target=Target(Kind.SERVER, "odd:1"), status=Status.SKIP, reason="none here"),
+    Result(check=SYSTEM, target=Target(Kind.SERVER, "bad:1"), status=Status.WARN, examined=1, duration_s=0.001),
 )
 COMPARISON = Comparison(
     file="/tmp/before.json",
@@ -101,6 +98,10 @@ COMPARISON = Comparison(
     lost=1,
     unknown=("data-corruption [big]: the table big was not compared",),
     unasked=2,
+    tables=(
+        ComparedTable("shop", "train", 158, 150, "differs", "digest", "batches"),
+        ComparedTable("old", "gone", 7, None, "lost"),
+    ),
 )
 REPORT = Report(
     results=RESULTS,
@@ -117,5 +118,6 @@ REPORT = Report(
     waivers=WaiverUse(
         file="/srv/mdm-waivers.yaml", expired=("line 4: a.b on shop",), unused=("line 9: c.d on home", "line 12: e.f")
     ),
+    not_run=1,
     version="1.2.3",
 )

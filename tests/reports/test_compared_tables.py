@@ -7,10 +7,11 @@ from dataclasses import asdict
 
 import pytest
 
+from pytest_mdm_health.core.changes import ComparedTable
 from pytest_mdm_health.core.model import JSON, Kind, Result, Status, Target
 from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.integrity.table_comparison import CellChange, RowChange, RowCounts, TableComparison
-from pytest_mdm_health.reports.compared_tables import not_compared
+from pytest_mdm_health.reports.compared_tables import not_compared, tables_of
 
 CHECK = load()["data-corruption"].check
 WHOLE = TableComparison(
@@ -32,19 +33,20 @@ def result(*changes: JSON) -> Result:
 
 
 def test_a_comparison_survives_as_json() -> None:
-    assert not_compared(result(json.loads(json.dumps(asdict(WHOLE))))) == (WHOLE,)
+    expected = ComparedTable("shop", "train", rows_before=40, rows_after=39, verdict="not-compared")
+    assert tables_of(result(json.loads(json.dumps(asdict(WHOLE))))) == (expected,)
 
 
 @pytest.mark.parametrize("change", [{"table": "a"}, {"table": "a", "verdict": "equal", "rows_before": "many"}, "a", 3])
 def test_what_does_not_describe_a_table_counts_as_not_compared(change: JSON) -> None:
-    (table,) = not_compared(result(change))
+    (table,) = not_compared(tables_of(result(change)))
     assert table.table == ("a" if isinstance(change, dict) else "")
 
 
 @pytest.mark.parametrize("changes", [None, "x", 3, {}])
 def test_facts_without_tables_have_none(changes: JSON) -> None:
     facts: dict[str, JSON] = {"changes": changes}
-    assert not_compared(Result(check=CHECK, target=Target(Kind.DATASET, "shop"), status=Status.PASS, facts=facts)) == ()
+    assert tables_of(Result(check=CHECK, target=Target(Kind.DATASET, "shop"), status=Status.PASS, facts=facts)) == ()
 
 
 def test_the_evidence_of_a_finding_leaves_out_what_is_empty() -> None:

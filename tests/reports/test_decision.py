@@ -38,7 +38,7 @@ def report(*results: Result, phase: str, baseline: bool = False) -> Report:
         ("pre", (BACKUP, replace(DATA, status=Status.WARN)), "with care", "at risk"),
         ("any", (BACKUP, DATA), "not asked", "No problem was found. Whether a migration may begin was not asked"),
         ("any", (BACKUP,), "not asked", "No problem was found"),
-        ("post", (BACKUP, DATA), "with care", "Whether the migration altered data is not known"),
+        ("post", (BACKUP, DATA), "with care", "Whether the migration altered data is unknown"),
         ("post", (BACKUP,), "not known", "No dataset was examined"),
     ],
 )

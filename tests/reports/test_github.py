@@ -19,7 +19,7 @@ from tests.reports.full_report import REPORT, RESULTS
 
 
 def report_with(*findings: Finding) -> Report:
-    return replace(REPORT, results=(replace(RESULTS[1], findings=findings, waived={}),))
+    return replace(REPORT, results=(replace(RESULTS[1], findings=findings),))
 
 
 def found(number: int, severity: Severity = Severity.WARN, message: str = "m", file: str = "/repo/a.yaml") -> Finding:
@@ -60,8 +60,7 @@ def test_there_are_at_most_ten_and_the_worst_come_first() -> None:
 
 def test_one_code_takes_no_more_than_three_and_one_of_a_target() -> None:
     results = tuple(
-        replace(RESULTS[1], target=Target(Kind.DATASET, name), findings=(found(1), found(2)), waived={})
-        for name in "abcde"
+        replace(RESULTS[1], target=Target(Kind.DATASET, name), findings=(found(1), found(2))) for name in "abcde"
     )
     other = replace(results[4], findings=(replace(found(7), code="sqlite-locking.y"),))
     lines = list(github.workflow_commands(replace(REPORT, results=(*results, other)), IN_ACTIONS))
@@ -111,9 +110,9 @@ def test_a_summary_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     report = replace(REPORT, home=str(tmp_path / "home"))
     for name, why in {
-        "fifo": "is no file to write to but a FIFO",
-        "home": "is no file to write to but a folder",
-        "home/summary.md": "lies in the home that is examined, where nothing is written",
+        "fifo": "is not a file to write to but a FIFO",
+        "home": "is not a file to write to but a folder",
+        "home/summary.md": "is in the home that is examined, where nothing is written",
         "missing/summary.md": "could not be written: No such file or directory",
         "nul\0": "cannot be reached",
     }.items():
@@ -142,7 +141,7 @@ def test_a_summary_that_cannot_be_written_changes_no_exit_code(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}")
     assert result.ret == 0
-    result.stdout.fnmatch_lines([f"WARNING GITHUB_STEP_SUMMARY: {tmp_path} is no file to write to but a folder"])
+    result.stdout.fnmatch_lines([f"WARNING GITHUB_STEP_SUMMARY: {tmp_path} is not a file to write to but a folder"])
 
 
 def test_nothing_is_published_that_shows_a_secret_and_a_line_says_so(tmp_path: Path) -> None:

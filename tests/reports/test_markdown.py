@@ -116,8 +116,8 @@ def test_findings_come_with_place_next_step_and_commands() -> None:
     assert f"{finding}{place}Next: Let it end, or end it.\n\n```sh\nps -p 4711\nkill 4711\n```" in text
     assert "**2 regressions**" in text
     assert "| `shop` | ❌ no-go | 1 fail, 1 blocked |" in text
-    assert "expired, and so not counted: line 4: a.b on shop" in text
-    assert "skip: `system-check` on `odd.yaml`: none here" in text
+    assert "expired waiver (ignored): line 4: a.b on shop" in text
+    assert "skip: `system-check` on `odd:1`: none here" in text
 
 
 def test_what_waits_for_one_cause_is_one_line() -> None:
@@ -146,7 +146,7 @@ def test_ten_thousand_findings_stay_readable() -> None:
 
 
 def test_a_hostile_home_adds_no_markup() -> None:
-    failed = replace(RESULTS[1], findings=RESULTS[1].findings[:1], waived={})
+    failed = replace(RESULTS[1], findings=RESULTS[1].findings[:1])
     hostile = replace(many(12, HOSTILE + "{}"), home=HOSTILE, gaps=(HOSTILE,), environment={HOSTILE: HOSTILE})
     tame = replace(many(12, "d{}"), home="h", gaps=("g",), environment={"e": "f"})
     report = replace(hostile, results=(replace(failed, target=replace(SHOP, name=HOSTILE)), *hostile.results))

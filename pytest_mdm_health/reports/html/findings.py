@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pytest_mdm_health.core.model import Check, Finding, Result, Severity
 from pytest_mdm_health.engine.registry import SECTIONS, CheckModule, Documentation
 from pytest_mdm_health.reports.html.text import COMMAND, SENTENCE
-from pytest_mdm_health.reports.json.report import plain
+from pytest_mdm_health.reports.json.document import plain
 
 WHOLE, BRIEF = 20, 200
-"""Findings of one kind that are told in full, and further ones that are told in a line."""
+"""Findings of one kind that are shown in full, and further ones that are shown in a line."""
 ROOM = 1_500_000
-"""Characters that all findings of a page may take before the rest is told in a line each, and twice that in all."""
+"""Characters that all findings of a page may take before the rest is shown in a line each, and twice that in all."""
 _MARKUP = 900
 _SEVERITIES = re.compile(r"^\([a-z/]+\):? *")
 Pair = tuple[Result, Finding]
@@ -27,8 +27,8 @@ class KindOfFinding:
 
     Attributes:
         meaning: what the code means, from the check's documentation; empty if this version does not know it.
-        whole: those that are told in full.
-        brief: those that are told in a line.
+        whole: those that are shown in full.
+        brief: those that are shown in a line.
         left_out: how many more there are.
     """
 
@@ -41,7 +41,7 @@ class KindOfFinding:
 
     @property
     def anchor(self) -> str:
-        """Where it stands in the page."""
+        """Where it is in the page."""
         return anchor(self.code, self.severity)
 
     @property
@@ -75,13 +75,13 @@ class Room:
         self._left, self._lines = characters, characters
 
     def takes(self, pair: Pair) -> bool:
-        """Whether this one can be told in full; if so, its place is taken."""
+        """Whether this one can be shown in full; if so, its place is taken."""
         size = _size(pair[1])
         self._left -= size if self._left >= size else 0
         return self._left >= size
 
     def takes_line(self, pair: Pair) -> bool:
-        """Whether it can be told in a line."""
+        """Whether it can be shown in a line."""
         size = min(len(pair[1].message), SENTENCE) + len(pair[0].target.name) + 60
         self._lines -= size if self._lines >= size else 0
         return self._lines >= size

@@ -127,7 +127,7 @@ def to_do(report: Report) -> tuple[ToDo, ...]:
             link=anchor(thing.finding.code, thing.finding.severity),
             further=thing.remedy.commands[1:],
         )
-        for thing in report.first_things
+        for thing in report.action_items
     ]
     things = [*found, *_errors(report)]
     return tuple(sorted(things, key=lambda thing: ("fail", "error", "warn").index(thing.tone)))

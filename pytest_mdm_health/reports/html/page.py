@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from pytest_mdm_health.core.changes import ComparedTable
 from pytest_mdm_health.core.model import Check, Kind, Result, Status
 from pytest_mdm_health.core.text import duration
 from pytest_mdm_health.engine.registry import SECTIONS, load
-from pytest_mdm_health.integrity.table_comparison import TableComparison
-from pytest_mdm_health.reports.compared_tables import READERS, compared_tables
+from pytest_mdm_health.reports.compared_tables import READERS, grouped
 from pytest_mdm_health.reports.decision import answer
 from pytest_mdm_health.reports.html import findings as html_findings
 from pytest_mdm_health.reports.html import groups as html_groups
@@ -84,7 +84,7 @@ def _of_findings(report: Report) -> dict[str, Any]:
 def _of_results(report: Report) -> dict[str, Any]:
     partly = tuple(each for each in html_groups.alike(report, *_FULL) if each.reason)
     return {
-        "matrices": [(matrix(report.results, kind), kind.value) for kind in (Kind.DATASET, Kind.SERVER, Kind.FILE)],
+        "matrices": [(matrix(report.results, kind), kind.value) for kind in (Kind.DATASET, Kind.SERVER)],
         "counts": {status.value: report.counts[status] for status in _BAR_ORDER if status in report.counts},
         "home_results": [each for each in report.results if each.target.kind is Kind.HOME],
         "home_go": go([each.status for each in report.results if each.target.kind is Kind.HOME]),
@@ -104,21 +104,17 @@ def _of_results(report: Report) -> dict[str, Any]:
 
 
 def _of_changes(report: Report) -> dict[str, Any]:
-    tables = compared_tables(report) if report.comparison else ()
-    rows = [table for group in tables for _, table in group.tables]
-    most = max((max(table.rows_before or 0, table.rows_after or 0) for table in rows), default=0)
+    tables = grouped(report.comparison)
+    rows = [each for group in tables for each in group.tables]
+    most = max((max(each.rows_before or 0, each.rows_after or 0) for each in rows), default=0)
 
-    def before_and_after(table: TableComparison) -> Markup:
-        tone = "fail" if table.difference < 0 else "warn" if table.difference else "pass"
-        return pictures.before_and_after(table.rows_before or 0, table.rows_after or 0, most, tone)
+    def before_and_after(each: ComparedTable) -> Markup:
+        tone = "fail" if each.difference < 0 else "warn" if each.difference else "pass"
+        return pictures.before_and_after(each.rows_before or 0, each.rows_after or 0, most, tone)
 
     entries = report.comparison.changes if report.comparison else ()
-    return {
-        "changes": html_groups.changes(entries),
-        "tables": tables,
-        "before_and_after": before_and_after,
-        "readers": READERS,
-    }
+    pictured = {"before_and_after": before_and_after, "readers": READERS}
+    return {"changes": html_groups.changes(entries), "tables": tables, **pictured}
 
 
 def _by_section(report: Report) -> list[tuple[str, str, Mapping[str, int]]]:

@@ -1,24 +1,56 @@
-"""The shape of the JSON document `mdm-health/1`: for type checkers, for reading it back, and for its JSON Schema.
+"""The JSON document `mdm-health/2`: one model that is written, read back, and published as JSON Schema.
 
-`json_report` writes it, `json_load` reads it; `results.schema.json` beside this module is made from it, with what these
-docstrings say (`mdm-health schema`).
+A run, its results and their findings have another form inside, and so classes of their own here, each with its way
+there and back; everything else is in the document as it is inside. `results.schema.json` beside this module is made
+from all these classes and their docstrings (`python -m pytest_mdm_health schema`).
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, JsonValue, with_config
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-SCHEMA = "mdm-health/1"
-_CLOSED = ConfigDict(extra="forbid")
-Plain = dict[str, JsonValue]
+from pytest_mdm_health.core.changes import Comparison
+from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Result, Severity, Status, Target
+from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+
+SCHEMA = "mdm-health/2"
+
+
+def plain(mapping: Mapping[str, JSON]) -> dict[str, JsonValue]:
+    """A mapping as JSON can hold it: it has no NaN and no infinity; they are written as text."""
+    return {str(name): _finite(value) for name, value in mapping.items()}
+
+
+def _finite(value: JSON) -> JsonValue:
+    if isinstance(value, float) and value - value != 0:
+        return str(value)
+    if isinstance(value, Mapping):
+        return plain(value)
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Plain = Annotated[
+    dict[str, JsonValue], BeforeValidator(lambda value: plain(value) if isinstance(value, Mapping) else value)
+]
 ChangeWord = Literal["new", "fixed", "unchanged", "worse", "lost", "added", "removed"]
 
 
-@with_config(_CLOSED)
-class ToolPart(TypedDict):
+class Part(BaseModel):
+    """A part of the document: it has these keys and no other."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ToolPart(Part):
     """What made the document.
 
     Attributes:
@@ -30,64 +62,7 @@ class ToolPart(TypedDict):
     version: str
 
 
-@with_config(_CLOSED)
-class MdmPart(TypedDict):
-    """The MDM that is installed, as its own interpreter describes it.
-
-    Attributes:
-        version: null where it could not be asked.
-        python: the interpreter.
-        error: why it could not be asked; null where it could.
-    """
-
-    version: str | None
-    python: str
-    error: str | None
-
-
-@with_config(_CLOSED)
-class TargetPart(TypedDict):
-    """What a check was run on.
-
-    Attributes:
-        kind: what sort of thing it is.
-        name: as MDM has it; `home` for the home.
-    """
-
-    kind: Literal["home", "dataset", "server", "file"]
-    name: str
-
-
-@with_config(_CLOSED)
-class LocationPart(TypedDict):
-    """A place in a file.
-
-    Attributes:
-        file: its path.
-        line: counted from 1; null where no line is known.
-        column: counted from 1; null where no column is known.
-    """
-
-    file: str
-    line: int | None
-    column: int | None
-
-
-@with_config(_CLOSED)
-class RemediationPart(TypedDict):
-    """What a person does next.
-
-    Attributes:
-        text: one or two sentences.
-        commands: shell commands to copy, quoted for a POSIX shell.
-    """
-
-    text: str
-    commands: list[str]
-
-
-@with_config(_CLOSED)
-class FindingPart(TypedDict):
+class FindingPart(Part):
     """One thing that was found.
 
     Attributes:
@@ -103,18 +78,45 @@ class FindingPart(TypedDict):
     """
 
     code: str
-    severity: Literal["fail", "warn", "note"]
+    severity: Severity
     message: str
     evidence: Plain
-    location: LocationPart | None
+    location: Location | None
     subject: str
-    remediation: RemediationPart
+    remediation: Remedy
     fingerprint: str
     waiver: str | None
 
+    @classmethod
+    def of(cls, finding: Finding, target: Target) -> FindingPart:
+        """A finding on a target as the document has it."""
+        return cls(
+            code=finding.code,
+            severity=finding.severity,
+            message=finding.message,
+            evidence=dict(finding.evidence),
+            location=finding.location,
+            subject=finding.subject,
+            remediation=finding.remedy,
+            fingerprint=finding.fingerprint(target),
+            waiver=finding.waiver,
+        )
 
-@with_config(_CLOSED)
-class ResultPart(TypedDict):
+    def finding(self) -> Finding:
+        """The finding."""
+        return Finding(
+            code=self.code,
+            severity=self.severity,
+            message=self.message,
+            remedy=self.remediation,
+            evidence=self.evidence,
+            location=self.location,
+            subject=self.subject,
+            waiver=self.waiver,
+        )
+
+
+class ResultPart(Part):
     """How one check ended on one target.
 
     Attributes:
@@ -123,108 +125,72 @@ class ResultPart(TypedDict):
         section: the guide's section, such as 3.
         title: the problem as a person would put it.
         target: what the check was run on.
-        status: how it ended; skip, blocked and error are neither good nor bad.
+        status: how it ended; skip, blocked and error are inconclusive.
         reason: why it was skipped, blocked or could not be done, or what the result does not cover; empty otherwise.
         examined: how many things were looked at.
-        duration_s: wall time in seconds.
-        attempts: how often it was tried; 0 where the check does not apply.
-        facts: what was seen; its names depend on the check, and numbers that are none are text (NaN, inf).
+        duration_s: wall time in seconds; 0 for what was not run, such as a check that does not apply.
         findings: the worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted; null where it is not.
         baseline: what became of it since the baseline; null without one.
+        facts: what was seen, with --mdm-json-facts; its names depend on the check, and NaN and inf are text.
     """
 
     check: str
     issue: str
     section: str
     title: str
-    target: TargetPart
-    status: Literal["pass", "warn", "fail", "error", "skip", "blocked", "waived"]
+    target: Target
+    status: Status
     reason: str
     examined: int
     duration_s: float
-    attempts: int
-    facts: Plain
     findings: list[FindingPart]
     blocked_by: str | None
     waiver: str | None
     baseline: ChangeWord | None
+    facts: Plain = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, result: Result, *, facts: bool) -> ResultPart:
+        """A result as the document has it, with its facts if they are wanted."""
+        return cls.model_validate(
+            {
+                "check": result.check.id,
+                "issue": result.check.issue,
+                "section": result.check.section,
+                "title": result.check.title,
+                "target": result.target,
+                "status": result.status,
+                "reason": result.reason,
+                "examined": result.examined,
+                "duration_s": result.duration_s,
+                "findings": [FindingPart.of(finding, result.target) for finding in result.findings],
+                "blocked_by": result.blocked_by,
+                "waiver": result.waiver,
+                "baseline": result.baseline,
+                "facts": result.facts if facts else {},
+            }
+        )
+
+    def result(self) -> Result:
+        """The result."""
+        return Result(
+            check=Check(id=self.check, issue=self.issue, title=self.title, per=self.target.kind),
+            target=self.target,
+            status=self.status,
+            reason=self.reason,
+            examined=self.examined,
+            duration_s=self.duration_s,
+            facts=self.facts,
+            findings=tuple(part.finding() for part in self.findings),
+            blocked_by=self.blocked_by,
+            waiver=self.waiver,
+            baseline=self.baseline,
+        )
 
 
-@with_config(_CLOSED)
-class ChangedPart(TypedDict):
-    """One thing that is not as it was in the baseline.
-
-    Attributes:
-        change: what became of it.
-        what: the kind of thing, such as check, finding, dataset, table, column, feature, setting or duration.
-        code: the finding's code, or the check's id.
-        target: the target's name.
-        subject: what in the target; empty when it is the target as such.
-        message: one sentence.
-        severity: that of the finding; empty where it is none.
-    """
-
-    change: ChangeWord
-    what: str
-    code: str
-    target: str
-    subject: str
-    message: str
-    severity: Literal["fail", "warn", "note", ""]
-
-
-@with_config(_CLOSED)
-class BaselinePart(TypedDict):
-    """The run compared with an earlier one.
-
-    Attributes:
-        file: the baseline, or the earlier results.
-        created_at: when that run started, ISO 8601.
-        home: the home that it examined.
-        moved: whether that is another place than now.
-        recorded_by: the version of this product that made it.
-        same_checks: whether that version looked for the same things.
-        counts: how many results became what; removed ones are those that only the earlier run had.
-        changes: what is not as it was, the worst first.
-        regressions: results that are worse than they were, or newly bad.
-        lost: results that were examined then and could not be now.
-        unknown: what nobody can call better or worse, because one of the two runs could not examine it, a line each.
-        unasked: how many results of the earlier run were not asked for in this one.
-    """
-
-    file: str
-    created_at: str
-    home: str
-    moved: bool
-    recorded_by: str
-    same_checks: bool
-    counts: dict[str, int]
-    changes: list[ChangedPart]
-    regressions: int
-    lost: int
-    unknown: list[str]
-    unasked: int
-
-
-@with_config(_CLOSED)
-class WaiversPart(TypedDict):
-    """What became of the waivers file.
-
-    Attributes:
-        file: its path.
-        expired: entries that are out of date and did not count, each by its line, code and target.
-        unused: entries in force that accept no finding, or not the one that they name, likewise.
-    """
-
-    file: str
-    expired: list[str]
-    unused: list[str]
-
-
-@with_config(_CLOSED)
-class Document(TypedDict):
+class Document(Part):
     """One run of pytest --mdm-health, as --mdm-json writes it.
 
     Attributes:
@@ -238,6 +204,7 @@ class Document(TypedDict):
         verdict: the word for how it ended, which options do not change.
         exit_code: what the process ended with.
         counts: how many results of each status; zeros included.
+        not_run: how many of the results are of checks that were not run, because the run stopped before them.
         environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed.
         mdm: the installed MDM; null where it was not asked.
         results: in the order of the guide, then of the targets.
@@ -245,9 +212,9 @@ class Document(TypedDict):
         waivers: what the waivers file did; null without one.
     """
 
-    schema: Literal["mdm-health/1"]
+    schema_: Literal["mdm-health/2"] = Field(alias="schema")
     tool: ToolPart
-    started_at: str
+    started_at: Annotated[str, AfterValidator(_moment)]
     duration_s: float
     phase: Literal["pre", "post", "any"]
     depth: Literal["quick", "standard", "full"]
@@ -255,8 +222,54 @@ class Document(TypedDict):
     verdict: Literal["healthy", "degraded", "unhealthy", "inconclusive"]
     exit_code: int
     counts: dict[str, int]
+    not_run: int
     environment: Plain
-    mdm: MdmPart | None
+    mdm: InstalledMdm | None
     results: list[ResultPart]
-    baseline: BaselinePart | None
-    waivers: WaiversPart | None
+    baseline: Comparison | None
+    waivers: WaiverUse | None
+
+    @classmethod
+    def of(cls, report: Report, *, facts: bool) -> Document:
+        """A run as the document has it, with the facts of its results if they are wanted."""
+        return cls.model_validate(
+            {
+                "schema": SCHEMA,
+                "tool": ToolPart(name="pytest-mdm-health", version=report.version),
+                "started_at": report.started_at.isoformat(timespec="seconds"),
+                "duration_s": report.duration_s,
+                "phase": report.phase,
+                "depth": report.depth,
+                "home": report.home,
+                "verdict": report.verdict,
+                "exit_code": report.exit_code,
+                "counts": {status.value: report.counts.get(status, 0) for status in Status},
+                "not_run": report.not_run,
+                "environment": {**report.environment, "not_listed": list(report.gaps)},
+                "mdm": report.mdm,
+                "results": [ResultPart.of(result, facts=facts) for result in report.results],
+                "baseline": report.comparison,
+                "waivers": report.waivers,
+            }
+        )
+
+    def report(self) -> Report:
+        """The run."""
+        environment = dict(self.environment)
+        gaps = environment.pop("not_listed", None)
+        return Report(
+            results=tuple(part.result() for part in self.results),
+            started_at=datetime.fromisoformat(self.started_at),
+            duration_s=self.duration_s,
+            exit_code=self.exit_code,
+            home=self.home,
+            phase=self.phase,
+            depth=self.depth,
+            environment=environment,
+            gaps=tuple(str(gap) for gap in gaps) if isinstance(gaps, list) else (),
+            mdm=self.mdm,
+            comparison=self.baseline,
+            waivers=self.waivers,
+            not_run=self.not_run,
+            version=self.tool.version,
+        )

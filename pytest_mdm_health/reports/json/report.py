@@ -1,4 +1,4 @@
-"""The JSON document `mdm-health/1`, written out by hand so that no change inside changes it by accident."""
+"""A run as the JSON document: text for people's tools, plain data for the baseline."""
 
 from __future__ import annotations
 
@@ -6,28 +6,16 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
-from typing import cast
+from typing import Any
 
-from pydantic import JsonValue
-
-from pytest_mdm_health.core.changes import Changed, Comparison
-from pytest_mdm_health.core.model import JSON, Finding, Result, Status
-from pytest_mdm_health.reports.json.document import (
-    SCHEMA,
-    BaselinePart,
-    ChangedPart,
-    Document,
-    FindingPart,
-    MdmPart,
-    ResultPart,
-    WaiversPart,
-)
-from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+from pytest_mdm_health.core.model import JSON
+from pytest_mdm_health.reports.json.document import Document
+from pytest_mdm_health.reports.model import Report
 
 
-def render(report: Report) -> str:
-    """The document as text that can be encoded as UTF-8 whatever names it has."""
-    return as_text(document(report), indent=1)
+def render(report: Report, *, facts: bool = False) -> str:
+    """The document as text that can be encoded as UTF-8 whatever names it has; with the facts if they are wanted."""
+    return as_text(document(report, facts=facts), indent=1)
 
 
 def as_text(data: object, indent: int | None = None) -> str:
@@ -37,28 +25,10 @@ def as_text(data: object, indent: int | None = None) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def document(report: Report) -> Document:
-    """The document as plain data."""
-    return cast(
-        "Document",
-        {
-            "schema": SCHEMA,
-            "tool": {"name": "pytest-mdm-health", "version": report.version},
-            "started_at": report.started_at.isoformat(timespec="seconds"),
-            "duration_s": report.duration_s,
-            "phase": report.phase,
-            "depth": report.depth,
-            "home": report.home,
-            "verdict": report.verdict,
-            "exit_code": report.exit_code,
-            "counts": {status.value: report.counts.get(status, 0) for status in Status},
-            "environment": {**plain(report.environment), "not_listed": list(report.gaps)},
-            "mdm": _mdm(report.mdm),
-            "results": [_result(result) for result in report.results],
-            "baseline": _comparison(report.comparison),
-            "waivers": _waivers(report.waivers),
-        },
-    )
+def document(report: Report, *, facts: bool = False) -> dict[str, Any]:
+    """The document as plain data; its enumerations and tuples are what JSON takes for text and lists."""
+    left_out = None if facts else {"results": {"__all__": {"facts"}}}
+    return Document.of(report, facts=facts).model_dump(by_alias=True, exclude=left_out)
 
 
 def environment(overridden: Mapping[str, str] | None = None) -> dict[str, JSON]:
@@ -69,101 +39,3 @@ def environment(overridden: Mapping[str, str] | None = None) -> dict[str, JSON]:
         "executable": sys.executable,
     }
     return found | ({"fixtures_not_used": dict(overridden)} if overridden else {})
-
-
-def _mdm(installed: InstalledMdm | None) -> MdmPart | None:
-    if installed is None:
-        return None
-    return {"version": installed.version, "python": installed.python, "error": installed.error}
-
-
-def _result(result: Result) -> ResultPart:
-    return cast(
-        "ResultPart",
-        {
-            "check": result.check.id,
-            "issue": result.check.issue,
-            "section": result.check.section,
-            "title": result.check.title,
-            "target": {"kind": result.target.kind.value, "name": result.target.name},
-            "status": result.status.value,
-            "reason": result.reason,
-            "examined": result.examined,
-            "duration_s": result.duration_s,
-            "attempts": result.attempts,
-            "facts": plain(result.facts),
-            "findings": [_finding(finding, result) for finding in result.findings],
-            "blocked_by": result.blocked_by,
-            "waiver": result.waiver,
-            "baseline": result.baseline,
-        },
-    )
-
-
-def _finding(finding: Finding, result: Result) -> FindingPart:
-    place = finding.location
-    fingerprint = finding.fingerprint(result.target)
-    return {
-        "code": finding.code,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "evidence": plain(finding.evidence),
-        "location": {"file": place.file, "line": place.line, "column": place.column} if place else None,
-        "subject": finding.subject,
-        "remediation": {"text": finding.remedy.text, "commands": list(finding.remedy.commands)},
-        "fingerprint": fingerprint,
-        "waiver": result.waived.get(fingerprint),
-    }
-
-
-def _comparison(comparison: Comparison | None) -> BaselinePart | None:
-    if comparison is None:
-        return None
-    return {
-        "file": comparison.file,
-        "created_at": comparison.created_at,
-        "home": comparison.home,
-        "moved": comparison.moved,
-        "recorded_by": comparison.recorded_by,
-        "same_checks": comparison.same_checks,
-        "counts": dict(comparison.counts),
-        "changes": [_changed(each) for each in comparison.changes],
-        "regressions": comparison.regressions,
-        "lost": comparison.lost,
-        "unknown": list(comparison.unknown),
-        "unasked": comparison.unasked,
-    }
-
-
-def _changed(each: Changed) -> ChangedPart:
-    return cast(
-        "ChangedPart",
-        {
-            "change": each.change.value,
-            "what": each.what,
-            "code": each.code,
-            "target": each.target,
-            "subject": each.subject,
-            "message": each.message,
-            "severity": each.severity,
-        },
-    )
-
-
-def _waivers(use: WaiverUse | None) -> WaiversPart | None:
-    if use is None:
-        return None
-    return {"file": use.file, "expired": list(use.expired), "unused": list(use.unused)}
-
-
-def plain(mapping: Mapping[str, JSON]) -> dict[str, JsonValue]:
-    """A mapping as JSON can hold it: it has no NaN and no infinity; they are written as text."""
-    return {name: _finite(value) for name, value in mapping.items()}
-
-
-def _finite(value: JSON) -> JsonValue:
-    if isinstance(value, float) and value - value != 0:
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(name): _finite(each) for name, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -7,12 +7,24 @@ import json
 import re
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from pytest_mdm_health.reports.json import document
+from pytest_mdm_health.core.changes import Changed, ComparedTable, Comparison
+from pytest_mdm_health.core.model import Location, Remedy, Target
+from pytest_mdm_health.reports.json.document import Document, FindingPart, ResultPart, ToolPart
+from pytest_mdm_health.reports.model import InstalledMdm, WaiverUse
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ID = "urn:mdm-health:results:1"
+_CLASSES = {
+    each.__name__: each
+    for each in (
+        *(Document, FindingPart, ResultPart, ToolPart),
+        *(Changed, ComparedTable, Comparison, InstalledMdm, Location, Remedy, Target, WaiverUse),
+    )
+}
+"""What the document consists of; their docstrings describe it."""
+_OPTIONAL = {"facts"}
+"""Keys that are there only where they were asked for; all others always are."""
+
+ID = "urn:mdm-health:results:2"
 
 
 def text() -> str:
@@ -21,41 +33,47 @@ def text() -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of `mdm-health/1` (draft 2020-12): every object closed, everything described."""
-    made = TypeAdapter(document.Document).json_schema()
-    definitions = {
-        name: _described(name, part) if part else {"description": "Any JSON."}
-        for name, part in sorted(made.pop("$defs").items())
+    """The schema of `mdm-health/2` (draft 2020-12): every object closed, everything described."""
+    made = Document.model_json_schema()
+    parts = made.pop("$defs")
+    words = {f"#/$defs/{name}": part for name, part in parts.items() if "enum" in part}
+    objects = {name: part for name, part in sorted(parts.items()) if part.get("type") == "object"}
+    definitions = {name: _described(name, part, words) for name, part in objects.items()}
+    whole = _described("Document", made, words) | {"title": "Results of pytest --mdm-health"}
+    return {
+        "$schema": DIALECT,
+        "$id": ID,
+        **whole,
+        "$defs": {**definitions, "JsonValue": {"description": "Any JSON."}},
     }
-    whole = _described("Document", made) | {"title": "Results of pytest --mdm-health"}
-    return {"$schema": DIALECT, "$id": ID, **whole, "$defs": definitions}
 
 
-def _described(name: str, made: dict[str, Any]) -> dict[str, Any]:
+def _described(name: str, made: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
     """What pydantic makes of one of our classes, in one order and with the words of its docstring."""
-    about, _, attributes = inspect.cleandoc(getattr(document, name).__doc__).partition("Attributes:")
-    words = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, flags=re.MULTILINE))
+    about, _, attributes = inspect.cleandoc(_CLASSES[name].__doc__ or "").partition("Attributes:")
+    described = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, flags=re.MULTILINE))
     return {
         "title": name.removesuffix("Part"),
         "description": _on_one_line(about),
         "type": "object",
-        "additionalProperties": made["additionalProperties"],
-        "required": made["required"],
+        "additionalProperties": False,
+        "required": [key for key in made["properties"] if key not in _OPTIONAL],
         "properties": {
-            key: {"description": _on_one_line(words[key]), **_plain(made["properties"][key])}
-            for key in made["required"]
+            key: {"description": _on_one_line(described[key]), **_plain(part, words)}
+            for key, part in made["properties"].items()
         },
     }
 
 
-def _plain(made: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Without what says nothing: titles made from names, and the enumeration of a constant."""
+def _plain(made: Any, words: dict[str, Any]) -> Any:  # noqa: ANN401 - any part of a schema
+    """Without titles made from names, defaults and the enumeration of a constant; with enumerations in their place."""
     if isinstance(made, list):
-        return [_plain(each) for each in made]
+        return [_plain(each, words) for each in made]
     if not isinstance(made, dict):
         return made
-    left_out = {"title", *({"enum", "type"} if "const" in made else ())}
-    return {key: _plain(made[key]) for key in sorted(made) if key not in left_out}
+    made = words.get(made.get("$ref", ""), made)
+    left_out = {"title", "description", "default", *({"enum", "type"} if "const" in made else ())}
+    return {key: _plain(made[key], words) for key in sorted(made) if key not in left_out}
 
 
 def _on_one_line(words: str) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from pytest_mdm_health.core.changes import ComparedTable
 from pytest_mdm_health.core.model import Status
 from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.html.text import brief, clipped, is_copyable, names, prose
 from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.model import Report
-from tests.reports.full_report import REPORT
+from tests.reports.full_report import COMPARISON, REPORT
 from tests.reports.worst_report import hostile, many
 
 MADE: dict[str, Callable[[], Report]] = {
@@ -101,7 +102,7 @@ def test_what_could_not_be_had_this_time_is_no_plain_yes() -> None:
 def test_after_a_migration_without_a_baseline_it_says_what_cannot_be_told() -> None:
     passed = replace(REPORT.results[1], status=Status.PASS, findings=())
     report = replace(REPORT, results=(passed,), exit_code=0, comparison=None, gaps=())
-    assert "Whether the migration altered data is not known" in text_of(html.render(report))
+    assert "Whether the migration altered data is unknown" in text_of(html.render(report))
 
 
 def test_it_says_what_the_run_does_not_prove() -> None:
@@ -117,15 +118,13 @@ def test_it_says_what_the_run_does_not_prove() -> None:
 
 
 def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
-    changes = [
-        {"table": "train", "verdict": "differs", "rows_before": 2000, "rows_after": 1600, "reader": "batches"},
-        {"table": "test", "verdict": "equal", "by": "digest", "rows_before": 500, "rows_after": 500},
-        {"table": "most", "verdict": "equal", "by": "sample", "rows_before": 9, "rows_after": 9},
-        {"table": "old", "verdict": "lost", "rows_before": 7, "rows_after": None},
-    ]
-    data = next(each for each in many(5).results if each.check.id == "data-corruption")
-    result = replace(data, facts={"changes": changes})  # type: ignore[dict-item] # as a baseline has it
-    text = text_of(html.render(replace(REPORT, results=(result,))))
+    tables = (
+        ComparedTable("shop", "train", 2000, 1600, "differs", reader="batches"),
+        ComparedTable("shop", "test", 500, 500, "equal", "digest"),
+        ComparedTable("shop", "most", 9, 9, "equal", "sample"),
+        ComparedTable("shop", "old", 7, None, "lost"),
+    )
+    text = text_of(html.render(replace(REPORT, comparison=replace(COMPARISON, tables=tables))))
     for told in ("train 2,000 1,600 -400", "rows in batches", "old 7 gone -7", "not read"):
         assert told in text
     assert "1 data table with the same rows and values; every row was compared" in text
@@ -134,9 +133,8 @@ def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
 
 def test_tables_that_are_not_as_before_are_open_however_many_groups_there_are() -> None:
     verdicts = (("a", "differs", "rows"), ("b", "equal", "digest"))
-    changes = [{"table": t, "verdict": v, "by": by, "rows_before": 9, "rows_after": 8} for t, v, by in verdicts]
-    data = next(each for each in many(5).results if each.check.id == "data-corruption")
-    page = html.render(replace(REPORT, results=(replace(data, facts={"changes": changes}),)))  # type: ignore[dict-item] # as a baseline has it
+    tables = tuple(ComparedTable("shop", table, 9, 8, verdict, by) for table, verdict, by in verdicts)
+    page = html.render(replace(REPORT, comparison=replace(COMPARISON, tables=tables)))
     assert "<details open><summary>1 data table not as before</summary>" in page
     assert "<details><summary>1 data table with the same rows" in page
 

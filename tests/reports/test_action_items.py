@@ -26,23 +26,23 @@ def report(*results: Result, phase: str = "any") -> Report:
 
 
 def codes(made: Report) -> list[str]:
-    return [thing.finding.code for thing in made.first_things]
+    return [thing.finding.code for thing in made.action_items]
 
 
 def test_several_subjects_on_one_target_are_counted_there() -> None:
     one, two, three = (found("backup-failure.unreadable", "home", subject) for subject in "abc")
-    (thing,) = report(one, two, three).first_things
+    (thing,) = report(one, two, three).action_items
     assert thing.more == "and 2 more here"
 
 
 def test_other_targets_are_named_once_each_and_no_more_than_five() -> None:
     results = [found("data-corruption.damaged", name, subject) for name in "abcdefgh" for subject in "xy"]
-    (thing,) = report(*results).first_things
+    (thing,) = report(*results).action_items
     assert thing.more == "and 1 more here; also on b, c, d, e, f and 2 more"
 
 
 def test_a_single_finding_has_no_more() -> None:
-    (thing,) = report(found("data-corruption.damaged", "shop")).first_things
+    (thing,) = report(found("data-corruption.damaged", "shop")).action_items
     assert thing.more == ""
 
 
@@ -71,7 +71,7 @@ def test_one_loss_of_rows_that_several_counts_tell_is_one_thing_with_a_command_i
     told = [found(f"data-corruption.{code}", "shop") for code in ("missing-rows", "row-count", "feature-rows")]
     counted = replace(told[1].findings[0], remedy=Remedy("compare it", ("diff a b",)))
     result = replace(told[0], findings=(*told[0].findings, counted, *told[2].findings))
-    (thing,) = report(result, found("data-corruption.row-count", "wine")).first_things
+    (thing,) = report(result, found("data-corruption.row-count", "wine")).action_items
     assert thing.finding.code == "data-corruption.missing-rows"
     assert thing.remedy.commands == ("diff a b",)
     assert thing.more == "and 2 more here; also on wine"
@@ -80,10 +80,10 @@ def test_one_loss_of_rows_that_several_counts_tell_is_one_thing_with_a_command_i
 def test_a_command_for_another_target_is_not_shown() -> None:
     other = found("data-corruption.damaged", "wine")
     other = replace(other, findings=(replace(other.findings[0], remedy=Remedy("mend", ("rm wine",))),))
-    (thing,) = report(found("data-corruption.damaged", "shop"), other).first_things
+    (thing,) = report(found("data-corruption.damaged", "shop"), other).action_items
     assert thing.remedy == Remedy("mend it")
 
 
 def test_long_names_of_other_targets_are_shortened() -> None:
-    (thing,) = report(*(found("data-corruption.damaged", letter * 200) for letter in "abc")).first_things
+    (thing,) = report(*(found("data-corruption.damaged", letter * 200) for letter in "abc")).action_items
     assert thing.more == f"also on {'b' * 39}…, {'c' * 39}…"
