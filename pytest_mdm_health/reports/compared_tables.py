@@ -28,8 +28,7 @@ _SENTENCES: Mapping[tuple[str, str], tuple[str, bool]] = {
 
 _READERS = {
     "direct": "DuckDB",
-    "scanner": "an extension of DuckDB",
-    "batches": "rows in batches",
+    "adbc": "SQLite's ADBC driver",
     "copy": "text from the server",
 }
 """By `Reader.how`."""
@@ -108,7 +107,7 @@ def _of(dataset: str, changes: JSON) -> Iterator[ComparedTable]:
                 after=_number(each.get("rows_after")),
                 verdict=str(each.get("verdict", "")),
                 by=str(each.get("by", "")),
-                reader=_READERS.get(str(each.get("reader", "")), ""),
+                reader=_READERS.get(str(each.get("reader", "")), str(each.get("reader", ""))),
             )
 
 

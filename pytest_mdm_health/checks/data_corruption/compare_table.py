@@ -264,7 +264,7 @@ class TableComparison:
         return replace(change, altered_columns=known, figures=figures)
 
     def _workbench(self, *sources: Source) -> AbstractContextManager[Workbench]:
-        return self.request.until.workbench(*sources, rows=max(self.before.rows or 0, self.now.rows or 0))
+        return self.request.until.workbench(*sources)
 
     def _copies(self) -> Iterator[tuple[str, Source | None]]:
         one = self.request

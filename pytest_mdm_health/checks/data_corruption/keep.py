@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Failures = (CannotOpen, QueryFailed, Unreadable)
-_MANY_ROWS = 200_000
-"""From here on reading them by an extension makes up for loading it."""
-
 _TIMES = 3
 """What is less needed is only begun with so many times the time left that reading the table took."""
 
@@ -57,8 +54,8 @@ class Until:
         return f"that takes longer than {self.seconds:.3g} s (see --mdm-timeout)"
 
     @contextmanager
-    def workbench(self, *sources: Source, rows: int | None = None) -> Iterator[Workbench]:
-        """A workbench that is interrupted when the time is up; with an extension for large tables on a server.
+    def workbench(self, *sources: Source) -> Iterator[Workbench]:
+        """A workbench that is interrupted when the time is up.
 
         Raises:
             QueryFailed: no time is left.
@@ -66,7 +63,7 @@ class Until:
         if self.left <= 0:
             raise QueryFailed(self.over)
         with (
-            _workbench(sources, rows or 0, self.end) as workbench,
+            shared_workbench(*sources) as workbench,
             interrupting(workbench.connection.interrupt, self.left),
         ):
             workbench.deadline = self.end
@@ -74,14 +71,6 @@ class Until:
                 yield workbench
             except QueryFailed as error:
                 raise (error if self.left > 0 else QueryFailed(self.over)) from error
-
-
-def _workbench(sources: Sequence[Source], rows: int, deadline: float) -> AbstractContextManager[Workbench]:
-    """One of its own if it is going to be worth it."""
-    from pytest_mdm_health.integrity.readers.sources import workbench_for
-
-    own = rows >= _MANY_ROWS and any(each.servers for each in sources)
-    return workbench_for(*sources, deadline=deadline) if own else shared_workbench(*sources)
 
 
 def data_tables(facts: DataFacts) -> tuple[TableState, ...]:
@@ -138,13 +127,13 @@ def _with_digest(table: TableRecord, source: Source, options: Options, until: Un
     table = replace(table, hashed_by=duckdb.__version__)
     if (table.rows or 0) > STANDARD_ROWS:
         if table.key and until.left > 0:
-            with until.workbench(source, rows=table.rows) as workbench:
+            with until.workbench(source) as workbench:
                 sample = sampled(workbench, source, table.key, table.rows or 0)
             table = replace(table, sample=sample.to_plain())
         if Depth(options.depth) is not Depth.FULL:
             lacking = "" if table.key else ", and no key to sample it by is registered"
             return replace(table, why_not=f"it has {table.rows} rows{lacking}; --mdm-depth=full keeps all of them")
-    with until.workbench(source, rows=table.rows) as workbench:
+    with until.workbench(source) as workbench:
         started = time.monotonic()
         with digested(workbench, source) as (digest, _):
             took = time.monotonic() - started

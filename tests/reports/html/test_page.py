@@ -116,7 +116,7 @@ def test_it_says_what_the_run_does_not_prove() -> None:
 
 def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
     changes = [
-        {"table": "train", "verdict": "differs", "rows_before": 2000, "rows_after": 1600, "reader": "batches"},
+        {"table": "train", "verdict": "differs", "rows_before": 2000, "rows_after": 1600, "reader": "adbc"},
         {"table": "test", "verdict": "equal", "by": "digest", "rows_before": 500, "rows_after": 500},
         {"table": "most", "verdict": "equal", "by": "sample", "rows_before": 9, "rows_after": 9},
         {"table": "old", "verdict": "lost", "rows_before": 7, "rows_after": None},

@@ -96,7 +96,7 @@ def _digest(backend: Backend, table: FeatureTable, like: TableDigest | None, unt
 
     source = TableIn(backend, table.name)
     with (
-        until.workbench(source, rows=table.rows) as workbench,
+        until.workbench(source) as workbench,
         digested(workbench, source, like, by_column=True) as (digest, _),
     ):
         return digest
