@@ -185,8 +185,6 @@ def test_tables_of_any_shape_are_digested(tmp_path: Path) -> None:
     assert arrived(source) == {1: [(1, None), ("x", None), (2.5, None)]}
     source = made(tmp_path / "g.sqlite", "CREATE TABLE t (a INT, b TEXT AS (a || 'x'))", "INSERT INTO t VALUES (1)")
     assert arrived(source) == {1: [(1, None), ("1x", None)]}
-    source = made(tmp_path / "v.sqlite", "CREATE VIRTUAL TABLE t USING fts4(a)", "INSERT INTO t VALUES (1.5)")
-    assert digest_table(source).rows == 1
 
 
 def test_columns_of_one_type_are_summed_alone_as_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
