@@ -37,6 +37,9 @@ _ASKED_AT_ONCE = 300
 _EXAMPLES = {"integer": "0", "real": "0.5", "text": "''", "blob": "x'00'"}
 """A value of each type that SQLite has, in SQL."""
 
+_REFUSED = {"integer": "''", "real": "''", "text": "x'FF'", "blob": "0"}
+"""For each type a value that the driver, or for bytes that are no UTF-8 DuckDB, refuses among values of it."""
+
 _ONLY_TEXT = "CASE typeof({0}) WHEN 'text' THEN {0} WHEN 'null' THEN NULL ELSE x'FF' END"
 """A column of texts; another value becomes a byte that is no UTF-8, and so is refused."""
 
@@ -270,13 +273,14 @@ def _sound(text: str) -> str:
 
 def _by_type(c: str, domain: str, stored: Stored, sent: _Sent) -> _Cell:
     """A column of which values of each type are sent by themselves; of a type that was not seen, they are refused."""
-    found, broken = {}, ()
+    found: dict[str, str] = {}
+    broken: tuple[str, ...] = ()
     for type_ in stored.types:
         as_bytes = type_ == "text" and not stored.ascii
         value = f"CAST({c} AS BLOB)" if as_bytes else c
-        others = "NULL" if found else _refused_unless(c, stored.types, "x'FF'" if type_ == "text" else "'refused'")
-        column = f"CASE typeof({c}) WHEN '{type_}' THEN {value} ELSE {others} END"
-        name = sent.add(column, "blob" if as_bytes else type_)
+        sent_as = "blob" if as_bytes else type_
+        others = "NULL" if found else _refused_unless(c, stored.types, _REFUSED[sent_as])
+        name = sent.add(f"CASE typeof({c}) WHEN '{type_}' THEN {value} ELSE {others} END", sent_as)
         found[type_] = _sound(name) if type_ == "text" else name
         if as_bytes:
             is_text = f"regexp_full_match(hex({name}), '{_UTF_8}')"
@@ -284,8 +288,8 @@ def _by_type(c: str, domain: str, stored: Stored, sent: _Sent) -> _Cell:
             broken = (f"CASE WHEN NOT {is_text} THEN 'b'||hex({name}) END",)
     members, value, arrives = _members(found, domain, stored)
     strays = {"integer": "'n'||{}::VARCHAR", "real": "'n'||{}::VARCHAR", "text": "'t'||{}", "blob": "'b'||hex({})"}
-    others = (strays[type_].format(name) for type_, name in found.items() if type_ not in members)
-    return _Cell(value, arrives, (*others, *broken))
+    apart = (strays[type_].format(name) for type_, name in found.items() if type_ not in members)
+    return _Cell(value, arrives, (*apart, *broken))
 
 
 def _refused_unless(c: str, types: Sequence[str], refused: str) -> str:
