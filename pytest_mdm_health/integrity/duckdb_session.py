@@ -157,8 +157,12 @@ class Workbench:
         self.connection.register(name, rows)
 
     def _end(self, name: str, rows: ArrowRows) -> None:
-        """Let DuckDB release the stream before what it comes from ends."""
-        self.connection.unregister(name)
+        """Let DuckDB release the stream before what it comes from ends, also while it is interrupted again and again."""
+        registered = True
+        while registered:
+            with contextlib.suppress(duckdb.InterruptException):
+                self.connection.unregister(name)
+                registered = False
         rows.release()
 
     def _streams(self) -> Iterator[Path]:
