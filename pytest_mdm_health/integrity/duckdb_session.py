@@ -157,7 +157,7 @@ class Workbench:
         self.connection.register(name, rows)
 
     def _end(self, name: str, rows: ArrowRows) -> None:
-        """Let DuckDB release the stream before what it comes from ends, also while it is interrupted again and again."""
+        """Let DuckDB release the stream before what it comes from ends, however often it is interrupted."""
         registered = True
         while registered:
             with contextlib.suppress(duckdb.InterruptException):

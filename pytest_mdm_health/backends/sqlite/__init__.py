@@ -139,7 +139,7 @@ class SqliteDatabase(HandedBack):
         raise QueryFailed("it is being changed while it is read")
 
     def _open_again(self) -> None:
-        """As it was; if that is not possible, whoever opens it next is told why."""
+        """As it was; else the next one to open it gets the reason."""
         try:
             self._opened = self._open(self._path)
         except CannotOpen:

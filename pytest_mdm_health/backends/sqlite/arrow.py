@@ -53,7 +53,7 @@ class ArrowConnection:
 
 
 class ArrowRows:
-    """The rows of a statement, which is executed each time that somebody asks for them."""
+    """The rows of a statement, which is executed each time that they are asked for."""
 
     def __init__(self, connection: AdbcConnection, sql: str, at_once: int) -> None:
         self._connection, self._sql, self._at_once = connection, sql, at_once
@@ -79,7 +79,7 @@ class ArrowRows:
             raise _query_failed(error) from error
 
     def release(self) -> None:
-        """End what was executed; nobody may read a stream of it any more."""
+        """End what was executed; its streams have to be released before."""
         while self._statements:
             self._statements.pop().close()
 

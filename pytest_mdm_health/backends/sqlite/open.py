@@ -28,7 +28,7 @@ FAILURES = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
 """What the `sqlite3` module raises over files, statements and values."""
 
 PATIENCE_S = 1.0
-"""How long a lock of somebody else's is waited for."""
+"""How long to wait for the lock of another process."""
 
 SETTINGS = ("query_only=ON", "trusted_schema=OFF", "cell_size_check=ON")
 """What is set on every connection."""
@@ -64,7 +64,7 @@ class Opened:
         """The file for another SQLite in this process, as a URI.
 
         Two of them in one process know nothing of each other's locks, and when one closes a file, the system drops
-        those of the other, too. So each needs a file that nobody locks, or the other one has to be closed.
+        those of the other, too. So each needs a file without locks, or the other one has to be closed.
 
         Raises:
             QueryFailed: the log of a copy cannot be merged into it.
