@@ -235,28 +235,12 @@ def digests(folder: Path, state: str) -> int:
 
 
 def ours_sqlite(folder: Path, state: str) -> int:
-    """This product, from SQLite, by the reader that is at hand."""
-    return _ours(folder, "sqlite", state)
-
-
-def ours_sqlite_slow(folder: Path, state: str) -> int:
-    """This product, from SQLite, by the reader that is always at hand."""
-    from pytest_mdm_health.integrity.readers import scanners
-
-    scanners.load = lambda *_: False
+    """This product, from SQLite."""
     return _ours(folder, "sqlite", state)
 
 
 def ours_postgres(folder: Path, state: str) -> int:
-    """This product, from PostgreSQL, by the reader that is at hand."""
-    return _ours(folder, "postgresql", state)
-
-
-def ours_postgres_slow(folder: Path, state: str) -> int:
-    """This product, from PostgreSQL, by the reader that is always at hand."""
-    from pytest_mdm_health.integrity.readers import scanners
-
-    scanners.load = lambda *_: False
+    """This product, from PostgreSQL."""
     return _ours(folder, "postgresql", state)
 
 
@@ -311,10 +295,10 @@ WAYS: dict[str, Callable[[Path, str], int]] = {
     each.__name__.replace("_", "-"): each
     for each in (
         *(scan, decode, digests, ours, except_all, full_join, pandas_merge),
-        *(scan_sqlite, ours_sqlite, ours_sqlite_slow, scan_postgres, ours_postgres, ours_postgres_slow),
+        *(scan_sqlite, ours_sqlite, scan_postgres, ours_postgres),
     )
 }
-SLOW = ("except-all", "full-join", "pandas-merge", "ours-sqlite-slow", "ours-postgres-slow")
+SLOW = ("except-all", "full-join", "pandas-merge")
 """Ways that are gone once only."""
 
 

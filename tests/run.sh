@@ -2,7 +2,7 @@
 # Set up, then run what has to hold. CONTRIBUTING.md says what is in which tier.
 #
 #   sh tests/run.sh              lint, and the fast tests
-#   sh tests/run.sh --full       the rest: slow tests, property tests with many examples, and the extra `fast`
+#   sh tests/run.sh --full       the rest: slow tests, and property tests with many examples
 #   sh tests/run.sh OPTION ...   lint, and pytest with these options, slow tests included
 set -eu
 . "$(dirname "$0")/../scripts/setup.sh"
@@ -15,11 +15,6 @@ cd "$root"
 if [ "${1:-}" = --full ]; then
     shift
     run_tests -m "slow or hypothesis" --hypothesis-profile=full "$@"
-    in_environment "[test,fast]" .venv-fast # the extensions are for another DuckDB than the newest
-    "$python" -c "import duckdb
-from pytest_mdm_health.integrity.readers import scanners
-assert all(scanners.load(duckdb.connect(), engine) for engine in ('sqlite', 'postgres')), 'the extensions do not load'"
-    run_tests tests/integrity "$@"
     exit
 fi
 

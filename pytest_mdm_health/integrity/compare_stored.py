@@ -323,7 +323,7 @@ class StoredComparison:
         return frozenset(old.get(name, name) for name in self._declared.recomputed)
 
     def _workbench(self, *sources: Source) -> AbstractContextManager[Workbench]:
-        return self.deadline.workbench(*sources, rows=self._most_rows)
+        return self.deadline.workbench(*sources)
 
     def _digest(self, source: Source, like: TableDigest | None, *, sums: bool) -> TableDigest:
         from pytest_mdm_health.integrity.digest.tables import digested

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 READ_FAILURES = (CannotOpen, QueryFailed, Unreadable)
-_MANY_ROWS = 200_000
-"""From here on reading them by an extension makes up for loading it."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class Deadline:
         return self.left > times * took
 
     @contextmanager
-    def workbench(self, *sources: Source, rows: int | None = None) -> Iterator[Workbench]:
-        """A workbench that is interrupted when the time is up; with an extension for large tables on a server.
+    def workbench(self, *sources: Source) -> Iterator[Workbench]:
+        """A workbench that is interrupted when the time is up.
 
         Raises:
             QueryFailed: no time is left.
@@ -59,7 +57,7 @@ class Deadline:
         if self.left <= 0:
             raise QueryFailed(self.exceeded)
         with (
-            _workbench(sources, rows or 0, self.end) as workbench,
+            shared_workbench(*sources) as workbench,
             interrupting(workbench.connection.interrupt, self.left),
         ):
             workbench.deadline = self.end
@@ -67,14 +65,6 @@ class Deadline:
                 yield workbench
             except QueryFailed as error:
                 raise (error if self.left > 0 else QueryFailed(self.exceeded)) from error
-
-
-def _workbench(sources: Sequence[Source], rows: int, deadline: float) -> AbstractContextManager[Workbench]:
-    """One of its own if it is going to be worth it."""
-    from pytest_mdm_health.integrity.readers.sources import workbench_for
-
-    own = rows >= _MANY_ROWS and any(source.servers for source in sources)
-    return workbench_for(*sources, deadline=deadline) if own else shared_workbench(*sources)
 
 
 def unless_it_fails(make: Callable[[], T]) -> T | None:

@@ -124,8 +124,7 @@ def compared(
             buckets, sides = comparison.differing, (old_rows, new_rows)
             differing = differing_rows(workbench, sides, (gone, come), buckets, rows, fine=comparison.fine)
             look = _Look(workbench, before, after, new, tuple(key), comparison.fine, show_values)
-            with workbench.for_few_rows():
-                detail = workbench.carefully(lambda: look.detail(differing))
+            detail = workbench.carefully(lambda: look.detail(differing))
         if len(like.columns) < len(old.columns):
             comparison = _without_missing(comparison, old, new)
         return Difference(comparison, old, new, detail)

@@ -16,15 +16,19 @@ import duckdb
 
 from pytest_mdm_health.backends import ConnectionLost, QueryFailed, literal
 from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.backends.sqlite.open import is_damage
 from pytest_mdm_health.core.secrets import redact
-from pytest_mdm_health.integrity.readers import postgres_attach, scanners
-from pytest_mdm_health.mdm.servers import Connection
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from pytest_mdm_health.backends.sqlite.arrow import ArrowRows
+
 MEMORY_LIMIT = "256MB"
 """What DuckDB may hold; the process takes about 100 MB more."""
+
+FAILURES = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
+"""What DuckDB raises."""
 
 _T = TypeVar("_T")
 _STREAMS = 4
@@ -36,8 +40,6 @@ class Workbench:
     """An instance, and a private folder for what does not fit into its memory; both are gone at the end of `with`.
 
     Attributes:
-        reads_sqlite: whether the extension that reads SQLite files is loaded.
-        servers: the names of databases on servers that the extension for these has attached.
         careful: see `carefully`.
         deadline: until when a server may be at a query, as `time.monotonic` has it; None if that is for others to say.
     """
@@ -46,19 +48,12 @@ class Workbench:
         self,
         files: Iterable[Path],
         memory_limit: str = MEMORY_LIMIT,
-        *,
-        sqlite: bool = True,
-        servers: Iterable[Connection] = (),
-        deadline: float | None = None,
     ) -> None:
         """Start it.
 
         Args:
             files: what it may read.
             memory_limit: what DuckDB may hold, in its words.
-            sqlite: whether there are SQLite files among them, for which an extension may have to be loaded.
-            servers: databases on servers that it may read by an extension.
-            deadline: see above.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="mdm-health-compare-", ignore_cleanup_errors=True)
         self._numbers = itertools.count()
@@ -71,11 +66,10 @@ class Workbench:
             "secret_directory": str(Path(self._folder.name, "none")),  # what the user keeps there concerns others
             "temp_directory": str(Path(self._folder.name, "spilled")),
         }
-        self.deadline = deadline
         self.connection = duckdb.connect(":memory:", config=config)
-        self.reads_sqlite = sqlite and scanners.load(self.connection, "sqlite")
-        self.servers = postgres_attach.attach(self.connection, servers, self.time_left_ms)
+        self.deadline: float | None = None
         self.careful = False
+        self._streamed: dict[str, ArrowRows] = {}
         self._tune()
         self._restrict(tuple(files))
 
@@ -91,11 +85,15 @@ class Workbench:
             QueryFailed: DuckDB refuses the statement, or what it needs cannot be read.
         """
         try:
+            for name in self._streamed:
+                if name in sql:
+                    self._begin(name)
             return self.connection.execute(sql, list(parameters)).fetchall()
-        except scanners.FAILURES as error:
-            hidden = postgres_attach.names_an_address(error)
-            reason = "the server broke the connection off" if hidden else redact(one_line(error))
-            raise QueryFailed(reason) from (error if isinstance(error, duckdb.InterruptException) else None)
+        except FAILURES as error:
+            reason = redact(one_line(error))
+            raise QueryFailed(reason, is_damage(reason)) from (
+                error if isinstance(error, duckdb.InterruptException) else None
+            )
 
     def carefully(self, read: Callable[[], _T]) -> _T:
         """What `read` gives; if it fails, what it gives without the short cuts that do for nearly all tables.
@@ -114,15 +112,6 @@ class Workbench:
         self.careful = True
         return read()
 
-    @contextlib.contextmanager
-    def for_few_rows(self) -> Iterator[None]:
-        """Leave the extension for SQLite alone, which has to look at whole columns before it is trusted."""
-        reads_sqlite, self.reads_sqlite = self.reads_sqlite, False
-        try:
-            yield
-        finally:
-            self.reads_sqlite = reads_sqlite
-
     def name(self, stem: str) -> str:
         """A name that nothing else in it has."""
         return f"{stem}_{next(self._numbers)}"
@@ -137,6 +126,17 @@ class Workbench:
         finally:
             self.run(f"DROP TABLE memory.main.{name}")
 
+    @contextlib.contextmanager
+    def streamed(self, rows: ArrowRows) -> Iterator[str]:
+        """A name for rows that come as Arrow arrays; each statement that has it gets them from the first one."""
+        name = self.name("arrays")
+        self._streamed[name] = rows
+        try:
+            yield name
+        finally:
+            del self._streamed[name]
+            self._end(name, rows)
+
     def stream(self) -> Path:
         """A path that it may read and where nothing is yet: for a pipe."""
         return next(path for path in self._streams() if not path.exists())
@@ -149,6 +149,21 @@ class Workbench:
     ) -> None:
         self.connection.close()
         self._folder.cleanup()
+
+    def _begin(self, name: str) -> None:
+        """Hand rows over once more: up to DuckDB 1.4, what was handed over can be read once."""
+        rows = self._streamed[name]
+        self._end(name, rows)
+        self.connection.register(name, rows)
+
+    def _end(self, name: str, rows: ArrowRows) -> None:
+        """Let DuckDB release the stream before what it comes from ends, however often it is interrupted."""
+        registered = True
+        while registered:
+            with contextlib.suppress(duckdb.InterruptException):
+                self.connection.unregister(name)
+                registered = False
+        rows.release()
 
     def _streams(self) -> Iterator[Path]:
         return (Path(self._folder.name, f"stream{number}") for number in range(_STREAMS))

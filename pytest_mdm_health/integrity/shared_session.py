@@ -20,12 +20,9 @@ _NEIGHBOURS = 2000
 def shared_workbench(*sources: Source) -> Iterator[Workbench]:
     """The workbench of this process if it may read these, else a new one, which is then kept.
 
-    Tables on a server are read without an extension, as each database would take a workbench of its own.
-
     After anything that goes wrong it is not used again.
     """
-    sqlite = any(each.engine == "sqlite" for each in sources)
-    workbench = current().part(_Shared).to_read(tuple(file for each in sources for file in each.files), sqlite=sqlite)
+    workbench = current().part(_Shared).to_read(tuple(file for source in sources for file in source.files))
     try:
         yield workbench
     except BaseException:
@@ -44,21 +41,17 @@ class _Shared:
     def __init__(self) -> None:
         self._workbench: Workbench | None = None
         self._files: frozenset[Path] = frozenset()
-        self._sqlite = False
 
-    def to_read(self, files: tuple[Path, ...], *, sqlite: bool) -> Workbench:
+    def to_read(self, files: tuple[Path, ...]) -> Workbench:
         """It, or a new one, which may also read what lies like these files in the folders beside."""
         from pytest_mdm_health.integrity.duckdb_session import Workbench
 
-        if self._workbench is None or not self._files.issuperset(files) or (sqlite and not self._sqlite):
+        if self._workbench is None or not self._files.issuperset(files):
             self.discard()
-            self._sqlite = sqlite
             self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
-            self._workbench = Workbench(sorted(self._files), sqlite=sqlite)
-        self._workbench.deadline, self._workbench.careful = (
-            None,
-            False,
-        )  # a table that a reader stumbled over says nothing of the next
+            self._workbench = Workbench(sorted(self._files))
+        self._workbench.deadline = None
+        self._workbench.careful = False  # a table that a reader stumbled over says nothing of the next
         return self._workbench
 
     def close(self) -> None:

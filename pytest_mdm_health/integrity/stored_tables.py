@@ -70,13 +70,13 @@ def _with_digest(table: StoredTable, source: Source, options: Options, deadline:
     table = replace(table, hashed_by=duckdb.__version__)
     if (table.rows or 0) > STANDARD_ROWS:
         if table.key and deadline.left > 0:
-            with deadline.workbench(source, rows=table.rows) as workbench:
+            with deadline.workbench(source) as workbench:
                 sample = sampled(workbench, source, table.key, table.rows or 0)
             table = replace(table, sample=sample.to_plain())
         if Depth(options.depth) is not Depth.FULL:
             no_key = "" if table.key else ", and no key to sample it by is registered"
             return replace(table, why_not=f"it has {table.rows} rows{no_key}; --mdm-depth=full keeps all of them")
-    with deadline.workbench(source, rows=table.rows) as workbench:
+    with deadline.workbench(source) as workbench:
         started = time.monotonic()
         with digested(workbench, source) as (digest, _):
             took = time.monotonic() - started

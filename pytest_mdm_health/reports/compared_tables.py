@@ -29,8 +29,7 @@ _UNKNOWN = _SENTENCES["not-compared", ""]
 
 READERS = {
     "direct": "DuckDB",
-    "scanner": "an extension of DuckDB",
-    "batches": "rows in batches",
+    "adbc": "SQLite's ADBC driver",
     "copy": "text from the server",
 }
 """By `Reader.how`, what read the rows, in words."""

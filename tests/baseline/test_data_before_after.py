@@ -88,7 +88,7 @@ def test_the_data_of_every_pair_of_real_homes_is_equal(
         told: Any = result.facts["changes"]
         assert {each["verdict"] for each in told} == {"equal"}
         assert {each["by"] for each in told} == {"digest"}
-        assert {each["reader"] for each in told} <= ({"direct"} if after.endswith("duckdb") else {"scanner", "batches"})
+        assert {each["reader"] for each in told} == {"direct" if after.endswith("duckdb") else "adbc"}
         assert {each["table"] for each in told} == ({"train", "test"} if dataset == "shop" else {dataset})
         assert result.examined == 1 + len(told)
         moved = {"backend-changed"} if before.rpartition("-")[2] != after.rpartition("-")[2] else set()

@@ -99,7 +99,7 @@ COMPARISON = Comparison(
     unknown=("data-corruption [big]: the table big was not compared",),
     unasked=2,
     tables=(
-        ComparedTable("shop", "train", 158, 150, "differs", "digest", "batches"),
+        ComparedTable("shop", "train", 158, 150, "differs", "digest", "adbc"),
         ComparedTable("old", "gone", 7, None, "lost"),
     ),
 )

@@ -90,7 +90,7 @@ def test_the_data_tables_of_version_1_are_read_from_its_facts() -> None:
     document = json.loads(EARLIER.read_text(encoding="utf-8"))
     one, another = document["results"][1], document["results"][3]
     change = {"table": "train", "verdict": "differs", "by": "digest", "rows_before": 158, "rows_after": 150}
-    one |= {"check": "data-corruption", "facts": {"changes": [{**change, "reader": "batches", "packed": ""}]}}
+    one |= {"check": "data-corruption", "facts": {"changes": [{**change, "reader": "adbc", "packed": ""}]}}
     another |= {"reason": "not run: the run stopped before it"}
     report = json_load.load(document)
     assert REPORT.comparison

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from pytest_mdm_health.backends.base import (
     surplus_sentence,
 )
 from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.backends.sqlite.arrow import ArrowConnection
 from pytest_mdm_health.backends.sqlite.open import ATTEMPTS, FAILURES, is_damage, open_alone, open_sqlite
 
 PROBLEMS = 20
@@ -96,6 +98,24 @@ class SqliteDatabase(HandedBack):
         """As `Database.query`. Text that is not UTF-8 comes with surrogate escapes."""
         return self._steadily(lambda connection: _run(connection, sql, parameters))
 
+    @contextmanager
+    def arrow(self) -> Iterator[ArrowConnection]:
+        """A connection whose rows come as Arrow arrays, to what is open here; of a live file it takes the place.
+
+        Raises:
+            QueryFailed: it cannot be opened.
+        """
+        live = self.how == "live"
+        address = self._opened.address
+        if live:
+            self._opened.close()
+        try:
+            with ArrowConnection(address) as connection:
+                yield connection
+        finally:
+            if live:
+                self._open_again()
+
     def close(self) -> None:
         """As `Database.close`."""
         self.closed = True
@@ -117,6 +137,13 @@ class SqliteDatabase(HandedBack):
                     return answer
             self._reopen()
         raise QueryFailed("it is being changed while it is read")
+
+    def _open_again(self) -> None:
+        """As it was; else the next one to open it gets the reason."""
+        try:
+            self._opened = self._open(self._path)
+        except CannotOpen:
+            self.closed = True
 
     def _reopen(self) -> None:
         self._opened.close()

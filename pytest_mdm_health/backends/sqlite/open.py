@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen, How, one_line
+from pytest_mdm_health.backends.base import CannotOpen, How, QueryFailed, one_line
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sidecars import Sidecar, holding_changes, sidecars
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
@@ -27,11 +27,17 @@ ATTEMPTS = 3
 FAILURES = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
 """What the `sqlite3` module raises over files, statements and values."""
 
-_PATIENCE_S = 1.0
+PATIENCE_S = 1.0
+"""How long to wait for the lock of another process."""
+
+SETTINGS = ("query_only=ON", "trusted_schema=OFF", "cell_size_check=ON")
+"""What is set on every connection."""
+
 _SNAPSHOT_LIMIT = 64 * 1024 * 1024
 """Bytes of a database that are copied while others work on it; a larger one is read beside them."""
 
 _WAL_HEADER = 32
+_UNCHANGING = "mode=ro&immutable=1"
 _BESIDE_OTHERS = "mode=ro&readonly_shm=1"
 _DAMAGED = ("malformed", "not a database", "disk I/O error", "corrupt")
 _NOT_IN_PLACE = ("unable to open", "readonly database")
@@ -52,6 +58,24 @@ class Opened:
     stamp: object
     path: Path
     copy: PrivateCopy | None = field(default=None)
+
+    @property
+    def address(self) -> str:
+        """The file for another SQLite in this process, as a URI.
+
+        Two of them in one process know nothing of each other's locks, and when one closes a file, the system drops
+        those of the other, too. So each needs a file without locks, or the other one has to be closed.
+
+        Raises:
+            QueryFailed: the log of a copy cannot be merged into it.
+        """
+        if self.copy is None:
+            return f"{self.path.absolute().as_uri()}?{_UNCHANGING if self.how == 'immutable' else _BESIDE_OTHERS}"
+        file = self.copy.path_of(Path(os.path.realpath(self.path)))
+        busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise QueryFailed("the log of its copy is in use")
+        return f"{file.as_uri()}?{_UNCHANGING}"
 
     @property
     def outdated(self) -> bool:
@@ -108,7 +132,7 @@ def a_reader(path: Path, header: SqliteHeader, beside: Sequence[Sidecar]) -> sql
             raise CannotOpen(
                 "unreadable", "the first of them would merge the log beside the file, which is not its own"
             )
-    address = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if header.wal else _BESIDE_OTHERS}"
+    address = f"{path.absolute().as_uri()}?{_UNCHANGING if header.wal else _BESIDE_OTHERS}"
     return sqlite3.connect(address, uri=True, timeout=0)
 
 
@@ -133,7 +157,7 @@ def _must_be_whole(header: SqliteHeader) -> None:
 
 
 def _immutable(path: Path, header: SqliteHeader, stamp: object) -> Opened:
-    opened = _connected(path, path, "immutable", "mode=ro&immutable=1", header)
+    opened = _connected(path, path, "immutable", _UNCHANGING, header)
     return Opened(opened.connection, "immutable", header, stamp, path)
 
 
@@ -201,11 +225,10 @@ def _connected(path: Path, file: Path, how: How, mode: str, header: SqliteHeader
     try:
         address = f"{file.absolute().as_uri()}?{mode}"
         connection = sqlite3.connect(
-            address, uri=True, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute("PRAGMA trusted_schema=OFF")
-        connection.execute("PRAGMA cell_size_check=ON")
+        for setting in SETTINGS:
+            connection.execute(f"PRAGMA {setting}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
     except FAILURES as error:
         if connection is not None:

@@ -265,11 +265,14 @@ def _moment(c: str, base: str) -> Parts:
         return _stray(c, base, "NULL::TIMESTAMP")
     plain = f"(CASE WHEN {c} LIKE '% BC' THEN regexp_replace({c}, '^([^ ]+)( .*)? BC$', '\\1 (BC)\\2') ELSE {c} END)"
     zoned = f"make_timestamp(epoch_us(TRY_CAST({plain} AS TIMESTAMPTZ)))"
+    as_pandas_writes_it = f"strftime(TRY_CAST({c} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%f') = {c} AND NOT {c} LIKE '-%'"
     value = (
-        f"(CASE WHEN NOT regexp_full_match({c}, '{_MOMENT}') THEN NULL WHEN regexp_full_match({c}, '{_ZONED}') "
+        f"(CASE WHEN {as_pandas_writes_it} THEN TRY_CAST({c} AS TIMESTAMP) "  # sooner told than by the expressions
+        f"WHEN NOT regexp_full_match({c}, '{_MOMENT}') THEN NULL WHEN regexp_full_match({c}, '{_ZONED}') "
         f"THEN {zoned} ELSE TRY_CAST({plain} AS TIMESTAMP) END)"
     )
-    return Parts(value, f"CASE WHEN {c} IS NOT NULL AND {value} IS NULL THEN 't'||{c} END", f"{c} IS NOT NULL")
+    strange = f"({c} IS NOT NULL AND {value} IS NULL)"
+    return Parts(value, f"CASE WHEN {strange} THEN 't'||{c} END", strange)
 
 
 WRITTEN = {

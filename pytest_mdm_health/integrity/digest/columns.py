@@ -1,4 +1,4 @@
-"""A table in figures, made in one reading: of each column the NULLs, the distinct values, the least and the greatest.
+"""A table in figures: of each column the NULLs, the distinct values, the least and the greatest.
 
 They are for people: what a column was like before something happened to it. Whether two tables are the same is told by
 their digests.
@@ -7,7 +7,7 @@ their digests.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -17,7 +17,6 @@ from pytest_mdm_health.integrity.digest.hashing import Plan, at_once, cells, col
 from pytest_mdm_health.integrity.digest.tables import TableDigest, plan_for
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Batch, Reader, Source
-from pytest_mdm_health.integrity.readers.delegating import ReaderAround
 from pytest_mdm_health.integrity.readers.sources import opened
 
 LONGEST = 100
@@ -69,30 +68,13 @@ def profiled(
         plan = plan_for(workbench, reader, digest)
         levels = _LEVELS if digest.rows > _BITS else _LEVELS[:1]
         counts = [_Counts(plan.forms[name], levels, show_values=show_values) for name in plan.names]
-        passing = _Passing(reader, lambda batch: _count(workbench, reader, plan, batch, counts))
-        sums = column_sums(workbench, passing, plan)
-        if reader.engine == "postgresql":  # what a server sends can be read once
-            left = iter(counts)
-            for some in at_once(reader, plan):
-                own = list(islice(left, len(some.names)))
-                for batch in reader.batches(some.names):
-                    _count(workbench, reader, some, batch, own)
+        sums, left = column_sums(workbench, reader, plan), iter(counts)
+        for some in at_once(reader, plan):
+            own = list(islice(left, len(some.names)))
+            for batch in reader.batches(some.names):
+                _count(workbench, reader, some, batch, own)
     figures = {name: each.figures(workbench, digest.rows) for name, each in zip(plan.names, counts, strict=True)}
     return replace(digest, sums=sums), figures
-
-
-@dataclass(frozen=True)
-class _Passing(ReaderAround):
-    """A reader whose batches are looked at as they pass by."""
-
-    look: Callable[[Batch], None]
-
-    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
-        """As `Reader.batches`."""
-        for batch in self.reader.batches(names, places):
-            if self.reader.engine != "postgresql":
-                self.look(batch)
-            yield batch
 
 
 def _count(workbench: Workbench, reader: Reader, plan: Plan, batch: Batch, counts: Sequence[_Counts]) -> None:

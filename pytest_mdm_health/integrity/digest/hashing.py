@@ -175,8 +175,8 @@ def column_sums(workbench: Workbench, reader: Reader, plan: Plan) -> dict[str, t
 
 
 def at_once(reader: Reader, plan: Plan) -> Iterator[Plan]:
-    """The columns in parts for one statement each, where each statement has the rows sent anew; else all of them."""
-    size = _COLUMNS_AT_ONCE if reader.engine == "postgresql" else max(len(plan.names), 1)
+    """The columns in parts for one statement each, where each statement has the rows sent again; else all of them."""
+    size = max(len(plan.names), 1) if reader.how == "direct" else _COLUMNS_AT_ONCE
     for first in range(0, len(plan.names), size):
         yield replace(plan, names=plan.names[first : first + size])
 

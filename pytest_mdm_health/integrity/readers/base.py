@@ -13,7 +13,6 @@ from typing import Protocol
 
 from pytest_mdm_health.backends import Backend, Column
 from pytest_mdm_health.integrity.digest.canonical import Form
-from pytest_mdm_health.mdm.servers import Connection
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,6 @@ class TableIn:
         """The files on this machine that are read."""
         return () if self.backend.connection is not None else (self.backend.path.absolute(),)
 
-    @property
-    def servers(self) -> tuple[Connection, ...]:
-        """The databases on servers that are read."""
-        return () if self.backend.connection is None else (self.backend.connection,)
-
 
 @dataclass(frozen=True)
 class TableFile:
@@ -63,11 +57,6 @@ class TableFile:
     def files(self) -> tuple[Path, ...]:
         """The files on this machine that are read."""
         return (self.path.absolute(),)
-
-    @property
-    def servers(self) -> tuple[Connection, ...]:
-        """None."""
-        return ()
 
 
 Source = TableIn | TableFile
@@ -92,8 +81,7 @@ class Batch:
 class Reader(Protocol):
     """A table that is open for reading.
 
-    How it is read: `direct` by DuckDB itself, `scanner` by one of its extensions, `batches` through Python, `copy` as
-    the text that a server sends.
+    How it is read: `direct` by DuckDB itself, `adbc` by SQLite's ADBC driver, `copy` as the text that a server sends.
     """
 
     @property
@@ -102,7 +90,7 @@ class Reader(Protocol):
 
     @property
     def how(self) -> str:
-        """`direct`, `scanner`, `batches` or `copy`."""
+        """`direct`, `adbc` or `copy`."""
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -17,7 +17,7 @@ COUNTED = "row_number() OVER () - 1"
 
 @dataclass(frozen=True)
 class DirectReader:
-    """A relation that DuckDB reads without help; a `sources.Reader`.
+    """A relation that DuckDB reads without help; a `base.Reader`.
 
     Attributes:
         relation: what stands for the table in SQL.
@@ -38,9 +38,14 @@ class DirectReader:
         chosen = "".join(f"{quote(name)} AS c{index}, " for index, name in enumerate(names))
         relation = f"(SELECT {chosen}{self.place} AS place FROM {self.relation})"  # noqa: S608 - quoted
         if places is not None:
-            wanted = f"SELECT unnest([{', '.join(map(str, places))}]::BIGINT[])"  # faster than a list after IN
-            relation = f"(SELECT * FROM {relation} WHERE place IN ({wanted}))"  # noqa: S608 - numbers
+            relation = among(relation, places)
         yield Batch(relation, tuple(types[name] for name in names), {})
+
+
+def among(relation: str, places: Sequence[int]) -> str:
+    """The rows of a relation that are at some places."""
+    wanted = f"SELECT unnest([{', '.join(map(str, places))}]::BIGINT[])"  # faster than a list after IN
+    return f"(SELECT * FROM {relation} WHERE place IN ({wanted}))"  # noqa: S608 - numbers
 
 
 @contextmanager

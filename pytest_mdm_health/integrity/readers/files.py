@@ -49,7 +49,7 @@ def reading(path: Path, engine: str, workbench: Workbench) -> Iterator[DirectRea
 
 @dataclass(frozen=True)
 class TextReader:
-    """Rows that come as text; a `sources.Reader`. What the text means is for others to say."""
+    """Rows that come as text; a `base.Reader`. What the text means is for others to say."""
 
     engine: str
     columns: tuple[Column, ...]

@@ -1,10 +1,6 @@
-"""A table on a PostgreSQL server: by DuckDB's extension where it loads and reads what is there, else as text by a pipe.
+"""A table on a PostgreSQL server, sent as text through a pipe.
 
 So no value becomes an object of Python's, and however large the table is, only a pipe's worth of it is here at once.
-
-The extension has what the server keeps as it keeps it. It knows few types by heart: of others the server sends the
-text, as for the pipe. A moment beyond what DuckDB can hold it may turn into one of years B.C., which are left to the
-pipe as well.
 """
 
 from __future__ import annotations
@@ -23,11 +19,9 @@ from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.integrity.digest.canonical import Form
 from pytest_mdm_health.integrity.duckdb_session import Workbench
-from pytest_mdm_health.integrity.readers.base import Batch, Reader
-from pytest_mdm_health.integrity.readers.delegating import ReaderAround
+from pytest_mdm_health.integrity.readers.base import Batch
 from pytest_mdm_health.integrity.readers.duckdb import COUNTED, forms
 from pytest_mdm_health.integrity.readers.files import csv_relation, numbered
-from pytest_mdm_health.integrity.readers.postgres_attach import AS_IT_IS
 
 if TYPE_CHECKING:
     import psycopg
@@ -46,28 +40,24 @@ _TYPED = {
 }
 """As what DuckDB takes the text of every usual value of a type."""
 
-_SENT = {
-    "smallint": "SMALLINT",
-    "integer": "INTEGER",
-    "bigint": "BIGINT",
-    "real": "FLOAT",
-    "double precision": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "text": "VARCHAR",
-    "character varying": "VARCHAR",
-    "bytea": "BLOB",
-    "date": "DATE",
-    "timestamp without time zone": "TIMESTAMP",
-}
-"""As what the extension has a type."""
-
 _DATED = ("DATE", "TIMESTAMP")
-_WRITTEN = ("numeric", "timestamp with time zone", "character", "uuid", "json", "jsonb")
-"""Types of which the extension is sent the text."""
+
+AS_IT_IS: Mapping[str, str] = {
+    "idle_in_transaction_session_timeout": "0",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "synchronize_seqscans": "off",
+    "enable_indexonlyscan": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+"""How a server writes values and orders rows in a session that reads a table."""
 
 
 @contextmanager
-def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Reader]:
+def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[CopyReader]:
     """A table on a server.
 
     Raises:
@@ -78,20 +68,12 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
         columns = database.columns(table)
         single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
         relation = _relation(database, table, columns)
-        slow = CopyReader(columns, forms(columns, "postgresql"), database, relation, workbench, single)
-        alias = workbench.servers.get(backend.connection) if backend.connection else None
-        yield PostgresScanner(slow, alias) if alias and not workbench.careful and _is_plain(slow) else slow
+        yield CopyReader(columns, forms(columns, "postgresql"), database, relation, workbench, single)
 
 
 def _bare(type_: str) -> str:
     """A type without what stands in brackets."""
     return re.sub(r"\([\d,-]+\)", "", type_.lower())
-
-
-def _is_plain(reader: CopyReader) -> bool:
-    """Whether the extension reads the columns as the server would write them."""
-    known = all(_bare(each.type) in _SENT or _bare(each.type) in _WRITTEN for each in reader.columns)
-    return known and reader.database.query("SELECT current_setting('server_encoding')") == [("UTF8",)]
 
 
 @dataclass(frozen=True)
@@ -136,47 +118,8 @@ def _relation(database: Database, table: str, columns: Sequence[Column]) -> Rela
 
 
 @dataclass(frozen=True)
-class PostgresScanner(ReaderAround):
-    """Rows by DuckDB's extension; a `sources.Reader`. The place of a row is its number.
-
-    Attributes:
-        reader: the one that knows the table.
-        alias: what the database is called in the workbench.
-    """
-
-    reader: CopyReader
-    alias: str
-
-    @property
-    def how(self) -> str:
-        """As `Reader.how`."""
-        return "scanner"
-
-    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
-        """As `Reader.batches`."""
-        declared = {each.name: _bare(each.type) for each in self.columns}
-        made = {
-            name: "{}" if declared[name] in _SENT else "CASE WHEN {0} IS NOT NULL THEN concat({0}) END"
-            for name in names
-        }
-        arrives = tuple(_SENT.get(declared[name], "VARCHAR") for name in names)
-        chosen = "".join(f"{_possible(f'c{index}', type_)} AS c{index}, " for index, type_ in enumerate(arrives))
-        place = "place" if places else f"{COUNTED} AS place"
-        sent = f"postgres_query({literal(self.alias)}, {literal(self.reader.relation.statement(made, places))})"
-        yield Batch(f"(SELECT {chosen}{place} FROM {sent})", arrives, {})  # noqa: S608 - quoted
-
-
-def _possible(column: str, type_: str) -> str:
-    """A column of the extension's; for years B.C. an error, after which all is read carefully, as `_moment` has it."""
-    if type_ not in _DATED:
-        return column
-    impossible = f"{column} < '0001-01-01'::{type_} AND isfinite({column})"
-    return f"CASE WHEN {impossible} THEN error('there are years B.C.') ELSE {column} END"
-
-
-@dataclass(frozen=True)
 class CopyReader:
-    """What a server sends as text; a `sources.Reader`. The place of a row is its number."""
+    """What a server sends as text; a `base.Reader`. The place of a row is its number."""
 
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]

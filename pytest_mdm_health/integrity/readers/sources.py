@@ -8,16 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pytest_mdm_health.integrity.duckdb_session import MEMORY_LIMIT, Workbench
 from pytest_mdm_health.integrity.readers import duckdb, files, postgresql, sqlite
 from pytest_mdm_health.integrity.readers.base import Reader, Source, TableFile
-from pytest_mdm_health.integrity.readers.narrowed import NarrowedReader
 from pytest_mdm_health.integrity.readers.renamed import RenamedReader
 
 
-def workbench_for(*sources: Source, memory_limit: str = MEMORY_LIMIT, deadline: float | None = None) -> Workbench:
-    """A workbench that may read these in the fastest way there is; `deadline` is as of a `Workbench`."""
-    files = (file for each in sources for file in each.files)
-    servers = (server for each in sources for server in each.servers)
-    sqlite = any(each.engine == "sqlite" for each in sources)
-    return Workbench(files, memory_limit, sqlite=sqlite, servers=servers, deadline=deadline)
+def workbench_for(*sources: Source, memory_limit: str = MEMORY_LIMIT) -> Workbench:
+    """A workbench that may read these."""
+    return Workbench((file for each in sources for file in each.files), memory_limit)
 
 
 @contextmanager
@@ -32,8 +28,8 @@ def opened(source: Source, workbench: Workbench) -> Iterator[Reader]:
         Unreadable: the file cannot be read, or is no table.
     """
     with _reader(source, workbench) as reader:
-        named = RenamedReader(reader, source.called) if source.called else reader
-        yield NarrowedReader(named, source.without) if source.without else named
+        as_it_is = not source.called and not source.without
+        yield reader if as_it_is else RenamedReader(reader, source.called, source.without)
 
 
 def _reader(source: Source, workbench: Workbench) -> AbstractContextManager[Reader]:

@@ -1,56 +1,60 @@
-"""A table of a SQLite file: by DuckDB's extension where it loads and reads what is there, else in batches of rows.
+"""A table of a SQLite file, read as Arrow arrays by SQLite's ADBC driver.
 
-The extension knows types only as columns declare them. It refuses a table with a number or text of another type than
-declared, which then comes in batches, where every value is seen as it is stored. What it looks away from is asked here:
-dates, of which it takes more than we do, and the last row, which it forgets where row ids fill its groups.
+SQLite keeps a type with each value, and an array has one type. The driver takes it from the first array of a column and
+refuses later values, but not all: it writes numbers and bytes into arrays of texts, and integers into those of floating
+point numbers. So the first array holds rows of our own, which have the types that the columns declare, and what the
+driver would convert is turned into what is refused. A table that is refused, and a column of which no declaration tells
+what is in it, is asked for the types of its values, and each type of a column gets an array of its own.
 """
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
+import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from math import inf
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Column, Database, QueryFailed, literal, quote, sidecars
-from pytest_mdm_health.backends.base import one_line
-from pytest_mdm_health.backends.private_copy import PrivateCopy
-from pytest_mdm_health.backends.sqlite.header import read_header
-from pytest_mdm_health.integrity.digest.canonical import Form, form_of
+from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, Unfinished, quote
+from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.backends.row_width import row_count
+from pytest_mdm_health.backends.sqlite import SqliteDatabase
+from pytest_mdm_health.backends.sqlite.arrow import ArrowConnection
+from pytest_mdm_health.integrity.digest.canonical import EXACT, Form, form_of
 from pytest_mdm_health.integrity.duckdb_session import Workbench
-from pytest_mdm_health.integrity.readers.base import Batch, Reader
-from pytest_mdm_health.integrity.readers.delegating import ReaderAround
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_CELLS = 200_000
-"""Values of one batch."""
+from pytest_mdm_health.integrity.readers.base import Batch
+from pytest_mdm_health.integrity.readers.duckdb import among
 
 _LOOKED_AT = 1000
-_PLACES_AT_ONCE = 500
-_SCANNED = {
-    Form.INTEGER: "BIGINT",
-    Form.FLOAT: "DOUBLE",
-    Form.TEXT: "VARCHAR",
-    Form.BOOLEAN: "BIGINT",
-    Form.TIME: "TIMESTAMP",
-}
 _ROW_IDS = ("rowid", "_rowid_", "oid")
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK = r"( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?"
-_USUAL_MOMENT = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")  # what pandas writes, sooner told
-_GROUP = 2048
-"""The extension reads row ids in groups of a multiple of this, and a last one of one row not at all."""
+_ROWS, _CELLS, _BYTES = 8192, 200_000, 32 * 1024 * 1024
+"""What one array of each column has at most, together."""
 
-_Failure = (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError)
+_ASKED_AT_ONCE = 300
+"""Columns: six questions for each, and SQLite answers at most 2,000 in one statement."""
+
+_EXAMPLES = {"integer": "0", "real": "0.5", "text": "''", "blob": "x'00'"}
+"""A value of each type that SQLite has, in SQL."""
+
+_REFUSED = {"integer": "''", "real": "''", "text": "x'FF'", "blob": "0"}
+"""For each type a value that the driver, or for bytes that are no UTF-8 DuckDB, refuses among values of it."""
+
+_ONLY_TEXT = "CASE typeof({0}) WHEN 'text' THEN {0} WHEN 'null' THEN NULL ELSE x'FF' END"
+"""A column of texts; another value becomes a byte that is no UTF-8, and so is refused."""
+
+_BEYOND_ASCII = "{0} GLOB '*[^' || char(1) || '-' || char(127) || ']*' OR length({0}) <> length(CAST({0} AS BLOB))"
+"""Whether a text has another character than ASCII's, or NUL, where GLOB would stop."""
+
+_UTF_8 = (
+    "([0-7].|(C[2-9A-F]|D.)[89AB].|E0[AB].[89AB].|(E[1-9ABCEF]|F0[9AB].)([89AB].){2}|ED[89].[89AB].|"
+    "F[1-3]([89AB].){3}|F48.([89AB].){2})*"
+)
+"""Bytes that are UTF-8, in hexadecimal digits: DuckDB before 1.3 cannot be asked whether they are."""
 
 
 @contextmanager
-def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Reader]:
+def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[ArrowReader]:
     """A table of a SQLite file.
 
     Raises:
@@ -58,49 +62,30 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Read
         QueryFailed: there is no such table, or it cannot be read.
     """
     with backend.open() as database:
-        slow = _in_batches(database, table, workbench)
-        fast = workbench.reads_sqlite and not workbench.careful and _is_plain(slow)
-        file = _for_scanner(database, backend.path, workbench) if fast else None
-        if file is None:
-            yield slow
-            return
-        alias = workbench.name("source")
-        workbench.run(f"ATTACH {literal(file)} AS {alias} (TYPE sqlite, READ_ONLY)")
-        try:
-            relation = f"{alias}.{quote(table)}"
-            yield SqliteScanner(slow, relation) if _are_as_expected(slow, alias, relation) else slow
-        finally:
-            workbench.run(f"DETACH {alias}")
-            if file != backend.path.absolute():
-                file.unlink()
+        assert isinstance(database, SqliteDatabase)
+        columns = database.columns(table)
+        declared = {each.name: form_of(each.type, "sqlite") for each in columns}
+        forms = {name: form or _form_by_values(database, table, name) for name, form in declared.items()}
+        kind = _kind(database, table)
+        asked = [each for each in columns if workbench.careful or not _is_told(each, forms[each.name], kind)]
+        stored = _stored(database, table, kind, [each.name for each in asked], workbench.deadline)
+        place = _row_id(database, table, columns) if kind != "view" else ""
+        at_once = _at_once(database, table, backend.path.stat().st_size, len(columns), kind)
+        with database.arrow() as connection:
+            yield ArrowReader(columns, forms, connection, table, place, stored, at_once, workbench)
 
 
-def _for_scanner(database: Database, path: Path, workbench: Workbench) -> Path | None:
-    """The file that the extension can open without a change beside it: in WAL mode, or if it is not alone, a copy."""
-    if database.how != "immutable":
-        return None
-    if not read_header(path).wal and not any(each.kind in {"wal", "journal"} for each in sidecars(path)):
-        return path.absolute()
-    try:
-        copy = PrivateCopy([path.absolute()])
-    except CannotOpen:
-        return None
-    private = workbench.stream()
-    shutil.move(copy.path_of(path), private)
-    copy.remove()
-    return private
-
-
-def _in_batches(database: Database, table: str, workbench: Workbench) -> BatchReader:
-    columns = database.columns(table)
-    forms = {each.name: form_of(each.type, "sqlite") or _form_by_values(database, table, each.name) for each in columns}
-    return BatchReader(columns, forms, database, table, _row_id(database, table, columns), workbench)
+def _kind(database: Database, table: str) -> str:
+    """`table`, `virtual` or `view`."""
+    sql = (
+        "SELECT CASE WHEN sql LIKE 'CREATE VIRTUAL%' THEN 'virtual' ELSE type END FROM main.sqlite_master "
+        "WHERE type IN ('table', 'view') AND lower(name) = lower(?)"
+    )
+    return str(next((kind for (kind,) in database.query(sql, (table,))), "view"))
 
 
 def _row_id(database: Database, table: str, columns: Sequence[Column]) -> str:
-    """What a row is found again by; empty for a view, and for a table without row ids or a free name for them."""
-    if not database.query("SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)", (table,)):
-        return ""
+    """What a row is found again by; empty for a table without row ids or a free name for them."""
     free = [name for name in _ROW_IDS if name not in {each.name.lower() for each in columns}]
     try:
         for name in free[:1]:
@@ -123,178 +108,207 @@ def _form_by_values(database: Database, table: str, column: str) -> Form:
     return Form.FLOAT if found and found <= {"integer", "real"} else Form.TEXT
 
 
-def _is_plain(reader: BatchReader) -> bool:
-    """Whether the extension reads the columns as we do, and all rows."""
-    forms = [form_of(each.type, "sqlite") for each in reader.columns if "DEC" not in each.type.upper()]
-    if reader.place != _ROW_IDS[0] or len(forms) < len(reader.columns) or not all(form in _SCANNED for form in forms):
-        return False
-    first, last = (
-        reader.database.query(f"SELECT {which}({reader.place}) FROM main.{quote(reader.table)}")[0][0]  # noqa: S608 - quoted
-        for which in ("min", "max")  # asked for both at once, SQLite reads the whole table
-    )
-    return first is None or (last - max(first - 1, 0)) % _GROUP != 0
+def _is_told(column: Column, form: Form, kind: str) -> bool:
+    """Whether what a column declares tells how its values are stored, or a value that is stored otherwise is refused.
+
+    A table has no integers in columns of floating point numbers, unless they are of the type `NUMERIC` or of none.
+    """
+    if form.domain == "number":
+        return kind == "table" and re.search(r"REAL|FLOA|DOUB", column.type.upper()) is not None
+    return form is not Form.BYTES
 
 
-def _are_as_expected(reader: BatchReader, alias: str, relation: str) -> bool:
-    """Whether the extension takes each column for what we do, and finds dates that all readers understand alike."""
-    described = reader.workbench.run(f"DESCRIBE SELECT * FROM {relation}")  # noqa: S608 - quoted
-    types = {name: type_ for name, type_, *_ in described}
-    for name, form in reader.forms.items():
-        expected = {_SCANNED[form], "DATE"} if form is Form.TIME else {_SCANNED[form]}
-        if types.get(name) not in expected:
-            return False
-    return _are_dates(reader, alias, {name: types[name] for name, form in reader.forms.items() if form is Form.TIME})
-
-
-def _are_dates(reader: BatchReader, alias: str, types: Mapping[str, str]) -> bool:
-    """Whether every value of these columns is NULL, or a usual text; a DATE of the extension's has no time of day."""
-    if not types:
-        return True
-    chosen = ", ".join(f"{quote(name)} AS c{index}" for index, name in enumerate(types))
-    texts = literal(f"SELECT {chosen} FROM {quote(reader.table)}")  # noqa: S608 - quoted
-    strange = " OR ".join(_strange(f"c{index}", type_) for index, type_ in enumerate(types.values()))
-    # one that is enough would make another thread wait for it in circles
-    found = f"SELECT count(*) FROM sqlite_query({literal(alias)}, {texts}) WHERE {strange}"  # noqa: S608 - made here
-    return reader.workbench.run(found) == [(0,)]
-
-
-def _strange(column: str, type_: str) -> str:
-    if type_ == "DATE":
-        return f"NOT regexp_full_match({column}, '{_DAY}')"
-    moment = f"regexp_full_match({column}, '{_DAY}{_CLOCK}')"
-    return f"CASE WHEN {column} GLOB '{_USUAL_MOMENT}' THEN FALSE ELSE NOT {moment} END"
+def _at_once(database: Database, table: str, file_size: int, columns: int, kind: str) -> int:
+    """How many rows an array has, as they are on average."""
+    rows = row_count(database, table, file_size) if kind == "table" else _ROWS
+    average = file_size // max(rows, 1)
+    return max(min(_ROWS, rows, _CELLS // (columns + 1), _BYTES // max(average, 1)), 1)
 
 
 @dataclass(frozen=True)
-class SqliteScanner(ReaderAround):
-    """Rows by DuckDB's extension; a `sources.Reader`. Those at given places come in batches.
+class Stored:
+    """How the values of a column are stored.
 
     Attributes:
-        reader: the one that takes batches.
-        relation: what stands for the table in SQL.
+        types: as `typeof` tells them, without NULL.
+        large: whether a floating point number cannot hold some of the integers.
+        ascii: whether texts have no other characters, or are kept in UTF-16, of which SQLite makes UTF-8.
     """
 
-    reader: BatchReader
-    relation: str
-
-    @property
-    def how(self) -> str:
-        """As `Reader.how`."""
-        return "scanner"
-
-    def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
-        """As `Reader.batches`."""
-        if places is not None:
-            yield from self.reader.batches(names, places)
-            return
-        types = {name: _SCANNED[form] for name, form in self.forms.items()}
-        chosen = "".join(f"{_sound(quote(name), types[name])} AS c{index}, " for index, name in enumerate(names))
-        yield Batch(f"(SELECT {chosen}rowid AS place FROM {self.relation})", tuple(types[name] for name in names), {})  # noqa: S608 - quoted
+    types: tuple[str, ...]
+    large: bool
+    ascii: bool
 
 
-def _sound(column: str, type_: str) -> str:
-    """A column of the extension's; it hands over any bytes as text, of which decoding fails if they are none."""
-    return f"decode(encode({column}))" if type_ == "VARCHAR" else f"{column}::{type_}"
+def _stored(
+    database: Database, table: str, kind: str, names: Sequence[str], deadline: float | None
+) -> dict[str, Stored]:
+    utf_8 = database.query("PRAGMA encoding") == [("UTF-8",)]
+    if kind != "table":  # what expressions give may depend on the SQLite, and the driver has its own
+        return dict.fromkeys(names, Stored(tuple(_EXAMPLES), large=True, ascii=not utf_8))
+    found: dict[str, Stored] = {}
+    for first in range(0, len(names), _ASKED_AT_ONCE):
+        some = names[first : first + _ASKED_AT_ONCE]
+        questions = ", ".join(f"max({each})" for name in some for each in _questions(quote(name)))
+        (answers,) = _within(deadline, database, f"SELECT {questions} FROM main.{quote(table)}")  # noqa: S608 - quoted
+        for name, (*types, large, beyond) in zip(some, zip(*(iter(answers),) * 6, strict=True), strict=True):
+            seen = tuple(type_ for type_, yes in zip(_EXAMPLES, types, strict=True) if yes)
+            found[name] = Stored(seen, bool(large), not (beyond and utf_8))
+    return found
+
+
+def _questions(c: str) -> Iterator[str]:
+    yield from (f"typeof({c}) = '{type_}'" for type_ in _EXAMPLES)
+    yield f"typeof({c}) = 'integer' AND ({c} > {EXACT} OR {c} < -{EXACT})"
+    yield f"typeof({c}) = 'text' AND ({_BEYOND_ASCII.format(c)})"
+
+
+def _within(deadline: float | None, database: Database, sql: str) -> list[tuple[int | None, ...]]:
+    left = inf if deadline is None else deadline - time.monotonic()
+    try:
+        with interrupting(database.connection.interrupt, None if left == inf else max(left, 0)):
+            return database.query(sql)
+    except Unfinished as error:
+        raise QueryFailed(str(error)) from error
 
 
 @dataclass(frozen=True)
-class BatchReader:
-    """Rows in batches; a `sources.Reader`.
+class ArrowReader:
+    """Rows as Arrow arrays; a `base.Reader`.
 
     Attributes:
         place: the column that finds a row again; empty if rows are counted instead.
+        stored: how values are stored, for columns of which that was asked.
+        at_once: rows of one array.
     """
 
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]
-    database: Database
+    connection: ArrowConnection
     table: str
     place: str
+    stored: Mapping[str, Stored]
+    at_once: int
     workbench: Workbench
     engine: str = "sqlite"
-    how: str = "batches"
+    how: str = "adbc"
     single: frozenset[str] = frozenset()
 
     def batches(self, names: Sequence[str], places: Sequence[int] | None = None) -> Iterator[Batch]:
         """As `Reader.batches`."""
-        affinities = [self._affinity(name) for name in names]
-        name = self.workbench.name("batch")
-        start = 0
-        for rows in self._rows(names, places):
-            batch, frame = _batch(name, rows, affinities, None if self.place else start)
-            start += len(rows)
-            self.workbench.connection.register(name, frame)
-            try:
-                yield batch
-            finally:
-                self.workbench.connection.unregister(name)
+        sent = _Sent(self.place or "row_number() OVER () - 1")
+        cells = [self._cell(name, sent) for name in names]
+        chosen = "".join(f"{cell.value} AS c{index}, " for index, cell in enumerate(cells))
+        strays = {index: f"s{index}" for index, cell in enumerate(cells) if cell.strays}
+        chosen += "".join(f"coalesce({', '.join(cells[index].strays)}) AS {name}, " for index, name in strays.items())
+        with self.workbench.streamed(self.connection.rows(self._sql(sent, places), self.at_once)) as rows:
+            relation = f"(SELECT {chosen}t0 AS place FROM {rows} AS r({sent.names}) WHERE t0 IS NOT NULL)"  # noqa: S608 - made here
+            if places is not None and not self.place:
+                relation = among(relation, places)
+            yield Batch(relation, tuple(cell.type for cell in cells), strays)
 
-    def _affinity(self, name: str) -> str:
-        form = form_of(next(each.type for each in self.columns if each.name == name), "sqlite") or self.forms[name]
-        return form.domain
+    def _cell(self, name: str, sent: _Sent) -> _Cell:
+        declared = form_of(next(each.type for each in self.columns if each.name == name), "sqlite")
+        domain, stored = (declared or self.forms[name]).domain, self.stored.get(name)
+        return (
+            _as_declared(quote(name), domain, sent) if stored is None else _by_type(quote(name), domain, stored, sent)
+        )
 
-    def _rows(self, names: Sequence[str], places: Sequence[int] | None) -> Iterator[list[tuple[Any, ...]]]:
-        size = max(_CELLS // (len(names) + 1), 1)
-        chosen = ", ".join((self.place or "0", *map(quote, names)))
-        sql = f"SELECT {chosen} FROM main.{quote(self.table)}"  # noqa: S608 - quoted
-        if places is None or not self.place:
-            yield from self._fetched(sql, size)
-            return
-        for first in range(0, len(places), _PLACES_AT_ONCE):
-            some = ", ".join(str(int(place)) for place in places[first : first + _PLACES_AT_ONCE])
-            yield from self._fetched(f"{sql} WHERE {self.place} IN ({some})", size)
-
-    def _fetched(self, sql: str, size: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows in batches; from where a text is no UTF-8, with those of its bytes that are none as surrogates."""
-        connection: sqlite3.Connection = self.database.connection
-        usual, done = connection.text_factory, 0
-        try:
-            for factory in (str, _decoded):
-                connection.text_factory = factory
-                try:
-                    cursor = connection.execute(sql)
-                    _skip(cursor, done, size)
-                    while rows := cursor.fetchmany(size):
-                        done += len(rows)
-                        yield rows
-                except sqlite3.OperationalError as error:
-                    if "decode" not in str(error):
-                        raise
-                else:
-                    return
-        except _Failure as error:
-            raise QueryFailed(one_line(error), damaged="malformed" in str(error)) from error
-        finally:
-            connection.text_factory = usual
+    def _sql(self, sent: _Sent, places: Sequence[int] | None) -> str:
+        """The statement: rows that fill the first array and have no place, then those of the table."""
+        more = f"SELECT i + 1 FROM n WHERE i < {self.at_once}"  # noqa: S608 - a number
+        table = f"main.{quote(self.table)}"
+        where = f" WHERE {self.place} IN ({', '.join(map(str, places))})" if places is not None and self.place else ""
+        return (
+            f"SELECT {', '.join(sent.examples)} "  # noqa: S608 - numbers
+            f"FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL {more}) SELECT i FROM n) "
+            f"UNION ALL SELECT {', '.join(sent.columns)} FROM {table}{where}"
+        )
 
 
-def _skip(cursor: sqlite3.Cursor, rows: int, size: int) -> None:
-    while rows:
-        rows -= len(cursor.fetchmany(min(rows, size)))
+class _Sent:
+    """What SQLite sends: `t0`, which is the place of a row, then `t1`, `t2` and so on.
+
+    Attributes:
+        columns: expressions.
+        examples: for each a value of the type that it is to have.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.columns, self.examples = [place], ["NULL"]
+
+    def add(self, column: str, type_: str) -> str:
+        """One more; its name."""
+        self.columns.append(column)
+        self.examples.append(_EXAMPLES[type_])
+        return f"t{len(self.columns) - 1}"
+
+    @property
+    def names(self) -> str:
+        """The names of all."""
+        return ", ".join(f"t{index}" for index in range(len(self.columns)))
 
 
-def _decoded(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+@dataclass(frozen=True)
+class _Cell:
+    """A column of the table in DuckDB's SQL: its values, their type, and those of another type as texts."""
+
+    value: str
+    type: str
+    strays: tuple[str, ...] = ()
 
 
-def _batch(
-    name: str, rows: list[tuple[Any, ...]], affinities: Sequence[str], start: int | None
-) -> tuple[Batch, pd.DataFrame]:
-    import numpy as np
-    import pandas as pd
+def _as_declared(c: str, domain: str, sent: _Sent) -> _Cell:
+    if domain == "whole":
+        return _Cell(sent.add(c, "integer"), "BIGINT")
+    if domain == "number":
+        return _Cell(sent.add(c, "real"), "DOUBLE")
+    return _Cell(_sound(sent.add(_ONLY_TEXT.format(c), "text")), "VARCHAR")
 
-    from pytest_mdm_health.integrity.readers.sqlite_arrays import array_of
 
-    places, *columns = zip(*rows, strict=True)
-    series: dict[str, Any] = {"place": np.array(places) if start is None else np.arange(start, start + len(rows))}
-    chosen, arrives, strays = ["place"], [], {}
-    for index, (values, affinity) in enumerate(zip(columns, affinities, strict=True)):
-        array = array_of(values, affinity)
-        series[f"v{index}"] = array.data
-        chosen.append(f"{array.sql.format(f'v{index}')}::{array.type} AS c{index}")
-        arrives.append(array.type)
-        if array.strays is not None:
-            series[f"w{index}"], strays[index] = array.strays, f"s{index}"
-            chosen.append(f"w{index}::VARCHAR AS s{index}")
-    relation = f"(SELECT {', '.join(chosen)} FROM {name})"  # noqa: S608 - made here
-    return Batch(relation, tuple(arrives), strays), pd.DataFrame(series)
+def _sound(text: str) -> str:
+    """A text that is refused unless it is UTF-8; DuckDB takes those in arrays as they are."""
+    return f"decode(encode({text}))"
+
+
+def _by_type(c: str, domain: str, stored: Stored, sent: _Sent) -> _Cell:
+    """A column of which values of each type are sent by themselves; of a type that was not seen, they are refused."""
+    found: dict[str, str] = {}
+    broken: tuple[str, ...] = ()
+    for type_ in stored.types:
+        as_bytes = type_ == "text" and not stored.ascii
+        value = f"CAST({c} AS BLOB)" if as_bytes else c
+        sent_as = "blob" if as_bytes else type_
+        others = "NULL" if found else _refused_unless(c, stored.types, _REFUSED[sent_as])
+        name = sent.add(f"CASE typeof({c}) WHEN '{type_}' THEN {value} ELSE {others} END", sent_as)
+        found[type_] = _sound(name) if type_ == "text" else name
+        if as_bytes:
+            is_text = f"regexp_full_match(hex({name}), '{_UTF_8}')"
+            found[type_] = f"CASE WHEN {is_text} THEN decode({name}) END"
+            broken = (f"CASE WHEN NOT {is_text} THEN 'b'||hex({name}) END",)
+    members, value, arrives = _members(found, domain, stored)
+    strays = {"integer": "'n'||{}::VARCHAR", "real": "'n'||{}::VARCHAR", "text": "'t'||{}", "blob": "'b'||hex({})"}
+    apart = (strays[type_].format(name) for type_, name in found.items() if type_ not in members)
+    return _Cell(value, arrives, (*apart, *broken))
+
+
+def _refused_unless(c: str, types: Sequence[str], refused: str) -> str:
+    """NULL for values of these types, for others what the driver or DuckDB refuses among those of the first type."""
+    known = ", ".join(f"'{type_}'" for type_ in (*types, "null"))
+    return f"CASE WHEN typeof({c}) NOT IN ({known}) THEN {refused} END"
+
+
+def _members(found: Mapping[str, str], domain: str, stored: Stored) -> tuple[tuple[str, ...], str, str]:
+    """Which types a column is meant for, and its values as one type of DuckDB's."""
+    if domain == "bytes":
+        return ("blob",), found.get("blob", "NULL::BLOB"), "BLOB"
+    if domain not in {"whole", "number"}:
+        return ("text",), found.get("text", "NULL::VARCHAR"), "VARCHAR"
+    numbers, integers, reals = ("integer", "real"), found.get("integer"), found.get("real")
+    if integers is None:
+        return numbers, reals or "NULL::DOUBLE", "DOUBLE"
+    if reals is None:
+        return numbers, integers, "BIGINT"
+    if stored.large:
+        return numbers, f"coalesce({integers}::VARCHAR, {reals}::VARCHAR)", "VARCHAR"
+    return numbers, f"coalesce({integers}::DOUBLE, {reals})", "DOUBLE"

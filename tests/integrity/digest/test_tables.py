@@ -22,8 +22,6 @@ from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.digest import hashing
 from pytest_mdm_health.integrity.digest.tables import BadDigest, TableDigest, digest_table
 from pytest_mdm_health.integrity.duckdb_session import Workbench
-from pytest_mdm_health.integrity.readers import scanners
-from pytest_mdm_health.integrity.readers import sqlite as sqlite_reader
 from pytest_mdm_health.integrity.readers.base import Source, TableFile, TableIn
 from pytest_mdm_health.mdm.files import Unreadable
 from pytest_mdm_health.mdm.servers import Connection
@@ -107,13 +105,6 @@ def reference(rows: list[Row], *, lossy: bool = False) -> Counter[tuple[str, ...
     return Counter(tuple(map(written, row)) for row in rows)
 
 
-@pytest.fixture(params=["fast", "slow"])
-def _by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers with the extensions that are installed, and without."""
-    if request.param == "slow":
-        monkeypatch.setattr(scanners, "load", lambda *_: False)
-
-
 @SLOW
 @given(st.data(), ROWS)
 def test_digests_are_equal_exactly_where_the_rows_are(folder: Path, data: st.DataObject, rows: list[Row]) -> None:
@@ -151,7 +142,6 @@ def test_two_rows_that_swap_one_cell_are_found(folder: Path, data: st.DataObject
     assert (compare_digests(before, after).verdict == "equal") == (reference(rows) == reference(altered))
 
 
-@pytest.mark.usefixtures("_by")
 def test_postgresql_keeps_everything(postgres: Server, folder: Path) -> None:
     rows: list[Row] = [(2**53 + 1, -0.0, ""), (None, math.nan, None), (-1, 5e-324, 'x\n"y",ž'), (0, math.inf, "NULL")]
     postgres.add_database("mdm_t", 'CREATE TABLE t (i bigint, "f f" double precision, "select" text)', owner=USER)
@@ -167,7 +157,6 @@ def test_postgresql_keeps_everything(postgres: Server, folder: Path) -> None:
     assert compare_digests(digest_table(source), before).verdict == "equal"
 
 
-@pytest.mark.usefixtures("_by")
 def test_types_that_only_a_server_has_are_compared_as_well(postgres: Server, folder: Path) -> None:
     columns = "n numeric(30, 20), r real, b boolean, ts timestamptz, d date, raw bytea, j jsonb, u uuid"
     values = (
@@ -190,7 +179,6 @@ def test_types_that_only_a_server_has_are_compared_as_well(postgres: Server, fol
     assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
 
 
-@pytest.mark.usefixtures("_by")
 def test_one_column_of_texts_on_a_server_keeps_nothing_and_empty_apart(postgres: Server, folder: Path) -> None:
     texts: list[str | None] = [None, "", "x", '"', "\\.", " ", None, "a,b", "c\nd", "\\N"]
     postgres.add_database("mdm_o", "CREATE TABLE t (s text)", owner=USER)
@@ -205,7 +193,6 @@ def test_one_column_of_texts_on_a_server_keeps_nothing_and_empty_apart(postgres:
     assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
 
 
-@pytest.mark.usefixtures("_by")
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_texts_are_the_same_whatever_the_encoding_of_the_server(postgres: Server, folder: Path, encoding: str) -> None:
     postgres.run(f"CREATE DATABASE mdm_enc ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0 OWNER {USER}")
@@ -221,7 +208,6 @@ def test_texts_are_the_same_whatever_the_encoding_of_the_server(postgres: Server
     assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
 
 
-@pytest.mark.usefixtures("_by")
 @pytest.mark.parametrize(
     ("day", "moment"),
     [
@@ -439,31 +425,3 @@ def test_a_csv_row_that_is_too_short_is_told_and_not_filled_in(folder: Path) -> 
     (folder / "x.csv").write_text("a,b\n1,2\n3\n", encoding="utf-8")
     with pytest.raises(QueryFailed):
         digest_table(TableFile(folder / "x.csv"))
-
-
-def test_both_readers_of_sqlite_say_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = folder / "t.sqlite"
-    connection = sqlite3.connect(path)
-    with connection:
-        connection.execute("CREATE TABLE t (i BIGINT, f FLOAT, s TEXT, b BOOLEAN, d TIMESTAMP)")
-        for row in ((2**53 + 1, 0.1, "é", 1, "1969-01-01 00:00:00.000001"), (None, 3, None, None, "2024-01-01")):
-            connection.execute("INSERT INTO t VALUES (?, ?, ?, ?, ?)", row)
-    connection.close()
-    source = TableIn(Backend("sqlite", path), "t")
-    fast = digest_table(source)
-    monkeypatch.setattr(scanners, "load", lambda *_: False)
-    slow = digest_table(source)
-    assert slow.how == "batches"
-    assert fast.how in {"batches", "scanner"}
-    assert fast.buckets == slow.buckets
-
-
-@pytest.mark.parametrize(("rows", "plain"), [(0, True), (2047, True), (2048, False), (2049, True), (4096, False)])
-def test_tables_of_which_the_extension_forgets_the_last_row_are_not_left_to_it(
-    folder: Path, rows: int, plain: bool
-) -> None:
-    source = in_sqlite(folder, [(number, None, "a") for number in range(rows)])
-    assert isinstance(source, TableIn)
-    with Workbench(source.files) as workbench, source.backend.open() as database:
-        assert sqlite_reader._is_plain(sqlite_reader._in_batches(database, "t", workbench)) is plain
-    assert digest_table(source).rows == rows

@@ -119,7 +119,7 @@ def test_it_says_what_the_run_does_not_prove() -> None:
 
 def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
     tables = (
-        ComparedTable("shop", "train", 2000, 1600, "differs", reader="batches"),
+        ComparedTable("shop", "train", 2000, 1600, "differs", reader="adbc"),
         ComparedTable("shop", "test", 500, 500, "equal", "digest"),
         ComparedTable("shop", "most", 9, 9, "equal", "sample"),
         ComparedTable("shop", "old", 7, None, "lost"),

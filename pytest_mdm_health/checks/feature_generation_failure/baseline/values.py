@@ -103,7 +103,7 @@ def _digest(backend: Backend, table: FeatureTable, like: TableDigest | None, dea
 
     source = TableIn(backend, table.name)
     with (
-        deadline.workbench(source, rows=table.rows) as workbench,
+        deadline.workbench(source) as workbench,
         digested(workbench, source, like, by_column=True) as (digest, _),
     ):
         return digest
