@@ -15,6 +15,7 @@ from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Kind, Result, Target, node_id
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.session import end_session
+from pytest_mdm_health.core.text import join_names
 from pytest_mdm_health.engine.plan import MANY, SHARED, Plan, make_plan
 from pytest_mdm_health.engine.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.engine.runner import Runner
@@ -153,6 +154,20 @@ class Run:
         """Node ids in the order of the guide, then of the targets."""
         order = {id_: (list(self.modules).index(each.check.id), target) for id_, (each, target) in self._by_id.items()}
         return sorted(ids, key=lambda id_: order[id_])
+
+    @property
+    def ignored_prerequisites(self) -> tuple[str, ...]:
+        """One sentence for each check that is ignored although selected ones depend on it."""
+        heeded = select(self.modules, (), self.plan.options.ignore)
+        dependents: dict[str, list[str]] = {}
+        for each in self.checks:
+            for required in dict.fromkeys(requirement.partition(".")[0] for requirement in each.check.requires):
+                if required not in heeded:
+                    dependents.setdefault(required, []).append(each.check.id)
+        return tuple(
+            f"{ignored} was ignored: its failure would block {join_names(ids)}, which ran without it"
+            for ignored, ids in dependents.items()
+        )
 
     @property
     def asks_mdm(self) -> bool:

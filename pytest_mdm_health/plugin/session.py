@@ -244,6 +244,7 @@ class HealthSession:
             depth=plan.options.depth,
             environment=environment(self._overridden),
             gaps=plan.inventory.not_examined,
+            ignored=self._run.ignored_prerequisites,
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,

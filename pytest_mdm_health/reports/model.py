@@ -103,6 +103,7 @@ class Report:
         phase: `pre`, `post` or `any`.
         depth: `quick`, `standard` or `full`.
         environment: the machine and the interpreter that the run used.
+        ignored: one sentence for each check that was ignored although checks that ran depend on it.
         gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
         comparison: what became of the home since its baseline, if there is one.
@@ -120,6 +121,7 @@ class Report:
     depth: str = "standard"
     environment: Mapping[str, JSON] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None

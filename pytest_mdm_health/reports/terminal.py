@@ -222,6 +222,7 @@ def _waived(report: Report) -> Iterator[str]:
 
 def _not_examined(report: Report) -> Iterator[str]:
     yield from (f"not listed: {one_line(gap)}" for gap in report.gaps)
+    yield from (one_line(sentence) for sentence in report.ignored)
     shown: dict[tuple[Status, str, str], int] = {}
     for result in report.results:
         if result.status in {Status.ERROR, Status.SKIP}:

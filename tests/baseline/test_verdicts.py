@@ -18,8 +18,8 @@ CHECK = Check(id="sqlite-locking", issue="3.2", title="locked", per=Kind.DATASET
 SHOP = Target(Kind.DATASET, "shop")
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
-NO_CHANGES = {"data-corruption.incomparable"}
-"""About the baseline as such."""
+NO_CHANGES = {"data-corruption.incomparable", "metadata-corruption.not-done"}
+"""About the baseline as such, or about a plan that was not carried out."""
 
 
 def finding(severity: Severity, code: str = "held", subject: str = "", message: str = "held") -> Finding:

@@ -12,8 +12,8 @@ Health = Callable[..., pytest.RunResult]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\t"])
-def test_an_empty_symptom_is_a_usage_error(home: Path, health_here: Health, text: str) -> None:
-    result = health_here(home, f"--mdm-symptom={text}")
+def test_an_empty_symptom_is_a_usage_error(health_here: Health, text: str) -> None:
+    result = health_here(f"--mdm-symptom={text}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--mdm-symptom: an error message or a few words are needed*"])
 
@@ -24,7 +24,7 @@ def test_an_empty_symptom_is_a_usage_error(home: Path, health_here: Health, text
 )
 def test_an_option_without_the_suite_is_a_usage_error(pytester: pytest.Pytester, option: str) -> None:
     pytester.makepyfile("def test_it(): pass")
-    result = pytester.runpytest_inprocess(option)
+    result = pytester.runpytest_inprocess("-p", "no:hypothesispytest", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{option.partition('=')[0]} has no effect without --mdm-health*"])
 
@@ -36,12 +36,26 @@ def test_settings_of_the_suite_in_a_file_are_silent_without_it(
     pytester.makeini("[pytest]\nmdm_strict = true\naddopts = --mdm-depth=quick\n")
     monkeypatch.setenv("PYTEST_MDM_PHASE", "pre")
     monkeypatch.setenv("PYTEST_ADDOPTS", "--mdm-select=3.2")
-    assert pytester.runpytest_inprocess().ret == 0
+    assert pytester.runpytest_inprocess("-p", "no:hypothesispytest").ret == 0
 
 
-def test_an_interpreter_without_an_mdm_is_a_usage_error(home: Path, health_here: Health, tmp_path: Path) -> None:
+def test_an_interpreter_without_an_mdm_is_a_usage_error(health_here: Health, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     python = tmp_path / "bare" / "bin" / "python"
-    result = health_here(home, f"--mdm-python={python}", "--mdm-select=1.2")
+    result = health_here(f"--mdm-python={python}", "--mdm-select=1.2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--mdm-python: {python} has no MDM; name the interpreter*"])
+
+
+def test_an_ignored_prerequisite_is_named_with_what_ran_without_it(
+    home: Path, health_here: Health, tmp_path: Path
+) -> None:
+    for each in (home / "config" / "datasets").glob("shop.yaml"):
+        each.write_text("name: [unclosed\n", encoding="utf-8")
+    result = health_here(
+        "--mdm-ignore=7.2", "--mdm-select=3.2", "--mdm-dataset=wine", f"--mdm-json={tmp_path / 'out.json'}"
+    )
+    sentence = "metadata-corruption was ignored: its failure would block sqlite-locking, which ran without it"
+    result.stdout.fnmatch_lines([sentence])
+    assert sentence in (tmp_path / "out.json").read_text(encoding="utf-8")
+    assert "was ignored" not in health_here("--mdm-select=3.2", "--mdm-dataset=wine").stdout.str()

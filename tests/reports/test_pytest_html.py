@@ -50,7 +50,7 @@ def test_the_verdict_comes_first(health: Health, tmp_path: Path) -> None:
     health(f"--html={tmp_path / 'page.html'}")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     prefix = text.partition('class="additional-summary prefix"')[2]
-    assert prefix.lstrip("> \n").startswith("<h2>MDM health: healthy</h2>")
+    assert prefix.lstrip("> \n").startswith("<h2>MDM health: degraded</h2>")
     assert (tmp_path / "assets" / "style.css").is_file()
 
 

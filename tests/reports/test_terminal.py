@@ -63,6 +63,7 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "unused waiver: line 9: c.d on home",
         "unused waiver: line 12: e.f",
         "not listed: /srv/mdm/datasets/secret: permission denied",
+        "metadata-corruption was ignored: its failure would block sqlite-locking, which ran without it",
         "error: postgres-slowdown: took longer than 60 s",
         "skip: system-check: none here",
         "blocked by sqlite-locking[shop]: feature-generation-failure[shop]",

@@ -205,7 +205,8 @@ class Document(Part):
         exit_code: what the process ended with.
         counts: how many results of each status; zeros included.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
-        environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed.
+        environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed,
+            `ignored` a sentence for each check that was ignored although checks that ran depend on it.
         mdm: the installed MDM; null where it was not asked.
         results: in the order of the guide, then of the targets.
         baseline: what became of the home since its baseline; null without one.
@@ -245,7 +246,7 @@ class Document(Part):
                 "exit_code": report.exit_code,
                 "counts": {status.value: report.counts.get(status, 0) for status in Status},
                 "not_run": report.not_run,
-                "environment": {**report.environment, "not_listed": list(report.gaps)},
+                "environment": {**report.environment, "not_listed": list(report.gaps), "ignored": list(report.ignored)},
                 "mdm": report.mdm,
                 "results": [ResultPart.of(result, facts=facts) for result in report.results],
                 "baseline": report.comparison,
@@ -256,7 +257,7 @@ class Document(Part):
     def report(self) -> Report:
         """The run."""
         environment = dict(self.environment)
-        gaps = environment.pop("not_listed", None)
+        gaps, ignored = environment.pop("not_listed", None), environment.pop("ignored", None)
         return Report(
             results=tuple(part.result() for part in self.results),
             started_at=datetime.fromisoformat(self.started_at),
@@ -267,6 +268,7 @@ class Document(Part):
             depth=self.depth,
             environment=environment,
             gaps=tuple(str(gap) for gap in gaps) if isinstance(gaps, list) else (),
+            ignored=tuple(map(str, ignored)) if isinstance(ignored, list) else (),
             mdm=self.mdm,
             comparison=self.baseline,
             waivers=self.waivers,
