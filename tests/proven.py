@@ -124,10 +124,9 @@ PROVEN: dict[str, tuple[str, ...]] = {
     **{
         f"backup-failure.{code}": _NEW_BACKUP
         for code in (
-            *("no-backup", "not-read", "without-log", "damaged-archive", "path-escape", "bomb", "nothing-inside"),
-            *("missing-dataset", "damaged-data", "missing-settings", "link-out", "special-member", "duplicate-member"),
+            *("no-backup", "not-read", "without-log", "damaged-archive", "nothing-inside"),
+            *("missing-dataset", "damaged-data", "missing-settings", "link-out"),
             *(
-                "surplus",
                 "outdated",
                 "old-backups",
                 "incomplete-data",
