@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import string
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from pytest_mdm_health.core.findings import Rule, Rules, Steps, fields_of, fill
+from pytest_mdm_health.core.findings import FORMATS, Rule, Rules, Steps, fields_of, fill
 from pytest_mdm_health.core.model import Check, Kind, Location, Severity
 from pytest_mdm_health.engine.registry import CheckModule, load
 from pytest_mdm_health.knowledge.guide import SYMPTOMS
@@ -187,6 +188,18 @@ def test_every_rule_says_what_to_do_and_answers_symptoms_that_there_are(each: Ch
         assert rule.severities
         assert len(rule.remedy.text) > 10, rule.full_code
         assert set(rule.answers) <= known, rule.full_code
+
+
+@each_declaring
+def test_every_format_of_a_template_exists(each: CheckModule) -> None:
+    templates = {text for rule in each.rules for text in (rule.message, rule.remedy.text, *rule.remedy.commands)}
+    named = {
+        spec
+        for text in templates
+        for _, _, spec, _ in string.Formatter().parse(text)
+        if spec and len(spec) > 1 and spec.isalpha()
+    }
+    assert named <= set(FORMATS)
 
 
 @each_declaring

@@ -19,12 +19,13 @@ from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
 from pytest_mdm_health.core.text import counted, duration, size, times
 
-_FORMATS: Mapping[str, Callable[[Any], str]] = {
+FORMATS: Mapping[str, Callable[[Any], str]] = {
     "size": size,
     "duration": duration,
     "times": times,
     "rows": lambda count: counted(count, "row"),
 }
+"""What templates may say after a colon, besides Python's own."""
 
 
 class _Formatter(string.Formatter):
@@ -34,8 +35,8 @@ class _Formatter(string.Formatter):
         return super().convert_field(value, conversion)
 
     def format_field(self, value: Any, format_spec: str) -> Any:  # noqa: ANN401 - as the standard library declares it
-        if format_spec in _FORMATS:
-            return _FORMATS[format_spec](value)
+        if format_spec in FORMATS:
+            return FORMATS[format_spec](value)
         return super().format_field(value, format_spec)
 
 

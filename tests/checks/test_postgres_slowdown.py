@@ -76,7 +76,7 @@ def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_p
     assert (result.status, result.reason, codes(result)) == (Status.PASS, "", set())
 
 
-def test_a_role_that_may_see_nothing_has_gaps_and_no_findings(
+def test_a_role_that_may_see_nothing_lacks_a_right(
     postgres: Server, look: Look, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_user("blind")
@@ -84,7 +84,7 @@ def test_a_role_that_may_see_nothing_has_gaps_and_no_findings(
     login = {"user": "blind"}
     settings = {"postgresql": {"host": HOST, "port": postgres.port, "user": "blind", "password": PASSWORD}}
     result = look(postgres, make_postgres_home(postgres, settings, shop=login))
-    assert (result.status, codes(result)) == (Status.PASS, set())
+    assert (result.status, codes(result)) == (Status.FAIL, {"no-privilege"})
     assert "GRANT pg_monitor TO blind" in result.reason
 
 

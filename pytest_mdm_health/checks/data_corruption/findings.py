@@ -6,7 +6,7 @@ that was there with its logs.
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -18,7 +18,12 @@ CHECK = Check(
     issue="5.1",
     title="Damaged, incomplete or altered data",
     per=Kind.DATASET,
-    requires=("postgres-slowdown.unreachable", "postgres-slowdown.login-refused", "metadata-corruption"),
+    requires=(
+        "postgres-slowdown.unreachable",
+        "postgres-slowdown.login-refused",
+        *ROWS_ARE_VISIBLE,
+        "metadata-corruption",
+    ),
     despite=DATA_IS_READABLE,
     backends=("sqlite", "duckdb", "postgresql"),
     tags=("data", "storage"),
@@ -199,7 +204,7 @@ LEFT_OVER_LOG = RULES.declare(
     "left-over-log",
     WARN,
     means="changes are only in a DuckDB log that a process left behind",
-    message="leftover WAL: {size:binary} of changes are only in {log}, left by a process that did not end cleanly; "
+    message="leftover WAL: {size:size} of changes are only in {log}, left by a process that did not end cleanly; "
     "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
     remedy="Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which merges "
     "the changes, and count its rows afterwards.",

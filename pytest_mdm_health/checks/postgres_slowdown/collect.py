@@ -29,7 +29,13 @@ from pytest_mdm_health.checks.postgres_slowdown.facts import (
     ServerState,
     Statement,
 )
-from pytest_mdm_health.checks.postgres_slowdown.rules import OF_DATABASE, OF_SERVER, SCANS, Query
+from pytest_mdm_health.checks.postgres_slowdown.rules import (
+    ABOUT_REGISTERED_TABLES,
+    OF_DATABASE,
+    OF_SERVER,
+    SCANS,
+    Query,
+)
 from pytest_mdm_health.core.model import Severity
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.inventory import Inventory
@@ -307,16 +313,26 @@ class _Visit:
             if version < query.since:
                 continue
             for (row,) in self.look.ask(database, query.statement, about, context):
-                if key != SCANS or self._is_filtered(row):
-                    self.hits.append(self._with_datasets(_hit(key, row)))
+                if key == SCANS and not self._is_filtered(row):
+                    continue
+                hit = _hit(key, row)
+                if key in ABOUT_REGISTERED_TABLES:
+                    datasets = self._datasets_with(name, hit.values["table"])
+                    hit = replace(hit, evidence={"datasets": datasets})
+                    if not datasets:
+                        continue
+                self.hits.append(hit)
 
-    def _with_datasets(self, hit: Hit) -> Hit:
-        """The hit with the datasets that a failure of one database concerns: it blocks no others."""
-        database = hit.evidence.get("database")
-        if hit.severity is not Severity.FAIL or database is None:
-            return hit
-        datasets = [name for name, connection in self.server.databases.items() if connection.database == database]
-        return replace(hit, evidence={**hit.evidence, "datasets": datasets})
+    def _datasets_with(self, database: str, table: str) -> list[str]:
+        """The datasets that have a table of a database registered: what keeps it from being read blocks no others."""
+        in_database = {name for name, connection in self.server.databases.items() if connection.database == database}
+        return [
+            dataset.name
+            for dataset in self.look.inventory.datasets
+            if dataset.name in in_database and dataset.registration is not None
+            if table in dict(dataset.registration.tables).values()
+            or table in dict(dataset.registration.feature_tables).values()
+        ]
 
     def _is_filtered(self, row: dict[str, Any]) -> bool:
         """Whether statements wanted certain rows of a table as often as it was scanned; adds by which columns."""

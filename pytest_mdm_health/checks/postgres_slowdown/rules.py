@@ -44,6 +44,9 @@ LARGE_TABLE = 8 * 1024 * 1024
 SCANS = "sequential-scan"
 """The query that gives candidates: whether statements filter the table is in the server's record of statements."""
 
+ABOUT_REGISTERED_TABLES = ("hidden-rows", "no-privilege")
+"""The queries whose answers matter only for tables that a dataset has registered."""
+
 _CONTEXT = """
 WITH context AS (SELECT
   ?::text AS database, ?::text[] AS ours, ?::text[] AS registered, ?::bool AS settled, ?::float8 AS hours,
@@ -332,7 +335,6 @@ OF_DATABASE: Mapping[str, Query] = {
         HIDDEN_ROWS,
         f"""
         SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, current_user AS role,
-          jsonb_build_object('database', database) AS evidence,
           format('SELECT policyname, permissive, roles, cmd, qual FROM pg_policies WHERE tablename = %L', relname)
             AS statement
         FROM context, {_OWN_TABLES} t WHERE database = ANY(registered) AND row_security_active(t.oid) ORDER BY 1
@@ -342,7 +344,7 @@ OF_DATABASE: Mapping[str, Query] = {
         NO_PRIVILEGE,
         f"""
         SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, owner,
-          current_user AS role, jsonb_build_object('database', database) AS evidence,
+          current_user AS role,
           CASE WHEN has_schema_privilege(t.schema, 'USAGE') THEN '' ELSE format('GRANT USAGE ON SCHEMA %I TO %I; ',
             t.schema, current_user) END || format('GRANT SELECT ON %s TO %I', sql_name, current_user) AS grant,
           format('SELECT relname, pg_get_userbyid(relowner), relacl FROM pg_class WHERE relname = %L', relname)

@@ -46,7 +46,7 @@ def confined(tmp_path: Path) -> Confined:
 
 
 VIEW = "confinement._see_read_only(home)"
-BAN = "confinement._write_only_below(private)"
+BAN = "confinement._write_only_below(private, home)"
 WRITE = "attempt(lambda: open(home + '/file', 'w'))"
 
 
