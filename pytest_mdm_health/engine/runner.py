@@ -97,6 +97,8 @@ class Runner:
 
     def cause_of(self, result: Result) -> Result | None:
         """The failed result that blocks this one; None if it is not blocked."""
+        if result.blocked_by is None:
+            return None
         return next((each for each in self._known.values() if each.node_id == result.blocked_by), None)
 
     def corrected(self) -> tuple[Result, ...]:

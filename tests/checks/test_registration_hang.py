@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -317,6 +318,27 @@ def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: 
         os.seteuid(0)
     assert f"the home and the open files of process {process.pid} are unknown" in "; ".join(facts.gaps)
     assert [running.process.pid for running in facts.running] == [process.pid]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as another user")
+def test_a_folder_that_cannot_be_listed_is_not_empty(home: Path) -> None:
+    from pytest_mdm_health.checks.registration_hang.collect import collect
+    from pytest_mdm_health.mdm.inventory import take_inventory
+
+    unregister(home)
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        moved = Path(shutil.copytree(home, Path(place) / "home"))
+        inventory = take_inventory(moved, {})
+        assert [leftover.dataset for leftover in collect(inventory).leftovers] == ["shop"]
+        (moved / "datasets" / "shop").chmod(0)
+        os.seteuid(65534)
+        try:
+            facts = collect(inventory)
+        finally:
+            os.seteuid(0)
+    assert facts.leftovers == ()
+    assert facts.unexamined == (f"{moved / 'datasets' / 'shop'} cannot be listed: Permission denied",)
 
 
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])

@@ -50,7 +50,12 @@ def collect(inventory: Inventory) -> HangFacts:
         if process.moved is None or process.home is None
     ]
     in_progress = {process.dataset for process in processes}
-    leftovers = [found for found in _leftovers(inventory, last_runs, gaps) if found.dataset not in in_progress]
+    unexamined: list[str] = []
+    leftovers = [
+        leftover
+        for leftover in _leftovers(inventory, last_runs, gaps, unexamined)
+        if leftover.dataset not in in_progress
+    ]
     explained = in_progress | {leftover.dataset for leftover in leftovers}
     unfinished = [run for run in last_runs.values() if run.outcome is Outcome.UNFINISHED]
     registered = {dataset.name.lower() for dataset in inventory.datasets if dataset.registration is not None}
@@ -61,6 +66,7 @@ def collect(inventory: Inventory) -> HangFacts:
         unfinished=tuple(run for run in unfinished if run.dataset not in explained),
         registered=tuple(sorted(registered)),
         gaps=tuple(gaps),
+        unexamined=tuple(unexamined),
     )
 
 
@@ -93,7 +99,9 @@ def _shared_memory(database: Path) -> Path:
     return database.with_name(f"{database.name}-shm")
 
 
-def _leftovers(inventory: Inventory, last_runs: Mapping[str, RegistrationRun], gaps: list[str]) -> Iterator[Leftover]:
+def _leftovers(
+    inventory: Inventory, last_runs: Mapping[str, RegistrationRun], gaps: list[str], unexamined: list[str]
+) -> Iterator[Leftover]:
     """The folders without a registration, except those whose registration was completed and then lost."""
     home = inventory.home
     if any(gap.startswith(f"{home.registrations} ") for gap in inventory.gaps):
@@ -102,11 +110,13 @@ def _leftovers(inventory: Inventory, last_runs: Mapping[str, RegistrationRun], g
     with_registration = [dataset for dataset in inventory.datasets if dataset.registration is not None]
     known = {os.path.realpath(folder) for dataset in with_registration for folder in _folders_of(dataset)}
     databases = {dataset.folder: dataset.files for dataset in inventory.datasets if dataset.registration is None}
-    for folder in _folders_in(home.datasets):
+    for folder in _folders_in(home.datasets, unexamined):
         run = last_runs.get(folder.name.lower())
         if os.path.realpath(folder) in known or is_completed(run):
             continue
-        names = _names_in(folder)
+        names = _names_in(folder, unexamined)
+        if names is None:
+            continue
         if run is not None or folder in databases or all(map(_may_be_of_mdm, names)):
             yield _leftover(folder, names, databases.get(folder, ()), run)
 
@@ -117,16 +127,20 @@ def _folders_of(dataset: Dataset) -> Iterator[Path]:
     yield from (path.parent for path in (dataset.database, registered) if path is not None)
 
 
-def _folders_in(datasets: Path) -> list[Path]:
-    visible = (name for name in _names_in(datasets) if not name.startswith("."))
+def _folders_in(datasets: Path, unexamined: list[str]) -> list[Path]:
+    visible = (name for name in _names_in(datasets, unexamined) or () if not name.startswith("."))
     return [datasets / name for name in visible if kind_of(datasets / name) is FileKind.FOLDER]
 
 
-def _names_in(folder: Path) -> list[str]:
+def _names_in(folder: Path, unexamined: list[str]) -> list[str] | None:
+    """The names in a folder, none if it is not there; None if it cannot be listed, which goes to `unexamined`."""
     try:
         return sorted(path.name for path in folder.iterdir())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        unexamined.append(f"{folder} cannot be listed: {error.strerror}")
+        return None
 
 
 def _may_be_of_mdm(name: str) -> bool:

@@ -180,5 +180,8 @@ def _start_reader(path: Path, reading: contextlib.ExitStack) -> str:
 
 
 def _is_written_after(error: LoggedError, files: Sequence[Path]) -> bool:
-    written = max(file.stat().st_mtime for file in files if file.exists())
+    written = 0.0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # the last connection deletes a WAL when it is closed
+            written = max(written, file.stat().st_mtime)
     return error.time is not None and error.timestamp < written
