@@ -396,10 +396,10 @@ def test_features_on_a_server_are_examined(
     ]
 
 
-def test_a_database_that_cannot_be_opened_is_skipped_with_the_reason(home: Path, examine: Examine) -> None:
+def test_a_database_that_cannot_be_opened_is_an_error(home: Path, examine: Examine) -> None:
     data(home).write_bytes(b"no database at all, whatever its name says" * 100)
     result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
-    assert result.status is Status.SKIP
+    assert result.status is Status.ERROR
     assert str(data(home)) in result.reason
 
 

@@ -40,8 +40,6 @@ MOST_COUNTED = 100
 _TIME_SHARE = 0.4
 """The share of a check's time for starting MDM's interpreter, and again for running its generator."""
 
-_MAY_BE_INTACT = {"locked", "unreadable", "no-room", "away", "refused", "starting", "full"}
-"""Reasons why a database cannot be opened that are no damage; damage is reported by 5.1."""
 
 _BINARY = 2
 _COMBINED = re.compile(r"(?P<one>.+)_(?:plus|minus|times|div)_(?P<other>.+)")
@@ -99,7 +97,7 @@ def collect(
             return collector.collect(facts, home, options, installation, had_tables=had_tables)
     except CannotOpen as error:
         reason = f"{backend.path} {error}"
-        if error.code in _MAY_BE_INTACT and facts.registered:
+        if facts.registered:
             return replace(facts, unexamined=(f"its feature tables were not examined: {reason}",))
         raise NotApplicable(reason) from error
 
