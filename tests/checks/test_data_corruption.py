@@ -772,11 +772,15 @@ def test_a_damaged_page_on_a_server_is_found_when_every_row_is_read(
     assert "invalid page" in result.findings[0].message
 
 
+WITHOUT_THE_SERVERS_CHECK = ("postgres-slowdown",)
+"""It fails for a right that is missing, and would block what these tests are about."""
+
+
 def test_a_role_that_may_read_no_table_examines_nothing_and_never_passes(
     server_home: Path, examine: Examine, postgres: Server
 ) -> None:
     postgres.run("ALTER TABLE train OWNER TO postgres", database="mdm_shop")
-    result = examine(CHECK, server_home, "shop")
+    result = examine(CHECK, server_home, "shop", ignore=WITHOUT_THE_SERVERS_CHECK)
     assert (result.status, result.examined) == (Status.ERROR, 0)
     assert "permission denied for table train" in result.reason
     assert "GRANT SELECT" in findings(result)["data-corruption.not-examined"].remedy.text
@@ -792,12 +796,12 @@ def test_one_table_that_may_not_be_read_is_an_error_though_others_were_examined(
     postgres.run("CREATE TABLE test AS SELECT * FROM train", database="mdm_shop", user=USER)
     assert examine(CHECK, server_home, "shop", depth=depth).status is Status.PASS
     postgres.run(f'REVOKE SELECT ON test FROM "{USER}"', database="mdm_shop")
-    result = examine(CHECK, server_home, "shop", depth=depth)
+    result = examine(CHECK, server_home, "shop", depth=depth, ignore=WITHOUT_THE_SERVERS_CHECK)
     assert (result.status, result.examined) == (Status.ERROR, 2)
     assert [each.code for each in result.findings] == ["data-corruption.not-examined"]
     assert "the table test could not be read: permission denied" in result.reason
     postgres.run("DROP TABLE train", database="mdm_shop", user=USER)
-    result = examine(CHECK, server_home, "shop", depth=depth)
+    result = examine(CHECK, server_home, "shop", depth=depth, ignore=WITHOUT_THE_SERVERS_CHECK)
     assert (result.status, {each.severity for each in result.findings}) == (Status.FAIL, {FAIL, WARN})
 
 

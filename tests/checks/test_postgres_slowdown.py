@@ -19,7 +19,7 @@ from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.checks import postgres_slowdown
 from pytest_mdm_health.checks.postgres_slowdown.collect import collect
 from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, PostgresFacts, RecordedStatement
-from pytest_mdm_health.checks.postgres_slowdown.rules import QUERIES, SCANS
+from pytest_mdm_health.checks.postgres_slowdown.rules import OF_SERVER, QUERIES, SCANS
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of
@@ -728,18 +728,26 @@ def test_a_database_that_cannot_be_written_is_found(postgres: Server, look: Look
     assert codes(look(postgres)) == set()
 
 
-def test_a_forgotten_prepared_transaction_is_found(own_postgres: Server, look: Look) -> None:
+def test_a_forgotten_prepared_transaction_is_found(
+    own_postgres: Server, look: Look, make_postgres_home: MakePostgresHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own_postgres.start(max_prepared_transactions="2")
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     prepare = ("BEGIN", "UPDATE train SET target = 0", "PREPARE TRANSACTION 'left'")
     own_postgres.run(*prepare, database="mdm_shop", user=USER)
+    home = make_postgres_home(own_postgres)
     try:
-        assert "prepared-transaction" not in codes(look(own_postgres)), "it is a moment old"
+        assert "prepared-transaction" not in codes(look(own_postgres, home)), "it is a moment old"
         query = QUERIES["prepared-transaction"]
-        later = replace(query, sql=query.sql.replace("interval '5 minutes'", "interval '0'"))
-        ((row,),) = own_postgres.run(later.statement.replace("?", "NULL"), database="mdm_shop")
-        assert (row["name"], row["owner"]) == ("left", USER)
+        at_once = replace(query, sql=query.sql.replace("interval '5 minutes'", "interval '0'"))
+        monkeypatch.setitem(OF_SERVER, "prepared-transaction", at_once)
+        inventory = take_inventory(home, {})
+        (server,) = servers_of(inventory)
+        found_at_once = list(postgres_slowdown.judge(collect(server, inventory, 30), None))
+        (finding,) = (each for each in found_at_once if each.code == "postgres-slowdown.prepared-transaction")
+        assert "the prepared transaction left in mdm_shop was left" in finding.message
     finally:
+        close_all()
         own_postgres.run("ROLLBACK PREPARED 'left'", database="mdm_shop", user=USER)
 
 
