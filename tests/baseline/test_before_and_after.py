@@ -80,13 +80,17 @@ def test_between_real_homes_only_features_are_lost(
     old = {"metadata-corruption.field-type shop", "feature-generation-failure.left-out shop"}
     lost = {name.rpartition(" ")[2] for name in found(document, "fail")}
     assert found(document, "fail") == {f"feature-generation-failure.lost-features {name}" for name in lost}
-    assert "shop" in lost
-    assert found(document, "warn") == (old if "0.1.0" in after else {"feature-generation-failure.logged-error shop"})
-    worse = {"feature-generation-failure"}
-    if "0.1.0" in after and "1.0.6" in before:
+    other_version = before.rpartition("-")[0] != after.rpartition("-")[0]
+    assert "shop" in lost or not other_version
+    known = old if "0.1.0" in after else {"feature-generation-failure.logged-error shop"}
+    if "0.1.0" in before and "0.1.0" in after:  # which records sources as absolute paths, of another folder here
+        known |= {f"metadata-corruption.changed-field {name}" for name in ("big", "breast_cancer", "shop", "wine")}
+    assert found(document, "warn") == known
+    worse = {"feature-generation-failure"} if lost or other_version else set()
+    if "0.1.0" in after:
         worse.add("metadata-corruption")
     assert {each["check"] for each in document["results"] if each["baseline"] in {"new", "worse"}} == worse
-    assert code == 1
+    assert code == (1 if worse else 0)
     assert document["baseline"]["moved"]
     assert not document["baseline"]["lost"]
 
