@@ -53,6 +53,8 @@ FORMATS: Mapping[str, reports.Render] = {
 }
 """Everything that a run may write, by the name of its option."""
 _OURS = f"{SUITE}::"
+_ONLY_LOOKING = ("collectonly", "setuponly", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow")
+"""Options of pytest with which no test is run."""
 _PYTESTS_OWN = {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR}
 
 
@@ -65,9 +67,8 @@ class HealthSession:
         self._accompanying: dict[str, Result] = {}
         self._planned: set[str] = set()
         self._foreign_failures = 0
-        option = config.option
         self._is_controller = not hasattr(config, "workerinput")
-        self._meant_to_run = not (option.collectonly or option.setuponly or option.setupplan)
+        self._meant_to_run = not any(getattr(config.option, name, None) for name in _ONLY_LOOKING)
         self._not_run = 0
         self._started = (datetime.now(timezone.utc), time.perf_counter())
         self._report: Report | None = None
