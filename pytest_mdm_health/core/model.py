@@ -64,6 +64,10 @@ class NotApplicable(Exception):
     """Raised while looking: this check has nothing to say here. Its text is the reason shown with the skip."""
 
 
+class NotExamined(Exception):
+    """What the check is about is there and could not be examined; the text says why. Its result is an error."""
+
+
 @dataclass(frozen=True, order=True)
 class Target:
     """The one thing that a check is run on.

@@ -16,6 +16,7 @@ from pytest_mdm_health.core.model import (
     Finding,
     Kind,
     NotApplicable,
+    NotExamined,
     Result,
     Severity,
     Status,
@@ -228,6 +229,8 @@ def _looked_at(each: CheckModule, target: Target, handles: Handles, before: Plai
         findings = tuple(sorted(each.judge(facts, earlier), key=lambda finding: _WORST_FIRST.index(finding.severity)))
     except NotApplicable as reason:
         return Result(check=check, target=target, status=Status.SKIP, reason=str(reason))
+    except NotExamined as reason:
+        return Result(check=check, target=target, status=Status.ERROR, reason=str(reason))
     return _concluded(check, target, facts, findings)
 
 

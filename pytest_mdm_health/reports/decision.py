@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pytest_mdm_health.core.exit_codes import ExitCode
-from pytest_mdm_health.core.model import Kind, Phase, Status
+from pytest_mdm_health.core.model import Depth, Kind, Phase, Status
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.reports.model import Report
 
@@ -113,7 +113,8 @@ def _unproven(report: Report) -> str:
         return "No dataset was examined, so nothing is known of any data."
     if report.phase == Phase.PRE and not _has_proven_backup(report):
         return (
-            f"Whether there is a backup to go back to was not examined: run {BACKUP_CHECK} too, and wait for its pass."
+            f"Whether there is a backup to go back to was not examined: run {BACKUP_CHECK} too, not at "
+            "--mdm-depth=quick, and wait for its pass."
         )
     if report.phase == Phase.POST and report.comparison is None:
         return "Whether the migration altered data is unknown, because there is no baseline to compare with."
@@ -122,7 +123,8 @@ def _unproven(report: Report) -> str:
 
 def _has_proven_backup(report: Report) -> bool:
     """Whether a backup was read to its end and compared with the home: before a migration nothing less passes."""
-    return any(each.check.id == BACKUP_CHECK and each.status is Status.PASS for each in report.results)
+    passed = any(each.check.id == BACKUP_CHECK and each.status is Status.PASS for each in report.results)
+    return passed and report.depth != Depth.QUICK
 
 
 def _examined(report: Report, kind: Kind) -> bool:

@@ -1,4 +1,4 @@
-"""4.1: what took long is told from what is large."""
+"""4.1: what took long is distinguished from what is large."""
 
 from __future__ import annotations
 

@@ -590,12 +590,27 @@ def test_what_cannot_be_seen_is_said(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [Path.unlink, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"x" * 999)]
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"x" * 999),
+        lambda path: path.write_bytes(path.read_bytes()[:50]),
+        lambda path: os.truncate(path, path.stat().st_size - 4096),
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+    ],
+    ids=["empty", "foreign", "header cut", "a page short", "half"],
 )
-def test_a_file_that_is_no_sqlite_database_is_left_to_others(
+def test_a_file_that_is_no_whole_database_is_an_error(
     home: Path, look: Examine, damage: Callable[[Path], object]
 ) -> None:
     damage(data(home))
+    result = look(home, ignore=("metadata-corruption",))
+    assert result.status is Status.ERROR
+    assert str(data(home)) in result.reason
+
+
+def test_a_file_that_is_gone_is_left_to_others(home: Path, look: Examine) -> None:
+    data(home).unlink()
     assert look(home, ignore=("metadata-corruption",)).status is Status.SKIP
 
 

@@ -50,3 +50,9 @@ def test_the_answer_is_what_was_examined(phase: str, results: tuple[Result, ...]
 
 def test_with_a_baseline_a_migrated_home_may_go_into_service() -> None:
     assert answer(report(BACKUP, DATA, phase="post", baseline=True)).word == "yes"
+
+
+def test_a_quick_look_at_a_backup_is_no_yes() -> None:
+    quick = replace(report(BACKUP, DATA, phase="pre"), depth="quick")
+    assert answer(quick).word == "not known"
+    assert "not at --mdm-depth=quick" in answer(quick).reason

@@ -14,7 +14,8 @@ from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
 from pytest_mdm_health.backends.sqlite.log import of_another_time
 from pytest_mdm_health.backends.sqlite.open import a_reader
 from pytest_mdm_health.checks.sqlite_locking.facts import LeftoverWal, LockFacts
-from pytest_mdm_health.core.model import NotApplicable
+from pytest_mdm_health.core.model import NotApplicable, NotExamined
+from pytest_mdm_health.core.text import size
 from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
 from pytest_mdm_health.mdm.host.processes import Holder, holders, lock_holders
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
@@ -72,7 +73,15 @@ def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
         last_error=last_error,
         written_after_error=last_error is not None and _is_written_after(last_error, files),
         gaps=tuple(gaps),
+        unexamined=_truncated(path, header, wal),
     )
+
+
+def _truncated(path: Path, header: SqliteHeader, wal: Sidecar | None) -> tuple[str, ...]:
+    """What a file that lost its end keeps from being examined; a WAL may hold the pages that it lacks."""
+    if header.surplus >= 0 or wal is not None:
+        return ()
+    return (f"{path} is truncated: {size(-header.surplus)} missing; only its locks could be examined",)
 
 
 def _sqlite_file(dataset: Dataset) -> tuple[Path, SqliteHeader]:
@@ -81,7 +90,8 @@ def _sqlite_file(dataset: Dataset) -> tuple[Path, SqliteHeader]:
     try:
         return dataset.database, read_header(dataset.database)
     except CannotOpen as error:
-        raise NotApplicable(f"{dataset.database} {error.reason}") from error
+        reason = f"{dataset.database} {error.reason}"
+        raise (NotApplicable if error.code == "missing" else NotExamined)(reason) from error
 
 
 def _left_over(beside: Sequence[Sidecar], kind: str) -> Sidecar | None:

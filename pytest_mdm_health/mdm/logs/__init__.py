@@ -22,7 +22,6 @@ TEXT_LIMIT = 32 * 1024
 """Characters of a message or a traceback that are kept, besides its last line."""
 
 TRACEBACK = "Traceback (most recent call last):"
-LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 _LINES_TO_FIND_A_TIME = 200
 _TIME_LENGTH = len("2026-11-22 08:17:57")
 
@@ -78,7 +77,7 @@ def read_log(
         log_file: the file that is written now.
         gap: is told what could not be read, as a sentence without a full stop.
         without: levels whose records may be left out where that saves time.
-        not_understood: is told of each file that has records in another form, likewise.
+        not_understood: receives each file that has records in another form, likewise.
     """
     files = log_files(log_file)
     for file in files if len(files) < 2 else sorted(files, key=_began):  # noqa: PLR2004 - one needs no order

@@ -30,7 +30,6 @@ from pytest_mdm_health.mdm.registrations.fields import (
     without_extras,
 )
 
-_IDS = "id_columns"
 _FIRST_VERSION = "1.0.0"
 """What MDM takes for the version of a registration that names none."""
 
