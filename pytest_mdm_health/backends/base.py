@@ -172,7 +172,7 @@ class Database(Protocol):
     ) -> None: ...
 
 
-class HandedBack:
+class SharedConnection:
     """What happens at the end of a `with` on a database, the same for all backends."""
 
     how: How

@@ -21,10 +21,10 @@ import duckdb
 from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
-    HandedBack,
     How,
     QueryFailed,
     Row,
+    SharedConnection,
     Unfinished,
     Why,
     literal,
@@ -61,7 +61,7 @@ _WHY: tuple[tuple[str, Why], ...] = (
 )
 
 
-class DuckDBDatabase(HandedBack):
+class DuckDBDatabase(SharedConnection):
     """An attached DuckDB file; a `base.Database`."""
 
     engine = "duckdb"

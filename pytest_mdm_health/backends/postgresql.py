@@ -22,10 +22,10 @@ from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
     ConnectionLost,
-    HandedBack,
     How,
     QueryFailed,
     Row,
+    SharedConnection,
     Unfinished,
     Why,
     one_line,
@@ -100,7 +100,7 @@ _ADVICE = re.compile(r" Is the server running (?:on that host|locally) and accep
 _PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[?%]")
 
 
-class PostgresDatabase(HandedBack):
+class PostgresDatabase(SharedConnection):
     """An open database on a server; a `base.Database`.
 
     Attributes:

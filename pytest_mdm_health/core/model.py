@@ -179,7 +179,7 @@ class Check:
         per: the kind of target it is run on.
         requires: what must not have happened, on the same target, on its server or on the home, for this one to mean
             anything: `<check>` for any failure of that check, `<check>.<finding>` for that finding as a failure.
-        despite: findings of required checks, as `<check>.<finding>`, that leave this one its meaning.
+        tolerates: findings of required checks, as `<check>.<finding>`, that leave this one its meaning.
         backends: the dataset backends it applies to; empty for all.
         phases: the phases in which it makes sense.
         depth: the least depth it needs.
@@ -192,7 +192,7 @@ class Check:
     title: str
     per: Kind
     requires: tuple[str, ...] = ()
-    despite: tuple[str, ...] = ()
+    tolerates: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = (Phase.PRE, Phase.POST, Phase.ANY)
     depth: Depth = Depth.QUICK

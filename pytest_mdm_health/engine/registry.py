@@ -158,7 +158,7 @@ def load(package: ModuleType = checks) -> Mapping[str, CheckModule]:
 
 
 def _names_what_there_is(each: CheckModule, modules: Mapping[str, CheckModule]) -> None:
-    for name in (*each.check.requires, *each.check.despite):
+    for name in (*each.check.requires, *each.check.tolerates):
         required, _, finding = name.partition(".")
         if required not in modules:
             raise ContractError(f"{each.module.__file__}: requires {required!r}, which is no check")

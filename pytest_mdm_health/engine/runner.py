@@ -116,7 +116,7 @@ class Runner:
             asked_s = time.monotonic() - self._asked_again.get(on, -ASK_AGAIN_AFTER_S)
             if result.status is Status.ERROR or asked_s >= ASK_AGAIN_AFTER_S:
                 self._ask_again(server, on, handles)
-            if _blocks(self._known[server.check.id, on], finding, each.check.despite, target):
+            if _blocks(self._known[server.check.id, on], finding, each.check.tolerates, target):
                 return _blocked_by(each.check, target, node_id(server.check, on))
         return result
 
@@ -150,7 +150,7 @@ class Runner:
             if required is None or on is None:
                 continue
             result = self.result(required, on, handles)
-            if _blocks(result, finding, each.check.despite, target):
+            if _blocks(result, finding, each.check.tolerates, target):
                 return _blocked_by(each.check, target, result.blocked_by or node_id(required.check, on))
         return None
 
@@ -176,12 +176,12 @@ def _blocked_by(check: Check, target: Target, culprit: str) -> Result:
     return Result(check=check, target=target, status=Status.BLOCKED, reason=reason, blocked_by=culprit)
 
 
-def _blocks(result: Result, finding: str, despite: tuple[str, ...], target: Target) -> bool:
+def _blocks(result: Result, finding: str, tolerates: tuple[str, ...], target: Target) -> bool:
     """Whether a prerequisite that ended like this keeps a check on this target from meaning anything."""
     if result.status is not Status.FAIL:
         return result.status is Status.BLOCKED
     failures = {each.code for each in result.findings if each.severity is Severity.FAIL and _concerns(each, target)}
-    return f"{result.check.id}.{finding}" in failures if finding else bool(failures - set(despite))
+    return f"{result.check.id}.{finding}" in failures if finding else bool(failures - set(tolerates))
 
 
 def _concerns(finding: Finding, target: Target) -> bool:

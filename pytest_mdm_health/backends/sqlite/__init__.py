@@ -11,10 +11,10 @@ from typing import TypeVar
 from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
-    HandedBack,
     How,
     QueryFailed,
     Row,
+    SharedConnection,
     Unfinished,
     one_line,
     quote,
@@ -33,7 +33,7 @@ _TIMED_FROM = 16 * 1024 * 1024
 _T = TypeVar("_T")
 
 
-class SqliteDatabase(HandedBack):
+class SqliteDatabase(SharedConnection):
     """An open SQLite file; a `base.Database`."""
 
     engine = "sqlite"

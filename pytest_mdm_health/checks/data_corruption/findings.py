@@ -24,7 +24,7 @@ CHECK = Check(
         *ROWS_ARE_VISIBLE,
         "metadata-corruption",
     ),
-    despite=DATA_IS_READABLE,
+    tolerates=DATA_IS_READABLE,
     backends=("sqlite", "duckdb", "postgresql"),
     tags=("data", "storage"),
 )

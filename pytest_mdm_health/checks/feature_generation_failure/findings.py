@@ -16,7 +16,7 @@ CHECK = Check(
     title="Missing, incomplete or unusable features",
     per=Kind.DATASET,
     requires=("metadata-corruption", *ROWS_ARE_VISIBLE),
-    despite=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
+    tolerates=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
     tags=("features",),
 )
 RULES = Rules(CHECK)

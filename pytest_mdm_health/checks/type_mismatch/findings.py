@@ -19,7 +19,7 @@ CHECK = Check(
     title="Values of the wrong type",
     per=Kind.DATASET,
     requires=("metadata-corruption", *ROWS_ARE_VISIBLE),
-    despite=DATA_IS_READABLE,
+    tolerates=DATA_IS_READABLE,
     tags=("data", "types"),
 )
 RULES = Rules(CHECK)
