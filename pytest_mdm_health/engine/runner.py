@@ -25,6 +25,7 @@ from pytest_mdm_health.core.model import (
     status_of,
 )
 from pytest_mdm_health.core.session import kept_for_session
+from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, what_moved
 from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
@@ -208,10 +209,11 @@ def examine(
     watched = {**({} if each.check.live else seen_now(files_of(handles.values()))), **seen}
     try:
         result = _looked_at(each, target, handles, before)
-    except Exception:
+    except Exception as error:
         moved = what_moved(watched, WHILE_LOOKING)
         if not moved:
             raise
+        moved += f"; the check had failed with {type(error).__name__}: {one_line(str(error))}"
     else:
         moved = what_moved(watched, WHILE_LOOKING)
     return Result(check=each.check, target=target, status=Status.ERROR, reason=moved) if moved else result

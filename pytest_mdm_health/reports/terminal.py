@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.core.options import Options
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.knowledge.symptoms import Explanation
-    from pytest_mdm_health.reports.model import Report
+    from pytest_mdm_health.reports.model import Report, Trouble
 
 SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
     Status.PASS: ("passed", ".", "PASSED"),
@@ -56,7 +56,7 @@ def header(plan: Plan, explained: Iterable[Explanation]) -> list[str]:
     """What is examined and why, before anything is."""
     home = plan.inventory.home
     count = len(plan.datasets)
-    nothing = "datasets unknown" if plan.inventory.gaps else f"nothing registered in {home.registrations}"
+    nothing = "datasets unknown" if plan.inventory.unlisted else f"nothing registered in {home.registrations}"
     datasets = f"{count} dataset{'' if count == 1 else 's'}" if count else nothing
     lines = [f"MDM home: {home.root} ({datasets}); phase {plan.options.phase}, depth {plan.options.depth}"]
     lines += [f"MDM home: not listed: {gap}" for gap in plan.inventory.not_examined]
@@ -85,7 +85,7 @@ def run_again(result: Result, home: str = "") -> str:
     return shlex.join(("pytest", result.node_id, *where, "--mdm-timeout", "600"))
 
 
-def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
+def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[Trouble]) -> None:
     """The verdict, the counts, what changed, what to do first, where the reports are; with `-q` the verdict only."""
     colour = {_COLOUR[report.verdict]: True}
     terminal.ensure_newline()
@@ -165,11 +165,12 @@ def _write(terminal: pytest.TerminalReporter, line: str, width: int | None) -> N
         terminal.write_line(each)
 
 
-def _written(options: Options, troubles: Sequence[str]) -> Iterator[str]:
+def _written(options: Options, troubles: Sequence[Trouble]) -> Iterator[str]:
     """Where the reports are."""
+    failed = {trouble.output for trouble in troubles}
     for name in OUTPUTS:
         path = getattr(options, name.replace("-", "_"))
-        if path and not any(trouble.startswith(f"--mdm-{name}:") for trouble in troubles):
+        if path and name not in failed:
             yield f"{name}: {path}"
 
 
