@@ -36,6 +36,7 @@ from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
 from pytest_mdm_health.core.session import current
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
@@ -340,4 +341,4 @@ def _cannot_open(error: BaseException) -> CannotOpen:
 def _holders(message: str) -> Iterator[Holder]:
     """Whom DuckDB names; if nobody, it is this process itself that has the file open for writing."""
     found = re.search(r"\(PID (\d+)\)", message)
-    yield describe(int(found[1]) if found else os.getpid(), "whole-file", "writes")
+    yield describe(int(found[1]) if found else os.getpid(), LockKind.WHOLE_FILE, "writes")

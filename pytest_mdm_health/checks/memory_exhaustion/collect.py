@@ -20,6 +20,7 @@ from pytest_mdm_health.checks.memory_exhaustion.facts import (
     ProcessMemory,
 )
 from pytest_mdm_health.core.model import Depth
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import under
@@ -60,7 +61,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     return MemoryFacts(
         examined=1 + len(largest),
         machine=replace(machine, killed=machine.killed and machine.killed[-SHOWN:]),
-        mdm_killed_at=mdm_killed.astimezone().isoformat(" ", "seconds") if mdm_killed else "",
+        mdm_killed_at=moment(mdm_killed) if mdm_killed else "",
         succeeded_since=history.succeeded_after(mdm_killed, ""),
         batch_size=batch_size,
         batch_set_in=settings.values["performance.batch_size"].origin.place,

@@ -24,6 +24,7 @@ from pytest_mdm_health.checks.metadata_corruption.facts import (
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, is_same_file, kind_of
@@ -171,7 +172,7 @@ def _older(json_copy: Path, yaml: Path) -> str:
         theirs, ours = json_copy.stat().st_mtime, yaml.stat().st_mtime
         if theirs + _MOMENT_S >= ours:
             return ""
-        first, then = (datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds") for time in (theirs, ours))
+        first, then = (moment(datetime.fromtimestamp(time, timezone.utc)) for time in (theirs, ours))
     except (OSError, ValueError, OverflowError):
         return ""
     return f"written {first}, while the YAML file was {then}"
