@@ -29,7 +29,8 @@ from pytest_mdm_health.mdm.host.memory_limit import limit_in_bytes
 from pytest_mdm_health.mdm.host.mounts import file_system_of
 from pytest_mdm_health.mdm.host.processes import mdm_processes
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import History, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import History
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.sources import READ_WHOLE, source_of, suffix_of
 
@@ -46,9 +47,9 @@ _GROWTH = {"sqlite": 2, "duckdb": 5}
 def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     """Examine the machine, running processes, the settings, the largest datasets and the log."""
     settings = inventory.settings
-    history = read_history(inventory.home.log_file)
+    events = read_events(inventory.home.log_file)
     machine = look_at_machine()
-    gaps = list(history.gaps)
+    history, gaps = events.history, list(events.gaps)
     batch_size = int(settings["performance.batch_size"])
     largest = _largest(inventory)
     sizes = [_size_of(dataset, batch_size, depth, gaps) for dataset in largest]
@@ -72,6 +73,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
         shortages=tuple(_shortages(history)),
         shortage_count=len(history.memory_ran_out),
         gaps=tuple(gaps),
+        unexamined=events.not_understood,
     )
 
 

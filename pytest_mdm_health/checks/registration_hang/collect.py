@@ -22,7 +22,8 @@ from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import holders
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun
 from pytest_mdm_health.mdm.registrations.running import Registering, running_registrations
 
 _BLOCKING_LOCKS = {
@@ -41,8 +42,8 @@ _MDM_SUFFIXES = (*DATABASE_SUFFIXES, "-wal", "-shm", "-journal", ".wal", ".tmp")
 def collect(inventory: Inventory) -> HangFacts:
     """Examine processes, log and folders."""
     home = inventory.home
-    history = read_history(home.log_file)
-    gaps = list(history.gaps)
+    events = read_events(home.log_file)
+    history, gaps = events.history, list(events.gaps)
     last_runs = {run.dataset: run for run in history.runs}
     processes = [process for process in running_registrations() if may_use(process, home)]
     gaps += [
@@ -51,7 +52,7 @@ def collect(inventory: Inventory) -> HangFacts:
         if process.moved is None or process.home is None
     ]
     in_progress = {process.dataset for process in processes}
-    unexamined: list[str] = []
+    unexamined = list(events.not_understood)
     leftovers = [
         leftover
         for leftover in _leftovers(inventory, last_runs, gaps, unexamined)
