@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen
+from pytest_mdm_health.backends.base import CannotOpen, why_refused
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 
 _FICLONE = 0x40049409
@@ -34,7 +34,7 @@ class PrivateCopy:
                 _copy(file, self.path_of(file))
         except OSError as error:
             self.remove()
-            raise CannotOpen("unreadable", f"cannot be copied: {error.strerror}") from error
+            raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error.strerror}") from error
         except BaseException:
             self.remove()
             raise
@@ -65,7 +65,7 @@ def _copy(source: Path, destination: Path) -> None:
             if not _cloned(reading.fileno(), writing.fileno()):
                 shutil.copyfileobj(reading, writing, 1024 * 1024)
     except Unreadable as error:
-        raise CannotOpen("unreadable", f"cannot be copied: {error}") from error
+        raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error}") from error
 
 
 def _cloned(source: int, destination: int) -> bool:

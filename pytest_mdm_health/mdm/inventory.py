@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, engine_of
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, LOG_SUFFIXES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home, is_home, locate
 from pytest_mdm_health.mdm.logs.files import log_files
@@ -24,7 +24,7 @@ MANY = 10
 """How many names of datasets that share a file are given."""
 
 _UNNAMED_LOOKED_AT = 50
-_NO_DATABASE = ("-wal", "-shm", "-journal", ".wal", ".json", ".yaml", ".parquet", ".csv", ".txt", ".log", ".tmp")
+_NO_DATABASE = (*LOG_SUFFIXES, "-shm", ".json", ".yaml", ".parquet", ".csv", ".txt", ".log", ".tmp")
 _PUT_ASIDE = (".damaged", ".before", ".rescued", ".bak")
 
 

@@ -16,7 +16,7 @@ from pytest_mdm_health.checks.registration_hang.facts import (
     Leftover,
     RunningRegistration,
 )
-from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.locks import LockKind
@@ -36,7 +36,7 @@ _BLOCKING_LOCKS = {
     LockKind.WHOLE_FILE,
     LockKind.OTHER,
 }
-_MDM_SUFFIXES = (*DATABASE_SUFFIXES, "-wal", "-shm", "-journal", ".wal", ".tmp")
+_MDM_SUFFIXES = (*DATABASE_SUFFIXES, *LOG_SUFFIXES, "-shm", ".tmp")
 
 
 def collect(inventory: Inventory) -> HangFacts:
