@@ -1,11 +1,9 @@
-"""Logs from which DuckDB takes nothing, although it opens their database without a word."""
+"""Logs from which DuckDB takes nothing, although it opens their database silently."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import duckdb
 
 from pytest_mdm_health.backends.base import CannotOpen
 from pytest_mdm_health.backends.private_copy import PrivateCopy
@@ -24,6 +22,8 @@ def ignored_logs(path: Path, logs: Sequence[Path]) -> tuple[Path, ...]:
     DuckDB merges a log and deletes it, but one that does not begin like a log, or the second log of a checkpoint
     without its first, it leaves alone. Tried on a private copy; without room for one, nothing is said of any.
     """
+    import duckdb
+
     try:
         copy = PrivateCopy([path, *logs])
     except CannotOpen:

@@ -14,7 +14,7 @@ DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".duckdb", ".db")
 """How MDM and the guide call the files that hold a dataset's data."""
 
 LOG_SUFFIXES = ("-wal", "-journal", ".wal", ".wal.checkpoint")
-"""How what lies beside a database is called that it is not complete without; SQLite makes its `-shm` anew."""
+"""Endings of the files beside a database that it is not complete without; SQLite can make its `-shm` again."""
 
 HEAD_BYTES = 16
 _SQLITE = b"SQLite format 3\x00"

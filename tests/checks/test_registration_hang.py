@@ -321,7 +321,7 @@ def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: 
     assert [running.process.pid for running in facts.running] == [process.pid]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as another user")
 @pytest.mark.parametrize("left", [True, False], ids=["left over", "in progress"])
 def test_users_of_a_database_that_cannot_be_seen_are_said(home: Path, left: bool) -> None:
     from pytest_mdm_health.checks.registration_hang.collect import _blockers, collect
@@ -334,7 +334,7 @@ def test_users_of_a_database_that_cannot_be_seen_are_said(home: Path, left: bool
         Path(place).chmod(0o755)
         folder = Path(shutil.copytree(home, Path(place) / "home")) / "datasets/shop"
         inventory = take_inventory(Path(place) / "home", {})
-        collect(inventory)  # and all is imported that nobody may not be able to
+        collect(inventory)  # imports what the other user may not be able to
         end_session()
         os.seteuid(65534)
         try:

@@ -245,7 +245,7 @@ def _without_content(facts: DataFacts) -> DataFacts:
 
 
 def _ignored_logs(facts: DataFacts, options: Options) -> Iterator[str]:
-    """The logs that DuckDB passes over without a word; a quick look does not try that."""
+    """The logs that DuckDB ignores; a quick look does not try that."""
     tried = facts.readable and facts.engine == "duckdb" and Depth(options.depth) is not Depth.QUICK
     if tried and facts.logs and not facts.stray_logs:
         yield from map(str, ignored_logs(Path(facts.file.path), [log.path for log in facts.logs]))

@@ -43,7 +43,7 @@ RESTORE_BACKUP = Steps(
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
 READ_AROUND_DAMAGE = Steps(
-    f"{KEEP_COPY.text} What lies around the damaged pages can be read out of a copy, table by table and by ranges of "
+    f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
     "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "
     "missing."
 )

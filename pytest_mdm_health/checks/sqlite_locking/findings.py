@@ -81,8 +81,8 @@ LARGE_WAL = RULES.declare(
     means="the WAL in use is larger than the file, although SQLite should have moved its changes there; a note if no "
     "reader prevents that",
     message="the WAL of {size:size} is {factor} times as large as the file, which lacks those changes: {processes} "
-    "kept a read transaction open (observed for {watched_s:g} s), so SQLite cannot move them into the file and start "
-    "the WAL anew",
+    "kept a read transaction open (observed for {watched_s:g} s), so SQLite cannot move them into the file and reuse "
+    "the WAL",
     remedy="Let the reader end its transaction (close its results, commit or roll back), or end the process once you "
     "know what it is; the next write then moves the changes. Until then include the WAL in every copy of the file.",
     commands=_LIST_PROCESSES,
