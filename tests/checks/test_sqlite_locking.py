@@ -263,6 +263,13 @@ def test_a_reader_after_a_lock_error_is_no_write(home: Path, look: Examine, hold
     assert findings(look(home))["sqlite-locking.lock-errors"].severity is WARN
 
 
+def test_a_lock_error_in_a_line_of_another_form_is_no_pass(home: Path, look: Examine) -> None:
+    with (home / "logs/mdm.log").open("a", encoding="utf-8") as log:
+        log.write("ts=2026-11-29T08:17:57Z level=error msg=\"update of 'shop' failed: database is locked\"\n")
+    result = look(home)
+    assert (result.status, "1 line in a form that MDM does not write" in result.reason) == (Status.ERROR, True)
+
+
 def test_a_log_too_large_to_be_searched_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known_errors, "SEARCH_LIMIT", 10)
     inventory = take_inventory(home, {})

@@ -58,7 +58,8 @@ def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
     mode = inventory.settings.values["database.sqlite.journal_mode"]
     file_system = file_system_of(path)
     names = [other.name for other in inventory.datasets]
-    errors = recent_errors(inventory.home.log_file, "database-locked", dataset.name, names, gaps)
+    not_understood: list[str] = []
+    errors = recent_errors(inventory.home.log_file, "database-locked", dataset.name, names, gaps, not_understood)
     last_error = max(errors, key=lambda error: error.timestamp, default=None)
     wal, journal = (_left_over(beside, kind) for kind in ("wal", "journal"))
     changes = [sidecar.path for sidecar in beside if sidecar.holds_changes]  # readers make the others, too
@@ -83,7 +84,7 @@ def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
         written_after_error=last_error is not None and _is_written_after(last_error, [path, *changes]),
         large_wal=_large_wal(beside, header, files, found.answer),
         gaps=tuple(gaps),
-        unexamined=_truncated(path, header, wal),
+        unexamined=(*_truncated(path, header, wal), *not_understood),
     )
 
 
