@@ -50,9 +50,9 @@ _HEADER_BYTES, _BLOCK_HEADERS = 3 * 4096, (4096, 8192)
 _MAGIC, _MAGIC_AT = b"DUCK", 8
 _Failure = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
 _WHY: tuple[tuple[str, Why], ...] = (
-    ("wal does not match", "foreign-log"),
+    ("corrupt wal file", "damaged-log"),
+    ("replaying wal", "foreign-log"),
     ("wal checkpoint iteration", "foreign-log"),
-    ("replaying wal", "damaged-log"),
     ("could not set lock", "locked"),
     ("already attached by", "locked"),
     ("already open in", "locked"),
