@@ -134,7 +134,7 @@ class HealthCollector:
             collected = list(_collected(SuiteModule.of(session, self._run, each)))
             by_id |= {item.nodeid: item for item in collected}
             if collected:
-                overridden |= keep_to_own_fixtures(collected[0])  # all functions of a check share them
+                overridden |= keep_to_own_fixtures(collected)
         session.config.stash[OVERRIDDEN] = overridden
         items[:0] = [by_id[id_] for id_ in self._run.ids if id_ in by_id and (not self._wanted or id_ in self._wanted)]
 
@@ -177,12 +177,13 @@ def _target_of(item: pytest.Function) -> Target:
     return cast("Target", item.callspec.params["mdm_target"])
 
 
-def keep_to_own_fixtures(item: pytest.Function) -> Overridden:
-    """Keep the repository's fixtures out of a check; the overrides of ours that were left out.
+def keep_to_own_fixtures(functions: Sequence[pytest.Function]) -> Overridden:
+    """Keep the repository's fixtures out of all functions of a check; the overrides of ours that were left out.
 
     Its autouse fixtures leave the closure, and of every fixture that has the name of one of ours only ours remains.
     Fixtures of installed plugins stay.
     """
+    item = functions[0]  # all functions of a check share what is known of their fixtures
     info, manager = item._fixtureinfo, item.session._fixturemanager  # noqa: SLF001 - pytest has no public way
     overridden: dict[str, str] = {}
     for name in fixtures.NAMES:
@@ -196,6 +197,8 @@ def keep_to_own_fixtures(item: pytest.Function) -> Overridden:
         if name not in info.argnames and _is_of_repository(_source_of(definitions[-1]), item.config.rootpath)
     }
     info.names_closure[:] = [name for name in info.names_closure if name not in foreign]
+    for function in functions:
+        function._initrequest()  # noqa: SLF001 - up to pytest 9.0 the request has a copy of the definitions
     return overridden
 
 

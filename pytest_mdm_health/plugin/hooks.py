@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.mdm.installed.installation import Installation
 
 
-CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin")
-"""pytest's own plugins that write a cache into the root folder, which may lie in the home."""
+CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin", "stepwise")
+"""pytest's own plugins that write a cache into the root folder, which may be in the home; the last up to 8.3 only."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
