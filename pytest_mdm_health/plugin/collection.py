@@ -82,9 +82,9 @@ class SuiteModule(pytest.Module):
 def as_test(run: Run, each: CheckModule) -> Callable[..., None]:
     """A check as a test function whose parameters are the fixtures that its `observe` asks for."""
 
-    def test(request: pytest.FixtureRequest, mdm_target: Target, **handles: object) -> None:
+    def test(request: pytest.FixtureRequest, mdm_target: Target, **values: object) -> None:
         item = request.node
-        result = run.result(each, mdm_target, handles, again=RESULTS in item.stash)
+        result = run.result(each, mdm_target, values, again=RESULTS in item.stash)
         item.stash[RESULTS] = (result, *run.accompanying(result))
         item.user_properties += properties(result)
         if result.status in {Status.FAIL, Status.ERROR}:

@@ -85,19 +85,19 @@ def mdm_target(request: pytest.FixtureRequest) -> Target:
 @pytest.fixture
 def mdm_dataset(pytestconfig: pytest.Config, mdm_target: Target) -> Dataset:
     """One dataset: its registration and where its data lies."""
-    return cast("Dataset", pytestconfig.stash[PLAN].handle("mdm_dataset", mdm_target))
+    return cast("Dataset", pytestconfig.stash[PLAN].fixture_value("mdm_dataset", mdm_target))
 
 
 @pytest.fixture
 def mdm_server(pytestconfig: pytest.Config, mdm_target: Target) -> Server | None:
     """One PostgreSQL server that the home names; for a test that runs per dataset, the dataset's, or None."""
-    return cast("Server | None", pytestconfig.stash[PLAN].handle("mdm_server", mdm_target))
+    return cast("Server | None", pytestconfig.stash[PLAN].fixture_value("mdm_server", mdm_target))
 
 
 @pytest.fixture
 def mdm_backend(pytestconfig: pytest.Config, mdm_target: Target) -> Backend | None:
     """The handle that opens the dataset's data; None when it is not known what or where it is."""
-    return cast("Backend | None", pytestconfig.stash[PLAN].handle("mdm_backend", mdm_target))
+    return cast("Backend | None", pytestconfig.stash[PLAN].fixture_value("mdm_backend", mdm_target))
 
 
 @pytest.fixture
