@@ -167,7 +167,7 @@ def _names_what_there_is(each: CheckModule, modules: Mapping[str, CheckModule]) 
 
 
 def in_order(modules: Mapping[str, CheckModule]) -> list[CheckModule]:
-    """The checks so that what one requires stands before it, otherwise in the order of the guide."""
+    """The checks, each after what it requires, otherwise in the order of the guide."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for id_, each in modules.items():
         sorter.add(id_, *(required for required, _ in each.check.prerequisites if required in modules))
@@ -211,7 +211,7 @@ def _words(check: Check) -> set[str]:
 
 
 def _docstring_in_source(module: ModuleType) -> str:
-    """Python leaves docstrings away when it is told to optimise (-OO)."""
+    """Python drops docstrings when it optimises (-OO)."""
     return ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
 
 

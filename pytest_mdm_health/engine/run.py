@@ -150,7 +150,7 @@ class Run:
         return tuple(node_id(module.check, target) for module, target in self.items())
 
     def named(self, id_: str) -> tuple[CheckModule, Target]:
-        """The check and the target that a node id stands for."""
+        """The check and the target of a node id."""
         return self._by_id[id_]
 
     def sorted_ids(self, ids: Iterable[str]) -> list[str]:

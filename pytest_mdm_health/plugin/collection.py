@@ -26,7 +26,7 @@ from pytest_mdm_health.plugin import fixtures
 from pytest_mdm_health.plugin.session import OVERRIDDEN, carry
 from pytest_mdm_health.reports.junit import properties
 from pytest_mdm_health.reports.pytest_outputs import clean, clean_warning
-from pytest_mdm_health.reports.terminal import describe
+from pytest_mdm_health.reports.result_text import describe
 
 if TYPE_CHECKING:
     import warnings

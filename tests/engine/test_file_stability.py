@@ -49,7 +49,7 @@ def another_process(code: str) -> None:
 
 
 def result_of(home: Path, meanwhile: Callable[[], object], *, target: Target = SHOP, live: bool = False) -> Result:
-    """What becomes of a check that passes, while something happens during its look."""
+    """The result of a check that passes, while something happens as it reads."""
     per = target.kind
     check = Check(id="made-up", issue="5.1", title="t", per=per, live=live)
 
