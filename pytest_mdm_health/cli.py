@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from pytest_mdm_health.baseline.file import from_report, parsed, refuse_foreign
+from pytest_mdm_health.baseline.file import from_report, refuse_foreign, report_in
 from pytest_mdm_health.baseline.verdicts import compared
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
 from pytest_mdm_health.core.model import Result
-from pytest_mdm_health.core.text import counted, one_line
+from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.core.verbs import VERBS
 from pytest_mdm_health.engine import documentation, new_check
 from pytest_mdm_health.plugin.options import missing_folder
+from pytest_mdm_health.repair import command as repair
 from pytest_mdm_health.reports import markdown, write_whole
 from pytest_mdm_health.reports.html import page as html
-from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import schema as json_schema
 from pytest_mdm_health.reports.model import Report
 from pytest_mdm_health.reports.summary_lines import change_lines, lines
@@ -46,23 +47,39 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, by default those of the command line; return the exit code."""
-    given = _parser().parse_args(arguments)
-    if given.command in {"docs", "schema"}:
-        print(_page(given.command), end="")  # noqa: T201 - what was asked for
-        return ExitCode.HEALTHY
+    given = _parsed(arguments)
     try:
-        if given.command == "new-check":
-            return write_check(given.id, given.issue, given.title)
-        outputs = {name: path for name, path in (("html", given.html), ("markdown", given.markdown)) if path}
-        if given.command == "report":
-            return report(given.results, outputs)
-        return compare(given.before, given.after, outputs)
+        return _run(given)
     except (InvalidRequest, new_check.CannotWrite) as error:
         _parser().error(f"{given.command}: {error}")
     except UnusableFile as error:
         return _fail(error, ExitCode.UNUSABLE_FILE)
     except OSError as error:
         return _fail(f"{error.filename} could not be written: {error.strerror}", ExitCode.INCONCLUSIVE)
+
+
+def _run(given: argparse.Namespace) -> int:
+    """Do what was asked for; return the exit code."""
+    if given.command in {"docs", "schema"}:
+        print(_page(given.command), end="")  # noqa: T201 - what was asked for
+        return ExitCode.HEALTHY
+    if given.command == "repair" or given.command in VERBS:
+        return repair.run(given)
+    if given.command == "new-check":
+        return write_check(given.id, given.issue, given.title)
+    outputs = {name: path for name, path in (("html", given.html), ("markdown", given.markdown)) if path}
+    if given.command == "report":
+        return report(given.results, outputs)
+    return compare(given.before, given.after, outputs)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; `repair` takes the options of the suite too, for its examinations."""
+    given, others = _parser().parse_known_args(arguments)
+    given.suite_options = [other for other in others if given.command == "repair" and other.startswith("--mdm-")]
+    if unknown := [other for other in others if other not in given.suite_options]:
+        _parser().error(f"unrecognized arguments: {' '.join(unknown)}")
+    return given
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     writing.add_argument("id", metavar="ID", help="lower-case words with hyphens between them, such as stale-cache")
     writing.add_argument("--issue", required=True, metavar="9.N", help="a number that no other check has")
     writing.add_argument("--title", required=True, help="what it is about, in one line")
+    repair.add_parsers(commands.add_parser)
     for command in (reporting, comparing):
         command.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
         command.add_argument("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
@@ -119,7 +137,7 @@ def report(file: Path, outputs: Mapping[str, Path]) -> int:
         OSError: a report could not be written.
     """
     _refuse_outputs(outputs, file)
-    finished = _report_in(file, "report")
+    finished = report_in(file, "report")
     _print(f"MDM health: {finished.verdict}", *lines(finished))
     _print(f"exit code of that run: {finished.exit_code}: {finished.meaning}")
     _write(finished, outputs)
@@ -135,7 +153,7 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
         OSError: a report could not be written.
     """
     _refuse_outputs(outputs, before, after)
-    earlier, later = _report_in(before, "compare"), _report_in(after, "compare")
+    earlier, later = report_in(before, "compare"), report_in(after, "compare")
     baseline = from_report(earlier, before)
     refuse_foreign(baseline, later.datasets, "compare")
     results, comparison = compared(baseline, _without_facts(later.results), later.home, whole=True)
@@ -154,13 +172,6 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
 def _without_facts(results: Iterable[Result]) -> tuple[Result, ...]:
     """The results without their facts, where the later run's comparison of tables with another baseline may be."""
     return tuple(replace(result, facts={}) for result in results)
-
-
-def _report_in(file: Path, command: str) -> Report:
-    try:
-        return json_load.load(parsed(file, command))
-    except json_load.NoDocument as error:
-        raise UnusableFile(one_line(f"{command}: {file} cannot be used: {error}")) from None
 
 
 def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:

@@ -98,7 +98,8 @@ class Redactor:
         """What to do, without secrets: a command that would have to be masked is left out, because it would do harm."""
         commands = tuple(command for command in remedy.commands if self.text(command) == command)
         left_out = " A command is left out here, because it would show a secret." if commands != remedy.commands else ""
-        return Remedy(self.text(remedy.text) + left_out, commands)
+        repairs = tuple(repair for repair in remedy.repairs if repair.command in commands)
+        return Remedy(self.text(remedy.text) + left_out, commands, repairs)
 
 
 def redactor_for(
