@@ -136,6 +136,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, plan = set(metafunc.fixturenames), metafunc.config.stash[PLAN]
     if "mdm_target" in names:
         servers = "mdm_server" in names and not names & {"mdm_dataset", "mdm_backend"}
-        targets = [Target(Kind.SERVER, each.name) for each in plan.servers] if servers else []
-        targets = targets if servers else [Target(Kind.DATASET, each.name) for each in plan.datasets]
+        if servers:
+            targets = [Target(Kind.SERVER, server.name) for server in plan.servers]
+        else:
+            targets = [Target(Kind.DATASET, dataset.name) for dataset in plan.datasets]
         metafunc.parametrize("mdm_target", targets, indirect=True, ids=[target.id for target in targets])
