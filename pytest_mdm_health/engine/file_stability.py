@@ -87,7 +87,7 @@ def _registering(dataset: Dataset) -> Iterator[Path]:
 
 
 def _with_logs(database: Path) -> Iterator[Path]:
-    """A database file and its logs and journals, which of a link lie beside the link or beside the file."""
+    """A database file and its logs and journals, which for a link are beside the link or beside its target."""
     yield database
     for beside in dict.fromkeys((database, Path(os.path.realpath(database)))):
         yield from (beside.with_name(beside.name + suffix) for suffix in LOGS)

@@ -84,7 +84,7 @@ def mdm_target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture
 def mdm_dataset(pytestconfig: pytest.Config, mdm_target: Target) -> Dataset:
-    """One dataset: its registration and where its data lies."""
+    """One dataset: its registration and where its data is."""
     return cast("Dataset", pytestconfig.stash[PLAN].fixture_value("mdm_dataset", mdm_target))
 
 
