@@ -16,7 +16,9 @@ import pytest
 
 from pytest_mdm_health.core.changes import Change, Changed
 from pytest_mdm_health.core.model import Check, Kind, Remedy, Result, Status, Target
-from pytest_mdm_health.reports.terminal import describe, lines, wrapped
+from pytest_mdm_health.reports.result_text import describe
+from pytest_mdm_health.reports.summary_lines import lines
+from pytest_mdm_health.reports.terminal import wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 
 
