@@ -24,6 +24,7 @@ from pytest_mdm_health.core.model import (
     status_of,
 )
 from pytest_mdm_health.core.session import kept_for_session
+from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, what_changed
 from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
@@ -220,10 +221,11 @@ def examine(
     watched = {**current, **seen}
     try:
         result = _observed_and_judged(module, target, values, before)
-    except Exception:
+    except Exception as error:
         changed = what_changed(watched, WHILE_READ)
         if not changed:
             raise
+        changed += f"; the check had failed with {type(error).__name__}: {one_line(str(error))}"
     else:
         changed = what_changed(watched, WHILE_READ)
     return _error(module.check, target, changed) if changed else result

@@ -36,6 +36,24 @@ _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Something that went wrong with what a run writes.
+
+    Attributes:
+        message: what, without a full stop.
+        output: the option that asks for the file, without its `--mdm-`; empty for what others write.
+        leaked: whether it shows a secret, or would have shown one.
+    """
+
+    message: str
+    output: str = ""
+    leaked: bool = False
+
+    def __str__(self) -> str:
+        return f"--mdm-{self.output}: {self.message}" if self.output else self.message
+
+
+@dataclass(frozen=True)
 class ActionItem:
     """One finding to start with, and how much more of the same there is.
 

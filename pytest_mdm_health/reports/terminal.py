@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_mdm_health.core.options import Options
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.knowledge.symptoms import Explanation
-    from pytest_mdm_health.reports.model import Report
+    from pytest_mdm_health.reports.model import Report, Trouble
 
 SHOWN_AS: Mapping[Status, tuple[str, str, Any]] = {
     Status.PASS: ("passed", ".", "PASSED"),
@@ -53,7 +53,7 @@ def header(plan: Plan, explained: Iterable[Explanation]) -> list[str]:
     count = len(plan.datasets)
     if count:
         datasets = counted(count, "dataset")
-    elif plan.inventory.gaps:
+    elif plan.inventory.unlisted:
         datasets = "datasets unknown"
     else:
         datasets = f"nothing registered in {home.registrations}"
@@ -63,7 +63,7 @@ def header(plan: Plan, explained: Iterable[Explanation]) -> list[str]:
     return [one_line(text) for text in texts]
 
 
-def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[str]) -> None:
+def summary(terminal: pytest.TerminalReporter, report: Report, options: Options, troubles: Sequence[Trouble]) -> None:
     """The verdict, the counts, what changed, what to do first, where the reports are; with `-q` the verdict only."""
     colour = {_COLOUR[report.verdict]: True}
     terminal.ensure_newline()
@@ -102,9 +102,10 @@ def _write(terminal: pytest.TerminalReporter, line: str, width: int | None) -> N
         terminal.write_line(continuation)
 
 
-def _written(options: Options, troubles: Sequence[str]) -> Iterator[str]:
+def _written(options: Options, troubles: Sequence[Trouble]) -> Iterator[str]:
     """Where the reports are."""
+    failed = {trouble.output for trouble in troubles}
     for name in OUTPUTS:
         path = getattr(options, name.replace("-", "_"))
-        if path and not any(trouble.startswith(f"--mdm-{name}:") for trouble in troubles):
+        if path and name not in failed:
             yield f"{name}: {path}"

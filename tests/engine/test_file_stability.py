@@ -108,6 +108,17 @@ def test_what_another_process_writes_meanwhile_makes_a_result_inconclusive(home:
     assert result.reason == f"{database(home)} changed while it was read; {AGAIN}"
 
 
+def test_a_check_that_fails_over_a_moving_file_says_both(home: Path) -> None:
+    def fail_meanwhile() -> None:
+        another_process(writing(database(home)))
+        raise LookupError("no such\nthing")
+
+    result = result_of(home, fail_meanwhile)
+    moved = f"{database(home)} changed while it was read; {AGAIN}"
+    assert result.status is Status.ERROR
+    assert result.reason == f"{moved}; the check had failed with LookupError: no such\\nthing"
+
+
 def test_a_log_that_grows_is_a_change(home: Path, hold: Hold) -> None:
     path = database(home)
     hold(IN_WAL_MODE.format(str(path)))
