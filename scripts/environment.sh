@@ -4,6 +4,9 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
+# Images for containers set it: then each of the interpreters that the tests start compiles everything anew.
+unset PYTHONDONTWRITEBYTECODE
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }

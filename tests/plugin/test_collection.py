@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import ALONE_OR_ON_WORKERS
+
 Health = Callable[..., pytest.RunResult]
 
 
@@ -57,7 +59,7 @@ def test_names_that_are_not_ascii_are_shown_as_they_are(home: Path, health: Heal
     run.stdout.fnmatch_lines(["mdm-health::sqlite-locking?größe?"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_fixture_of_the_repository_does_not_redirect_the_suite(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -117,7 +119,7 @@ def pytest_collection_modifyitems(items):
     ],
     ids=["xfail", "skip"],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_mark_of_the_repository_counts_like_a_waiver(
     pytester: pytest.Pytester,
     home: Path,

@@ -116,7 +116,7 @@ def test_two_workers_find_what_one_process_finds(home: Path, health: Health, tmp
     [("-k", "sqlite-locking and shop"), ("--mdm-select=3.2",), ("mdm-health::sqlite-locking[shop]",)],
     ids=["by-keyword", "by-issue", "by-node-id"],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_failure_that_blocks_a_selected_check_makes_the_run_red(
     home: Path, health: Health, tmp_path: Path, selection: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:
@@ -160,7 +160,14 @@ def test_a_folder_without_anything_of_mdm_is_no_home(health: Health, tmp_path: P
     assert line.startswith(f"ERROR: --mdm-home: {folder} is no MDM home")
 
 
-@pytest.mark.parametrize("made", ["config/datasets", "datasets", "config/custom_features"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        "config/datasets",
+        pytest.param("datasets", marks=pytest.mark.slow),
+        pytest.param("config/custom_features", marks=pytest.mark.slow),
+    ],
+)
 def test_a_home_that_mdm_has_just_made_is_a_home_without_datasets(health: Health, tmp_path: Path, made: str) -> None:
     folder = tmp_path / "folder"
     (folder / made).mkdir(parents=True)
@@ -335,7 +342,7 @@ def test_running_inside_the_home_leaves_no_cache_there(
 def test_an_empty_home_is_healthy_and_says_what_was_looked_at(pytester: pytest.Pytester, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     (empty / "config" / "datasets").mkdir(parents=True)
-    result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={empty}")
+    result = pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={empty}")
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"MDM home: {empty} (nothing registered in {empty}/config/datasets)*"])
 
