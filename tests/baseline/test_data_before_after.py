@@ -17,7 +17,6 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from _pytest.mark import ParameterSet
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption import judge, observe
@@ -29,6 +28,7 @@ from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.redaction.redactor import Redactor
 from tests.conftest import ARCHIVES, HOMES
+from tests.helpers import crossed
 from tests.postgres import USER, MakePostgresHome, Server
 
 CHECK = "data-corruption"
@@ -195,15 +195,6 @@ DAMAGE: dict[str, tuple[tuple[str, ...], str, dict[str, int], str]] = {
 }
 
 
-def on_each_engine(*damages: str) -> list[ParameterSet]:
-    """Each kind of damage on each engine: in the fast tests all of them on SQLite, and two on each of the others."""
-    return [
-        pytest.param(engine, what, marks=() if engine == "sqlite" or what in damages[:2] else pytest.mark.slow)
-        for what in damages
-        for engine in ENGINES
-    ]
-
-
 @pytest.fixture
 def saved_as_parquet(tmp_path: Path) -> Path:
     """A backup as the guide has it: each dataset as one Parquet file."""
@@ -216,7 +207,7 @@ def saved_as_parquet(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("each_store", "what"), on_each_engine(*DAMAGE), indirect=["each_store"])
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_and_located_with_a_backup_in_parquet(
     each_store: Store, look: Look, saved_as_parquet: Path, what: str
 ) -> None:
@@ -238,7 +229,7 @@ def test_damage_is_found_and_located_with_a_backup_in_parquet(
     assert str(saved_as_parquet / "shop.parquet") in finding(result, expected).message
 
 
-@pytest.mark.parametrize(("each_store", "what"), on_each_engine(*DAMAGE), indirect=["each_store"])
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_without_any_copy_and_the_columns_are_named(each_store: Store, look: Look, what: str) -> None:
     statements, _, cells, expected = DAMAGE[what]
     before = look(each_store.home, save=True)
@@ -677,7 +668,7 @@ RECOMPUTED = planned(ExpectedDataset(values={"train": ("amount",)}))
 @pytest.mark.parametrize("copied", [True, False])
 @pytest.mark.parametrize(
     ("each_store", "what"),
-    on_each_engine("nothing", "a text", "a time", "a lost row", "a new row", "a row twice"),
+    crossed(ENGINES, ["a text", "nothing", "a time", "a lost row", "a new row", "a row twice"]),
     indirect=["each_store"],
 )
 def test_planned_values_are_left_out_and_all_else_is_compared(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from tests.helpers import crossed
 from tests.made_up_features import CUSTOM, FEATURES
 
 CHECK = "custom-features-not-loading"
@@ -141,8 +142,7 @@ SOURCES: dict[str, tuple[str, Severity, str]] = {
 }
 
 
-@pytest.mark.parametrize("with_mdm", [False, True])
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(("with_mdm", "name"), crossed([True, False], [*SOURCES]))
 def test_a_damaged_source_is_found_with_and_without_an_mdm_and_passes_repaired(
     home: Path, python: str, examine: Examine, name: str, with_mdm: bool
 ) -> None:
