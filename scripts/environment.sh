@@ -30,5 +30,10 @@ in_environment() {
     fi
     [ -x "$environment/bin/python" ] || "$base" -m venv "$environment"
     python="$environment/bin/python"
+    installed="$environment/installed$1" # asking pip takes seconds, though nothing has to be done
+    if [ "$installed" -nt "$root/pyproject.toml" ] && [ "$installed" -nt "$root/pytest_mdm_health/__init__.py" ]; then
+        return
+    fi
     "$python" -m pip install --quiet --disable-pip-version-check --editable "$root$1"
+    touch "$installed"
 }

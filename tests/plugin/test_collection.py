@@ -177,7 +177,7 @@ def test_a_rerun_examines_again(
     assert results_in(tmp_path / "out.json")["sqlite-locking[shop]"]["status"] == "pass"
 
 
-def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester, health: Health) -> None:
+def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester, health_alone: Health) -> None:
     pytester.makepyfile(
         says_where="""
         import os
@@ -197,7 +197,7 @@ def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester
             print("pytest runs in", os.getpid())
         """
     )
-    run = health("-p", "says_where", "--pdb", "-s", "mdm-health::sqlite-locking[shop]")
+    run = health_alone("-p", "says_where", "--pdb", "-s", "mdm-health::sqlite-locking[shop]")
     said = {line.rpartition(" ")[0].strip("."): line.rpartition(" ")[2] for line in run.outlines if " in " in line}
     (inside,) = (pid for words, pid in said.items() if words.endswith("examined in"))
     assert said["pytest runs in"] == inside

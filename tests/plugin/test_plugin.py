@@ -559,7 +559,7 @@ def test_a_symptom_that_nothing_explains_is_answered_with_the_nearest(health_her
     result.stderr.fnmatch_lines(["ERROR: --mdm-symptom: nothing explains 'purple smoke'; the nearest*"])
 
 
-def test_the_users_own_tests_get_the_same_fixtures(pytester: pytest.Pytester, health: Health) -> None:
+def test_the_users_own_tests_get_the_same_fixtures(pytester: pytest.Pytester, health_alone: Health) -> None:
     own = pytester.makepyfile(
         """
         def test_rows(mdm_dataset, mdm_backend, mdm_connection, mdm_frame):
@@ -572,6 +572,6 @@ def test_the_users_own_tests_get_the_same_fixtures(pytester: pytest.Pytester, he
             assert [each.name for each in mdm_inventory.datasets] == ["big", "breast_cancer", "shop", "wine"]
         """
     )
-    result = health(own, "-v")
+    result = health_alone(own, "-v")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*test_rows[[]big] PASSED*", "*test_rows[[]wine] PASSED*", "*test_home PASSED*"])

@@ -18,7 +18,6 @@ from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.json import schema as json_schema
 from pytest_mdm_health.reports.model import Report
-from tests.helpers import Health
 from tests.reports.full_report import REPORT, RESULTS
 
 GOLDEN = Path(__file__).parent / "golden" / "mdm-health-2.json"
@@ -150,12 +149,12 @@ def _odd_names(home: Path) -> None:
 
 
 @pytest.fixture
-def ran(health: Health, tmp_path: Path) -> Callable[..., str]:
+def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
     """Run the suite on a home; return the JSON."""
 
     def run(home: Path, *options: str) -> str:
         file = tmp_path / "out.json"
-        health(f"--mdm-home={home}", f"--mdm-json={file}", *options)
+        pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
         return file.read_text(encoding="utf-8")
 
     return run
