@@ -30,7 +30,12 @@ WAYS: tuple[tuple[str, Scheme, Media], ...] = (
 )
 
 FAST_WAYS = {WAYS[0], WAYS[3], WAYS[4]}  # every window and every scheme once
-EACH_WAY = [pytest.param(way, id="-".join(way), marks=() if way in FAST_WAYS else pytest.mark.slow) for way in WAYS]
+FAST_PAIRS = {*(("full", way) for way in FAST_WAYS), ("hostile", WAYS[0]), ("many", WAYS[3])}
+EACH_PAGE_EACH_WAY = [
+    pytest.param(name, way, id="-".join((name, *way)), marks=() if (name, way) in FAST_PAIRS else pytest.mark.slow)
+    for name in MADE
+    for way in WAYS
+]
 
 
 @cache
@@ -49,7 +54,7 @@ def nothing_happened(opened: Opened) -> bool:
     return untouched and not opened.dialogs and not opened.complaints and len(opened.asked_for) == 1
 
 
-@pytest.mark.parametrize("way", EACH_WAY)
+@pytest.mark.parametrize(("page", "way"), EACH_PAGE_EACH_WAY, indirect=["page"])
 def test_it_fits_its_window_asks_for_nothing_and_shuts_nobody_out(
     open_page: Open, axe: Axe, page: str, way: tuple[str, Scheme, Media]
 ) -> None:
