@@ -55,8 +55,8 @@ def run(home: Path, tmp_path: Path) -> Run:
     (home / "backup").mkdir()
     archive = home / "backup" / "mdm_backup_1.tar.gz"
     subprocess.run(["tar", "-C", str(home), "--exclude=./backup", "-czf", str(archive), "."], check=True)
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environ = own_environment(PATH=path, MDM_HOME_DIR=str(home))
+    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environ = own_environment(PATH=programs, MDM_HOME_DIR=str(home))
     (tmp_path / "job").mkdir()
 
     def start(command: str) -> subprocess.CompletedProcess[str]:
