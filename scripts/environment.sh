@@ -4,7 +4,7 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-# Images for containers set it: then each of the interpreters that the tests start compiles everything anew.
+# Images for containers set it: then each of the interpreters that the tests start compiles everything again.
 unset PYTHONDONTWRITEBYTECODE
 
 as_root() {
@@ -30,7 +30,7 @@ in_environment() {
     fi
     [ -x "$environment/bin/python" ] || "$base" -m venv "$environment"
     python="$environment/bin/python"
-    installed="$environment/installed$1" # asking pip takes seconds, though nothing has to be done
+    installed="$environment/installed$1" # asking pip takes seconds, although nothing is missing
     if [ "$installed" -nt "$root/pyproject.toml" ] && [ "$installed" -nt "$root/pytest_mdm_health/__init__.py" ]; then
         return
     fi

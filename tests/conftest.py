@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _lean_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", LEAN)
-        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else each run compiles everything anew
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else each run compiles everything again
         yield
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,12 @@ def test_one_with_a_connection_to_a_server_says_so(run_mdm: RunMdm) -> None:
 
 def test_one_that_computes_is_not_idle(run_mdm: RunMdm) -> None:
     assert not watched(run_mdm(*SHOP, then="while True: pass")).idle
+
+
+def test_one_that_waits_for_a_processor_is_not_idle(run_mdm: RunMdm) -> None:
+    found = watched(run_mdm(*SHOP))
+    assert found.idle
+    assert not replace(found, state="running").idle
 
 
 def test_one_whose_child_computes_is_not_idle(run_mdm: RunMdm) -> None:
