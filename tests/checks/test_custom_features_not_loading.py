@@ -266,7 +266,19 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOADED)
+LIKE_OTHERS = {
+    "a hard exit that looks like success",
+    "an exit while it registers",
+    "an exit while it runs",
+    "a loop while it registers",
+    "a loop while it runs",
+}
+"""What another of them is like, at an earlier or a later moment: for the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LIKE_OTHERS else ()) for name in LOADED]
+)
 def test_what_only_loading_shows_is_found_and_passes_repaired(
     home: Path, python: str, examine: Examine, name: str
 ) -> None:
