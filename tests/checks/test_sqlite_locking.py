@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -27,6 +28,7 @@ from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
 from pytest_mdm_health.mdm.host.processes import Holder
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.logs import known_errors
+from tests.helpers import follow, repair
 
 CHECK = "sqlite-locking"
 WARN, NOTE = Severity.WARN, Severity.NOTE
@@ -113,13 +115,6 @@ def opened_by_mdm(path: Path) -> None:
 def assert_only_looks(finding: Finding) -> None:
     assert [shlex.split(command)[0] for command in finding.remedy.commands] == ["ls"]
     follow(finding)
-
-
-def follow(finding: Finding) -> None:
-    """Do what the finding says."""
-    assert finding.remedy.commands
-    for command in finding.remedy.commands:
-        subprocess.run(command, shell=True, check=True, capture_output=True)  # noqa: S602 - commands to copy are for the shell
 
 
 @pytest.mark.parametrize("name", ["mdm-0.1.0-sqlite", "mdm-1.0.6-sqlite"])
@@ -254,18 +249,26 @@ def test_a_fifo_for_a_log_does_not_stop_the_check(home: Path, look: Examine) -> 
     assert "FIFO" in result.reason
 
 
-def test_a_log_left_by_a_killed_process_is_a_warning_and_repaired_by_the_next_who_opens_the_file(
-    home: Path, look: Examine
-) -> None:
+def test_a_log_left_by_a_killed_process_is_merged_as_printed(home: Path, look: Examine) -> None:
     right = {**tables(data(home)), "test": [row for row in tables(data(home))["test"] if row[0] != (1, int)]}
     killed(home, "c.execute('DELETE FROM test WHERE id = 1')")
     finding = findings(look(home))["sqlite-locking.left-over-wal"]
     assert finding.severity is WARN
     assert "restored or replaced" in finding.remedy.text
-    assert_only_looks(finding)
-    opened_by_mdm(data(home))
-    assert tables(data(home)) == right
+    follow(finding)
+    assert tables_alone(data(home)) == right
     assert look(home).findings == ()
+
+
+def test_a_log_older_than_its_file_is_not_merged(home: Path) -> None:
+    """A copy of before was restored beside the log of a process that was killed."""
+    older = data(home).read_bytes()
+    log = left_log(data(home), "UPDATE test SET id = -id WHERE id < 100")
+    data(home).with_name("shop.sqlite-wal").write_bytes(log)
+    time.sleep(1.1)  # only the times of the two files tell it
+    data(home).write_bytes(older)
+    assert repair("checkpoint", data(home)) == 1
+    assert data(home).read_bytes() == older
 
 
 def test_a_journal_left_by_a_killed_process_is_a_warning_and_repaired_by_the_next_who_opens_the_file(
@@ -401,41 +404,44 @@ def test_a_log_in_which_nothing_is_valid_is_said_to_hold_nothing(home: Path, loo
 
 
 def test_nothing_in_a_log_tells_that_changes_before_it_are_missing(home: Path, look: Examine) -> None:
-    """Why no command is printed: an older copy and a later log fit by all that is counted, and rows would be lost."""
+    """Why the command keeps a copy: an older file and a later log fit by all that is counted."""
     older = data(home).read_bytes()
     left_log(data(home), "UPDATE test SET id = -id WHERE id < 100")
     right = tables(data(home))
     log = left_log(data(home), "UPDATE test SET id = id + 1000000 WHERE id > 100")
     data(home).write_bytes(older)
     data(home).with_name("shop.sqlite-wal").write_bytes(log)
-    finding = findings(look(home))["sqlite-locking.left-over-wal"]
-    assert_only_looks(finding)
-    opened_by_mdm(data(home))
+    mixed = data(home).read_bytes(), log
+    follow(findings(look(home))["sqlite-locking.left-over-wal"])
     assert tables(data(home))["test"] != right["test"]
+    (saved,) = home.parent.glob("mdm-health-saved-*")
+    assert repair("repair", "--undo", saved) == 0
+    assert (data(home).read_bytes(), data(home).with_name("shop.sqlite-wal").read_bytes()) == mixed
 
 
 @pytest.mark.parametrize("beside", ["-wal", "-journal"])
-def test_a_file_with_something_beside_it_is_not_converted(rollback_home: Path, look: Examine, beside: str) -> None:
+def test_a_file_with_something_beside_it_is_not_converted(
+    rollback_home: Path, look: Examine, beside: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
     content = data(rollback_home).read_bytes()
     data(rollback_home).with_name(f"shop.sqlite{beside}").write_bytes(b"")
-    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - as pasted
-    assert (done.returncode, done.stdout) == (1, "")
-    assert f"shop.sqlite{beside}" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert repair(*shlex.split(command)[1:]) == 1
+    assert f"shop.sqlite{beside}" in capsys.readouterr().err
     assert data(rollback_home).read_bytes() == content
     assert findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands == ()
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM train", "UPDATE test SET id = id"])
-def test_a_file_that_somebody_uses_is_not_converted(rollback_home: Path, look: Examine, hold: Hold, sql: str) -> None:
+def test_a_file_that_somebody_uses_is_not_converted(
+    rollback_home: Path, look: Examine, hold: Hold, sql: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
     holder = hold(CONNECT.format(path=str(data(rollback_home))) + f"c.execute('BEGIN'); c.execute({sql!r}).fetchone()")
     data(rollback_home).with_name("shop.sqlite-journal").unlink(missing_ok=True)  # left to the lock to refuse
     content = data(rollback_home).read_bytes()
-    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - as pasted
-    assert done.returncode == 1
-    assert done.stderr == "sqlite3.OperationalError: database is locked\n"
+    assert repair(*shlex.split(command)[1:]) == 1
+    assert f" (PID {holder.pid}); stop that first" in capsys.readouterr().err
     assert data(rollback_home).read_bytes() == content
     holder.kill()
     holder.wait()
@@ -444,7 +450,7 @@ def test_a_file_that_somebody_uses_is_not_converted(rollback_home: Path, look: E
 def test_a_file_that_is_gone_is_not_made_by_the_conversion(rollback_home: Path, look: Examine) -> None:
     (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
     data(rollback_home).unlink()
-    assert subprocess.run(command, shell=True, check=False, capture_output=True).returncode == 1  # noqa: S602 - as pasted
+    assert repair(*shlex.split(command)[1:]) == 1
     assert not data(rollback_home).exists()
 
 

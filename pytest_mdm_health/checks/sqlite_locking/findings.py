@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -23,22 +22,13 @@ CHECK = Check(
 )
 RULES = Rules(CHECK)
 
-# It converts only a file without a journal or WAL: it neither creates a missing file nor merges or rolls back anything.
-# `connect` waits for no lock, so that a file in use is refused at once.
-_CONVERT_SCRIPT = (
-    "import os, pathlib, sqlite3, sys; sys.tracebacklimit = 0; path = pathlib.Path(sys.argv[1]).resolve(); "
-    "beside = [path.name + end for end in ('-wal', '-journal') if os.path.lexists(str(path) + end)]; "
-    "sys.exit('not converted, because of ' + beside[0]) if beside else "
-    "print(sqlite3.connect(path.as_uri() + '?mode=rw', uri=True, timeout=0)"
-    ".execute('PRAGMA journal_mode=WAL').fetchone()[0])"
-)
 _WAIT_LONGER = "Let connections wait longer (PRAGMA busy_timeout=30000), and open read-only what only reads."
 _LIST_FILES = ("ls -l -- {file!q} {sidecar!q}",)
 _LIST_PROCESSES = ("ps -o pid,lstart,etime,args -p {pids}",)
 
 CONVERT = Steps(
     f"Convert the file to WAL mode while no process uses it; the command refuses if one does. {_WAIT_LONGER}",
-    (f"python3 -c {shlex.quote(_CONVERT_SCRIPT)} {{file!q}}",),
+    (Call("journal-mode", "{file}"),),
 )
 NO_WAL_ON_NETWORK = Steps(f"WAL mode does not work on a network file system. {_WAIT_LONGER}")
 WAL_NOT_CONFIGURED = Steps(
@@ -72,10 +62,10 @@ LEFT_OVER_WAL = RULES.declare(
     means="a process that did not end cleanly left changes in the WAL; a copy of the database file alone lacks them",
     message="leftover WAL: up to {size:size} of changes are only in {sidecar}, and the process that wrote them is "
     "gone; a copy of the database file alone lacks them",
-    remedy="Copy the file together with its WAL to another folder. The next MDM command that opens the dataset merges "
-    "the changes. Prevent that if the file was restored or replaced after the WAL was written: SQLite merges them "
-    "nevertheless. The modification times can help to decide.",
-    commands=_LIST_FILES,
+    remedy="Merge the WAL into the file; the command keeps a copy of both, and refuses a WAL of another "
+    "file. Decide first whether the file was restored or replaced after the WAL was written, which the modification "
+    "times can help with: then its changes must not be merged.",
+    commands=(*_LIST_FILES, Call("checkpoint", "{file}")),
 )
 INVALID_WAL = RULES.reworded(
     LEFT_OVER_WAL,
