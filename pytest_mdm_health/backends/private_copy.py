@@ -1,4 +1,4 @@
-"""A copy of a database and what lies beside it, in a private folder, to look at what reading would change."""
+"""A copy of a database and its sidecar files, in a private folder, to read what reading would change."""
 
 from __future__ import annotations
 

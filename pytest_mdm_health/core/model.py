@@ -241,7 +241,7 @@ class Result:
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted, if it is.
-        baseline: what became of it since the baseline, as a word of the contract.
+        baseline: how it has changed since the baseline, as a word of the contract.
     """
 
     check: Check

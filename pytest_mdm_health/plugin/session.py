@@ -212,7 +212,7 @@ class HealthSession:
         return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
     def _compare_with(self, against: ComparisonInputs) -> None:
-        """Tell what became of each result since the baseline, and what the waivers did."""
+        """Determine how each result has changed since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options
         if against.baseline is not None:

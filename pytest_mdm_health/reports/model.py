@@ -96,7 +96,7 @@ class InstalledMdm:
 
 @dataclass(frozen=True, kw_only=True)
 class WaiverUse:
-    """What became of a waivers file.
+    """What a waivers file did.
 
     Attributes:
         file: its path.
@@ -125,7 +125,7 @@ class Report:
         ignored: one sentence for each check that was ignored although checks that ran depend on it.
         gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
-        comparison: what became of the home since its baseline, if there is one.
+        comparison: how the home has changed since its baseline, if there is one.
         waivers: what the waivers file did, if there is one.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
         version: the version of this product that made the run.

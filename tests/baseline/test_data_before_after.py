@@ -28,6 +28,7 @@ from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.redaction.redactor import Redactor
 from tests.conftest import ARCHIVES, HOMES
+from tests.helpers import crossed
 from tests.postgres import USER, MakePostgresHome, Server
 
 CHECK = "data-corruption"
@@ -153,7 +154,10 @@ def store(tmp_path: Path) -> Callable[..., Store]:
     return make
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+ENGINES = ("sqlite", "duckdb", "postgresql")
+
+
+@pytest.fixture(params=ENGINES)
 def each_store(
     request: pytest.FixtureRequest, store: Callable[..., Store], make_postgres_home: MakePostgresHome
 ) -> Store:
@@ -203,7 +207,7 @@ def saved_as_parquet(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_and_located_with_a_backup_in_parquet(
     each_store: Store, look: Look, saved_as_parquet: Path, what: str
 ) -> None:
@@ -225,7 +229,7 @@ def test_damage_is_found_and_located_with_a_backup_in_parquet(
     assert str(saved_as_parquet / "shop.parquet") in finding(result, expected).message
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_without_any_copy_and_the_columns_are_named(each_store: Store, look: Look, what: str) -> None:
     statements, _, cells, expected = DAMAGE[what]
     before = look(each_store.home, save=True)
@@ -662,7 +666,11 @@ RECOMPUTED = planned(ExpectedDataset(values={"train": ("amount",)}))
 
 
 @pytest.mark.parametrize("copied", [True, False])
-@pytest.mark.parametrize("what", ["nothing", "a text", "a time", "a lost row", "a new row", "a row twice"])
+@pytest.mark.parametrize(
+    ("each_store", "what"),
+    crossed(ENGINES, ["a text", "nothing", "a time", "a lost row", "a new row", "a row twice"]),
+    indirect=["each_store"],
+)
 def test_planned_values_are_left_out_and_all_else_is_compared(
     each_store: Store, look: Look, saved_as_parquet: Path, what: str, copied: bool
 ) -> None:

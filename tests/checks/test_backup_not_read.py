@@ -23,6 +23,7 @@ from pytest_mdm_health.core.model import HOME, Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.engine.runner import examine as examined
 from pytest_mdm_health.mdm.inventory import take_inventory
+from tests.helpers import crossed
 
 CHECK = "backup-failure"
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -217,8 +218,8 @@ def test_what_was_not_read_for_time_is_an_error_before_a_migration(settled: Path
 def looked_at(home: Path, **options: object) -> Result:
     """The result, looked for in this process, with the rights that it has."""
     inventory = take_inventory(home, {})
-    handles = {"mdm_inventory": inventory, "mdm_options": Options(home=home, **options)}  # type: ignore[arg-type]
-    return examined(CHECK, HOME, handles)
+    values = {"mdm_inventory": inventory, "mdm_options": Options(home=home, **options)}  # type: ignore[arg-type]
+    return examined(CHECK, HOME, values)
 
 
 @contextlib.contextmanager
@@ -318,9 +319,8 @@ def with_log(home: Path, code: str, data: Path) -> Path:
     return log
 
 
-@pytest.mark.parametrize("how", ["folder", "archive"])
-@pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
-@pytest.mark.parametrize("depth", ["quick", "standard"])
+@pytest.mark.parametrize(("how", "engine"), crossed(["folder", "archive"], ["sqlite", "duckdb"]))
+@pytest.mark.parametrize("depth", ["quick", pytest.param("standard", marks=pytest.mark.slow)])
 def test_a_copy_without_the_log_that_holds_the_last_changes_is_found(
     make_home: Callable[..., Path], examine: Examine, engine: str, how: str, depth: str
 ) -> None:

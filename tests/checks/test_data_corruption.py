@@ -26,6 +26,7 @@ from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
+from tests.helpers import crossed
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server, register
 
 CHECK = "data-corruption"
@@ -126,7 +127,10 @@ DAMAGE: dict[str, tuple[str, Severity, Change]] = {
 }
 
 
-@pytest.fixture(params=["sqlite", "duckdb"])
+ENGINES = ("sqlite", "duckdb")
+
+
+@pytest.fixture(params=ENGINES)
 def each_engine(request: pytest.FixtureRequest, make_home: MakeHome) -> Path:
     return make_home(f"mdm-1.0.6-{request.param}")
 
@@ -141,7 +145,7 @@ def test_healthy_data_is_examined_and_not_accused(each_home: Path, look: Examine
     assert tree(each_home) == before
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize(("each_engine", "name"), crossed(ENGINES, [*DAMAGE]), indirect=["each_engine"])
 def test_damaged_data_is_found_and_restored_data_is_repaired(
     each_engine: Path, look: Examine, name: str, copy_tree: Callable[[Path, Path], Path], tree: Tree
 ) -> None:
@@ -158,7 +162,7 @@ def test_damaged_data_is_found_and_restored_data_is_repaired(
     assert look(each_engine).findings == ()
 
 
-@pytest.mark.parametrize("name", DAMAGE)
+@pytest.mark.parametrize(("each_engine", "name"), crossed(ENGINES, [*DAMAGE]), indirect=["each_engine"])
 def test_one_damage_is_one_finding(each_engine: Path, look: Examine, name: str) -> None:
     code, _, change = DAMAGE[name]
     change(each_engine)
@@ -244,7 +248,7 @@ def save(home: Path, how: str) -> None:
     subprocess.run(command, shell=True, check=True)  # noqa: S602 - as a person would
 
 
-@pytest.mark.parametrize("name", RESTORED)
+@pytest.mark.parametrize(("each_engine", "name"), crossed(ENGINES, RESTORED), indirect=["each_engine"])
 def test_what_is_printed_restores_the_data_from_a_backup(each_engine: Path, look: Examine, name: str) -> None:
     code, _, change = DAMAGE[name]
     original = data(each_engine).read_bytes()
@@ -339,7 +343,10 @@ def contents(home: Path) -> dict[str, bytes]:
     return {str(each.relative_to(home)): each.read_bytes() for each in sorted(home.rglob("*")) if each.is_file()}
 
 
-@pytest.mark.parametrize("older", ["", ".damaged", ".damaged-wal", ".damaged.wal", ".damaged-journal", ".damaged-shm"])
+OLDER = ("", ".damaged", ".damaged-wal", ".damaged.wal", ".damaged-journal", ".damaged-shm")
+
+
+@pytest.mark.parametrize(("each_engine", "older"), crossed(ENGINES, OLDER), indirect=["each_engine"])
 def test_restoring_changes_one_file_and_writes_over_none(each_engine: Path, look: Examine, older: str) -> None:
     save(each_engine, "from inside")
     path = data(each_engine)

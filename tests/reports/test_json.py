@@ -163,7 +163,7 @@ def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
 
     def run(home: Path, *options: str) -> str:
         file = tmp_path / "out.json"
-        pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
+        pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
         return file.read_text(encoding="utf-8")
 
     return run

@@ -1,6 +1,6 @@
 """How features were generated, as MDM's log tells it: MDM logs what goes wrong and goes on as if nothing had happened.
 
-MDM writes which dataset it generates features for only when it begins; what stands behind that belongs to it until
+MDM writes which dataset it generates features for only when it begins; what follows belongs to it until
 something else begins.
 """
 

@@ -1,6 +1,6 @@
 """Registrations as MDM's log tells them: when each began, what it loaded, how it ended, or that it never did.
 
-MDM writes which dataset a registration is for only when it begins, generates features and ends. What stands in between
+MDM writes which dataset a registration is for only when it begins, generates features and ends. What is in between
 is taken to belong to the registration that was heard of last. Where memory ran out is noted beside them.
 """
 
