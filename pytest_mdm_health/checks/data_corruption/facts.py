@@ -6,7 +6,7 @@ import posixpath
 import shlex
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.backends import Sidecar
+from pytest_mdm_health.backends import IndexProblem, Sidecar, Unusable, Violated
 from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
 from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
@@ -17,6 +17,9 @@ from pytest_mdm_health.mdm.backups.search import SavedData
 
 BROKEN = frozenset({"missing", "not-a-file", "empty", "wrong-format", "truncated", "damaged", "no-database"})
 """Why data cannot be opened because it is broken; every other reason means that it was not examined."""
+
+OWN_TABLES = ("_metadata", "_columns", "_statistics")
+"""What MDM 1.0 keeps in each dataset's database for itself."""
 
 KEPT = ".damaged"
 """The ending of a file that was exchanged."""
@@ -66,6 +69,10 @@ class TableState:
         rows: how many; None if they were not counted.
         failed: why it cannot be read, in one line, if that is damage.
         refused: why it could not be read, in one line, if it is not: a right, a lock, the time.
+        broken: the same if it refers to what the database does not have, or for one that is not registered to what
+            only another program has; nothing is damaged by it.
+        why: the one word for it, as in `QueryFailed.why`.
+        derived: whether its rows are not stored as such, as those of a view.
         lost_columns: columns that MDM recorded and that it does not have.
         had_rows: whether MDM recorded values that cannot have come from an empty table.
     """
@@ -79,6 +86,9 @@ class TableState:
     columns: int | None = None
     failed: str = ""
     refused: str = ""
+    broken: str = ""
+    why: str = ""
+    derived: bool = False
     lost_columns: tuple[str, ...] = ()
     had_rows: bool = False
 
@@ -132,6 +142,10 @@ class DataFacts(Facts):
         registration, twin: the files of the registration; empty if there are none.
         stray_log: a log or journal of another time beside the file, without which the file is sound; the tables are
             then those of the file by itself.
+        program: the engine's command line, which only looks at the data; empty if it could not be opened.
+        indexes: indexes that disagree with their tables.
+        violated: constraints that rows break.
+        unusable: indexes and tables that need what this engine does not have.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
@@ -160,6 +174,10 @@ class DataFacts(Facts):
     registration: str = ""
     twin: str = ""
     stray_log: str = ""
+    program: tuple[str, ...] = ()
+    indexes: tuple[IndexProblem, ...] = ()
+    violated: tuple[Violated, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
     source: str = ""
     written_source: str = ""
     saved: SavedData | None = None
@@ -205,6 +223,17 @@ class DataFacts(Facts):
     def data_tables(self) -> tuple[TableState, ...]:
         """The tables that are registered and not made from others."""
         return tuple(table for table in self.tables if table.kind == "base")
+
+    @property
+    def command_line(self) -> str:
+        """The engine's command line, quoted for a shell."""
+        return shlex.join(self.program)
+
+    def is_registered(self, table: str) -> bool:
+        """Whether a table is one that MDM reads, its own included."""
+        folded = table.casefold()
+        names = {each.name.casefold() for each in self.tables if each.kind != "other"}
+        return folded in names or folded in OWN_TABLES
 
     @property
     def is_misregistered(self) -> bool:
