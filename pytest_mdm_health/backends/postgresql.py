@@ -91,7 +91,7 @@ _STATES: tuple[tuple[tuple[str, ...], Failure], ...] = (
 """How the codes of errors begin, and the one word for them. Of damage tell internal errors, and the system's over
 files; of what is broken what a view, or a function that it calls, refers to or computes."""
 
-_OWN_FILE = re.compile(r'"(?:base|global|pg_\w+)/')
+_OWN_FILE = re.compile(r"(?<![\w/.])(?:base|global|pg_\w+)/")
 """A file of the server's own data, in the message of an error."""
 
 _NAMED_HOLDERS = 3

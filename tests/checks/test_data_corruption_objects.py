@@ -146,6 +146,8 @@ def test_an_index_of_a_program_leaves_its_rows_readable(home: Path, examine: Exa
     finding = found(results[CHECK])["index i"]
     assert (results[CHECK].status, finding.code, finding.severity) == (Status.WARN, f"{CHECK}.broken-object", WARN)
     assert "of test needs what is not in the database" in finding.message
+    with contextlib.closing(SqliteDatabase(file_of(home))) as database:
+        assert database.integrity(complete=True) == ()  # by which backups are judged
     assert Status.ERROR not in {result.status for result in results.values()}
 
 
@@ -294,6 +296,22 @@ def test_many_broken_rows_of_a_registered_table_hide_no_damage(home: Path, exami
         file.seek((page - 1) * 4096)
         file.write(b"\x5a" * 4096)
     assert f"{CHECK}.damaged" in {each.code for each in examine(CHECK, home, "shop").findings}
+
+
+def test_a_broken_view_leaves_the_comparison_of_the_others(home: Path, examine: Examine, tmp_path: Path) -> None:
+    with opened(home) as connection:
+        connection.executescript("CREATE TABLE b (a); CREATE VIEW v AS SELECT a FROM b; CREATE VIEW w AS SELECT 1 AS a")
+    whole = examine(CHECK, home, "shop", save_baseline=tmp_path / "before.json")
+    with opened(home) as connection:
+        connection.execute("DROP TABLE b")
+    broken = examine(CHECK, home, "shop", save_baseline=tmp_path / "before.json")
+    assert examine(CHECK, home, "shop", before=broken).status is Status.PASS
+    lost = examine(CHECK, home, "shop", before=whole)
+    assert {f"{CHECK}.lost-table", f"{CHECK}.not-compared"} <= {each.code for each in lost.findings}
+    with opened(home) as connection:
+        connection.execute("UPDATE test SET qty = qty + 1 WHERE id = (SELECT min(id) FROM test)")
+    since = examine(CHECK, home, "shop", before=broken)
+    assert f"{CHECK}.altered-rows" in {each.code for each in since.findings}
 
 
 @pytest.fixture
