@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pytest_mdm_health.cli import main
+from pytest_mdm_health.core.model import Finding
+from pytest_mdm_health.core.verbs import PROGRAM
 
 LEAN = "-p no:hypothesispytest"
 """Options of every run of pytest that a test starts: importing Hypothesis would be a third of a short run."""
@@ -39,6 +44,23 @@ def run_health(
     command = [sys.executable, "-m", "pytest", "--mdm-health", f"--mdm-home={home}", *map(str, options)]
     variables = own_environment(**(environ or {}))
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def repair(*arguments: str | Path) -> int:
+    """Run `mdm-health` with these arguments in this process, answering every question with yes; its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MDM_HEALTH_YES", "1")
+        return main([str(argument) for argument in arguments])
+
+
+def follow(finding: Finding) -> None:
+    """Run the commands of a finding as printed, and see that each of them succeeds."""
+    assert finding.remedy.commands
+    for command in finding.remedy.commands:
+        if command.startswith(f"{PROGRAM} "):
+            assert repair(*shlex.split(command)[1:]) == 0, command
+        else:
+            subprocess.run(command, shell=True, check=True, capture_output=True)  # noqa: S602 - commands are for the shell
 
 
 def results_in(path: Path) -> dict[str, dict[str, Any]]:

@@ -44,6 +44,13 @@ _NEW_ENVIRONMENT = (
 )
 
 PROVEN: dict[str, tuple[str, ...]] = {
+    "sqlite-locking.left-over-wal": (
+        f"{_LOCKING}test_a_log_left_by_a_killed_process_is_merged_as_printed",
+        f"{_LOCKING}test_a_log_older_than_its_file_is_not_merged",
+    ),
+    "config-not-loading.unfinished-repair": (
+        "repair/test_broken_off.py::test_a_repair_killed_at_any_moment_is_found_and_finished",
+    ),
     "sqlite-locking.journal-mode": (
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",

@@ -61,7 +61,7 @@ def test_a_report_is_the_one_that_the_run_would_have_written(command: Command, s
     assert (tmp_path / "r.md").read_text(encoding="utf-8") == markdown.render(REPORT)
     assert (tmp_path / "out" / "r.html").read_text(encoding="utf-8") == html.render(REPORT)
     assert run.stdout.startswith("MDM health: unhealthy\n")
-    assert "exit code 1 then: at least one check failed\nhtml: out/r.html\nmarkdown: r.md\n" in run.stdout
+    assert "exit code of that run: 1: at least one check failed\nhtml: out/r.html\nmarkdown: r.md\n" in run.stdout
 
 
 def test_two_runs_are_compared_and_regressions_are_exit_code_1(command: Command, saved: Save, tmp_path: Path) -> None:

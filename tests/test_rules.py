@@ -192,7 +192,7 @@ def test_every_rule_says_what_to_do_and_answers_symptoms_that_there_are(each: Ch
 
 @each_declaring
 def test_every_format_of_a_template_exists(each: CheckModule) -> None:
-    templates = {text for rule in each.rules for text in (rule.message, rule.remedy.text, *rule.remedy.commands)}
+    templates = {text for rule in each.rules for text in (rule.message, *rule.remedy.templates)}
     named = {
         spec
         for text in templates

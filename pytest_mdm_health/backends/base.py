@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -22,6 +23,14 @@ Why = Literal[
     "unreadable",
     "damaged",
     "newer-format",
+    "older-format",
+    "encrypted",
+    "foreign-log",
+    "damaged-log",
+    "no-permission",
+    "no-descriptors",
+    "no-memory",
+    "io-error",
     "no-room",
     "away",
     "refused",
@@ -37,12 +46,31 @@ Row = tuple[Any, ...]
 _DISTURBING = ("live", "attached")
 
 
+_BY_ERRNO: Mapping[int, Why] = {
+    errno.EACCES: "no-permission",
+    errno.EPERM: "no-permission",
+    errno.EMFILE: "no-descriptors",
+    errno.ENFILE: "no-descriptors",
+    errno.ENOMEM: "no-memory",
+    errno.EIO: "io-error",
+    errno.ESTALE: "io-error",
+    errno.ENOSPC: "no-room",
+    errno.EDQUOT: "no-room",
+}
+
+
+def why_refused(number: int | None) -> Why:
+    """Why the system refuses a file, by its error number."""
+    return _BY_ERRNO.get(number or 0, "unreadable")
+
+
 class CannotOpen(Exception):
     """A database that cannot be opened.
 
     Attributes:
-        code: one word for why; for a server: nobody answers, it lets nobody in like that, it is starting up or shutting
-            down, it has no connection left, it has no such database, it broke the connection off.
+        code: one word for why; `unreadable` if none of the others is known to be true. For a server: nobody answers, it
+            lets nobody in like that, it is starting up or shutting down, it has no connection left, it has no such
+            database, it broke the connection off.
         reason: the same for a person, to follow the file's name in a sentence ("is a FIFO").
         holders: for `locked`, the processes that hold it, as far as known.
     """

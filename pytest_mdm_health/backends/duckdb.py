@@ -37,6 +37,7 @@ from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
 from pytest_mdm_health.core.session import current
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
@@ -50,11 +51,22 @@ _HEADER_BYTES, _BLOCK_HEADERS = 3 * 4096, (4096, 8192)
 _MAGIC, _MAGIC_AT = b"DUCK", 8
 _Failure = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
 _WHY: tuple[tuple[str, Why], ...] = (
+    ("wal does not match", "foreign-log"),
+    ("wal checkpoint iteration", "foreign-log"),
+    ("replaying wal", "damaged-log"),
     ("could not set lock", "locked"),
     ("already attached by", "locked"),
     ("already open in", "locked"),
     ("unique file handle conflict", "locked"),
     ("newer version of duckdb", "newer-format"),
+    ("version number", "older-format"),
+    ("encrypted database", "encrypted"),
+    ("permission denied", "no-permission"),
+    ("too many open files", "no-descriptors"),
+    ("no space left", "no-room"),
+    ("out of memory", "no-memory"),
+    ("cannot allocate memory", "no-memory"),
+    ("input/output error", "io-error"),
     ("could not read enough bytes", "truncated"),
     ("corrupt", "damaged"),
     ("checksum", "damaged"),
@@ -366,6 +378,8 @@ def _cannot_open(error: BaseException) -> CannotOpen:
         return CannotOpen(why, f"is locked{by}", holders)
     if why == "newer-format":
         return CannotOpen(why, f"was written by a DuckDB newer than the one here, {duckdb.__version__}")
+    if why == "older-format":
+        return CannotOpen(why, f"was written by a DuckDB older than {duckdb.__version__} can read: {text}")
     words = {"truncated": "is cut off", "damaged": "is damaged"}
     return CannotOpen(why, f"{words.get(why, 'cannot be opened')}: {text}")
 
@@ -373,4 +387,4 @@ def _cannot_open(error: BaseException) -> CannotOpen:
 def _holders(message: str) -> Iterator[Holder]:
     """Whom DuckDB names; if nobody, it is this process itself that has the file open for writing."""
     found = re.search(r"\(PID (\d+)\)", message)
-    yield describe(int(found[1]) if found else os.getpid(), "whole-file", "writes")
+    yield describe(int(found[1]) if found else os.getpid(), LockKind.WHOLE_FILE, "writes")

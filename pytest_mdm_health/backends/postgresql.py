@@ -393,7 +393,7 @@ def why(text: str) -> Why:
 
 
 def _own_words(error: psycopg.Error) -> str:
-    """What the server said, without what stands around it."""
+    """The server's message, without what the driver adds."""
     text = " ".join(str(error).split())
     words = _ADVICE.sub("", _PREFACE.sub("", text)).strip()
     return words if len(words) <= 300 else words[:299] + "…"  # noqa: PLR2004 - as `one_line`

@@ -1,19 +1,15 @@
-"""A copy of a database and what lies beside it, in a private folder, to look at what reading would change."""
+"""A copy of a database and its sidecar files, in a private folder, to read what reading would change."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen
-from pytest_mdm_health.mdm.files import Unreadable, open_regular
+from pytest_mdm_health.backends.base import CannotOpen, why_refused
+from pytest_mdm_health.mdm.files import Unreadable, clone, open_regular
 
-_FICLONE = 0x40049409
 _SPARE = 64 * 1024 * 1024
 """Bytes that must stay free on the temporary file system."""
 
@@ -34,7 +30,7 @@ class PrivateCopy:
                 _copy(file, self.path_of(file))
         except OSError as error:
             self.remove()
-            raise CannotOpen("unreadable", f"cannot be copied: {error.strerror}") from error
+            raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error.strerror}") from error
         except BaseException:
             self.remove()
             raise
@@ -62,18 +58,7 @@ def _need_room(files: Sequence[Path], folder: Path) -> None:
 def _copy(source: Path, destination: Path) -> None:
     try:
         with open_regular(source) as reading, destination.open("xb") as writing:
-            if not _cloned(reading.fileno(), writing.fileno()):
+            if not clone(reading.fileno(), writing.fileno()):
                 shutil.copyfileobj(reading, writing, 1024 * 1024)
     except Unreadable as error:
-        raise CannotOpen("unreadable", f"cannot be copied: {error}") from error
-
-
-def _cloned(source: int, destination: int) -> bool:
-    """Whether the file system could share the blocks instead of copying them."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(destination, _FICLONE, source)
-            return os.fstat(destination).st_size == os.fstat(source).st_size
-    return False
+        raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error}") from error

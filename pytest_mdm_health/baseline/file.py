@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mdm_health import __version__
 from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.model import JSON, Result, Status, Target
+from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.engine.plan import BaselineDataset
 from pytest_mdm_health.engine.registry import load
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
@@ -152,6 +153,18 @@ def parsed(path: Path, named_by: str) -> Any:  # noqa: ANN401 - any JSON
     except (ValueError, RecursionError) as error:
         why = "it is empty" if not text.strip() else f"it is not valid JSON ({error})"
         raise UnusableFile(f"{named_by}: {path} is damaged, or not what is needed: {why}") from None
+
+
+def report_in(path: Path, named_by: str) -> Report:
+    """The run in a file that a command names: the JSON document that `--mdm-json` writes.
+
+    Raises:
+        UnusableFile: there is no such file, or it is no document of a run.
+    """
+    try:
+        return json_load.load(parsed(path, named_by))
+    except json_load.NoDocument as error:
+        raise UnusableFile(one_line(f"{named_by}: {path} cannot be used: {error}")) from None
 
 
 def _refused(constant: str) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import shlex
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.model import JSON, Check, Finding, Location, Remedy, Severity
 from pytest_mdm_health.core.text import counted, duration, size, times
+from pytest_mdm_health.core.verbs import Call, Repair
 
 FORMATS: Mapping[str, Callable[[Any], str]] = {
     "size": size,
@@ -64,20 +65,50 @@ class Steps:
 
     Attributes:
         text: one or two sentences.
-        commands: shell commands, in their order.
+        commands: shell commands and calls of our own verbs, in their order.
     """
 
     text: str
-    commands: tuple[str, ...] = ()
+    commands: tuple[str | Call, ...] = ()
 
     def fill(self, values: Mapping[str, object]) -> Remedy:
         """The remedy with the values in it."""
-        return Remedy(fill(self.text, values), tuple(fill(command, values) for command in self.commands))
+        filled = tuple(_filled(command, values) for command in self.commands)
+        return remedy_of(fill(self.text, values), filled)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Every template in it."""
+        found = [self.text]
+        for command in self.commands:
+            found += command.templates if isinstance(command, Call) else [command]
+        return tuple(found)
 
     @property
     def fields(self) -> frozenset[str]:
         """The names of the values that it needs."""
-        return frozenset().union(*map(fields_of, (self.text, *self.commands)))
+        return frozenset().union(*map(fields_of, self.templates))
+
+
+def remedy_of(text: str, commands: Iterable[str | Repair]) -> Remedy:
+    """A remedy with these commands, the calls of our own verbs both as text and as data."""
+    every = tuple(commands)
+    return Remedy(
+        text,
+        tuple(each.command if isinstance(each, Repair) else each for each in every),
+        tuple(each for each in every if isinstance(each, Repair)),
+    )
+
+
+def _filled(command: str | Call, values: Mapping[str, object]) -> str | Repair:
+    if isinstance(command, Call):
+        return Repair(
+            command.verb,
+            fill(command.place, values),
+            tuple(fill(word, values) for word in command.words),
+            tuple((name, fill(value, values)) for name, value in command.options),
+        )
+    return fill(command, values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +123,7 @@ class Rule:
             that has the same code.
         message: what is wrong, with names and numbers; lower case, without a full stop.
         remedy: what to do about it.
-        change: what it says of a home since its baseline: the kind of thing, and what became of it.
+        change: what it says of a home since its baseline: the kind of thing, and how it has changed.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
         formerly: codes of earlier versions that became this one; waivers may still use them.
     """
@@ -176,7 +207,7 @@ class Rules:
         means: str,
         message: str,
         remedy: Steps | str,
-        commands: Sequence[str] = (),
+        commands: Sequence[str | Call] = (),
         change: tuple[str, Change] | None = None,
         answers: Sequence[str] = (),
         formerly: Sequence[str] = (),
@@ -198,7 +229,7 @@ class Rules:
         return rule
 
     def reworded(
-        self, rule: Rule, *severities: Severity, message: str, remedy: Steps | str, commands: Sequence[str] = ()
+        self, rule: Rule, *severities: Severity, message: str, remedy: Steps | str, commands: Sequence[str | Call] = ()
     ) -> Rule:
         """Another wording of a rule that was declared, for another case of the same code."""
         return self.declare(

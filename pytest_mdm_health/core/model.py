@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pytest_mdm_health import SUITE
+from pytest_mdm_health.core.verbs import Repair
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
@@ -115,10 +116,12 @@ class Remedy:
     Attributes:
         text: one or two sentences.
         commands: shell commands to copy, quoted for a POSIX shell, with this home's own paths.
+        repairs: those of the commands that `mdm-health repair` can do, as data.
     """
 
     text: str
     commands: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,7 @@ class Result:
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted, if it is.
-        baseline: what became of it since the baseline, as a word of the contract.
+        baseline: how it has changed since the baseline, as a word of the contract.
     """
 
     check: Check

@@ -1,4 +1,4 @@
-"""What became of a table since it was stored: the fact, the JSON of it and the row of a report. Pure data."""
+"""How a table has changed since it was stored: the fact, the JSON of it and the row of a report. Pure data."""
 
 from __future__ import annotations
 

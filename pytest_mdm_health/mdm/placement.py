@@ -21,7 +21,7 @@ class Place:
     Attributes:
         written: as it is in the registration.
         path: what it means, absolute.
-        kind: what stands there, as in `FileKind`.
+        kind: of the file there, as in `FileKind`.
         inside: whether it lies in this home, links followed; or is a link in this home to a file that is in no other
             home, as one on another disk.
         relative: whether MDM would look for it from the folder it happens to be started in.

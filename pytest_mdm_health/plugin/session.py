@@ -27,7 +27,7 @@ from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json.report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
-from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+from pytest_mdm_health.reports.model import InstalledMdm, Report, Trouble, WaiverUse
 from pytest_mdm_health.reports.pytest_html import PytestHtml
 from pytest_mdm_health.reports.pytest_outputs import MaskedTerminal, delete_leaking, files_of_others
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
@@ -74,7 +74,7 @@ class HealthSession:
         self._report: Report | None = None
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
-        self._troubles: list[str] = []
+        self._troubles: list[Trouble] = []
         self._terminal: MaskedTerminal | None = None
         self._files_of_others = files_of_others(config)
         self._earlier_handler: _Handler = None
@@ -178,10 +178,11 @@ class HealthSession:
         self._tell(session, self._write(self._report, stopped=bool(missing)))
         tell_suite(self._config, self._report)
 
-    def _tell(self, session: pytest.Session, troubles: Sequence[str]) -> None:
+    def _tell(self, session: pytest.Session, troubles: Sequence[Trouble]) -> None:
         """Keep what went wrong with a report; it makes a good run inconclusive, and a secret in one any run."""
-        self._troubles += [self._run.redactor.text(trouble) for trouble in troubles]
-        leaked = any(reports.LEAKED in trouble for trouble in troubles)
+        redactor = self._run.redactor
+        self._troubles += [replace(trouble, message=redactor.text(trouble.message)) for trouble in troubles]
+        leaked = any(trouble.leaked for trouble in troubles)
         milder = {ExitCode.HEALTHY, ExitCode.WARNINGS, *([ExitCode.UNHEALTHY] if leaked else [])}
         if troubles and self._report is not None and session.exitstatus in milder:
             session.exitstatus = ExitCode.INCONCLUSIVE
@@ -202,16 +203,16 @@ class HealthSession:
             for line in publish(self._report, self._run.redactor.leaks):
                 terminalreporter.write_line(line)
 
-    def _write(self, report: Report, *, stopped: bool) -> list[str]:
+    def _write(self, report: Report, *, stopped: bool) -> list[Trouble]:
         """Write what was asked for; of a run that was stopped no baseline, because half of it would not be in there."""
         plan = self._run.plan
         if not stopped or plan.options.save_baseline is None:
             return reports.write(report, plan, self._run.redactor.leaks, FORMATS)
-        trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
+        trouble = Trouble("not written, because the run stopped before it was through", "save-baseline")
         return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
     def _compare_with(self, against: ComparisonInputs) -> None:
-        """Tell what became of each result since the baseline, and what the waivers did."""
+        """Determine how each result has changed since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options
         if against.baseline is not None:

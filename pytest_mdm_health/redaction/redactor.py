@@ -52,7 +52,7 @@ class Redactor:
             secrets: those to take out.
             is_public: whether a text may be shown whatever a secret is.
             is_public_part: whether a fragment of a secret is.
-            foreign: whether other programs wrote the texts; in them such a text may be a secret where it stands alone.
+            foreign: whether other programs wrote the texts; in them such a text may be a secret as a whole word.
         """
         given = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
         known = [part for each in given for part in (each, *lines_of(each))]
@@ -98,7 +98,8 @@ class Redactor:
         """What to do, without secrets: a command that would have to be masked is left out, because it would do harm."""
         commands = tuple(command for command in remedy.commands if self.text(command) == command)
         left_out = " A command is left out here, because it would show a secret." if commands != remedy.commands else ""
-        return Remedy(self.text(remedy.text) + left_out, commands)
+        repairs = tuple(repair for repair in remedy.repairs if repair.command in commands)
+        return Remedy(self.text(remedy.text) + left_out, commands, repairs)
 
 
 def redactor_for(

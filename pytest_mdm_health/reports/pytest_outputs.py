@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mdm_health.core.text import one_line
-from pytest_mdm_health.reports import LEAKED, shows
+from pytest_mdm_health.reports import named, shows
+from pytest_mdm_health.reports.model import Trouble
 
 if TYPE_CHECKING:
     import warnings
@@ -34,8 +34,8 @@ def files_of_others(config: pytest.Config) -> Mapping[str, tuple[Path, ...]]:
     return found
 
 
-def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: float) -> list[str]:
-    """Delete each file that shows a secret; return what is wrong, one line each.
+def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: float) -> list[Trouble]:
+    """Delete each file that shows a secret; return what is wrong.
 
     Args:
         files: as `files_of_others` has them; in a folder, those that this run wrote.
@@ -44,18 +44,18 @@ def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: f
     """
     written = [(name, file) for name, places in files.items() for place in places for file in _written(place, since)]
     told = (_delete_if_leaking(name, file, leaks) for name, file in written)
-    return [trouble for trouble in told if trouble]
+    return [trouble for trouble in told if trouble is not None]
 
 
-def _delete_if_leaking(name: str, file: Path, leaks: Leaks) -> str:
+def _delete_if_leaking(name: str, file: Path, leaks: Leaks) -> Trouble | None:
     try:
         secret = leaks.in_content(file.read_bytes())
         if secret is None:
-            return ""
+            return None
         file.unlink()
     except OSError as error:
-        return f"{name}: {file} could not be searched for secrets: {error.strerror}"
-    return f"{name}: {file} was deleted: {shows(secret)}"
+        return Trouble(f"{name}: {file} could not be searched for secrets: {error.strerror}")
+    return Trouble(f"{name}: {file} was deleted: {shows(secret)}", leaked=True)
 
 
 def _written(place: Path, since: float) -> list[Path]:
@@ -80,10 +80,12 @@ class MaskedTerminal:
         self._written.append(clean)
         self._write(clean, flush=flush, **markup)
 
-    def troubles(self) -> list[str]:
+    def troubles(self) -> list[Trouble]:
         """What is wrong with all of it together: a secret that was written in pieces cannot be masked."""
         secret = self._leaks.in_content("".join(self._written))
-        return [] if secret is None else [f"the terminal shows {LEAKED} {one_line(secret.place)}, written in pieces"]
+        if secret is None:
+            return []
+        return [Trouble(f"the terminal shows {named(secret)}, written in pieces", leaked=True)]
 
 
 def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:

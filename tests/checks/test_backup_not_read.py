@@ -217,8 +217,8 @@ def test_what_was_not_read_for_time_is_an_error_before_a_migration(settled: Path
 def looked_at(home: Path, **options: object) -> Result:
     """The result, looked for in this process, with the rights that it has."""
     inventory = take_inventory(home, {})
-    handles = {"mdm_inventory": inventory, "mdm_options": Options(home=home, **options)}  # type: ignore[arg-type]
-    return examined(CHECK, HOME, handles)
+    values = {"mdm_inventory": inventory, "mdm_options": Options(home=home, **options)}  # type: ignore[arg-type]
+    return examined(CHECK, HOME, values)
 
 
 @contextlib.contextmanager

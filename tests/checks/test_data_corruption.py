@@ -213,8 +213,9 @@ def test_what_recovering_gets_out_takes_the_place_of_nothing(home: Path, look: E
     overwrite(data(home), 4096 * 30, b"\x5a" * 4096)
     remedy = findings(look(home))["data-corruption.damaged"].remedy
     assert remedy.commands == ()
-    assert "(.recover)" in remedy.text
-    assert "count and compare them before they take the place of anything" in remedy.text
+    assert ".recover" not in remedy.text
+    assert "by ranges of `rowid`" in remedy.text
+    assert "count and compare the rows before they take the place of anything" in remedy.text
 
 
 RESTORED = ("no file", "a FIFO", "no content", "text", "half of it", "a lost row")

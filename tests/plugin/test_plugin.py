@@ -77,7 +77,8 @@ def test_a_failure_among_the_users_own_tests_is_a_failure(pytester: pytest.Pytes
 
 
 def test_a_hostile_repository_changes_nothing(pytester: pytest.Pytester, health: Health, tmp_path: Path) -> None:
-    pytester.makeini("[pytest]\nfilterwarnings = error\npython_functions = none\ncollect_imported_tests = false")
+    own_only = "collect_imported_tests = false" if pytest.version_tuple >= (8, 4) else ""
+    pytester.makeini(f"[pytest]\nfilterwarnings = error\npython_functions = none\n{own_only}")
     pytester.makeconftest(
         """
         import pytest

@@ -16,7 +16,9 @@ import pytest
 
 from pytest_mdm_health.core.changes import Change, Changed
 from pytest_mdm_health.core.model import Check, Kind, Remedy, Result, Status, Target
-from pytest_mdm_health.reports.terminal import describe, lines, wrapped
+from pytest_mdm_health.reports.result_text import describe
+from pytest_mdm_health.reports.summary_lines import lines
+from pytest_mdm_health.reports.terminal import wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 
 
@@ -57,6 +59,7 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "     1 data table gone",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
         "     $ ps -p 4711",
+        "     $ kill 4711",
         f"waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31); accepted: {ACCEPTED}",
         f"waived: sqlite-locking.journal-mode [größe]: read only (ann, until 2027-01-31); accepted: {ACCEPTED}",
         "expired waiver (ignored): line 4: a.b on shop",

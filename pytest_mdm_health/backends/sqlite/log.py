@@ -20,6 +20,8 @@ from pytest_mdm_health.mdm.files import Unreadable, open_regular
 _MAGICS = (0x377F0682, 0x377F0683)
 _LOG_HEADER, _FRAME_HEADER = 32, 24
 _COUNTER_AT = 24
+_CLOCKS_APART_S = 1.0
+"""Two times that differ by less may be of one moment."""
 _FRAMES = 500_000
 """Frames that are looked at, at most."""
 
@@ -49,6 +51,20 @@ def of_another_time(path: Path, header: SqliteHeader, log: Path) -> str:
     if not found or first in found or _counter(found[0]) - _counter(first) in {0, 1}:
         return ""
     return f"it continues the file after change {_counter(found[0]) - 1}, and the file is at change {_counter(first)}"
+
+
+def is_older_than_its_file(path: Path, log: Path) -> bool:
+    """Whether the file came to its place after the log was written last, so that the log may be of another one.
+
+    SQLite itself writes to the file after the log only when it has merged the log, which is then merged again without
+    a change. Where both were copied, their times say nothing.
+    """
+    try:
+        file, written = path.stat(), log.stat()
+    except OSError:
+        return False
+    untouched = written.st_ctime - written.st_mtime < _CLOCKS_APART_S
+    return untouched and max(file.st_mtime, file.st_ctime) > written.st_mtime + _CLOCKS_APART_S
 
 
 def _head_of(log: BinaryIO) -> tuple[int, bytes]:

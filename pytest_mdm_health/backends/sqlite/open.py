@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen, Failure, How, QueryFailed, one_line
+from pytest_mdm_health.backends.base import CannotOpen, Failure, How, QueryFailed, Why, one_line, why_refused
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sidecars import Sidecar, holding_changes, sidecars
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
@@ -56,6 +56,12 @@ _BEGINS: tuple[tuple[str, Failure], ...] = (
 """How SQLite's messages begin that tell of what a statement names; names in them may be any words."""
 
 _LOCKED = ("is locked", "is busy")
+_WHY: tuple[tuple[str, Why], ...] = (
+    ("out of memory", "no-memory"),
+    ("disk is full", "no-room"),
+    ("unsupported file format", "newer-format"),
+    ("encrypted", "encrypted"),
+)
 _NOT_IN_PLACE = ("unable to open", "readonly database")
 
 
@@ -283,7 +289,19 @@ def _cannot_open(error: BaseException, path: Path, how: How) -> Exception:
         return _NotReadable(text)
     if is_damage(text):
         return CannotOpen("damaged", f"is damaged: {text}")
-    return CannotOpen("unreadable", f"cannot be opened: {text}")
+    return CannotOpen(_why(text, path), f"cannot be opened: {text}")
+
+
+def _why(text: str, path: Path) -> Why:
+    """Why SQLite cannot open a file; where its message does not tell, the system is asked for the file."""
+    by_message = next((why for part, why in _WHY if part in text), None)
+    if by_message is not None:
+        return by_message
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return why_refused(error.errno)
+    return "unreadable"
 
 
 def _writers(path: Path) -> tuple[Holder, ...]:

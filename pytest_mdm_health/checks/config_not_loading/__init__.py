@@ -59,6 +59,7 @@ from pytest_mdm_health.checks.config_not_loading.rules import (
     check_path,
     check_plan,
     check_problem,
+    check_repair,
     check_runtime,
     check_variable,
 )
@@ -91,6 +92,7 @@ def judge(facts: ConfigFacts, baseline: ConfigFacts | None) -> Iterator[Finding]
     for variable in facts.ignored:
         yield check_variable(variable)
     yield from check_home(facts)
+    yield from check_repair(facts)
     if facts.log_refusal:
         folder = str(Path(facts.log_file).parent)
         yield LOG_NOT_WRITABLE(at=facts.log_file, log_file=facts.log_file, folder=folder, refusal=facts.log_refusal)

@@ -25,6 +25,7 @@ from pytest_mdm_health.core.secrets import HIDDEN, redact
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.permissions import barrier, write_refusal
 from pytest_mdm_health.mdm.installed.installation import Installation
+from pytest_mdm_health.mdm.repair_marker import read_marker
 from pytest_mdm_health.mdm.settings import Settings
 from pytest_mdm_health.mdm.settings.environment import PREFIX, IgnoredVariable, converted
 from pytest_mdm_health.mdm.settings.runtime import Told, told_by
@@ -75,6 +76,7 @@ def collect(
         encoding=readable_as(settings.file) if settings.state == "unusable" else "",
         log_file=str(home.log_file),
         log_refusal=_log_refusal(home),
+        repair=read_marker(home.root),
         literal_paths=tuple(_literal_paths(home, settings)),
         validate=installation is not None and installation.offers("config validate"),
         show=installation is not None and installation.offers("config show"),

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from pytest_mdm_health.core.model import Facts
 from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.mdm.host.permissions import Barrier
+from pytest_mdm_health.mdm.repair_marker import Marker
 from pytest_mdm_health.mdm.settings import Origin, SettingsProblem
 from pytest_mdm_health.mdm.settings.environment import IgnoredVariable
 
@@ -108,6 +109,7 @@ class ConfigFacts(Facts):
         log_file: the log that MDM opens when it starts.
         log_refusal: why the owner of the home may not write it, as a clause; empty if nothing shows that.
         literal_paths: paths that MDM takes literally, although they are written to be expanded.
+        repair: a repair by `mdm-health` that is not over, if the home says that there is one.
     """
 
     home: str
@@ -135,6 +137,7 @@ class ConfigFacts(Facts):
     literal_paths: tuple[LiteralPath, ...] = ()
     log_file: str = ""
     log_refusal: str = ""
+    repair: Marker | None = None
 
     @property
     def loads(self) -> bool:

@@ -250,6 +250,27 @@ LOG_NOT_WRITABLE = RULES.declare(
     "recorded.",
     commands=("ls -ld -- {folder!q} {log_file!q}",),
 )
+UNFINISHED_REPAIR = RULES.declare(
+    "unfinished-repair",
+    FAIL,
+    means="a repair by `mdm-health` broke off or is under way, so files may be half changed",
+    message="a repair of this home broke off; its journal is in {saved}",
+    remedy="Bring its last step to an end, or take the whole repair back with --undo instead of --finish. Either way "
+    "no file stays half changed.",
+    commands=("{program} repair --finish {saved!q}",),
+)
+REPAIR_UNDER_WAY = RULES.reworded(
+    UNFINISHED_REPAIR,
+    message="a repair of this home is under way; its journal is in {saved}",
+    remedy="Examine the home again when the repair is over.",
+)
+UNKNOWN_REPAIR = RULES.reworded(
+    UNFINISHED_REPAIR,
+    message="{marker} says that a repair of this home is not over, and cannot be understood",
+    remedy="Look for a folder mdm-health-saved-… beside the home: `mdm-health repair --undo` takes back what is "
+    "recorded there. Where there is none, no file was changed, and the file can go.",
+    commands=("ls -ld -- {marker!q} {home!q}/../mdm-health-saved-*",),
+)
 DEFAULTS_IN_FORCE = RULES.declare(
     "defaults-in-force",
     NOTE,

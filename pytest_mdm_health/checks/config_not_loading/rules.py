@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from pytest_mdm_health.checks._shared.permissions import allowed
 from pytest_mdm_health.checks._shared.settings_file import as_yaml, line_option, place
@@ -45,13 +45,16 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     READ_OTHERWISE,
     REFUSED_VALUE,
     REFUSED_VARIABLE,
+    REPAIR_UNDER_WAY,
     RESTORE_COPY,
     RESTORE_MISSING,
     SETTINGS_LOST,
     SYNTAX,
     TRY_YAML,
     UNEXPANDED_PATH,
+    UNFINISHED_REPAIR,
     UNKNOWN_KEY,
+    UNKNOWN_REPAIR,
     UNREADABLE,
     UNREADABLE_WITH_COPY,
     UNREASONABLE,
@@ -62,6 +65,8 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import Finding, Location, Remedy
+from pytest_mdm_health.core.verbs import PROGRAM
+from pytest_mdm_health.mdm.repair_marker import MARKER
 from pytest_mdm_health.mdm.settings import SettingsProblem
 from pytest_mdm_health.mdm.settings.environment import IgnoredVariable
 
@@ -219,6 +224,18 @@ def check_home(facts: ConfigFacts) -> Iterator[Finding]:
         yield SETTINGS_LOST(at=facts.file, remedy=remedy, file=facts.file, state=state, spare=facts.spare)
     else:
         yield DEFAULTS_IN_FORCE(at=facts.file, file=facts.file, state=state)
+
+
+def check_repair(facts: ConfigFacts) -> Iterator[Finding]:
+    """A repair that is not over."""
+    if facts.repair is None:
+        return
+    if facts.repair.saved is None:
+        yield UNKNOWN_REPAIR(marker=str(Path(facts.home) / MARKER), home=facts.home)
+    elif facts.repair.under_way:
+        yield REPAIR_UNDER_WAY(saved=str(facts.repair.saved))
+    else:
+        yield UNFINISHED_REPAIR(saved=str(facts.repair.saved), program=PROGRAM)
 
 
 def check_path(path: LiteralPath, facts: ConfigFacts) -> Finding:

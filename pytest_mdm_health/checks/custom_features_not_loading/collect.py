@@ -21,7 +21,7 @@ from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Abilities, Trial
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.features import last_runs
+from pytest_mdm_health.mdm.logs.events import read_events
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.registrations.sources import source_of
 
@@ -62,7 +62,8 @@ def collect(inventory: Inventory, options: Options, installation: Installation |
         gaps.append("no file was loaded (see --mdm-depth)")
     elif files:
         facts = _load_files(facts, inventory, options, installation, gaps)
-    return replace(facts, gaps=tuple(gaps))
+    log = read_events(home.log_file)  # files that were deleted are known from there
+    return replace(facts, gaps=(*gaps, *log.gaps), unexamined=(*facts.unexamined, *log.not_understood))
 
 
 def _sources(registered: Mapping[str, Dataset]) -> Iterator[tuple[str, str]]:
@@ -75,8 +76,9 @@ def _sources(registered: Mapping[str, Dataset]) -> Iterator[tuple[str, str]]:
 def _find_deleted(inventory: Inventory, files: tuple[CustomFile, ...]) -> Iterator[DeletedFile]:
     """Files that MDM loaded when it last generated features."""
     names = {file.name for file in files}
+    runs = read_events(inventory.home.log_file).feature_runs
     for dataset in inventory.datasets:
-        run = last_runs(inventory.home.log_file).get(dataset.name.lower())
+        run = runs.get(dataset.name.lower())
         if run is None or not run.custom or dataset.name in names:
             continue
         if kind_of(inventory.home.custom_features / Path(run.custom).name) is FileKind.MISSING:

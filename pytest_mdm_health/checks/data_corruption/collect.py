@@ -25,6 +25,7 @@ from pytest_mdm_health.backends import (
     real_engine,
     sidecars,
 )
+from pytest_mdm_health.backends.duckdb_log import ignored_logs
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks._shared.engine_program import program_of
@@ -72,7 +73,8 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
     """Examine one dataset's data, as closely as the depth says, and find a backup of it if it has to be restored."""
     facts = _examined(dataset, backend, home, options)
     if backend is not None and backend.connection is None:
-        facts = _without_stray_log(dataset, backend, facts, options)
+        facts = _without_stray_logs(dataset, backend, facts, options)
+        facts = replace(facts, ignored_logs=tuple(_ignored_logs(facts, options)))
     if not facts.to_restore:
         return facts
     facts = replace(facts, elsewhere=tuple(_files_with_tables(dataset, facts)))
@@ -81,7 +83,7 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
     path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
     saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
     facts = replace(facts, saved=saved, sought=sought)
-    if saved is None or facts.is_misregistered or facts.stray_log:
+    if saved is None or facts.is_misregistered or facts.stray_logs:
         return facts
     problem = _problem_of(saved, dataset, facts, options, within_s)
     return replace(facts, saved_is_sound=not problem, saved_problem=problem)
@@ -295,14 +297,21 @@ def _without_content(facts: DataFacts) -> DataFacts:
     )
 
 
-def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
-    """The facts of the file by itself, if a log or journal beside it makes a sound file a damaged one."""
-    log = next((sidecar for sidecar in facts.left_over if not sidecar.live), None)
-    if log is None:
+def _ignored_logs(facts: DataFacts, options: Options) -> Iterator[str]:
+    """The logs that DuckDB ignores; a quick look does not try that."""
+    tried = facts.readable and facts.engine == "duckdb" and Depth(options.depth) is not Depth.QUICK
+    if tried and facts.logs and not facts.stray_logs:
+        yield from map(str, ignored_logs(Path(facts.file.path), [log.path for log in facts.logs]))
+
+
+def _without_stray_logs(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
+    """The facts of the file by itself, if logs or a journal beside it make a sound file a damaged one."""
+    logs = facts.logs
+    if not logs:
         return facts
     real = Path(os.path.realpath(facts.file.path))
     damaged = facts.file.code in {*BROKEN, "unreadable"} or facts.file.problems or any(t.failed for t in facts.tables)
-    if not damaged and not (log.kind == "wal" and is_of_another_file(real, log.path)):
+    if not damaged and not any(log.kind == "wal" and is_of_another_file(real, log.path) for log in logs):
         return facts
     try:
         copy = PrivateCopy([real])
@@ -318,7 +327,14 @@ def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, opt
         copy.remove()
     lost = any(table.failed or (table.kind == "base" and not table.present) for table in alone.tables)
     sound = not (alone.file.problems or alone.unexamined or lost)
-    return replace(alone, stray_log=str(log.path)) if sound else facts
+    if not sound:
+        return facts
+    return replace(
+        alone,
+        stray_logs=tuple(str(log.path) for log in logs),
+        with_logs=facts.file.code,
+        reason_with_logs=facts.file.reason,
+    )
 
 
 def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: Options, within_s: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from pytest_mdm_health.backends import Violated, literal
-from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Recorded, TableState
+from pytest_mdm_health.checks.data_corruption.facts import BROKEN, DataFacts, Recorded, TableState
 from pytest_mdm_health.checks.data_corruption.findings import (
     BROKEN_CONSTRAINT,
     BROKEN_OBJECT,
@@ -14,6 +15,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     COMPARE_COPIES,
     DAMAGED,
     DATA_NOT_EXAMINED,
+    DECRYPT,
     EMPTY_FILE,
     EMPTY_TABLE,
     END_PREPARED,
@@ -21,28 +23,37 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     FAIL,
     FEWER_ROWS_THAN_RECORDED,
     FILE_ACCESS,
+    FOREIGN_DUCKDB_LOG,
     FOREIGN_LOG,
+    FREE_MEMORY,
     FREE_SPACE,
     GRANT_SELECT,
     HAVE_WHAT_IT_NEEDS,
+    IGNORED_LOG,
     INDEX_DISAGREES,
     INTERRUPTED_WRITE,
     KEEP_COPY,
     LEAVE_FILE,
     LEAVE_UNREGISTERED,
     LEFT_OVER_LOG,
+    LOOK_AT_FILE,
     LOST_COLUMNS,
     MAKE_ROOM,
     MISSING_FILE,
+    MISSING_FILE_BESIDE_LOG,
     MISSING_TABLE,
     MORE_ROWS_THAN_RECORDED,
+    MOVE_LOG_FIRST,
     NEWER_ENGINE,
     NOT_A_FILE,
     NOTE,
+    OLDER_ENGINE,
     ORPHAN_DATA,
+    RAISE_LIMIT,
     REACH_REMOTE,
+    READ_AROUND_DAMAGE,
+    READ_ERROR,
     READ_IT_ELSEWHERE,
-    RECOVER,
     REMOVE_OBSTACLE,
     RESTORE_BACKUP,
     RESTORE_DUMP,
@@ -52,6 +63,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     TRUNCATED,
     UNREADABLE_DATABASE,
     UNREGISTERED_TABLE,
+    UNREPLAYABLE_LOG,
     UNUSABLE_INDEX,
     WAIT_FOR_FILE,
     WAIT_FOR_TABLE,
@@ -73,6 +85,8 @@ BY_REASON = {
     "wrong-format": WRONG_FORMAT,
     "truncated": TRUNCATED,
     "damaged": UNREADABLE_DATABASE,
+    "foreign-log": UNREADABLE_DATABASE,
+    "damaged-log": UNREADABLE_DATABASE,
 }
 """By the reason why data cannot be opened; every other one means that it was not examined."""
 
@@ -96,13 +110,15 @@ def restore_or_recover(facts: DataFacts) -> Steps:
     """Put another copy in its place, or get out of the damaged file what can still be read."""
     steps = restore(facts)
     recoverable = facts.engine == "sqlite" and facts.file.size is not None
-    return RECOVER if steps is KEEP_COPY and recoverable else steps
+    return READ_AROUND_DAMAGE if steps is KEEP_COPY and recoverable else steps
 
 
 def check_file(facts: DataFacts) -> Iterator[Finding]:
     """The file as such."""
     file, at = facts.file, facts.location
-    if file.code in BY_REASON:
+    if file.code == "missing" and facts.logs:
+        yield _missing_beside_logs(facts)
+    elif file.code in BY_REASON:
         steps = restore_or_recover(facts) if file.code == "damaged" else restore(facts)
         yield BY_REASON[file.code](at=at, remedy=steps, facts=facts)
     elif file.code:
@@ -126,10 +142,36 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
         yield SURPLUS(at=at, facts=facts)
 
 
+def _missing_beside_logs(facts: DataFacts) -> Finding:
+    """A log without its file, which is worse than nothing for whatever comes to lie beside it."""
+    logs, paths = _named([str(log.path) for log in facts.logs])
+    steps = restore(facts)
+    if steps is not RESTORE_BACKUP:  # its command puts the logs aside
+        steps = Steps(f"{MOVE_LOG_FIRST.text} {steps.text}", ("ls -l -- {paths}", *steps.commands))
+    return MISSING_FILE_BESIDE_LOG(at=facts.location, remedy=steps, facts=facts, logs=logs, paths=paths)
+
+
+def _named(paths: Sequence[str]) -> tuple[str, str]:
+    """Paths as a message names them, and as a shell takes them."""
+    return " and ".join(paths), shlex.join(paths)
+
+
 def access(facts: DataFacts) -> Steps:
     """How data is made readable that could not be opened."""
-    by_reason = {"locked": WAIT_FOR_FILE, "newer-format": NEWER_ENGINE, "no-room": MAKE_ROOM}
-    return by_reason.get(facts.file.code, FILE_ACCESS if facts.in_file else SERVER_ACCESS)
+    return _ACCESS.get(facts.file.code, LOOK_AT_FILE if facts.in_file else SERVER_ACCESS)
+
+
+_ACCESS = {
+    "locked": WAIT_FOR_FILE,
+    "newer-format": NEWER_ENGINE,
+    "older-format": OLDER_ENGINE,
+    "encrypted": DECRYPT,
+    "no-permission": FILE_ACCESS,
+    "no-descriptors": RAISE_LIMIT,
+    "no-memory": FREE_MEMORY,
+    "no-room": MAKE_ROOM,
+    "io-error": READ_ERROR,
+}
 
 
 BY_FAILURE = {
@@ -239,16 +281,32 @@ def what_breaks(violated: Violated) -> str:
 
 def check_logs(facts: DataFacts) -> Iterator[Finding]:
     """Journals and logs that a process left when it was killed."""
-    for sidecar in facts.left_over:
-        log = str(sidecar.path)
-        if sidecar.live:
-            continue
-        if log == facts.stray_log:
-            yield FOREIGN_LOG(at=log, subject="log", facts=facts, log=log)
-        elif sidecar.kind == "duckdb-wal":
-            yield LEFT_OVER_LOG(at=log, subject="log", size=sidecar.size, log=log)
-        elif sidecar.kind == "journal":
-            yield INTERRUPTED_WRITE(at=log, subject="journal")
+    if facts.stray_logs:
+        yield _stray(facts)
+    elif facts.file.code not in BROKEN and facts.engine == "duckdb":
+        yield from _left_over(facts)
+    elif facts.file.code not in BROKEN:
+        for journal in (log for log in facts.logs if log.kind == "journal"):
+            yield INTERRUPTED_WRITE(at=str(journal.path), subject="journal")
+
+
+def _stray(facts: DataFacts) -> Finding:
+    """Logs that keep a sound file from being opened, or damage it."""
+    logs, paths = _named(facts.stray_logs)
+    refused = {"damaged-log": UNREPLAYABLE_LOG, "foreign-log": FOREIGN_DUCKDB_LOG}
+    rule = refused.get(facts.with_logs, FOREIGN_LOG)
+    return rule(at=facts.stray_logs[0], subject="log", facts=facts, logs=logs, paths=paths)
+
+
+def _left_over(facts: DataFacts) -> Iterator[Finding]:
+    """DuckDB's logs with changes: those that it merges, and those that it passes over."""
+    ignored = [log for log in facts.logs if str(log.path) in facts.ignored_logs]
+    merged = [log for log in facts.logs if log not in ignored]
+    for rule, found in ((LEFT_OVER_LOG, merged), (IGNORED_LOG, ignored)):
+        if found:
+            logs, paths = _named([str(log.path) for log in found])
+            size, subject = sum(log.size for log in found), "log" if rule is LEFT_OVER_LOG else "ignored log"
+            yield rule(at=str(found[0].path), subject=subject, facts=facts, size=size, logs=logs, paths=paths)
 
 
 def check_registration(facts: DataFacts) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Trial
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.logs.features import last_runs
+from pytest_mdm_health.mdm.logs.events import read_events
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.registrations.sources import source_of
 from pytest_mdm_health.mdm.settings import Settings
@@ -58,7 +58,7 @@ def circumstances_of(
         source=str(source.path) if source is not None and source.path is not None else "",
         has_regenerate=installation is not None and installation.offers("features regenerate"),
         registered=len(_registered(dataset)),
-        run=last_runs(home.log_file).get(dataset.name.lower()),
+        run=read_events(home.log_file).feature_runs.get(dataset.name.lower()),
         engine=dataset.backend or "",
         version=(installation.version or "") if installation is not None else "",
         refactored=kind_of(home.metrics) is FileKind.FILE,
@@ -94,12 +94,18 @@ def collect(
     try:
         with backend.open() as database:
             collector = _Collector(dataset, database, Depth(options.depth))
-            return collector.collect(facts, home, options, installation, had_tables=had_tables)
+            collected = collector.collect(facts, home, options, installation, had_tables=had_tables)
     except CannotOpen as error:
         reason = f"{backend.path} {error}"
         if facts.registered:
             return replace(facts, unexamined=(f"its feature tables were not examined: {reason}",))
         raise NotApplicable(reason) from error
+    log = read_events(home.log_file)  # the only witness of an error that MDM swallowed
+    return replace(
+        collected,
+        gaps=(*collected.gaps, *log.gaps),
+        unexamined=(*collected.unexamined, *log.not_understood),
+    )
 
 
 def _registered(dataset: Dataset) -> Mapping[str, str]:

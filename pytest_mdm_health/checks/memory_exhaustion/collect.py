@@ -20,6 +20,7 @@ from pytest_mdm_health.checks.memory_exhaustion.facts import (
     ProcessMemory,
 )
 from pytest_mdm_health.core.model import Depth
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import under
@@ -28,7 +29,8 @@ from pytest_mdm_health.mdm.host.memory_limit import limit_in_bytes
 from pytest_mdm_health.mdm.host.mounts import file_system_of
 from pytest_mdm_health.mdm.host.processes import mdm_processes
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import History, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import History
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.sources import READ_WHOLE, source_of, suffix_of
 
@@ -45,9 +47,9 @@ _GROWTH = {"sqlite": 2, "duckdb": 5}
 def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     """Examine the machine, running processes, the settings, the largest datasets and the log."""
     settings = inventory.settings
-    history = read_history(inventory.home.log_file)
+    events = read_events(inventory.home.log_file)
     machine = look_at_machine()
-    gaps = list(history.gaps)
+    history, gaps = events.history, list(events.gaps)
     batch_size = int(settings["performance.batch_size"])
     largest = _largest(inventory)
     sizes = [_size_of(dataset, batch_size, depth, gaps) for dataset in largest]
@@ -60,7 +62,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     return MemoryFacts(
         examined=1 + len(largest),
         machine=replace(machine, killed=machine.killed and machine.killed[-SHOWN:]),
-        mdm_killed_at=mdm_killed.astimezone().isoformat(" ", "seconds") if mdm_killed else "",
+        mdm_killed_at=moment(mdm_killed) if mdm_killed else "",
         succeeded_since=history.succeeded_after(mdm_killed, ""),
         batch_size=batch_size,
         batch_set_in=settings.values["performance.batch_size"].origin.place,
@@ -71,6 +73,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
         shortages=tuple(_shortages(history)),
         shortage_count=len(history.memory_ran_out),
         gaps=tuple(gaps),
+        unexamined=events.not_understood,
     )
 
 

@@ -293,6 +293,16 @@ MISSING_DATA = RULES.declare(
     remedy="Restore {name!r} from a backup into this home, and let `path` name the restored file.",
     answers=(UNUSABLE,),
 )
+MISSING_DATA_BESIDE_LOG = RULES.reworded(
+    MISSING_DATA,
+    message="{path} {state}{found}, but {logs} is still there: whoever opens the dataset makes an empty file and "
+    "deletes the log, and a file that is restored beside it is merged with a log that is not its own",
+    remedy="Before anything is opened or restored there, move {logs} to a folder outside the home, and keep it: it "
+    "holds changes, and goes only with the very file that it was written for. Search for that file first; a disk or "
+    "link that is missing may be all. Otherwise restore {name!r} from a backup into this home, and let `path` name the "
+    "restored file.",
+    commands=("ls -l -- {paths}",),
+)
 NO_PATH = RULES.reworded(
     MISSING_DATA,
     message="the registered path of the data is not a path",

@@ -26,7 +26,8 @@ from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import FEATURES, Outcome, RegistrationRun, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import FEATURES, Outcome, RegistrationRun
 from pytest_mdm_health.mdm.registrations.sources import Source, source_of, suffix_of
 
 LARGEST = 5
@@ -70,10 +71,10 @@ _QUERIES = _METRICS.format(types=f"IN {QUERY_TYPES}", named="operation", most=20
 def collect(inventory: Inventory, installation: Installation | None) -> SlowFacts:
     """Examine the log, the metrics, the settings, the largest datasets, their sources, and the free space."""
     settings, home = inventory.settings, inventory.home
-    history = read_history(home.log_file)
-    gaps = list(history.gaps)
+    events = read_events(home.log_file)
+    gaps = list(events.gaps)
     registrations, queries = _read_metrics(home.metrics, gaps)
-    timings = _timings([run for run in history.runs if run.outcome is Outcome.COMPLETED], registrations)
+    timings = _timings([run for run in events.history.runs if run.outcome is Outcome.COMPLETED], registrations)
     registered = [dataset for dataset in inventory.datasets if dataset.registration is not None]
     largest = sorted(registered, key=lambda dataset: (-_file_size(dataset), dataset.name))[:LARGEST]
     sizes = tuple(_size_of(dataset, timings, gaps) for dataset in largest)
@@ -90,6 +91,7 @@ def collect(inventory: Inventory, installation: Installation | None) -> SlowFact
         readers=tuple(_missing_readers(_sources(registered), installation)),
         spaces=tuple(_spaces(home.datasets, sizes)),
         gaps=tuple(gaps),
+        unexamined=events.not_understood,
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -23,22 +22,13 @@ CHECK = Check(
 )
 RULES = Rules(CHECK)
 
-# It converts only a file without a journal or WAL: it neither creates a missing file nor merges or rolls back anything.
-# `connect` waits for no lock, so that a file in use is refused at once.
-_CONVERT_SCRIPT = (
-    "import os, pathlib, sqlite3, sys; sys.tracebacklimit = 0; path = pathlib.Path(sys.argv[1]).resolve(); "
-    "beside = [path.name + end for end in ('-wal', '-journal') if os.path.lexists(str(path) + end)]; "
-    "sys.exit('not converted, because of ' + beside[0]) if beside else "
-    "print(sqlite3.connect(path.as_uri() + '?mode=rw', uri=True, timeout=0)"
-    ".execute('PRAGMA journal_mode=WAL').fetchone()[0])"
-)
 _WAIT_LONGER = "Let connections wait longer (PRAGMA busy_timeout=30000), and open read-only what only reads."
 _LIST_FILES = ("ls -l -- {file!q} {sidecar!q}",)
 _LIST_PROCESSES = ("ps -o pid,lstart,etime,args -p {pids}",)
 
 CONVERT = Steps(
     f"Convert the file to WAL mode while no process uses it; the command refuses if one does. {_WAIT_LONGER}",
-    (f"python3 -c {shlex.quote(_CONVERT_SCRIPT)} {{file!q}}",),
+    (Call("journal-mode", "{file}"),),
 )
 NO_WAL_ON_NETWORK = Steps(f"WAL mode does not work on a network file system. {_WAIT_LONGER}")
 WAL_NOT_CONFIGURED = Steps(
@@ -54,15 +44,15 @@ JOURNAL_MODE = RULES.declare(
     "journal-mode",
     NOTE,
     WARN,
-    means="the file is not in WAL mode; a warning if a process was refused a lock, or if the settings select a mode "
-    "in which a crash corrupts the file",
+    means="the file is not in WAL mode; a warning if a process was refused a lock",
     message="the file uses a rollback journal{despite_settings}: readers and writers block each other{refusals}",
     remedy=CONVERT,
     answers=("slow writes",),
 )
-UNSAFE_JOURNAL_MODE = RULES.reworded(
-    JOURNAL_MODE,
+UNSAFE_JOURNAL_MODE = RULES.declare(
+    "unsafe-journal-mode",
     WARN,
+    means="the settings select a journal mode (OFF or MEMORY) in which a crash during a write corrupts the file",
     message="the settings select journal mode {mode}: a crash during a write corrupts the file",
     remedy="Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.",
 )
@@ -72,10 +62,10 @@ LEFT_OVER_WAL = RULES.declare(
     means="a process that did not end cleanly left changes in the WAL; a copy of the database file alone lacks them",
     message="leftover WAL: up to {size:size} of changes are only in {sidecar}, and the process that wrote them is "
     "gone; a copy of the database file alone lacks them",
-    remedy="Copy the file together with its WAL to another folder. The next MDM command that opens the dataset merges "
-    "the changes. Prevent that if the file was restored or replaced after the WAL was written: SQLite merges them "
-    "nevertheless. The modification times can help to decide.",
-    commands=_LIST_FILES,
+    remedy="Merge the WAL into the file; the command keeps a copy of both, and refuses a WAL of another "
+    "file. Decide first whether the file was restored or replaced after the WAL was written, which the modification "
+    "times can help with: then its changes must not be merged.",
+    commands=(*_LIST_FILES, Call("checkpoint", "{file}")),
 )
 INVALID_WAL = RULES.reworded(
     LEFT_OVER_WAL,
@@ -83,6 +73,28 @@ INVALID_WAL = RULES.reworded(
     remedy="Copy the file together with its WAL to another folder before anything opens it, because SQLite overwrites "
     "such a WAL. Then compare the dataset with a backup.",
     commands=_LIST_FILES,
+)
+LARGE_WAL = RULES.declare(
+    "large-wal",
+    WARN,
+    NOTE,
+    means="the WAL in use is larger than the file, although SQLite should have moved its changes there; a note if no "
+    "reader prevents that",
+    message="the WAL of {size:size} is {factor} times as large as the file, which lacks those changes: {processes} "
+    "kept a read transaction open (observed for {watched_s:g} s), so SQLite cannot move them into the file and reuse "
+    "the WAL",
+    remedy="Let the reader end its transaction (close its results, commit or roll back), or end the process once you "
+    "know what it is; the next write then moves the changes. Until then include the WAL in every copy of the file.",
+    commands=_LIST_PROCESSES,
+    answers=("slow writes",),
+)
+LARGE_WAL_WITHOUT_READER = RULES.reworded(
+    LARGE_WAL,
+    NOTE,
+    message="the WAL of {size:size} is {factor} times as large as the file; no reader was seen to keep its changes "
+    "from being moved into the file",
+    remedy="No action required: SQLite deletes the WAL when the last process closes the file. Until then include it in "
+    "every copy of the file.",
 )
 FOREIGN_LOG = RULES.declare(
     "foreign-log",
@@ -140,9 +152,9 @@ LOCK_ERRORS = RULES.declare(
     "lock-errors",
     WARN,
     NOTE,
-    means="the log has lock errors although the file is in WAL mode; a note if the file was written after the last one",
-    message='"database is locked" appears {count:times} in the log{last}, although the file is in WAL mode'
-    "{written_later}",
+    means="the log has lock errors although the file is in WAL mode, or while the settings select a mode without a "
+    "journal file; a note if the file was written after the last one",
+    message='"database is locked" appears {count:times} in the log{last}{despite_wal}{written_later}',
     remedy="Two processes wrote at the same time, and one timed out before the other was done. Let connections wait "
     "longer (PRAGMA busy_timeout=30000), keep transactions short, and run one MDM command that writes at a time.",
     answers=("database is locked", "intermittent failures under load"),

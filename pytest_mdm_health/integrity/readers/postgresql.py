@@ -73,7 +73,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Copy
 
 
 def _bare(type_: str) -> str:
-    """A type without what stands in brackets."""
+    """A type without the part in brackets."""
     return re.sub(r"\([\d,-]+\)", "", type_.lower())
 
 

@@ -246,7 +246,7 @@ def private_environment(
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary),
     }
     passed_on = {name: value for name, value in environ.items() if not name.startswith(kept_back)}
-    if path := passed_on.get("PYTHONPATH"):  # relative to where the user stands, and the probe stands elsewhere
+    if path := passed_on.get("PYTHONPATH"):  # relative to the user's working directory, which is not the probe's
         passed_on["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in path.split(os.pathsep))
     return {**passed_on, **own}
 

@@ -1,4 +1,4 @@
-"""Small pictures for the page, as SVG without text: what they show stands beside them in words and numbers."""
+"""Small pictures for the page, as SVG without text: what they show is beside them in words and numbers."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class ResultPart(Part):
         findings: the worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted; null where it is not.
-        baseline: what became of it since the baseline; null without one.
+        baseline: how it has changed since the baseline; null without one.
         facts: what was seen, with --mdm-json-facts; its names depend on the check, and NaN and inf are text.
     """
 
@@ -209,7 +209,7 @@ class Document(Part):
             `ignored` a sentence for each check that was ignored although checks that ran depend on it.
         mdm: the installed MDM; null where it was not asked.
         results: in the order of the guide, then of the targets.
-        baseline: what became of the home since its baseline; null without one.
+        baseline: how the home has changed since its baseline; null without one.
         waivers: what the waivers file did; null without one.
     """
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_mdm_health.core.changes import Changed, ComparedTable, Comparison
 from pytest_mdm_health.core.model import Location, Remedy, Target
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.reports.json.document import Document, FindingPart, ResultPart, ToolPart
 from pytest_mdm_health.reports.model import InstalledMdm, WaiverUse
 
@@ -17,12 +18,12 @@ _CLASSES = {
     each.__name__: each
     for each in (
         *(Document, FindingPart, ResultPart, ToolPart),
-        *(Changed, ComparedTable, Comparison, InstalledMdm, Location, Remedy, Target, WaiverUse),
+        *(Changed, ComparedTable, Comparison, InstalledMdm, Location, Remedy, Repair, Target, WaiverUse),
     )
 }
 """What the document consists of; their docstrings describe it."""
-_OPTIONAL = {"facts"}
-"""Keys that are there only where they were asked for; all others always are."""
+_OPTIONAL = {"facts", "repairs"}
+"""Keys that are there only where they were asked for, or that documents of earlier releases lack."""
 
 ID = "urn:mdm-health:results:2"
 

@@ -40,8 +40,9 @@ def with_tables(facts: DataFacts, request: SnapshotRequest) -> DataFacts:
     )
     if request.backend is None or not facts.readable:
         return facts
-    if facts.stray_log:
-        reason = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
+    if facts.stray_logs:
+        logs = " and ".join(facts.stray_logs)
+        reason = f"the tables were not compared with the baseline: {logs} must be moved away first"
         return replace(facts, gaps=(*facts.gaps, reason))
     seconds = options.timeout * _SHARE_OF_TIME
     deadline = Deadline(request.started + seconds, seconds)

@@ -1,0 +1,202 @@
+"""Copies of databases, made to be changed, and the proof that a change of the file did not change the data."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import duckdb
+
+from pytest_mdm_health.backends.base import CannotOpen, literal, one_line, quote
+from pytest_mdm_health.backends.sidecars import SUFFIXES
+from pytest_mdm_health.backends.sqlite.header import read_header
+from pytest_mdm_health.core.text import join_names
+from pytest_mdm_health.mdm.host.processes import holders
+from pytest_mdm_health.repair.files import copy_content
+from pytest_mdm_health.repair.step import NotDone
+
+_PROBLEMS = 3
+
+
+@dataclass(frozen=True)
+class DatabaseFile:
+    """A database of one file, with what is beside it.
+
+    Attributes:
+        path: the file, links followed.
+        engine: `sqlite` or `duckdb`.
+        logs: the journals and logs beside it that are there, without SQLite's `-shm`.
+        index: SQLite's `-shm`, if it is there; SQLite makes it again.
+    """
+
+    path: Path
+    engine: str
+    logs: tuple[Path, ...]
+    index: Path | None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of it that has content worth keeping."""
+        return (self.path, *self.logs)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return sum(path.stat().st_size for path in self.files)
+
+    def beside(self) -> dict[Path, Path | None]:
+        """What is beside it as changes that remove it."""
+        return dict.fromkeys((*self.logs, *([self.index] if self.index else [])))
+
+
+def database_file(path: Path) -> DatabaseFile:
+    """The database in a file, which no process may have open.
+
+    Raises:
+        NotDone: it is a file of neither SQLite nor DuckDB, or a process has it open.
+    """
+    real = Path(os.path.realpath(path))
+    engine = _engine_of(real)
+    beside = [real.with_name(real.name + suffix) for suffix, _ in SUFFIXES]
+    present = [file for file in beside if file.is_file()]
+    index = next((file for file in present if file.name.endswith("-shm")), None)
+    refuse_held((real, *present))
+    if real.stat().st_nlink > 1:
+        raise NotDone(f"{real} has another name on this disk (a hard link), which would keep the old content")
+    return DatabaseFile(real, engine, tuple(file for file in present if file != index), index)
+
+
+def refuse_held(paths: Sequence[Path]) -> None:
+    """Refuse files that a process has open.
+
+    Raises:
+        NotDone: which processes.
+    """
+    found = holders(paths)
+    if found.answer:
+        names = join_names(list(dict.fromkeys(map(str, found.answer))))
+        raise NotDone(f"{paths[0]} is open in {names}; stop that first")
+
+
+def working_copy(database: DatabaseFile, folder: Path) -> Path:
+    """A copy of the database with its logs, to be changed; the path of the file.
+
+    Raises:
+        OSError: it could not be copied.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for file in database.files:
+        copy_content(file, folder / file.name)
+    return folder / database.path.name
+
+
+def refuse_damaged(path: Path, engine: str) -> None:
+    """Refuse a database that is not sound, and other than SQLite's own logs nothing is beside it.
+
+    Raises:
+        NotDone: what is wrong with it.
+    """
+    if engine == "duckdb":
+        return  # DuckDB checks its pages when it reads them, which the comparison does
+    with closing(_sqlite(path)) as connection:
+        try:
+            found = [os.fsdecode(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
+        except sqlite3.Error as error:
+            found = [one_line(error)]
+    if found != ["ok"]:
+        raise NotDone(f"the copy of {path.name} is not sound: {'; '.join(found)}")
+
+
+def refuse_other_data(before: Path, after: Path, engine: str) -> None:
+    """Refuse a database whose tables do not hold the same rows as those of another.
+
+    Raises:
+        NotDone: which table differs.
+    """
+    try:
+        found = _sqlite_difference(before, after) if engine == "sqlite" else _duckdb_difference(before, after)
+    except (sqlite3.Error, duckdb.Error) as error:
+        raise NotDone(f"the copy of {after.name} cannot be read: {one_line(error)}") from error
+    if found:
+        raise NotDone(f"the result would not hold the same data: {found}")
+
+
+def _engine_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise NotDone(f"{path}: {error.strerror}") from None
+    if head.startswith(b"SQLite format 3\0"):
+        return "sqlite"
+    if head[8:12] == b"DUCK":
+        return "duckdb"
+    raise NotDone(f"{path} is a file of neither SQLite nor DuckDB")
+
+
+def _sqlite(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
+    connection.text_factory = bytes
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+def _sqlite_difference(before: Path, after: Path) -> str:
+    with closing(_sqlite(before)) as old, closing(_sqlite(after)) as new:
+        schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        if old.execute(schema).fetchall() != new.execute(schema).fetchall():
+            return "the schema differs"
+        for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+            table = quote(os.fsdecode(name))
+            if not _same_rows(_rows(old, table), _rows(new, table)):
+                return f"table {table} differs"
+    return ""
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[str]:
+    """The rows in the order of the table itself, as text that tells every type apart."""
+    yield from (repr(row) for row in connection.execute(f"SELECT * FROM {table} NOT INDEXED"))  # noqa: S608 - quoted
+
+
+def _same_rows(old: Iterator[str], new: Iterator[str]) -> bool:
+    return all(one == other for one, other in zip_longest(old, new))
+
+
+def _duckdb_difference(before: Path, after: Path) -> str:
+    with duckdb.connect() as connection:
+        for name, path in (("old", before), ("new", after)):
+            connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
+        listing = (
+            "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+            "WHERE database_name = ? AND NOT internal ORDER BY ALL"
+        )
+        columns = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
+        if columns[0] != columns[1]:
+            return "the tables or columns differ"
+        tables = connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old' AND NOT internal"
+        ).fetchall()
+        for schema, table in tables:
+            place = f"{quote(schema)}.{quote(table)}"
+            old, new = f"SELECT * FROM old.{place}", f"SELECT * FROM new.{place}"  # noqa: S608 - quoted
+            different = f"SELECT count(*) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"  # noqa: S608
+            if connection.execute(different).fetchall() != [(0,)]:
+                return f"table {place} differs"
+    return ""
+
+
+def in_wal_mode(path: Path) -> bool:
+    """Whether a SQLite file is in WAL mode.
+
+    Raises:
+        NotDone: its header cannot be read.
+    """
+    try:
+        return read_header(path).wal
+    except CannotOpen as error:
+        raise NotDone(f"{path} {error}") from None
