@@ -213,11 +213,6 @@ def test_a_damaged_schema_is_damage(home: Path, look: Examine) -> None:
     assert findings(look(home))["data-corruption.damaged"].severity is FAIL
 
 
-def test_a_view_that_nothing_can_be_read_from_is_damage(home: Path, look: Examine) -> None:
-    run_sql(home, "ALTER TABLE train RENAME TO gone", "CREATE VIEW train AS SELECT * FROM nowhere")
-    assert "no such table" in findings(look(home))["data-corruption.damaged"].message
-
-
 def test_what_recovering_gets_out_takes_the_place_of_nothing(home: Path, look: Examine) -> None:
     overwrite(data(home), 4096 * 30, b"\x5a" * 4096)
     remedy = findings(look(home))["data-corruption.damaged"].remedy

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen, How, QueryFailed, Why, one_line, why_refused
+from pytest_mdm_health.backends.base import CannotOpen, Failure, How, QueryFailed, Why, one_line, why_refused
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sidecars import Sidecar, holding_changes, sidecars
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
@@ -40,6 +40,22 @@ _WAL_HEADER = 32
 _UNCHANGING = "mode=ro&immutable=1"
 _BESIDE_OTHERS = "mode=ro&readonly_shm=1"
 _DAMAGED = ("malformed", "not a database", "disk I/O error", "corrupt")
+_BEGINS: tuple[tuple[str, Failure], ...] = (
+    ("unsafe use of", "restricted"),
+    ("no such module", "lacking"),
+    ("no such function", "lacking"),
+    ("no such collation", "lacking"),
+    ("no such tokenizer", "lacking"),
+    ("unknown tokenizer", "lacking"),
+    ("unknown function", "lacking"),
+    ("no such ", "broken"),
+    ("vtable constructor failed", "broken"),
+    ("view ", "broken"),
+    ("expected ", "broken"),
+)
+"""How SQLite's messages begin that tell of what a statement names; names in them may be any words."""
+
+_LOCKED = ("is locked", "is busy")
 _WHY: tuple[tuple[str, Why], ...] = (
     ("out of memory", "no-memory"),
     ("disk is full", "no-room"),
@@ -52,6 +68,17 @@ _NOT_IN_PLACE = ("unable to open", "readonly database")
 def is_damage(text: str) -> bool:
     """Whether SQLite's message means that the file is damaged."""
     return any(word in text for word in _DAMAGED)
+
+
+def query_failed(error: BaseException) -> QueryFailed:
+    """What SQLite said of a statement, with the one word for it."""
+    text = one_line(error)
+    for beginning, why in _BEGINS:
+        if text.startswith(beginning):
+            return QueryFailed(text, why)
+    if is_damage(text):
+        return QueryFailed(text, "damaged")
+    return QueryFailed(text, "locked" if any(word in text for word in _LOCKED) else "other")
 
 
 @dataclass(frozen=True)
@@ -118,6 +145,15 @@ def open_alone(path: Path) -> Opened:
     stamp, header = _stamp(path), read_header(path)
     _must_be_whole(header)
     return _immutable(path, header, stamp)
+
+
+def copied_to_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of an open database that SQLite may write and that is in no file."""
+    copy = sqlite3.connect(":memory:")
+    for setting in SETTINGS:
+        copy.execute(f"PRAGMA {setting}")
+    connection.backup(copy)
+    return copy
 
 
 def a_reader(path: Path, header: SqliteHeader, beside: Sequence[Sidecar]) -> sqlite3.Connection:

@@ -78,6 +78,7 @@ def observe(
 def judge(facts: DataFacts, baseline: DataFacts | None) -> Iterator[Finding]:
     """From the file as such to its rows: what became of them, which is exact, then what MDM recorded about them."""
     yield from rules.check_file(facts)
+    yield from rules.check_objects(facts)
     yield from rules.check_logs(facts)
     if baseline is not None:
         yield from plan.applied(changes.check_changes(facts, baseline), facts, baseline)

@@ -6,7 +6,7 @@ that was there with its logs.
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE, SERVER_LETS_IN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -19,8 +19,7 @@ CHECK = Check(
     title="Damaged, incomplete or altered data",
     per=Kind.DATASET,
     requires=(
-        "postgres-slowdown.unreachable",
-        "postgres-slowdown.login-refused",
+        *SERVER_LETS_IN,
         *ROWS_ARE_VISIBLE,
         "metadata-corruption",
     ),
@@ -67,6 +66,23 @@ GRANT_SELECT = Steps(
 )
 WAIT_FOR_TABLE = Steps(
     "Wait until whoever locks or changes it is done, or allow more time with --mdm-timeout; " + _RUN_AGAIN
+)
+END_PREPARED = Steps(
+    "No session holds a prepared transaction, and a restart does not end it: ask who runs the program that prepared it "
+    "whether it is to be kept (COMMIT PREPARED) or discarded (ROLLBACK PREPARED); " + _RUN_AGAIN
+)
+REACH_REMOTE = Steps(
+    "Its rows are on another server, or in a file beside the database: start that server, or put the file back where "
+    "the foreign table names it, and see its user mapping. Do not register the dataset again; " + _RUN_AGAIN
+)
+HAVE_WHAT_IT_NEEDS = Steps(
+    "The database is not damaged, and is not to be restored: what the message names is in no database, but in the "
+    "program that made this one. Find out whether MDM's own Python has it, and read the table with that program; until "
+    "then its state is unknown."
+)
+READ_IT_ELSEWHERE = Steps(
+    "This is no fault of the data: this suite reads no file beside a database, loads no extension, and runs no "
+    "function that may have effects. Read the table with MDM; until then its state is unknown here."
 )
 FREE_SPACE = Steps(
     "Give the machine the memory or the room that it lacks; TMPDIR names another folder for temporary files; "
@@ -160,6 +176,61 @@ UNREADABLE_DATABASE = RULES.declare(
 )
 DAMAGED = RULES.reworded(
     UNREADABLE_DATABASE, message="{facts.engine} finds the data damaged: {problems}", remedy=RESTORE_BACKUP
+)
+_DEFINITION = ("{facts.command_line} {statement!q}",)
+_NOT_REGISTERED = "; MDM does not read it"
+
+BROKEN_OBJECT = RULES.declare(
+    "broken-object",
+    FAIL,
+    means="a view or virtual table cannot be read, or an index not be used, because it names what is not in the "
+    "database; nothing is damaged. A failure for a registered table, a warning for an index of one, a note for others",
+    message="the registered table {table} cannot be read, although nothing in it is damaged: {reason}",
+    remedy="Leave the database where it is, and do not register the dataset again: what {table} names is missing, and "
+    "the other tables are not concerned. Look at how it is defined, and bring back what it names: a table from an "
+    "earlier copy of the database, which is opened beside this one and never put in its place, or the file from where "
+    "it went.",
+    commands=_DEFINITION,
+)
+BROKEN_UNREGISTERED = RULES.reworded(
+    BROKEN_OBJECT,
+    NOTE,
+    message="{table} cannot be read: {reason}" + _NOT_REGISTERED,
+    remedy="No action is required for MDM. Find out which program made it before anything removes it.",
+    commands=_DEFINITION,
+)
+UNUSABLE_INDEX = RULES.reworded(
+    BROKEN_OBJECT,
+    WARN,
+    NOTE,
+    message="the {kind} {name} of {table} needs what is not in the database: {reason}",
+    remedy="The rows are sound, and can be read without it: do not restore the file. Statements fail where the engine "
+    "would use it. Use the program that made it where it is needed; let its owner remove it in a copy first if nothing "
+    "needs it.",
+    commands=_DEFINITION,
+)
+INDEX_DISAGREES = RULES.declare(
+    "index-disagrees",
+    FAIL,
+    WARN,
+    means="an index does not have what its table has, so that what is looked up or counted by it is wrong; the table "
+    "itself is sound. A warning for a table that is not registered",
+    message="the index {index} disagrees with its table {table}: {problems}",
+    remedy="The rows of {table} are sound: do not restore the file because of this. Copy it with its logs, and run "
+    "REINDEX on the copy first, then PRAGMA integrity_check; if that says ok, do the same with the file while no "
+    "process uses it.{surplus}",
+    commands=("{facts.command_line} 'PRAGMA integrity_check'",),
+)
+BROKEN_CONSTRAINT = RULES.declare(
+    "broken-constraint",
+    WARN,
+    NOTE,
+    means="rows break a constraint of their table (NOT NULL, UNIQUE, CHECK, a foreign key); nothing is damaged. A note "
+    "for a table that is not registered",
+    message="{what}",
+    remedy="The file is not damaged, and is not to be restored because of this. Look at these rows, find out what "
+    "wrote them, and correct them at their source: another database that they are copied to refuses them.",
+    commands=_DEFINITION,
 )
 SURPLUS = RULES.declare(
     "surplus",

@@ -6,14 +6,19 @@ import shlex
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from pytest_mdm_health.backends import Violated, literal
 from pytest_mdm_health.checks.data_corruption.facts import BROKEN, DataFacts, Recorded, TableState
 from pytest_mdm_health.checks.data_corruption.findings import (
+    BROKEN_CONSTRAINT,
+    BROKEN_OBJECT,
+    BROKEN_UNREGISTERED,
     COMPARE_COPIES,
     DAMAGED,
     DATA_NOT_EXAMINED,
     DECRYPT,
     EMPTY_FILE,
     EMPTY_TABLE,
+    END_PREPARED,
     EXTRA_FILE,
     FAIL,
     FEWER_ROWS_THAN_RECORDED,
@@ -23,7 +28,9 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     FREE_MEMORY,
     FREE_SPACE,
     GRANT_SELECT,
+    HAVE_WHAT_IT_NEEDS,
     IGNORED_LOG,
+    INDEX_DISAGREES,
     INTERRUPTED_WRITE,
     KEEP_COPY,
     LEAVE_FILE,
@@ -39,11 +46,14 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     MOVE_LOG_FIRST,
     NEWER_ENGINE,
     NOT_A_FILE,
+    NOTE,
     OLDER_ENGINE,
     ORPHAN_DATA,
     RAISE_LIMIT,
+    REACH_REMOTE,
     READ_AROUND_DAMAGE,
     READ_ERROR,
+    READ_IT_ELSEWHERE,
     REMOVE_OBSTACLE,
     RESTORE_BACKUP,
     RESTORE_DUMP,
@@ -54,6 +64,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     UNREADABLE_DATABASE,
     UNREGISTERED_TABLE,
     UNREPLAYABLE_LOG,
+    UNUSABLE_INDEX,
     WAIT_FOR_FILE,
     WAIT_FOR_TABLE,
     WARN,
@@ -115,7 +126,9 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
         yield DATA_NOT_EXAMINED(at=at, remedy=access(facts), facts=facts, holders=holders)
     for reason in facts.unexamined:
         subject = reason.partition(" could")[0]
-        yield TABLE_NOT_EXAMINED(at=at, subject=subject, remedy=table_access(facts, reason), reason=reason)
+        refused = (table.why for table in facts.tables if table.refused and reason.endswith(f": {table.refused}"))
+        steps = table_access(facts, reason, next(refused, ""))
+        yield TABLE_NOT_EXAMINED(at=at, subject=subject, remedy=steps, reason=reason)
 
     failed = [f"table {table.name}: {table.failed}" for table in facts.tables if table.failed]
     problems = [*file.problems, *failed]
@@ -161,9 +174,23 @@ _ACCESS = {
 }
 
 
-def table_access(facts: DataFacts, reason: str) -> Steps:
+BY_FAILURE = {
+    "forbidden": GRANT_SELECT,
+    "locked": WAIT_FOR_TABLE,
+    "remote": REACH_REMOTE,
+    "lacking": HAVE_WHAT_IT_NEEDS,
+    "restricted": READ_IT_ELSEWHERE,
+}
+"""By the one word for why a table could not be read."""
+
+
+def table_access(facts: DataFacts, reason: str, why: str) -> Steps:
     """How a table is made readable; what prevents it passes, or is for its owner to allow."""
     folded = reason.casefold()
+    if why == "locked" and "the prepared transaction" in folded:
+        return END_PREPARED
+    if why in BY_FAILURE:
+        return BY_FAILURE[why]
     if "permission" in folded and not facts.in_file:
         return GRANT_SELECT
     if any(word in folded for word in ("time", "lock", "being changed")):
@@ -171,6 +198,85 @@ def table_access(facts: DataFacts, reason: str) -> Steps:
     if any(word in folded for word in ("memory", "space", "full")):
         return FREE_SPACE
     return REMOVE_OBSTACLE
+
+
+def check_objects(facts: DataFacts) -> Iterator[Finding]:
+    """What cannot be used or breaks a rule of its own, while no page of the file is damaged."""
+    at = facts.location
+    for table in facts.tables:
+        if table.broken:
+            rule = BROKEN_UNREGISTERED if table.kind == "other" else BROKEN_OBJECT
+            yield rule(
+                at=at,
+                subject=f"table {table.name}",
+                facts=facts,
+                table=table.name,
+                reason=table.broken,
+                statement=definition(facts, table.name),
+            )
+    for unusable in facts.unusable:
+        yield UNUSABLE_INDEX(
+            WARN if facts.is_registered(unusable.table) else NOTE,
+            at=at,
+            subject=f"{unusable.kind} {unusable.name}",
+            facts=facts,
+            kind=unusable.kind,
+            name=unusable.name,
+            table=unusable.table,
+            reason=unusable.reason,
+            statement=definition(facts, unusable.name),
+        )
+    for index in facts.indexes:
+        more = f", and {len(index.problems) - SHOWN} more" if len(index.problems) > SHOWN else ""
+        yield INDEX_DISAGREES(
+            FAIL if facts.is_registered(index.table) else WARN,
+            at=at,
+            subject=f"index {index.name}",
+            evidence={"problems": list(index.problems)},
+            facts=facts,
+            index=index.name,
+            table=index.table,
+            problems="; ".join(index.problems[:SHOWN]) + more,
+            surplus=LAST_TRACE if index.surplus else "",
+        )
+    for violated in facts.violated:
+        registered = facts.is_registered(violated.table) and violated.constraint != "type"
+        yield BROKEN_CONSTRAINT(
+            WARN if registered else NOTE,
+            at=at,
+            subject=f"{violated.constraint} {violated.table} {violated.detail}".rstrip(),
+            evidence={"rows": violated.count},
+            facts=facts,
+            what=what_breaks(violated),
+            statement=definition(facts, violated.table),
+        )
+
+
+LAST_TRACE = (
+    " Before that, compare the number of rows with an earlier copy: the index may have entries of rows that the table "
+    "does not have any more, and they are the last trace of them."
+)
+
+
+def definition(facts: DataFacts, name: str) -> str:
+    """The statement that shows how an object of the database is defined."""
+    if facts.engine == "sqlite":
+        return f"SELECT type, name, sql FROM sqlite_master WHERE name = {literal(name)}"  # noqa: S608 - quoted
+    if facts.engine == "duckdb":
+        return f"SELECT sql FROM duckdb_views() WHERE view_name = {literal(name)}"  # noqa: S608 - quoted
+    return f"SELECT relkind, pg_get_viewdef(oid) FROM pg_class WHERE relname = {literal(name)}"  # noqa: S608 - quoted
+
+
+def what_breaks(violated: Violated) -> str:
+    """Which rows break which constraint."""
+    rows, table, detail = counted(violated.count, "row"), violated.table, violated.detail
+    return {
+        "NOT NULL": f"{table} has no value in {detail}, which is NOT NULL, in {rows}",
+        "CHECK": f"{table} does not meet its CHECK in {rows}",
+        "UNIQUE": f"{table} has values twice that its index {detail} wants to be UNIQUE, in {rows}",
+        "FOREIGN KEY": f"{table} refers to rows that {detail} does not have, in {rows}",
+        "type": f"{table} has values of another type than the column {detail}, in {rows}",
+    }[violated.constraint]
 
 
 def check_logs(facts: DataFacts) -> Iterator[Finding]:
@@ -211,7 +317,7 @@ def check_registration(facts: DataFacts) -> Iterator[Finding]:
         yield EXTRA_FILE(at=other, subject=other, other=other)
     if facts.data_tables:
         for table in facts.tables:
-            if table.kind == "other":
+            if table.kind == "other" and not table.broken:
                 yield UNREGISTERED_TABLE(subject=f"table {table.name}", table=table.name)
 
 

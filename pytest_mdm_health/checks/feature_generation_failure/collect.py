@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, quote
 from pytest_mdm_health.checks._shared.sample_rows import ROWS_JUDGED, first_base_table, sample_task
 from pytest_mdm_health.checks.feature_generation_failure.facts import (
     Difference,
@@ -136,13 +136,14 @@ class _Collector:
             raise NotApplicable("no feature tables are registered")
         readable = [table for table in tables if not table.failed]
         unread = tuple(f"the table {table.name} cannot be read: {table.failed}" for table in tables if table.failed)
+        unread += tuple(self._unexamined)
         facts = replace(facts, examined=len(readable) if tables else 1, tables=tables, unexamined=unread)
         if self._depth is Depth.QUICK:
             gap = "no values were examined and the generator was not run (see --mdm-depth)"
             return replace(facts, gaps=(*self._gaps, gap))
         differences = self._differences(readable)
         trial = self._trial(existing, home, options, installation)
-        unexamined = (*unread, *self._unexamined)
+        unexamined = tuple(dict.fromkeys((*unread, *self._unexamined)))
         return replace(facts, differences=differences, trial=trial, gaps=tuple(self._gaps), unexamined=unexamined)
 
     def _feature_tables(self, existing: Sequence[str]) -> Iterator[FeatureTable]:
@@ -163,11 +164,23 @@ class _Collector:
             return table
         try:
             columns = {column.name: column.type for column in self._database.columns(table.name)}
+            table = self._with_readable_base(table)
             base = {column.name for column in self._database.columns(table.base)} if table.base else set()
             table = replace(table, columns=columns, copied=tuple(name for name in columns if name in base))
             return table if self._depth is Depth.QUICK else self._with_values(table)
         except QueryFailed as error:
             return replace(table, failed=str(error))
+
+    def _with_readable_base(self, table: FeatureTable) -> FeatureTable:
+        """The table; without the one that it was made from if only that cannot be read."""
+        if not table.base:
+            return table
+        try:
+            self._database.query(f"SELECT * FROM {quote(table.base)} LIMIT 1")  # noqa: S608 - quoted
+        except QueryFailed as error:
+            self._unexamined.append(f"{table.name} was not compared with {table.base}, which cannot be read: {error}")
+            return replace(table, base="")
+        return table
 
     def _with_values(self, table: FeatureTable) -> FeatureTable:
         everything = self._depth is Depth.FULL

@@ -6,6 +6,7 @@ that name is taken or the copy fails, and is one command, because the summary sh
 
 from __future__ import annotations
 
+from pytest_mdm_health.checks._shared.prerequisites import SERVER_LETS_IN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -18,7 +19,7 @@ CHECK = Check(
     issue="7.2",
     title="Damaged or contradictory dataset registration",
     per=Kind.DATASET,
-    requires=("postgres-slowdown.unreachable", "postgres-slowdown.login-refused"),
+    requires=SERVER_LETS_IN,
     tags=("registration", "metadata"),
 )
 RULES = Rules(CHECK)

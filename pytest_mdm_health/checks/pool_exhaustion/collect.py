@@ -182,7 +182,8 @@ def _limits(use: ServerUse, database: PostgresDatabase, look: Look) -> ServerUse
     """The tightest of the limits that apply: the one that leaves the fewest connections."""
     names = sorted({connection.database for connection in look.server.databases.values()})
     rows = look.ask(database, sql.LIMITS, f"the limits of the server {look.server.name}", (names,))
-    limits = [(name, limit, used) for name, limit, used in rows if limit >= 0]
+    # a limit of 0 closes a single database, and one below 0 is none, or of a database that is invalid
+    limits = [(name, limit, used) for name, limit, used in rows if limit > 0]
     if not limits:
         return use
     name, limit, used = min(limits, key=lambda row: row[1] - row[2])

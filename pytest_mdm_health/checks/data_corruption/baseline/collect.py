@@ -79,7 +79,7 @@ def data_tables(facts: DataFacts) -> Iterator[TableState]:
         name = table.name.casefold()
         base = name.removesuffix(FEATURES)
         derived = table.kind == "feature" or (table.kind == "other" and base != name and base in names)
-        if table.present and not table.failed and not derived:
+        if table.present and not (table.failed or table.broken or derived):
             yield table
 
 
@@ -149,7 +149,8 @@ def _names(tables: Iterable[StoredTable | TableState]) -> Iterator[str]:
 
 
 def _failed(facts: DataFacts) -> dict[str, str]:
-    return {table.name.casefold(): table.failed for table in facts.tables if table.failed}
+    reasons = {table.name.casefold(): table.failed or table.broken for table in facts.tables}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableComparison, ...]) -> DataFacts:
