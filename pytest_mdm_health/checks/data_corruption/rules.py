@@ -21,6 +21,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     GRANT_SELECT,
     INTERRUPTED_WRITE,
     KEEP_COPY,
+    KEEP_ROWS,
     LEAVE_FILE,
     LEAVE_UNREGISTERED,
     LEFT_OVER_LOG,
@@ -128,7 +129,7 @@ def table_access(facts: DataFacts, reason: str) -> Steps:
         return WAIT_FOR_TABLE
     if any(word in folded for word in ("memory", "space", "full")):
         return FREE_SPACE
-    return REMOVE_OBSTACLE
+    return KEEP_ROWS if "the baseline" in folded else REMOVE_OBSTACLE
 
 
 def check_logs(facts: DataFacts) -> Iterator[Finding]:
