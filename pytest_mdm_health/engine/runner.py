@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Protocol
 
@@ -29,6 +29,9 @@ from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, wh
 from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
 from pytest_mdm_health.engine.sandbox import Sandbox, SandboxError
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.host.rights import MissingRight, missing_rights
+from pytest_mdm_health.mdm.inventory import Inventory
 
 Handles = Mapping[str, object]
 Plain = Mapping[str, JSON]
@@ -224,14 +227,35 @@ def _looked_at(each: CheckModule, target: Target, handles: Handles, before: Plai
         earlier = _adapter(each.facts).validate_python(before) if wanted else None
     except ValidationError:
         return Result(check=check, target=target, status=Status.ERROR, reason=FOREIGN_FACTS)
+    home = next(filter(None, map(_home_of, handles.values())), None)
+    closed = missing_rights(home, check.reads) if home is not None else ()
     try:
         facts = each.observe(**handles, **({BEFORE: earlier} if each.looks_back else {}))
+        facts = _without_rights(facts, closed)
         findings = tuple(sorted(each.judge(facts, earlier), key=lambda finding: _WORST_FIRST.index(finding.severity)))
     except NotApplicable as reason:
+        if closed:  # whether it applies is not known
+            return Result(check=check, target=target, status=Status.ERROR, reason="; ".join(_reasons(closed)))
         return Result(check=check, target=target, status=Status.SKIP, reason=str(reason))
     except NotExamined as reason:
         return Result(check=check, target=target, status=Status.ERROR, reason=str(reason))
     return _concluded(check, target, facts, findings)
+
+
+def _home_of(handle: object) -> Home | None:
+    if isinstance(handle, Inventory):
+        return handle.home
+    return handle if isinstance(handle, Home) else None
+
+
+def _without_rights(facts: Facts, closed: Sequence[MissingRight]) -> Facts:
+    """The facts with what this user may not read as not examined, and not as a gap."""
+    gaps = (gap for gap in facts.gaps if not any(str(right.path) in gap for right in closed))
+    return replace(facts, gaps=tuple(gaps), unexamined=(*facts.unexamined, *_reasons(closed)))
+
+
+def _reasons(closed: Sequence[MissingRight]) -> tuple[str, ...]:
+    return tuple(right.reason for right in closed)
 
 
 def _concluded(check: Check, target: Target, facts: Facts, findings: tuple[Finding, ...]) -> Result:
