@@ -102,6 +102,7 @@ def lines(report: Report) -> Iterator[str]:
     """What a person can act on, one line each: counts, changes, findings with a command, and what was left out."""
     yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
+    yield from (f"speaks of what was selected only: {one_line(sentence)}" for sentence in report.not_selected)
     if report.comparison is not None:
         below = {(code, thing.result.target.name) for thing in report.action_items[:TOP] for code in thing.codes}
         blocked = {(each.check.id, each.target.name) for each in report.results if each.status is Status.BLOCKED}
