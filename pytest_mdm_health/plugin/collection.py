@@ -127,7 +127,7 @@ class HealthCollector:
         self._deselected: set[str] = set()
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Remember what somebody deselects by name."""
+        """Remember what is deselected by name."""
         self._deselected |= {getattr(item, "nodeid", "") for item in items}
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -111,7 +111,7 @@ class MaskedTerminal:
 
 def _discard(file: TextIO) -> None:
     """Take away what a stream still holds and cannot get rid of: at its end Python would fail over it."""
-    with contextlib.suppress(OSError, ValueError):  # it is no file, or it is closed
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or it is closed
         null = os.open(os.devnull, os.O_WRONLY)
         try:
             os.dup2(null, file.fileno())

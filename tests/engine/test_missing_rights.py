@@ -36,7 +36,7 @@ def filled(home: Path) -> Path:
 
 @pytest.fixture
 def run_bound(filled: Path, tmp_path: Path) -> Iterator[Run]:
-    """Run the suite as somebody whom modes bind, with paths of the home that are closed to everybody."""
+    """Run the suite as a user whom modes bind, with paths of the home that are closed to everybody."""
     closed: list[tuple[Path, int]] = []
 
     def run(close: str, *select: str, phase: str = "any", mode: int = 0) -> tuple[int, dict[str, dict[str, Any]]]:

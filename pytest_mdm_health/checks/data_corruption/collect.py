@@ -224,7 +224,8 @@ class _Examination:
         try:
             problems = self._database.integrity(complete=complete, within_s=self._within_s)
         except Unfinished:
-            self._gaps.append(f"verifying the whole file takes longer than {self._within_s:g} s (see --mdm-timeout)")
+            reason = f"verifying it takes longer than {self._within_s:g} s (see --mdm-timeout)"
+            self._refused.append(f"the database could not be verified to its end: {reason}")
             return file
         own = problems[:-1] if file.surplus else problems  # the surplus is a finding of its own
         return replace(file, problems=own, verified="complete" if complete else "quick")
