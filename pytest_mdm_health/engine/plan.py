@@ -145,6 +145,12 @@ class Plan:
         return {file: self.seen[file] for file in (self.inventory.home.root, *files) if file in self.seen}
 
     @property
+    def not_selected(self) -> tuple[str, ...]:
+        """The names of the datasets that are not examined, although there are some of these names, sorted."""
+        known = {each.name for each in (*self.inventory.datasets, *self.remembered)}
+        return tuple(sorted(known - self._datasets.keys()))
+
+    @property
     def datasets(self) -> tuple[Dataset, ...]:
         """The datasets of the home that are examined, sorted by name."""
         return tuple(each for _, each in sorted(self._datasets.items()) if not each.remembered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 
 from pytest_mdm_health.baseline.file import refuse_foreign
@@ -15,7 +15,7 @@ from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Kind, Result, Target, node_id
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.session import end_session
-from pytest_mdm_health.core.text import join_names
+from pytest_mdm_health.core.text import counted, join_names
 from pytest_mdm_health.engine.plan import MANY, SHARED, Plan, make_plan
 from pytest_mdm_health.engine.registry import CheckModule, in_order, in_phase, load, select
 from pytest_mdm_health.engine.runner import FixtureValues, Runner
@@ -173,6 +173,31 @@ class Run:
             f"{ignored} was ignored: its failure would block {join_names(ids)}, which ran without it"
             for ignored, ids in dependents.items()
         )
+
+    def not_selected(self, ids: Collection[str]) -> tuple[str, ...]:
+        """What of the home a run with results of these node ids was not asked about, in sentences.
+
+        However that was said: by our own options, or by those of pytest, such as `-k`.
+        """
+        asked = [self._by_id[id_] for id_ in ids if id_ in self._by_id]
+        names = {target.name for _, target in asked if target.kind is Kind.DATASET}
+        every = {target.name for _, target in self._by_id.values() if target.kind is Kind.DATASET}
+        datasets = sorted({*self.plan.not_selected, *(every - names)})
+        checks = {each.check.id for each, _ in asked}
+        others = [id_ for id_ in self.modules if id_ not in checks and self.plan.targets(self.modules[id_].check)]
+        missing = (
+            len(self._by_id)
+            - len(asked)
+            - sum(each.check.id in others or target.name in datasets for each, target in self._by_id.values())
+        )
+        said = []
+        if datasets:
+            said.append(f"{counted(len(datasets), 'dataset')} not examined: {join_names(datasets, MANY)}")
+        if others:
+            said.append(f"{counted(len(others), 'check')} not run: {join_names(others, MANY)}")
+        if missing > 0:
+            said.append(f"{counted(missing, 'check')} not run on everything that they apply to")
+        return tuple(said)
 
     @property
     def asks_mdm(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Protocol
 
@@ -29,6 +29,9 @@ from pytest_mdm_health.engine.file_stability import Seen, files_of, seen_now, wh
 from pytest_mdm_health.engine.plan import Plan
 from pytest_mdm_health.engine.registry import BEFORE, CheckModule, load
 from pytest_mdm_health.engine.sandbox import Sandbox, SandboxError
+from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.host.rights import MissingRight, missing_rights
+from pytest_mdm_health.mdm.inventory import Inventory
 
 FixtureValues = Mapping[str, object]
 """What a check's `observe` is called with, by the name of the fixture."""
@@ -239,14 +242,35 @@ def _observed_and_judged(module: CheckModule, target: Target, values: FixtureVal
             earlier = _adapter(module.facts).validate_python(before)
         except ValidationError:
             return _error(check, target, FOREIGN_FACTS)
+    home = next(filter(None, map(_home_of, values.values())), None)
+    closed = missing_rights(home, check.reads) if home is not None else ()
     try:
         facts = module.observe(**values, **({BEFORE: earlier} if module.looks_back else {}))
+        facts = _without_rights(facts, closed)
         findings = tuple(sorted(module.judge(facts, earlier), key=lambda found: _WORST_FIRST.index(found.severity)))
     except NotApplicable as reason:
+        if closed:  # whether it applies is not known
+            return _error(check, target, "; ".join(_reasons(closed)))
         return Result(check=check, target=target, status=Status.SKIP, reason=str(reason))
     except NotExamined as reason:
         return _error(check, target, str(reason))
     return _result_from(check, target, facts, findings)
+
+
+def _home_of(value: object) -> Home | None:
+    if isinstance(value, Inventory):
+        return value.home
+    return value if isinstance(value, Home) else None
+
+
+def _without_rights(facts: Facts, closed: Sequence[MissingRight]) -> Facts:
+    """The facts with what this user may not read as not examined, and not as a gap."""
+    gaps = (gap for gap in facts.gaps if not any(str(right.path) in gap for right in closed))
+    return replace(facts, gaps=tuple(gaps), unexamined=(*facts.unexamined, *_reasons(closed)))
+
+
+def _reasons(closed: Sequence[MissingRight]) -> tuple[str, ...]:
+    return tuple(right.reason for right in closed)
 
 
 def _result_from(check: Check, target: Target, facts: Facts, findings: tuple[Finding, ...]) -> Result:

@@ -127,10 +127,28 @@ class HealthCollector:
     def __init__(self, run: Run, wanted: Sequence[str]) -> None:
         self._run = run
         self._wanted = frozenset(wanted)
+        self._deselected: set[str] = set()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Put the suite's items before all others, early enough for `-k`, `--lf` and the like."""
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Remember what is deselected by name."""
+        self._deselected |= {getattr(item, "nodeid", "") for item in items}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        """Put the suite's items before all others, early enough for `-k`, `--lf` and the like.
+
+        What is taken out and not said to be deselected is put back: a plugin such as testmon leaves out tests whose
+        code did not change, and a home changes without any code.
+        """
+        ours = self._collected(session)
+        items[:0] = ours
+        yield
+        remaining = {item.nodeid for item in items} | self._deselected
+        items[:0] = [item for item in ours if item.nodeid not in remaining]
+
+    def _collected(self, session: pytest.Session) -> list[pytest.Item]:
         by_id: dict[str, pytest.Item] = {}
         overridden: dict[str, str] = {}
         for check_module in self._run.checks:
@@ -139,7 +157,7 @@ class HealthCollector:
             if collected:
                 overridden |= keep_to_own_fixtures(collected)
         session.config.stash[OVERRIDDEN] = overridden
-        items[:0] = [by_id[id_] for id_ in self._run.ids if id_ in by_id and (not self._wanted or id_ in self._wanted)]
+        return [by_id[id_] for id_ in self._run.ids if id_ in by_id and (not self._wanted or id_ in self._wanted)]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

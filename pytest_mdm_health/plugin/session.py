@@ -76,6 +76,7 @@ class HealthSession:
         self._waiver_use: WaiverUse | None = None
         self._troubles: list[Trouble] = []
         self._terminal: MaskedTerminal | None = None
+        self._session: pytest.Session | None = None
         self._files_of_others = files_of_others(config)
         self._earlier_handler: _Handler = None
         if self._is_controller and self._meant_to_run:
@@ -148,17 +149,29 @@ class HealthSession:
             self._config.workeroutput[OVERRIDDEN_KEY] = self._overridden
         is_ours = self._meant_to_run and self._is_controller
         if is_ours:
+            self._session = session
             self._finish(session, exitstatus)
+        decided, unwritten = session.exitstatus, []
         try:
-            return (yield)
+            yield
+        except OSError as error:  # of a report of pytest or of a plugin, which must not cost all that is known
+            if not is_ours:
+                raise
+            file = error.filename or "a file of pytest"
+            unwritten.append(Trouble(f"{file} could not be written: {error.strerror}"))
         finally:
             if is_ours:
+                session.exitstatus = decided  # whatever others made of a run that collected no test of theirs
                 leaks = self._run.redactor.leaks
                 deleted = delete_leaking(self._files_of_others, leaks, self._started[0].timestamp())
-                self._tell(session, [*deleted, *(self._terminal.troubles() if self._terminal else ())])
+                self._tell(session, [*unwritten, *deleted, *(self._terminal.troubles() if self._terminal else ())])
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
-        """Leave SIGTERM to whoever had it before."""
+        """Say if the terminal did not take all of the summary; leave SIGTERM to whoever had it before."""
+        if self._session is not None and self._terminal is not None:
+            self._terminal.flush()
+            self._tell(self._session, [each for each in self._terminal.troubles() if each not in self._troubles])
         if self._earlier_handler is not None:
             signal.signal(signal.SIGTERM, self._earlier_handler)
 
@@ -247,6 +260,7 @@ class HealthSession:
             environment=environment(self._overridden),
             gaps=plan.inventory.not_examined,
             ignored=self._run.ignored_prerequisites,
+            not_selected=self._run.not_selected(self._results),
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,

@@ -123,6 +123,7 @@ class Report:
         depth: `quick`, `standard` or `full`.
         environment: the machine and the interpreter that the run used.
         ignored: one sentence for each check that was ignored although checks that ran depend on it.
+        not_selected: what of the home the run was not asked about, in sentences without a full stop.
         gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
         comparison: how the home has changed since its baseline, if there is one.
@@ -141,6 +142,7 @@ class Report:
     environment: Mapping[str, JSON] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    not_selected: tuple[str, ...] = ()
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None

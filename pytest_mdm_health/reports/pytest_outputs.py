@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from pytest_mdm_health.reports import named, shows
 from pytest_mdm_health.reports.model import Trouble
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import warnings
 
     import pytest
+    from _pytest._io import TerminalWriter
 
     from pytest_mdm_health.redaction.redactor import Redactor
     from pytest_mdm_health.redaction.scan import Leaks
@@ -65,27 +67,59 @@ def _written(place: Path, since: float) -> list[Path]:
 
 
 class MaskedTerminal:
-    """Masks whatever is written to pytest's terminal, by whomever, from now on, and remembers it for a search."""
+    """Masks whatever is written to pytest's terminal, by whomever, from now on, and remembers it for a search.
+
+    A terminal that cannot be written to any more, such as a closed pipe or a full disk, ends nothing.
+    """
 
     def __init__(self, config: pytest.Config, leaks: Leaks) -> None:
         self._leaks = leaks
         self._written: list[str] = []
+        self._broken = ""
+        self._writer: TerminalWriter | None = None
         if config.pluginmanager.has_plugin("terminalreporter"):
             writer = config.get_terminal_writer()
-            self._write = writer.write
+            self._writer, self._write, self._flush = writer, writer.write, writer.flush
             writer.write = self._write_masked  # type: ignore[method-assign] # all of its methods write with this one
+            writer.flush = self.flush  # type: ignore[method-assign]
 
     def _write_masked(self, msg: str, *, flush: bool = False, **markup: bool) -> None:
         clean = self._leaks.mask(msg)
         self._written.append(clean)
-        self._write(clean, flush=flush, **markup)
+        self._if_it_can(lambda: self._write(clean, flush=flush, **markup))
+
+    def flush(self) -> None:
+        """Have what was written go out."""
+        if self._writer is not None:
+            self._if_it_can(self._flush)
+
+    def _if_it_can(self, write: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._broken = f"the terminal, or where it leads to, could not be written to: {error.strerror}"
+            _discard(self._writer._file)  # type: ignore[union-attr] # noqa: SLF001 - pytest has no public way to it
 
     def troubles(self) -> list[Trouble]:
         """What is wrong with all of it together: a secret that was written in pieces cannot be masked."""
         secret = self._leaks.in_content("".join(self._written))
-        if secret is None:
-            return []
-        return [Trouble(f"the terminal shows {named(secret)}, written in pieces", leaked=True)]
+        found = [Trouble(self._broken)] if self._broken else []
+        if secret is not None:
+            found.append(Trouble(f"the terminal shows {named(secret)}, written in pieces", leaked=True))
+        return found
+
+
+def _discard(file: TextIO) -> None:
+    """Take away what a stream still holds and cannot get rid of: at its end Python would fail over it."""
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or it is closed
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, file.fileno())
+        finally:
+            os.close(null)
+        file.flush()
 
 
 def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:

@@ -135,6 +135,17 @@ def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
     assert found(document, "fail") >= {"metadata-corruption.vanished wine", "metadata-corruption.not-done shop"}
 
 
+def test_a_baseline_without_rows_is_inconclusive_unless_quick(
+    health: Health, home: Path, compare: Compare, tmp_path: Path
+) -> None:
+    baseline = tmp_path / "quick.json"
+    chosen = ("--mdm-select=5.1", "--mdm-dataset=shop")
+    assert health(f"--mdm-save-baseline={baseline}", "--mdm-depth=quick", *chosen).ret == 0
+    code, document = compare(home, baseline, *chosen)
+    assert (code, document["verdict"]) == (11, "inconclusive")
+    assert compare(home, baseline, "--mdm-depth=quick", *chosen)[0] == 0
+
+
 def test_a_plan_for_a_dataset_that_there_never_was_is_refused(
     health_here: Health, recorded: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -91,7 +91,7 @@ def test_facts_are_in_it_only_where_they_are_asked_for() -> None:
 
 def test_version_1_is_read_as_the_same_run() -> None:
     assert REPORT.comparison
-    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=())
+    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=(), not_selected=())
     assert json_load.load(json.loads(EARLIER.read_text(encoding="utf-8"))) == expected
 
 

@@ -16,6 +16,8 @@ from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.host.accounts import READ, Account, owner_of
+from pytest_mdm_health.mdm.host.rights import missing_right
 from pytest_mdm_health.mdm.installed.custom_code import INDEX, listed_in, read_custom_code, texts_in
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
@@ -46,7 +48,9 @@ def collect(inventory: Inventory, options: Options, installation: Installation |
     gaps: list[str] = []
     home = inventory.home
     registered = {dataset.name: dataset for dataset in inventory.datasets if dataset.registration is not None}
-    files = tuple(_find_files(home, registered, gaps))
+    owner = owner_of(home.root)
+    found = _find_files(home, registered, gaps)
+    files = tuple(replace(file, withheld=bool(file.code.problem) and _is_withheld(file.path, owner)) for file in found)
     deleted = tuple(_find_deleted(inventory, files))
     if not files and not deleted:
         raise NotApplicable(gaps[0] if gaps else "no custom features")
@@ -139,6 +143,16 @@ def _described(path: Path, name: str, datasets: Collection[str]) -> CustomFile:
         nearest=similar[0] if similar else "",
         code=read_custom_code(path),
     )
+
+
+def _is_withheld(path: str, owner: Account) -> bool:
+    """Whether MDM, which runs as the home's owner, may read a file that this user may not."""
+    if missing_right(Path(path)) is None:
+        return False
+    try:
+        return owner.reaches(Path(path)) and owner.may(Path(path).stat(), READ)
+    except OSError:
+        return False
 
 
 def _is_same_folder(one: Path, other: Path) -> bool:

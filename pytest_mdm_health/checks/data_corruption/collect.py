@@ -261,7 +261,8 @@ class _Examination:
         try:
             found = self._database.verify(complete=self._depth is Depth.FULL, within_s=self._within_s)
         except Unfinished:
-            self._gaps.append(f"verifying the whole file takes longer than {self._within_s:g} s (see --mdm-timeout)")
+            reason = f"verifying it takes longer than {self._within_s:g} s (see --mdm-timeout)"
+            self._refused.append(f"the database could not be verified to its end: {reason}")
             return None
         self._gaps += found.unverified
         return found

@@ -88,6 +88,10 @@ FREE_SPACE = Steps(
     "Give the machine the memory or the room that it lacks; TMPDIR names another folder for temporary files; "
     + _RUN_AGAIN
 )
+KEEP_ROWS = Steps(
+    "Where the data as it was still exists, record the baseline of it again, at --mdm-depth=full, or name its folder "
+    "with --mdm-backup; then compare at --mdm-depth=full. Without either, look through the table yourself."
+)
 REMOVE_OBSTACLE = Steps("Remove what the message names; " + _RUN_AGAIN)
 
 WAIT_FOR_FILE = Steps(

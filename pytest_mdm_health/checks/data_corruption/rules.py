@@ -33,6 +33,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     INDEX_DISAGREES,
     INTERRUPTED_WRITE,
     KEEP_COPY,
+    KEEP_ROWS,
     LEAVE_FILE,
     LEAVE_UNREGISTERED,
     LEFT_OVER_LOG,
@@ -197,7 +198,7 @@ def table_access(facts: DataFacts, reason: str, why: str) -> Steps:
         return WAIT_FOR_TABLE
     if any(word in folded for word in ("memory", "space", "full")):
         return FREE_SPACE
-    return REMOVE_OBSTACLE
+    return KEEP_ROWS if "the baseline" in folded else REMOVE_OBSTACLE
 
 
 def check_objects(facts: DataFacts) -> Iterator[Finding]:

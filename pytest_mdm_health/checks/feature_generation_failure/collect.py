@@ -215,7 +215,7 @@ class _Collector:
         try:
             return tuple(_find_differences(self._dataset, self._database, tables))
         except QueryFailed as error:
-            self._gaps.append(f"the feature tables were not compared with each other: {error}")
+            self._unexamined.append(f"the feature tables were not compared with each other: {error}")
             return ()
 
     def _trial(

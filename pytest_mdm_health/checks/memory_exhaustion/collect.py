@@ -49,10 +49,10 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     settings = inventory.settings
     events = read_events(inventory.home.log_file)
     machine = look_at_machine()
-    history, gaps = events.history, list(events.gaps)
+    history, gaps, unexamined = events.history, list(events.gaps), list(events.not_understood)
     batch_size = int(settings["performance.batch_size"])
     largest = _largest(inventory)
-    sizes = [_size_of(dataset, batch_size, depth, gaps) for dataset in largest]
+    sizes = [_size_of(dataset, batch_size, depth, gaps, unexamined) for dataset in largest]
     sizes.sort(key=lambda dataset: -dataset.whole)
     if machine.kills and machine.killed is None:
         gaps.append(
@@ -73,7 +73,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
         shortages=tuple(_shortages(history)),
         shortage_count=len(history.memory_ran_out),
         gaps=tuple(gaps),
-        unexamined=events.not_understood,
+        unexamined=tuple(unexamined),
     )
 
 
@@ -138,11 +138,11 @@ class _Sizes(NamedTuple):
     whole: int
 
 
-def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str]) -> DatasetSize:
+def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str], unexamined: list[str]) -> DatasetSize:
     """Measured in the database where it can be opened without copying it, else estimated."""
     registration = dataset.registration
     assert registration is not None
-    sampled = None if depth is Depth.QUICK else _opened_and_sampled(dataset, registration, gaps)
+    sampled = None if depth is Depth.QUICK else _opened_and_sampled(dataset, registration, gaps, unexamined)
     sizes = sampled or _estimated(dataset, registration)
     source = source_of(registration)
     files = source.files.values() if source else ()
@@ -157,7 +157,9 @@ def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str]) -
     )
 
 
-def _opened_and_sampled(dataset: Dataset, registration: Registration, gaps: list[str]) -> _Sizes | None:
+def _opened_and_sampled(
+    dataset: Dataset, registration: Registration, gaps: list[str], unexamined: list[str]
+) -> _Sizes | None:
     """What `_sampled` measures; None where the database cannot be opened, or only as a copy."""
     path = dataset.database
     if path is None or sidecars(path):
@@ -169,7 +171,8 @@ def _opened_and_sampled(dataset: Dataset, registration: Registration, gaps: list
         with Backend(str(engine), path).open() as database:
             return _sampled(database, registration, _file_size(path))
     except (CannotOpen, QueryFailed) as error:
-        gaps.append(f"the rows of {dataset.name} could not be measured: its database {error}")
+        missed = unexamined if getattr(error, "code", "") == "unreadable" else gaps
+        missed.append(f"the rows of {dataset.name} could not be measured: its database {error}")
         return None
 
 

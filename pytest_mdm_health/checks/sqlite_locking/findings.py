@@ -18,6 +18,7 @@ CHECK = Check(
     tolerates=DATA_IS_READABLE,
     backends=("sqlite",),
     live=True,
+    reads=("log",),
     tags=("storage", "locks"),
 )
 RULES = Rules(CHECK)

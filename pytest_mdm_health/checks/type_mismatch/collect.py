@@ -111,7 +111,8 @@ class _Collector:
             with time_limit(self._database, self._deadline - time.monotonic()):
                 return profile(self._database, table, dates, everything=True)
         except Unfinished:
-            self._gaps.append(f"reading all rows of {table} takes too long (see --mdm-timeout)")
+            within = f"reading them takes longer than {self._within_s:g} s (see --mdm-timeout)"
+            self._unexamined.append(f"all rows of the table {table} could not be read: {within}")
             return None
 
     def _header_rows(self, table: TableProfile) -> HeaderRows | None:
@@ -123,7 +124,7 @@ class _Collector:
                 rows = heading_rows(self._database, table.table)
                 columns = headed_columns(self._database.columns(table.table), self._database.engine)
         except (QueryFailed, Unfinished) as error:
-            self._gaps.append(f"the rows of {table.table} were not searched for headers: {error}")
+            self._unexamined.append(f"the rows of {table.table} could not be searched for headers: {error}")
             return None
         return HeaderRows(rows=rows, columns=columns) if rows else None
 

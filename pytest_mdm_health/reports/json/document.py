@@ -205,6 +205,7 @@ class Document(Part):
         exit_code: what the process ended with.
         counts: how many results of each status; zeros included.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
+        not_selected: what of the home the run was not asked about, so that verdict and exit code do not speak of it.
         environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed,
             `ignored` a sentence for each check that was ignored although checks that ran depend on it.
         mdm: the installed MDM; null where it was not asked.
@@ -224,6 +225,7 @@ class Document(Part):
     exit_code: int
     counts: dict[str, int]
     not_run: int
+    not_selected: list[str] = Field(default_factory=list)
     environment: Plain
     mdm: InstalledMdm | None
     results: list[ResultPart]
@@ -246,6 +248,7 @@ class Document(Part):
                 "exit_code": report.exit_code,
                 "counts": {status.value: report.counts.get(status, 0) for status in Status},
                 "not_run": report.not_run,
+                "not_selected": list(report.not_selected),
                 "environment": {**report.environment, "not_listed": list(report.gaps), "ignored": list(report.ignored)},
                 "mdm": report.mdm,
                 "results": [ResultPart.of(result, facts=facts) for result in report.results],
@@ -273,5 +276,6 @@ class Document(Part):
             comparison=self.baseline,
             waivers=self.waivers,
             not_run=self.not_run,
+            not_selected=tuple(self.not_selected),
             version=self.tool.version,
         )

@@ -9,7 +9,7 @@ from functools import partial
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
 from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
-from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps
+from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps, unexamined
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
@@ -125,7 +125,10 @@ def _changes(
             ).result()
         elif name in failed:
             yield TableComparison(table=stored.name, verdict="failed", reason=failed[name])
-        elif name not in features:
+        elif name in features:
+            reason = "it is registered as a feature table now"
+            yield TableComparison(table=stored.name, verdict="not-compared", reason=reason, rows_before=stored.rows)
+        else:
             yield TableComparison(table=stored.name, verdict="lost", rows_before=stored.rows)
     if before.readable:
         yield from _not_stored(facts.known, before)
@@ -134,7 +137,7 @@ def _changes(
 def _not_stored(tables: Iterable[StoredTable], before: DataFacts) -> Iterator[TableComparison]:
     """Tables that are new, and those that could not be read when the others were stored."""
     names = {name.casefold() for name in (*_names(before.known), *_names(before.tables))}
-    failed = _failed(before)
+    failed = _failed(before) | _refused(before)
     for table in tables:
         name = table.name.casefold()
         if name in failed:
@@ -153,16 +156,26 @@ def _failed(facts: DataFacts) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason}
 
 
+def _refused(facts: DataFacts) -> dict[str, str]:
+    return {table.name.casefold(): table.refused for table in facts.tables if table.refused}
+
+
 def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableComparison, ...]) -> DataFacts:
     """With the changes; what could not be compared and should have been leaves nothing examined."""
     examined = 1 + sum(change.verdict in _DONE for change in changes)
     if any(change.verdict in _UNDONE for change in changes):
         examined = 0
     nothing_stored = []
-    if not before.known:
+    if not before.readable:
         reason = f": the file {before.file.reason}" if before.file.reason else ""
-        nothing_stored.append(f"the baseline has nothing of its tables{reason}")
-    return replace(facts, examined=examined, changes=changes, gaps=(*facts.gaps, *nothing_stored, *gaps(changes)))
+        nothing_stored.append(f"the tables could not be compared with the baseline, which has nothing of them{reason}")
+    return replace(
+        facts,
+        examined=examined,
+        changes=changes,
+        gaps=(*facts.gaps, *gaps(changes)),
+        unexamined=(*facts.unexamined, *nothing_stored, *unexamined(changes, facts.expected)),
+    )
 
 
 def _with_digests(facts: DataFacts, backend: Backend, options: Options, deadline: Deadline) -> DataFacts:
