@@ -48,6 +48,17 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_log_left_by_a_killed_process_is_merged_as_printed",
         f"{_LOCKING}test_a_log_older_than_its_file_is_not_merged",
     ),
+    "sqlite-locking.foreign-log": (f"{_LOCKING}test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away",),
+    "data-corruption.foreign-log": (
+        f"{_DATA}test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy",
+    ),
+    "data-corruption.unreplayable-log": (
+        "checks/test_data_corruption_logs.py::test_a_damaged_duckdb_log_is_no_foreign_one",
+    ),
+    "data-corruption.left-over-log": (
+        f"{_DATA}test_what_a_killed_duckdb_left_is_merged_as_printed",
+        "checks/test_data_corruption_logs.py::test_a_log_that_duckdb_merges_is_merged_as_printed",
+    ),
     "config-not-loading.unfinished-repair": (
         "repair/test_broken_off.py::test_a_repair_killed_at_any_moment_is_found_and_finished",
     ),

@@ -71,9 +71,10 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     WARN,
     WRONG_FORMAT,
 )
-from pytest_mdm_health.core.findings import Steps
+from pytest_mdm_health.core.findings import Steps, remedy_of
 from pytest_mdm_health.core.model import JSON, Finding
 from pytest_mdm_health.core.text import counted, join_names
+from pytest_mdm_health.core.verbs import Repair
 
 SHOWN = 3
 """Names that a message lists."""
@@ -296,7 +297,10 @@ def _stray(facts: DataFacts) -> Finding:
     logs, paths = _named(facts.stray_logs)
     refused = {"damaged-log": UNREPLAYABLE_LOG, "foreign-log": FOREIGN_DUCKDB_LOG}
     rule = refused.get(facts.with_logs, FOREIGN_LOG)
-    return rule(at=facts.stray_logs[0], subject="log", facts=facts, logs=logs, paths=paths)
+    shown = rule.remedy.fill({"facts": facts, "logs": logs, "paths": paths})
+    moves = (Repair("set-aside", log) for log in facts.stray_logs)
+    remedy = remedy_of(shown.text, (*shown.commands, *moves))
+    return rule(at=facts.stray_logs[0], subject="log", remedy=remedy, facts=facts, logs=logs, paths=paths)
 
 
 def _left_over(facts: DataFacts) -> Iterator[Finding]:
