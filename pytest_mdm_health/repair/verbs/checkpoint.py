@@ -96,8 +96,8 @@ def _refuse_older(database: DatabaseFile) -> None:
     for log in database.logs:
         if is_older_than_its_file(database.path, log):
             raise NotDone(
-                f"{database.path} came to its place after {log.name} was written last, as a restored file does, and the "
-                "merge would change it; if the file was restored, set the log aside"
+                f"{database.path} came to its place after {log.name} was written last, as a restored file does, and "
+                "the merge would change it; if the file was restored, set the log aside"
             )
 
 
