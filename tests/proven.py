@@ -21,7 +21,7 @@ _SERVER = "checks/test_postgres_slowdown.py::"
 _RESTORED = (
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
-    f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+    f"{_DATA}test_restoring_changes_one_file_and_can_be_taken_back",
     f"{_DATA}test_a_backup_that_breaks_off_since_leaves_everything_as_it_is",
 )
 _PATH = (
@@ -68,7 +68,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     **{
         f"data-corruption.{code}": (
             f"{_DATA}test_a_table_that_is_gone_or_empty_is_restored_from_a_backup",
-            f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+            "repair/verbs/test_put_back_table.py::test_a_table_comes_back_and_the_others_stay_as_they_are",
         )
         for code in ("missing-table", "empty-table")
     },
@@ -114,13 +114,9 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_SETTINGS}test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file",
         _SETTINGS_KEPT,
     ),
-    "config-not-loading.syntax": (
-        f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",
-        _SETTINGS_KEPT,
-    ),
+    "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",),
     "config-not-loading.defaults-in-force": (
         f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired",
-        _SETTINGS_KEPT,
     ),
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),

@@ -42,6 +42,13 @@ VERBS: Mapping[str, Verb] = {
     for verb in (
         Verb("checkpoint", "merge the log beside a database into it", "FILE", order=50),
         Verb("journal-mode", "convert a SQLite file to WAL mode", "FILE", order=55),
+        Verb(
+            "put-back",
+            "put a file of the home, or with --table one table of it, back out of a backup",
+            "FILE",
+            options=("from", "table"),
+            order=45,
+        ),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
     )
 }

@@ -125,7 +125,7 @@ def _run_verb(given: argparse.Namespace) -> int:
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = _done(step, journal)
-    _say(*_how_to_undo(saved, [repair]))
+    _say(*_how_to_undo(saved, [repair] if done else []))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 
@@ -198,18 +198,26 @@ class _Repairing:
         if not chosen:
             return done
         with new_journal(self.root, saved) as journal:
+            begun: set[str] = set()
             for planned in chosen:
-                done += self._step(planned, journal)
+                repaired = self._step(planned, journal, half_done=planned.fingerprint in begun)
+                begun |= {planned.fingerprint} if repaired else set()
+                done += repaired
         return done
 
-    def _step(self, planned: PlannedStep, journal: Journal) -> list[Repair]:
-        """Examine the finding again, and do what repairs it now if it is still there and the user agrees."""
+    def _step(self, planned: PlannedStep, journal: Journal, *, half_done: bool) -> list[Repair]:
+        """Examine the finding again, and do what repairs it now if it is still there and the user agrees.
+
+        One that is half done by an earlier step may be called otherwise by now; the rest of it is done all the same.
+        """
         name = f"step {planned.number}, {planned.finding.code} ({planned.result.target.name})"
         current = self._found_again(planned)
-        if current is None:
+        if current is None and not half_done:
             _say(f"{name}: not found any more, nothing to do")
             return []
-        repair = next((each for each in current.remedy.repairs if each.verb == planned.repair.verb), None)
+        repairs = (planned.repair,) if current is None else current.remedy.repairs
+        alike = [each for each in repairs if each.verb == planned.repair.verb]
+        repair = planned.repair if planned.repair in alike else next(iter(alike), None)
         if repair is None:
             _say(f"{name}: what would repair it is another step now; make the plan again")
             return []

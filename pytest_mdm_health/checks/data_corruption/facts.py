@@ -7,7 +7,6 @@ import shlex
 from dataclasses import dataclass, field
 
 from pytest_mdm_health.backends import Sidecar
-from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
 from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
@@ -17,9 +16,6 @@ from pytest_mdm_health.mdm.backups.search import SavedData
 
 BROKEN = frozenset({"missing", "not-a-file", "empty", "wrong-format", "truncated", "damaged", "no-database"})
 """Why data cannot be opened because it is broken; every other reason means that it was not examined."""
-
-KEPT = ".damaged"
-"""The ending of a file that was exchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,18 +210,7 @@ class DataFacts(Facts):
     @property
     def backup(self) -> str:
         """The backup that holds the data; empty if none was found."""
-        return (self.saved.backup or self.saved.member) if self.saved is not None else ""
-
-    @property
-    def kept_name(self) -> str:
-        """What the file is called after it was exchanged."""
-        return f"{self.file.name}{KEPT}"
-
-    @property
-    def restore_command(self) -> str:
-        """The command that exchanges the file for the one in the backup."""
-        assert self.saved is not None
-        return in_exchange(Saved(self.saved, self.file.path), self.home, KEPT)
+        return self.saved.origin if self.saved is not None else ""
 
     @property
     def registrations(self) -> str:

@@ -36,6 +36,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     REMOVE_OBSTACLE,
     RESTORE_BACKUP,
     RESTORE_DUMP,
+    RESTORE_TABLE,
     SERVER_ACCESS,
     SURPLUS,
     TABLE_NOT_EXAMINED,
@@ -160,16 +161,17 @@ def check_registration(facts: DataFacts) -> Iterator[Finding]:
 def check_tables(facts: DataFacts) -> Iterator[Finding]:
     """Each registered table by itself; feature tables are examined by feature-generation-failure."""
     at, steps = facts.location, restore_or_compare(facts)
+    one_table = RESTORE_TABLE if steps is RESTORE_BACKUP else steps
     for table in facts.data_tables:
         subject = f"table {table.name}"
         if not table.present:
-            yield MISSING_TABLE(at=at, subject=subject, remedy=steps, facts=facts, table=table.name)
+            yield MISSING_TABLE(at=at, subject=subject, remedy=one_table, facts=facts, table=table.name)
         elif table.rows == 0:
             severity, recorded = WARN, ""
             if had_rows(table, facts):
                 severity, recorded = FAIL, ", and was not when MDM recorded it"
             yield EMPTY_TABLE(
-                severity, at=at, subject=subject, remedy=steps, facts=facts, table=table.name, recorded=recorded
+                severity, at=at, subject=subject, remedy=one_table, facts=facts, table=table.name, recorded=recorded
             )
         if table.lost_columns:
             yield LOST_COLUMNS(

@@ -22,7 +22,7 @@ from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.json_copy import moment
 
-BESIDE = ("-wal", "-journal", ".wal")
+BESIDE = ("-wal", "-journal", ".wal", ".wal.checkpoint")
 """What a database is not complete without, if it is there; `-shm` is made anew."""
 
 FEATURE_MODULES = 1000
