@@ -33,11 +33,14 @@ _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repai
 _SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
 
 _NEW_BACKUP = (
-    f"{_BACKUP}test_the_new_archive_holds_everything_with_the_logs_and_nothing_is_changed",
-    f"{_BACKUP}test_an_archive_that_is_there_is_never_overwritten",
-    f"{_BACKUP}test_a_tar_that_fails_leaves_nothing_that_looks_like_a_backup",
+    f"{_BACKUP}test_the_new_backup_is_one_that_this_check_finds_good",
+    "repair/verbs/test_back_up.py::test_the_archive_holds_everything_with_the_logs",
+    "repair/verbs/test_back_up.py::test_a_second_archive_does_not_replace_the_first",
 )
-_MODES = (f"{_BACKUP}test_modes_are_changed_of_what_is_named_and_of_nothing_else",)
+_MODES = (
+    f"{_BACKUP}test_modes_are_changed_of_what_is_named_and_of_nothing_else",
+    "repair/verbs/test_permissions.py::test_a_mode_is_changed_and_changed_back",
+)
 _NEW_ENVIRONMENT = (
     f"{_DEPENDENCIES}test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment",
     f"{_DEPENDENCIES}test_the_file_of_requirements_is_installed_in_a_new_environment",
@@ -131,7 +134,6 @@ PROVEN: dict[str, tuple[str, ...]] = {
             *("missing-dataset", "damaged-data", "missing-settings", "link-out"),
             *(
                 "outdated",
-                "old-backups",
                 "incomplete-data",
                 "damaged-metadata",
                 "shared-files",
@@ -139,7 +141,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
             ),
         )
     },
-    "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),
+    "backup-failure.old-backups": (
+        *_NEW_BACKUP,
+        f"{_BACKUP}test_old_archives_are_listed_and_go_once_a_newer_is_good",
+        "repair/verbs/test_prune_backups.py::test_nothing_goes_while_the_newest_is_doubtful",
+    ),
     "backup-failure.unreadable": _MODES,
     "backup-failure.writable-by-others": _MODES,
     "backup-failure.password-readable": (

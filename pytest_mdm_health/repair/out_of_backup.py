@@ -66,7 +66,7 @@ def sources_of(saved: SavedData) -> tuple[Path, ...]:
 
 
 def take_out(wanted: Mapping[Path, SavedData], work: Path) -> None:
-    """Take files with what lies beside them out of one backup; an archive is read to its end for that.
+    """Take files with what is beside them out of one backup; an archive is read to its end for that.
 
     Args:
         wanted: by where it goes, below `work`.

@@ -26,7 +26,7 @@ from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
-from tests.helpers import follow, repair
+from tests.helpers import follow, repair, run_health
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server, register
 
 CHECK = "data-corruption"
@@ -268,6 +268,23 @@ def test_what_is_printed_restores_from_every_kind_of_backup(make_home: MakeHome,
     type_commands(findings(look(home))["data-corruption.truncated"])
     assert path.read_bytes() == original
     assert look(home).findings == ()
+
+
+def test_a_folder_in_its_place_is_moved_away_first(home: Path, look: Examine, tmp_path: Path) -> None:
+    """The plan does both steps, though the finding is another one after the first."""
+    original = data(home).read_bytes()
+    path = data(home)
+    save(home, "from inside")
+    path.unlink()
+    path.mkdir()
+    (path / "notes.txt").write_text("mine")
+    finding = findings(look(home))["data-corruption.not-a-file"]
+    assert [each.verb for each in finding.remedy.repairs] == ["set-aside", "put-back"]
+    report = tmp_path / "report.json"
+    options = ("--mdm-select=data-corruption", "--mdm-dataset=shop", "--mdm-ignore=metadata-corruption")
+    run_health(home, tmp_path, *options, f"--mdm-json={report}")
+    repair("repair", report, "--home", home, "--only", finding.code, "--apply", *options)
+    assert path.read_bytes() == original
 
 
 def test_the_newest_backup_that_holds_the_data_is_taken(home: Path, look: Examine) -> None:

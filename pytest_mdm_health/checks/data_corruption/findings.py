@@ -40,6 +40,14 @@ RESTORE_BACKUP = Steps(
     "file. What changed since the backup is not in there.",
     (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"),)),),
 )
+RESTORE_OVER_FOLDER = Steps(
+    "Find out what the folder is. Then move it out of the home, and put the data back out of {facts.backup}, which was "
+    "opened and holds the registered tables.",
+    (Call("set-aside", "{facts.file.path}"), *RESTORE_BACKUP.commands),
+)
+RESTORE_AFTERWARDS = Steps(
+    "Find out what made it, and remove it by hand; then run this again: {facts.backup} holds the data."
+)
 RESTORE_TABLE = Steps(
     "Put this table back out of {facts.backup}, which was opened and holds the registered tables, while no process "
     "uses the file; the other tables stay as they are. What changed in it since the backup is not in there.",

@@ -34,8 +34,10 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     ORPHAN_DATA,
     RECOVER,
     REMOVE_OBSTACLE,
+    RESTORE_AFTERWARDS,
     RESTORE_BACKUP,
     RESTORE_DUMP,
+    RESTORE_OVER_FOLDER,
     RESTORE_TABLE,
     SERVER_ACCESS,
     SURPLUS,
@@ -65,6 +67,12 @@ BY_REASON = {
     "damaged": UNREADABLE_DATABASE,
 }
 """By the reason why data cannot be opened; every other one means that it was not examined."""
+_OVER_OBSTACLE = {
+    "is a folder": RESTORE_OVER_FOLDER,
+    "is a socket": RESTORE_AFTERWARDS,
+    "is a device": RESTORE_AFTERWARDS,
+}
+"""By what is where the data belongs and cannot be replaced at one moment."""
 
 
 def restore(facts: DataFacts) -> Steps:
@@ -94,6 +102,8 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
     file, at = facts.file, facts.location
     if file.code in BY_REASON:
         steps = restore_or_recover(facts) if file.code == "damaged" else restore(facts)
+        if steps is RESTORE_BACKUP:
+            steps = _OVER_OBSTACLE.get(file.reason, steps)
         yield BY_REASON[file.code](at=at, remedy=steps, facts=facts)
     elif file.code:
         holders = f" ({', '.join(file.holders)})" if file.holders else ""

@@ -45,26 +45,18 @@ def registration_problem(copy: Path, own: Registration, home: Home, made: float)
     if _is_same(copy, own.file):
         return None
     saved = read_registration(copy, replace(home, root=copy.parent, datasets=copy.parent))
-    if why := unusable_registration(saved):
-        return MetadataProblem(why, True)
     document = saved.document
+    if document is not None and not document.usable:
+        return MetadataProblem(f"is no registration: {document.problems[0].message}", True)
     if saved.shape == "pointer" and document is not None:  # where it leads to is not what is compared here
         changed = own.document is None or document.data != own.document.data
         return MetadataProblem("leads to another place than the home's", False) if changed else None
+    if not saved.usable:
+        lacking = join_names(saved.missing or [refusal.field for refusal in saved.refused]) or "everything"
+        return MetadataProblem(f"registers no dataset: {lacking} cannot be used", True)
     if own.in_force != "yaml":  # then nothing says that it is the copy that is wrong
         return None
     return next(_registration_differences(saved, own, made), None)
-
-
-def unusable_registration(saved: Registration) -> str:
-    """Why MDM could make nothing of a copy of a registration, to follow its name; empty if it could."""
-    document = saved.document
-    if document is not None and not document.usable:
-        return f"is no registration: {document.problems[0].message}"
-    if saved.usable or (saved.shape == "pointer" and document is not None):
-        return ""
-    lacking = join_names(saved.missing or [refusal.field for refusal in saved.refused]) or "everything"
-    return f"registers no dataset: {lacking} cannot be used"
 
 
 def _registration_differences(saved: Registration, own: Registration, made: float) -> Iterator[MetadataProblem]:

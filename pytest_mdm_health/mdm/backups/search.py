@@ -48,7 +48,7 @@ class SavedData:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file that a backup holds, and where it belongs; what lies beside it belongs beside that."""
+    """A file that a backup holds, and where it belongs; what is beside it belongs beside that."""
 
     data: SavedData
     file: str
@@ -173,7 +173,7 @@ def _last(name: str) -> str:
 
 
 def plain_copy(path: Path) -> SavedData | None:
-    """A file that is a copy by itself, with what lies beside it; None if nothing is in it."""
+    """A file that is a copy by itself, with what is beside it; None if nothing is in it."""
     if kind_of(path) is not FileKind.FILE or not path.stat().st_size:
         return None
     near = (path.with_name(path.name + ending) for ending in BESIDE)

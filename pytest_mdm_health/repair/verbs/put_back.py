@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pytest_mdm_health.backends import real_engine
 from pytest_mdm_health.backends.sidecars import SUFFIXES
-from pytest_mdm_health.core.text import size
+from pytest_mdm_health.core.text import join_names, size
 from pytest_mdm_health.core.verbs import Repair
-from pytest_mdm_health.mdm.backups.metadata import file_problem, unusable_registration
+from pytest_mdm_health.mdm.backups.metadata import file_problem
 from pytest_mdm_health.mdm.backups.search import SavedData
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, kind_of
@@ -193,8 +193,12 @@ class PutBack:
     def _verify_registration(self, taken: Path) -> None:
         alone = replace(self.home, root=taken.parent, datasets=taken.parent)
         saved = read_registration(taken, alone)
-        if why := unusable_registration(saved):
-            raise NotDone(f"{taken.name} in the backup {why}")
+        document = saved.document
+        if document is None or not document.usable:
+            why = document.problems[0].message if document is not None and document.problems else "it has no fields"
+            raise NotDone(f"{taken.name} in the backup is no registration: {why}")
+        if saved.missing and saved.shape != "pointer":
+            raise NotDone(f"{taken.name} in the backup lacks {join_names(saved.missing)}")
         name = saved.data.get("name")
         if saved.shape != "pointer" and str(name).lower() != self._given.stem.lower():
             raise NotDone(f"{taken.name} in the backup registers {name!r}, not {self._given.stem!r}")

@@ -47,7 +47,7 @@ def check_absence(facts: MetadataFacts, baseline: MetadataFacts | None) -> Itera
     elif absence.remembered or _lost_its_registration(facts, baseline):
         yield _check_lost_registration(facts, absence)
     elif facts.json_copy.barrier is not None:
-        file, remedy = facts.json_copy.file, allowed(facts.json_copy.barrier)
+        file, remedy = facts.json_copy.file, allowed(facts.json_copy.barrier, facts.root)
         effect = f"and the YAML file is missing, so what {facts.name!r} is remains unknown"
         yield OUT_OF_REACH(WARN, at=file, subject="copy", remedy=remedy, path=file, effect=effect)
     elif facts.registered:
@@ -106,7 +106,7 @@ def _check_json_copy_alone(facts: MetadataFacts, absence: Absence) -> Finding:
 def _restoring_from_json_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     """How to make the YAML file again where its JSON copy is left."""
     if facts.json_copy.barrier is not None:
-        return allowed(facts.json_copy.barrier)
+        return allowed(facts.json_copy.barrier, facts.root)
     if facts.in_force is None:
         return _restoring(facts, absence)
     if absence.default_yaml:
