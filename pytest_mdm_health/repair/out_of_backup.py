@@ -158,7 +158,7 @@ def _rows_of(file: Path) -> dict[str, int]:
         with Backend(engine, file).open() as database:
             problems = _problems(database)
             if problems:
-                raise QueryFailed(f"is damaged: {problems[0]}", damaged=True)
+                raise QueryFailed(f"is damaged: {problems[0]}", "damaged")
             return {table: database.count(table) for table in database.tables()}
     finally:
         close_all()

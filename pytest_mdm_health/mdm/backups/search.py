@@ -16,7 +16,7 @@ from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.archive import is_archive, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import BROKEN, CLOSED, Form, Member
-from pytest_mdm_health.mdm.backups.contents import BESIDE
+from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 
@@ -154,7 +154,7 @@ def _in_archive(path: Path, places: tuple[str, ...], within_s: float) -> SavedDa
         fitting = [each for each in members if each.name == place or each.name.endswith(f"/{place}")]
         if fitting:
             main = min(fitting, key=lambda each: (len(each.name), each.name))
-            near = ((ending, each) for ending in BESIDE for each in by_name.get(_last(place) + ending, []))
+            near = ((ending, each) for ending in LOG_SUFFIXES for each in by_name.get(_last(place) + ending, []))
             beside = [each for ending, each in near if each.name == main.name + ending]
             return SavedData(
                 backup=str(path),
@@ -176,7 +176,7 @@ def plain_copy(path: Path) -> SavedData | None:
     """A file that is a copy by itself, with what is beside it; None if nothing is in it."""
     if kind_of(path) is not FileKind.FILE or not path.stat().st_size:
         return None
-    near = (path.with_name(path.name + ending) for ending in BESIDE)
+    near = (path.with_name(path.name + ending) for ending in LOG_SUFFIXES)
     beside = [each for each in near if kind_of(each) is FileKind.FILE]
     return SavedData(
         backup="",

@@ -99,8 +99,8 @@ class BackUp:
 
     def _inventory(self) -> Inventory:
         inventory = take_inventory(self.home.root, os.environ)
-        if inventory.gaps:
-            raise NotDone(inventory.gaps[0])
+        if inventory.not_examined:
+            raise NotDone(inventory.not_examined[0])
         return inventory
 
     def _new_name(self) -> Path:
