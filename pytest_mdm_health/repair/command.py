@@ -21,7 +21,6 @@ from pytest_mdm_health.repair.step import NotDone
 from pytest_mdm_health.repair.undo import finish, undo
 from pytest_mdm_health.repair.verbs import step_of
 
-
 _HOME_HELP = "the MDM home (default: the one that the place is in; for a report $MDM_HOME_DIR, else ~/.mdm)"
 
 
@@ -117,7 +116,7 @@ def _run_verb(given: argparse.Namespace) -> int:
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = do(step, journal)
-    say(*how_to_undo(saved, [repair]))
+    say(*how_to_undo(saved, [repair] if done else []))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 

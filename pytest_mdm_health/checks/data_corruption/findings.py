@@ -1,7 +1,6 @@
 """What data-corruption can find: every code with its wording and its remedy.
 
-The one command that changes anything takes the data out of a backup that was opened and found sound, and keeps the file
-that was there with its logs.
+The one command that changes anything takes the data out of a backup that was opened and found sound.
 """
 
 from __future__ import annotations
@@ -36,10 +35,22 @@ RESTORE_DUMP = Steps(
     "Keep a dump of the database as it is, and restore it from an earlier dump. Without one, {facts.register_again}."
 )
 RESTORE_BACKUP = Steps(
-    "Restore it from {facts.backup}, which was opened and holds the registered tables, while no process uses the file. "
-    "The file and its logs are kept beside it as {facts.kept_name}; nothing happens if there is one already. What "
-    "changed since the backup is not in there.",
-    ("{facts.restore_command}",),
+    "Put it back out of {facts.backup}, which was opened and holds the registered tables, while no process uses the "
+    "file. What changed since the backup is not in there.",
+    (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"),)),),
+)
+RESTORE_OVER_FOLDER = Steps(
+    "Find out what the folder is. Then move it out of the home, and put the data back out of {facts.backup}, which was "
+    "opened and holds the registered tables.",
+    (Call("set-aside", "{facts.file.path}"), *RESTORE_BACKUP.commands),
+)
+RESTORE_AFTERWARDS = Steps(
+    "Find out what made it, and remove it by hand; then run this again: {facts.backup} holds the data."
+)
+RESTORE_TABLE = Steps(
+    "Put this table back out of {facts.backup}, which was opened and holds the registered tables, while no process "
+    "uses the file; the other tables stay as they are. What changed in it since the backup is not in there.",
+    (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"), ("table", "{table}"))),),
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
 READ_AROUND_DAMAGE = Steps(
@@ -263,7 +274,7 @@ MISSING_TABLE = RULES.declare(
     FAIL,
     means="a registered data table is not in the database",
     message="the registered table {table} is not in the database",
-    remedy=RESTORE_BACKUP,
+    remedy=RESTORE_TABLE,
 )
 EMPTY_TABLE = RULES.declare(
     "empty-table",
@@ -271,7 +282,7 @@ EMPTY_TABLE = RULES.declare(
     WARN,
     means="a registered table has no rows; a failure if MDM recorded that it had some",
     message="the table {table} is empty{recorded}",
-    remedy=RESTORE_BACKUP,
+    remedy=RESTORE_TABLE,
     answers=("missing or altered values",),
 )
 LOST_COLUMNS = RULES.declare(

@@ -56,8 +56,11 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     READ_ERROR,
     READ_IT_ELSEWHERE,
     REMOVE_OBSTACLE,
+    RESTORE_AFTERWARDS,
     RESTORE_BACKUP,
     RESTORE_DUMP,
+    RESTORE_OVER_FOLDER,
+    RESTORE_TABLE,
     SERVER_ACCESS,
     SURPLUS,
     TABLE_NOT_EXAMINED,
@@ -91,6 +94,12 @@ BY_REASON = {
     "damaged-log": UNREADABLE_DATABASE,
 }
 """By the reason why data cannot be opened; every other one means that it was not examined."""
+_OVER_OBSTACLE = {
+    "is a folder": RESTORE_OVER_FOLDER,
+    "is a socket": RESTORE_AFTERWARDS,
+    "is a device": RESTORE_AFTERWARDS,
+}
+"""By what is where the data belongs and cannot be replaced at one moment."""
 
 
 def restore(facts: DataFacts) -> Steps:
@@ -100,6 +109,12 @@ def restore(facts: DataFacts) -> Steps:
     if facts.is_misregistered:
         return LEAVE_FILE if facts.registrations else LEAVE_UNREGISTERED
     return RESTORE_BACKUP if facts.saved_is_sound else KEEP_COPY
+
+
+def restore_over(facts: DataFacts) -> Steps:
+    """Put another copy in the place of this one, or of what is there instead of a file."""
+    steps = restore(facts)
+    return _OVER_OBSTACLE.get(facts.file.reason, steps) if steps is RESTORE_BACKUP else steps
 
 
 def restore_or_compare(facts: DataFacts) -> Steps:
@@ -121,7 +136,7 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
     if file.code == "missing" and facts.logs:
         yield _missing_beside_logs(facts)
     elif file.code in BY_REASON:
-        steps = restore_or_recover(facts) if file.code == "damaged" else restore(facts)
+        steps = restore_or_recover(facts) if file.code == "damaged" else restore_over(facts)
         yield BY_REASON[file.code](at=at, remedy=steps, facts=facts)
     elif file.code:
         holders = f" ({', '.join(file.holders)})" if file.holders else ""
@@ -329,16 +344,17 @@ def check_registration(facts: DataFacts) -> Iterator[Finding]:
 def check_tables(facts: DataFacts) -> Iterator[Finding]:
     """Each registered table by itself; feature tables are examined by feature-generation-failure."""
     at, steps = facts.location, restore_or_compare(facts)
+    one_table = RESTORE_TABLE if steps is RESTORE_BACKUP else steps
     for table in facts.data_tables:
         subject = f"table {table.name}"
         if not table.present:
-            yield MISSING_TABLE(at=at, subject=subject, remedy=steps, facts=facts, table=table.name)
+            yield MISSING_TABLE(at=at, subject=subject, remedy=one_table, facts=facts, table=table.name)
         elif table.rows == 0:
             severity, recorded = WARN, ""
             if had_rows(table, facts):
                 severity, recorded = FAIL, ", and was not when MDM recorded it"
             yield EMPTY_TABLE(
-                severity, at=at, subject=subject, remedy=steps, facts=facts, table=table.name, recorded=recorded
+                severity, at=at, subject=subject, remedy=one_table, facts=facts, table=table.name, recorded=recorded
             )
         if table.lost_columns:
             yield LOST_COLUMNS(

@@ -21,15 +21,13 @@ from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.repair.databases import (
     DatabaseFile,
     database_file,
+    format_of,
     refuse_damaged,
     refuse_other_data,
     working_copy,
 )
 from pytest_mdm_health.repair.files import state_of
 from pytest_mdm_health.repair.step import Changes, NotDone, Outline
-
-_FORMAT_AT = slice(12, 20)
-"""Where a DuckDB file has the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,6 @@ def _refuse_older(database: DatabaseFile) -> None:
             )
 
 
-def _format_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
-
-
 def _is_same(one: Path, other: Path) -> bool:
     state = state_of(one)
     return state is not None and state.is_like(state_of(other))
@@ -124,10 +117,10 @@ def _checkpoint(path: Path, engine: str) -> None:
             if busy:
                 raise NotDone(f"SQLite could not merge the log of {path.name}")
             return
-        before = _format_of(path)
+        before = format_of(path)
         with duckdb.connect(str(path)) as session:
             session.execute("CHECKPOINT")
-        if _format_of(path) != before:
+        if format_of(path) != before:
             raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
     except (sqlite3.Error, duckdb.Error) as error:
         raise NotDone(f"the log of {path.name} cannot be merged: {one_line(error)}") from error
