@@ -165,6 +165,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "postgres-slowdown.slower-statements": (
         f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
     ),
+    "postgres-slowdown.blocked-session": (f"{_SERVER}test_a_session_of_mdm_that_only_read_is_ended_as_printed",),
+    "postgres-slowdown.no-privilege": (f"{_SERVER}test_the_login_of_the_owner_grants_what_is_missing",),
+    "pool-exhaustion.leaked-transaction": (
+        "checks/test_pool_exhaustion.py::test_leaked_sessions_have_client_and_age_until_repaired",
+    ),
+    "pool-exhaustion.leaked-connection": ("checks/test_pool_exhaustion.py::test_an_idle_session_of_mdm_is_ended",),
     "postgres-slowdown.wraparound": (f"{_SERVER}test_a_server_that_will_stop_writing_is_noticed_and_repaired",),
 }
 """Code of a finding → the tests that prove its commands."""

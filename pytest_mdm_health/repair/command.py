@@ -24,7 +24,7 @@ from pytest_mdm_health.repair.carrying_out import carry_out
 from pytest_mdm_health.repair.examination import Examination, NotExamined, arguments_of
 from pytest_mdm_health.repair.journal import Journal, Unusable, new_journal, read_journal
 from pytest_mdm_health.repair.planning import PlannedStep, RepairPlan, make_plan
-from pytest_mdm_health.repair.step import FileStep, NotDone, ServerStep
+from pytest_mdm_health.repair.step import FileStep, NotDone, ServerStep, Step, can_be_undone
 from pytest_mdm_health.repair.undo import finish, undo
 from pytest_mdm_health.repair.verbs import step_of
 from pytest_mdm_health.reports.model import Report
@@ -77,7 +77,7 @@ class _Append(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         del parser, option_string
-        if values is not None:
+        if isinstance(values, str):  # else it is the default of an optional word
             namespace.words = [*namespace.words, values]
 
 
@@ -117,15 +117,16 @@ def _run_verb(given: argparse.Namespace) -> int:
     outline = step.outline()
     saved = _saved_folder(root, given.saved)
     if given.dry_run:
-        _say(f"would {outline.does}", *outline.details, f"copies need {size(outline.room)}; kept in {saved}")
+        kept = [f"copies need {size(outline.room)}; kept in {saved}"] if can_be_undone(step) else []
+        _say(f"would {outline.does}", *outline.details, *kept)
         return ExitCode.HEALTHY
     _refuse_unfinished(root)
-    if not _agreed(f"{outline.does}?{_warning(repair)}", yes=given.yes):
+    if not _agreed(f"{outline.does}?{_warning(step)}", yes=given.yes):
         _say("nothing was changed")
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = _done(step, journal)
-    _say(*_how_to_undo(saved, [repair]))
+    _say(*_how_to_undo(saved, [step]))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 
@@ -179,12 +180,14 @@ class _Repairing:
                 f"{planned.number}. {planned.finding.code} ({planned.result.target.name}): {planned.finding.message}",
             )
             try:
-                outline = step_of(planned.repair, home).outline()
+                step = step_of(planned.repair, home)
+                outline = step.outline()
             except NotDone as error:
                 _say(f"   cannot be done now: {error}")
             else:
-                _say(f"   would {outline.does}{_warning(planned.repair)}", *(f"   {line}" for line in outline.details))
-                _say(f"   keeps what there was, {size(outline.room)} at most")
+                _say(f"   would {outline.does}{_warning(step)}", *(f"   {line}" for line in outline.details))
+                if can_be_undone(step):
+                    _say(f"   keeps what there was, {size(outline.room)} at most")
             _say(f"   $ {planned.repair.command}")
         _say(*_left_over(plan))
         if plan.steps:
@@ -193,8 +196,8 @@ class _Repairing:
     def _command(self) -> str:
         return f"mdm-health repair {self.given.report} --home {self.root}"
 
-    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Repair]:
-        done: list[Repair] = []
+    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Step]:
+        done: list[Step] = []
         if not chosen:
             return done
         with new_journal(self.root, saved) as journal:
@@ -202,27 +205,28 @@ class _Repairing:
                 done += self._step(planned, journal)
         return done
 
-    def _step(self, planned: PlannedStep, journal: Journal) -> list[Repair]:
+    def _step(self, planned: PlannedStep, journal: Journal) -> list[Step]:
         """Examine the finding again, and do what repairs it now if it is still there and the user agrees."""
         name = f"step {planned.number}, {planned.finding.code} ({planned.result.target.name})"
         current = self._found_again(planned)
         if current is None:
             _say(f"{name}: not found any more, nothing to do")
             return []
-        repair = next((each for each in current.remedy.repairs if each.verb == planned.repair.verb), None)
+        alike = [each for each in current.remedy.repairs if each.verb == planned.repair.verb]
+        repair = planned.repair if planned.repair in alike else alike[0] if len(alike) == 1 else None
         if repair is None:
             _say(f"{name}: what would repair it is another step now; make the plan again")
             return []
         try:
             step = step_of(repair, _located(self.root))
-            question = f"{name}: {step.outline().does}?{_warning(repair)}"
+            question = f"{name}: {step.outline().does}?{_warning(step)}"
         except NotDone as error:
             _say(f"{name}: not done: {error}")
             return []
         if not _agreed(question, yes=self.given.yes):
             _say(f"{name}: left as it is")
             return []
-        return [repair] if _done(step, journal) else []
+        return [step] if _done(step, journal) else []
 
     def _found_again(self, planned: PlannedStep) -> Finding | None:
         target = planned.result.target
@@ -231,7 +235,7 @@ class _Repairing:
         findings = (finding for result in report.results if result.target == target for finding in result.findings)
         return next((each for each in findings if each.fingerprint(target) == planned.fingerprint), None)
 
-    def _concluded(self, plan: RepairPlan, done: Sequence[Repair], saved: Path) -> int:
+    def _concluded(self, plan: RepairPlan, done: Sequence[Step], saved: Path) -> int:
         _say(*_how_to_undo(saved, done), *_left_over(plan))
         now = self.examination.results()
         left = make_plan(self.reported, now, self.given.only, notes=self.given.notes)
@@ -294,12 +298,12 @@ def _agreed(question: str, *, yes: bool) -> bool:
     return input(f"{one_line(question)} [y/N] ").strip().lower() in {"y", "yes"}
 
 
-def _warning(repair: Repair) -> str:
-    return "" if VERBS[repair.verb].undone else " This cannot be taken back."
+def _warning(step: Step) -> str:
+    return "" if can_be_undone(step) else " This cannot be taken back."
 
 
-def _how_to_undo(saved: Path, done: Iterable[Repair]) -> list[str]:
-    if not any(VERBS[repair.verb].undone for repair in done):
+def _how_to_undo(saved: Path, done: Iterable[Step]) -> list[str]:
+    if not any(map(can_be_undone, done)):
         return []
     return [f"to take it back: mdm-health repair --undo {saved}"]
 
