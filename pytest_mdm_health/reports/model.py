@@ -11,6 +11,7 @@ from pytest_mdm_health import __version__
 from pytest_mdm_health.core.changes import Change, Comparison
 from pytest_mdm_health.core.exit_codes import MEANING, ExitCode, verdict
 from pytest_mdm_health.core.model import JSON, Finding, Kind, Phase, Remedy, Result, Severity, Status
+from pytest_mdm_health.core.text import counted
 
 AREAS = {
     "configuration": ("2",),
@@ -184,6 +185,19 @@ class Report:
         pairs = [(result, finding) for result in self.results for finding in result.findings]
         harmful = [pair for pair in pairs if pair[1].severity is not Severity.NOTE]
         return sorted(harmful, key=lambda pair: _HARM[pair[1].severity])
+
+    @property
+    def repairable(self) -> int:
+        """How many findings `mdm-health repair` has a step for."""
+        return sum(bool(finding.remedy.repairs) for _, finding in self.findings)
+
+    @property
+    def repair_hint(self) -> str:
+        """What to type for a plan of repair."""
+        return (
+            f"{counted(self.repairable, 'finding')} can be repaired step by step, each step with a copy of what there "
+            "was: mdm-health repair RESULTS.json prints the plan (RESULTS.json is what --mdm-json writes)"
+        )
 
     @property
     def action_items(self) -> tuple[ActionItem, ...]:

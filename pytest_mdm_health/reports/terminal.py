@@ -108,6 +108,8 @@ def lines(report: Report) -> Iterator[str]:
         yield from change_lines(report.comparison, below | blocked)
         yield from (f"     {group.sentence}" for group in grouped(report.comparison))
     yield from _action_items(report)
+    if report.repairable:
+        yield report.repair_hint
     yield from _waived(report)
     yield from _not_examined(report)
     if notes := report.notes:
@@ -195,8 +197,9 @@ def _action_items(report: Report) -> Iterator[str]:
         yield f"{headline}{since.get((finding.code, target.name), '')}: {one_line(finding.message)}"
         if thing.more:
             yield f"     {one_line(thing.more)}"
-        commands = thing.remedy.commands
-        yield "     $ " + one_line(commands[0]) if commands else f"     next: {one_line(thing.remedy.text)}"
+        if not thing.remedy.commands:
+            yield f"     next: {one_line(thing.remedy.text)}"
+        yield from (f"     $ {one_line(command)}" for command in thing.remedy.commands)
     if (more_items := len(report.action_items) - TOP) > 0:
         yield f"     and {more_items} more kinds of findings"
 

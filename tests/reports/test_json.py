@@ -13,7 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_mdm_health.core.model import Result, Status
+from pytest_mdm_health.core.model import Remedy, Result, Status
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.json import schema as json_schema
@@ -50,7 +51,7 @@ def test_the_schema_is_one_and_describes_everything_and_leaves_nothing_open() ->
         assert each["title"]
         assert each["description"]
         assert each["additionalProperties"] is False
-        assert set(each["properties"]) - set(each["required"]) <= {"facts"}
+        assert set(each["properties"]) - set(each["required"]) <= {"facts", "repairs"}
         assert all(part["description"].endswith(".") for part in each["properties"].values())
 
 
@@ -65,6 +66,14 @@ def test_the_golden_report_uses_every_field_and_status() -> None:
         values = [getattr(result, field.name) for result in RESULTS]
         assert field.name in not_in_json or any(value not in (None, "", (), {}) for value in values), field.name
     assert all(getattr(REPORT, field.name) for field in fields(Report))
+
+
+def test_what_can_be_repaired_is_read_back() -> None:
+    verb = Repair("set-aside", "/home/it's", (), (("saved", "/a b"),))
+    result = RESULTS[0]
+    finding = replace(result.findings[0], remedy=Remedy("Do it.", (verb.command,), (verb,)))
+    report = replace(REPORT, results=(replace(result, findings=(finding,)),))
+    assert json_load.load(fits(json_report.render(report))).results[0].findings == (finding,)
 
 
 def test_reading_it_back_gives_the_same_run() -> None:

@@ -57,6 +57,7 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "     1 data table gone",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
         "     $ ps -p 4711",
+        "     $ kill 4711",
         f"waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31); accepted: {ACCEPTED}",
         f"waived: sqlite-locking.journal-mode [größe]: read only (ann, until 2027-01-31); accepted: {ACCEPTED}",
         "expired waiver (ignored): line 4: a.b on shop",
