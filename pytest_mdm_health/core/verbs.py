@@ -63,11 +63,11 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "reindex",
-            "build an index again that is incomplete, of a database on a PostgreSQL server",
-            "REGISTRATION",
+            "build indexes again: of a file of SQLite or DuckDB, or one that is incomplete on a PostgreSQL server",
+            "PLACE",
             ("INDEX?",),
             ("database", "as"),
-            order=70,
+            order=51,
         ),
         Verb(
             "end-session",

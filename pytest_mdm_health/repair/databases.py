@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -21,6 +21,8 @@ from pytest_mdm_health.repair.files import copy_content
 from pytest_mdm_health.repair.step import NotDone
 
 _PROBLEMS = 3
+_FORMAT_AT = slice(12, 20)
+"""Where a DuckDB file has the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,53 @@ def _engine_of(path: Path) -> str:
     if head[8:12] == b"DUCK":
         return "duckdb"
     raise NotDone(f"{path} is a file of neither SQLite nor DuckDB")
+
+
+@contextmanager
+def changing_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of a SQLite file, open to be changed, in which texts are bytes; afterwards no log is beside it.
+
+    Raises:
+        NotDone: SQLite refuses something.
+    """
+    try:
+        with closing(_sqlite(path)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise NotDone(f"SQLite refused it for the copy of {path.name}: {one_line(error)}") from error
+
+
+@contextmanager
+def changing_duckdb(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy of a DuckDB file, open to be changed; afterwards no log is beside it, and its format is what it was.
+
+    Raises:
+        NotDone: DuckDB refuses something, or the one that is installed would write another format.
+    """
+    before = _format_of(path)
+    try:
+        with duckdb.connect(str(path)) as connection:
+            yield connection
+            connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise NotDone(f"DuckDB refused it for the copy of {path.name}: {one_line(error)}") from error
+    if _format_of(path) != before:
+        raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
+
+
+def refuse_logs(database: DatabaseFile) -> None:
+    """Refuse a database with a log beside it, which a change would merge.
+
+    Raises:
+        NotDone: there is one.
+    """
+    if database.logs:
+        raise NotDone(f"{database.logs[0]} has to be dealt with first, because this would merge it")
+
+
+def _format_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
 
 
 def _sqlite(path: Path) -> sqlite3.Connection:

@@ -1,20 +1,35 @@
-"""`reindex REGISTRATION INDEX`: build an incomplete index of a PostgreSQL server again; no value changes.
+"""`reindex PLACE [INDEX]`: build indexes again; no value changes.
 
-What an attempt that fails leaves on the server is removed again.
+Of a file of SQLite or DuckDB, one or all of them: on a copy, whose tables must then hold the same rows, read without
+any index. Of a PostgreSQL server, reached by a registration, one that is incomplete; what an attempt that fails leaves
+there is removed again.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
+from pytest_mdm_health.backends.base import quote
 from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.servers import Connection
+from pytest_mdm_health.repair.databases import (
+    DatabaseFile,
+    changing_duckdb,
+    changing_sqlite,
+    database_file,
+    refuse_damaged,
+    refuse_logs,
+    refuse_other_data,
+    working_copy,
+)
 from pytest_mdm_health.repair.servers import Relation, Session, connection_for, session_on
-from pytest_mdm_health.repair.step import NotDone, Outline
+from pytest_mdm_health.repair.step import Changes, NotDone, Outline
 
 _INDEX = """
 SELECT x.indisvalid AND x.indisready, x.indrelid, x.indrelid::regclass::text, i.relname ~ '_cc(new|old)[0-9]*$',
@@ -26,6 +41,8 @@ SELECT i.oid, format('%%I.%%I', n.nspname, i.relname)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = i.relnamespace
 WHERE x.indrelid = %s AND NOT x.indisvalid AND i.relname ~ '_ccnew[0-9]*$'
 """
+_SQLITE_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index'"
+_DUCKDB_INDEXES = "SELECT schema_name, index_name, sql FROM duckdb_indexes() WHERE sql IS NOT NULL ORDER BY ALL"
 _ROWS = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ONLY {table} t"
 _WRITTEN = "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_all_tables WHERE relid = %s"
 
@@ -45,7 +62,7 @@ class _Index:
 
 @dataclass(frozen=True)
 class ServerReindex:
-    """The step; see the module."""
+    """The step for a server; see the module."""
 
     repair: Repair
     connection: Connection
@@ -94,8 +111,72 @@ class ServerReindex:
         return _Index(index, table, table_oid)
 
 
-def step(repair: Repair, home: Home) -> ServerReindex:
+@dataclass(frozen=True)
+class FileReindex:
+    """The step for a file; see the module."""
+
+    repair: Repair
+
+    def outline(self) -> Outline:
+        """See `Step`."""
+        database = self._database()
+        what = f"the index {self._index}" if self._index else "every index"
+        statement = "REINDEX" if database.engine == "sqlite" else "DROP INDEX and CREATE INDEX"
+        return Outline(
+            f"build {what} of {database.path} again",
+            touches=database.files,
+            details=(f"{statement}, on a copy that then takes the place of {database.path}",),
+            room=3 * database.size,
+        )
+
+    def make(self, work: Path) -> Changes:
+        """See `FileStep`."""
+        database = self._database()
+        before, built = working_copy(database, work / "before"), working_copy(database, work / "built")
+        if database.engine == "sqlite":
+            self._build_sqlite(built)
+        else:
+            self._build_duckdb(built)
+        refuse_damaged(built, database.engine)
+        refuse_other_data(before, built, database.engine)
+        return Changes({database.path: built, **database.beside()})
+
+    @property
+    def _index(self) -> str:
+        return self.repair.words[0] if self.repair.words else ""
+
+    def _database(self) -> DatabaseFile:
+        database = database_file(Path(self.repair.place))
+        refuse_logs(database)
+        return database
+
+    def _build_sqlite(self, path: Path) -> None:
+        with changing_sqlite(path) as connection:
+            known = [name.decode() for (name,) in connection.execute(_SQLITE_INDEXES)]
+            self._refuse_unknown(known)
+            if connection.execute("PRAGMA integrity_check(1)").fetchall() == [(b"ok",)]:
+                raise NotDone(f"every index of {self.repair.place} agrees with its table")
+            connection.execute(f"REINDEX main.{quote(self._index)}" if self._index else "REINDEX")
+
+    def _build_duckdb(self, path: Path) -> None:
+        with changing_duckdb(path) as connection:
+            found = connection.execute(_DUCKDB_INDEXES).fetchall()
+            self._refuse_unknown([name for _, name, _ in found])
+            for schema, name, statement in found:
+                if self._index in {"", name}:
+                    connection.execute(f"DROP INDEX {quote(schema)}.{quote(name)}")
+                    connection.execute(statement)
+
+    def _refuse_unknown(self, known: Sequence[str]) -> None:
+        if not known or (self._index and self._index not in known):
+            which = f"index {self._index}" if self._index else "index that can be built again"
+            raise NotDone(f"{self.repair.place} has no {which}")
+
+
+def step(repair: Repair, home: Home) -> ServerReindex | FileReindex:
     """The step that a call means; see `step_of`."""
+    if Path(repair.place).suffix not in {".yaml", ".yml"}:
+        return FileReindex(repair)
     if not repair.words:
         raise NotDone(f"name the index of {repair.place} that is to be built again")
     return ServerReindex(repair, connection_for(repair, home))
