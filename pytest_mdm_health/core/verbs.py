@@ -44,6 +44,13 @@ VERBS: Mapping[str, Verb] = {
         Verb("journal-mode", "convert a SQLite file to WAL mode", "FILE", order=55),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
         Verb(
+            "convert-column",
+            "give a column of a file of SQLite or DuckDB another type, if every value fits exactly",
+            "FILE",
+            ("TABLE", "COLUMN", "TYPE"),
+            order=52,
+        ),
+        Verb(
             "analyze",
             "compute the planner statistics of a table on a PostgreSQL server, or of all tables of its database",
             "REGISTRATION",

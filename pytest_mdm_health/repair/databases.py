@@ -107,21 +107,21 @@ def refuse_damaged(path: Path, engine: str) -> None:
         return  # DuckDB checks its pages when it reads them, which the comparison does
     with closing(_sqlite(path)) as connection:
         try:
-            found = [os.fsdecode(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
+            found = [text for (text,) in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
         except sqlite3.Error as error:
             found = [one_line(error)]
     if found != ["ok"]:
         raise NotDone(f"the copy of {path.name} is not sound: {'; '.join(found)}")
 
 
-def refuse_other_data(before: Path, after: Path, engine: str) -> None:
-    """Refuse a database whose tables do not hold the same rows as those of another.
+def refuse_other_data(before: Path, after: Path, engine: str, *, but: str = "") -> None:
+    """Refuse a database whose tables do not hold the same rows as those of another, but for one table.
 
     Raises:
         NotDone: which table differs.
     """
     try:
-        found = _sqlite_difference(before, after) if engine == "sqlite" else _duckdb_difference(before, after)
+        found = _sqlite_difference(before, after, but) if engine == "sqlite" else _duckdb_difference(before, after, but)
     except (sqlite3.Error, duckdb.Error) as error:
         raise NotDone(f"the copy of {after.name} cannot be read: {one_line(error)}") from error
     if found:
@@ -143,7 +143,7 @@ def _engine_of(path: Path) -> str:
 
 @contextmanager
 def changing_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
-    """A copy of a SQLite file, open to be changed, in which texts are bytes; afterwards no log is beside it.
+    """A copy of a SQLite file, open to be changed; afterwards no log is beside it.
 
     Raises:
         NotDone: SQLite refuses something.
@@ -190,19 +190,21 @@ def _format_of(path: Path) -> bytes:
 
 def _sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
-    connection.text_factory = bytes
+    connection.text_factory = os.fsdecode  # a text need not be UTF-8, and is no blob
     connection.execute("PRAGMA trusted_schema=OFF")
     return connection
 
 
-def _sqlite_difference(before: Path, after: Path) -> str:
+def _sqlite_difference(before: Path, after: Path, but: str) -> str:
     with closing(_sqlite(before)) as old, closing(_sqlite(after)) as new:
-        schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        if old.execute(schema).fetchall() != new.execute(schema).fetchall():
+        schema = (
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE NOT (type = 'table' AND name = ?) ORDER BY 1, 2"
+        )
+        if old.execute(schema, (but,)).fetchall() != new.execute(schema, (but,)).fetchall():
             return "the schema differs"
         for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            table = quote(os.fsdecode(name))
-            if not _same_rows(_rows(old, table), _rows(new, table)):
+            table = quote(name)
+            if name != but and not _same_rows(_rows(old, table), _rows(new, table)):
                 return f"table {table} differs"
     return ""
 
@@ -216,19 +218,21 @@ def _same_rows(old: Iterator[str], new: Iterator[str]) -> bool:
     return all(one == other for one, other in zip_longest(old, new))
 
 
-def _duckdb_difference(before: Path, after: Path) -> str:
+def _duckdb_difference(before: Path, after: Path, but: str) -> str:
     with duckdb.connect() as connection:
         for name, path in (("old", before), ("new", after)):
             connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
         listing = (
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
-            "WHERE database_name = ? AND NOT internal ORDER BY ALL"
+            "WHERE database_name = ? AND NOT internal AND table_name <> ? ORDER BY ALL"
         )
-        columns = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
+        columns = [connection.execute(listing, [name, but]).fetchall() for name in ("old", "new")]
         if columns[0] != columns[1]:
             return "the tables or columns differ"
         tables = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old' AND NOT internal"
+            "SELECT schema_name, table_name FROM duckdb_tables() "
+            "WHERE database_name = 'old' AND NOT internal AND table_name <> ?",
+            [but],
         ).fetchall()
         for schema, table in tables:
             place = f"{quote(schema)}.{quote(table)}"

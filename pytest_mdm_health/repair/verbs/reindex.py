@@ -152,9 +152,9 @@ class FileReindex:
 
     def _build_sqlite(self, path: Path) -> None:
         with changing_sqlite(path) as connection:
-            known = [name.decode() for (name,) in connection.execute(_SQLITE_INDEXES)]
+            known = [name for (name,) in connection.execute(_SQLITE_INDEXES)]
             self._refuse_unknown(known)
-            if connection.execute("PRAGMA integrity_check(1)").fetchall() == [(b"ok",)]:
+            if connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]:
                 raise NotDone(f"every index of {self.repair.place} agrees with its table")
             connection.execute(f"REINDEX main.{quote(self._index)}" if self._index else "REINDEX")
 
