@@ -16,6 +16,7 @@ _SETTINGS = "checks/test_config_not_loading.py::"
 _LEGACY = "checks/test_legacy_config_active.py::"
 _BACKUP = "checks/test_backup_commands.py::"
 _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
+_TYPES = "checks/test_type_mismatch.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
 _RESTORED = (
@@ -153,6 +154,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
         for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
     },
+    "type-mismatch.numbers-as-text": (
+        f"{_TYPES}test_texts_that_the_source_shows_to_be_numbers_are_found",
+        f"{_TYPES}test_a_column_with_one_value_that_does_not_fit_stays_text",
+    ),
+    "type-mismatch.changed-type": (f"{_TYPES}test_a_column_that_became_text_is_converted_back_to_its_type",),
     "postgres-slowdown.never-analysed": _ANALYSED,
     "postgres-slowdown.stale-statistics": _ANALYSED,
     "postgres-slowdown.dead-rows": _ANALYSED,
