@@ -43,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("checkpoint", "merge the log beside a database into it", "FILE", order=50),
         Verb("journal-mode", "convert a SQLite file to WAL mode", "FILE", order=55),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
+        Verb("rescue", "read what can be read of a damaged SQLite file into a new one", "FILE", order=50),
         Verb(
             "convert-column",
             "give a column of a file of SQLite or DuckDB another type, if every value fits exactly",

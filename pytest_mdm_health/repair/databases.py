@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -139,6 +139,31 @@ def _engine_of(path: Path) -> str:
     if head[8:12] == b"DUCK":
         return "duckdb"
     raise NotDone(f"{path} is a file of neither SQLite nor DuckDB")
+
+
+def reading_sqlite(path: Path) -> sqlite3.Connection:
+    """A copy of a SQLite file, open to be read with an eye on damage."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    connection.text_factory = os.fsdecode
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA cell_size_check=ON")
+    return connection
+
+
+def row_number(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> str:
+    """The name by which the number of a row is reached although a column may be called so; empty if it has none.
+
+    Args:
+        connection: a SQLite database.
+        table: the name of the table, quoted.
+        columns: the names of its columns.
+    """
+    taken = {column.casefold() for column in columns}
+    for free in (name for name in ("rowid", "_rowid_", "oid") if name not in taken):
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"SELECT {free} FROM {table} LIMIT 0")  # noqa: S608 - quoted
+            return free
+    return ""
 
 
 @contextmanager

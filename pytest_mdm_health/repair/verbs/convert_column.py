@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -29,6 +28,7 @@ from pytest_mdm_health.repair.databases import (
     refuse_damaged,
     refuse_logs,
     refuse_other_data,
+    row_number,
     working_copy,
 )
 from pytest_mdm_health.repair.step import Changes, NotDone, Outline
@@ -126,9 +126,10 @@ class ConvertColumn:
                 "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL"
             )
             dependent = [sql for (sql,) in connection.execute(own, (self.table,))]
-            names = [quote(name) for name, _ in _sqlite_columns(connection, self.table)]
+            plain = [name for name, _ in _sqlite_columns(connection, self.table)]
+            names = list(map(quote, plain))
             found = [f"mdm_health_converted({name})" if name == column else name for name in names]
-            numbered = _row_number(connection, table, names)
+            numbered = [number] if (number := row_number(connection, table, plain)) else []
             connection.execute("PRAGMA foreign_keys=OFF")
             connection.execute("PRAGMA legacy_alter_table=ON")  # views and other tables go on naming the old name
             connection.execute("BEGIN")
@@ -231,13 +232,3 @@ def _duckdb_columns(connection: duckdb.DuckDBPyConnection, database: str, table:
 def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
     while rows := cursor.fetchmany(_BATCH):
         yield from rows
-
-
-def _row_number(connection: sqlite3.Connection, table: str, names: Sequence[str]) -> list[str]:
-    """The name by which the number of a row is reached although a column may be called so; none if it has no number."""
-    taken = {name.strip('"').casefold() for name in names}
-    for free in (name for name in ("rowid", "_rowid_", "oid") if name not in taken):
-        with suppress(sqlite3.OperationalError):
-            connection.execute(f"SELECT {free} FROM {table} LIMIT 0")  # noqa: S608 - quoted
-            return [free]
-    return []
