@@ -104,7 +104,7 @@ class Repairing:
         result, current = self._found_again(planned)
         if current is None:
             examined = result is not None and result.status in EXAMINED
-            reason = "not found any more, nothing to do" if examined else _why_not(result)
+            reason = "not found any more, nothing to do" if examined else _not_examined(result)
             say(f"{name}: {reason}")
             return []
         alike = [each for each in current.remedy.repairs if each.verb == planned.repair.verb]
@@ -144,7 +144,7 @@ class Repairing:
         return ExitCode.UNHEALTHY if left.found or left.unknown or left.new else ExitCode.HEALTHY
 
 
-def _why_not(result: Result | None) -> str:
+def _not_examined(result: Result | None) -> str:
     if result is None:
         return "not examined: the check has nothing to examine here any more"
     return f"not examined: {result.blocked_by or result.reason}; repair that first"

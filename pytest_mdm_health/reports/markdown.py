@@ -82,7 +82,7 @@ def _since(comparison: Comparison) -> Iterator[str]:
 
 
 def _changed(entries: Sequence[Changed]) -> list[str]:
-    """One line each; what became of several checks on one target for one reason is one."""
+    """One line each; several checks on one target that changed in the same way for one reason are one."""
     codes: dict[tuple[str, str], list[str]] = {}
     for each in entries:
         codes.setdefault((each.target, each.message), []).append(each.code)

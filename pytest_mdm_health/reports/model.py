@@ -36,6 +36,24 @@ _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Something that went wrong with what a run writes.
+
+    Attributes:
+        message: what, without a full stop.
+        output: the option that asks for the file, without its `--mdm-`; empty for what others write.
+        leaked: whether it shows a secret, or would have shown one.
+    """
+
+    message: str
+    output: str = ""
+    leaked: bool = False
+
+    def __str__(self) -> str:
+        return f"--mdm-{self.output}: {self.message}" if self.output else self.message
+
+
+@dataclass(frozen=True)
 class ActionItem:
     """One finding to start with, and how much more of the same there is.
 
@@ -78,7 +96,7 @@ class InstalledMdm:
 
 @dataclass(frozen=True, kw_only=True)
 class WaiverUse:
-    """What became of a waivers file.
+    """What a waivers file did.
 
     Attributes:
         file: its path.
@@ -105,9 +123,10 @@ class Report:
         depth: `quick`, `standard` or `full`.
         environment: the machine and the interpreter that the run used.
         ignored: one sentence for each check that was ignored although checks that ran depend on it.
+        not_selected: what of the home the run was not asked about, in sentences without a full stop.
         gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
-        comparison: what became of the home since its baseline, if there is one.
+        comparison: how the home has changed since its baseline, if there is one.
         waivers: what the waivers file did, if there is one.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
         version: the version of this product that made the run.
@@ -123,6 +142,7 @@ class Report:
     environment: Mapping[str, JSON] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    not_selected: tuple[str, ...] = ()
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None

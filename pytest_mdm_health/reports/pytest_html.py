@@ -14,7 +14,8 @@ from pytest_mdm_health import SUITE
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.text import counted, one_line
 from pytest_mdm_health.reports.json.document import plain
-from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines
+from pytest_mdm_health.reports.result_text import NEXT_AFTER_ERROR, describe
+from pytest_mdm_health.reports.summary_lines import lines
 
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report

@@ -19,7 +19,7 @@ SETTINGS = Check(id="config-not-loading", issue="2.1", title="settings", per=Kin
 
 
 def found(code: str, *repairs: Repair, severity: Severity = Severity.FAIL, subject: str = "") -> Finding:
-    return Finding(code, severity, "it is broken", remedy_of("Mend it.", repairs), subject=subject)
+    return Finding(code, severity, "it is broken", remedy_of("Repair it.", repairs), subject=subject)
 
 
 def result(*findings: Finding, status: Status = Status.FAIL, check: Check = LOCKING, target: Target = SHOP) -> Result:

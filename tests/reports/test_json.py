@@ -91,7 +91,7 @@ def test_facts_are_in_it_only_where_they_are_asked_for() -> None:
 
 def test_version_1_is_read_as_the_same_run() -> None:
     assert REPORT.comparison
-    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=())
+    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=(), not_selected=())
     assert json_load.load(json.loads(EARLIER.read_text(encoding="utf-8"))) == expected
 
 
@@ -163,7 +163,7 @@ def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
 
     def run(home: Path, *options: str) -> str:
         file = tmp_path / "out.json"
-        pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
+        pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
         return file.read_text(encoding="utf-8")
 
     return run

@@ -174,7 +174,7 @@ def _set_again(change: SettingChange) -> Steps:
 
 
 def _why_reverted(change: SettingChange, facts: ConfigFacts) -> str:
-    """What became of the file or variable that set it."""
+    """How the file or variable that set it has changed."""
     key, set_by = change.key, change.set_by
     if key in facts.origins:
         mdm = f"the installed MDM {facts.version}".rstrip()

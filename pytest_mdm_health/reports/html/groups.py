@@ -1,4 +1,4 @@
-"""What is the same, said once: results that passed or were skipped, and what became of things since the baseline."""
+"""What is the same, said once: results that passed or were skipped, and what has changed since the baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_mdm_health.core.changes import Change, Changed
 from pytest_mdm_health.core.model import Check, Kind, Result, Status
 from pytest_mdm_health.reports.html.findings import anchor
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, run_again
+from pytest_mdm_health.reports.result_text import NEXT_AFTER_ERROR, run_again
 
 CHANGES: dict[Change, str] = {
     Change.WORSE: "Worse than before",
