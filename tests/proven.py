@@ -16,6 +16,7 @@ _SETTINGS = "checks/test_config_not_loading.py::"
 _LEGACY = "checks/test_legacy_config_active.py::"
 _BACKUP = "checks/test_backup_commands.py::"
 _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
+_TYPES = "checks/test_type_mismatch.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
 _RESTORED = (
@@ -166,6 +167,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
         for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
     },
+    "type-mismatch.numbers-as-text": (
+        f"{_TYPES}test_texts_that_the_source_shows_to_be_numbers_are_found",
+        f"{_TYPES}test_a_column_with_one_value_that_does_not_fit_stays_text",
+    ),
+    "type-mismatch.changed-type": (f"{_TYPES}test_a_column_that_became_text_is_converted_back_to_its_type",),
     "postgres-slowdown.never-analysed": _ANALYSED,
     "postgres-slowdown.stale-statistics": _ANALYSED,
     "postgres-slowdown.dead-rows": _ANALYSED,
@@ -178,6 +184,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "postgres-slowdown.slower-statements": (
         f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
     ),
+    "postgres-slowdown.blocked-session": (f"{_SERVER}test_a_session_of_mdm_that_only_read_is_ended_as_printed",),
+    "postgres-slowdown.no-privilege": (f"{_SERVER}test_the_login_of_the_owner_grants_what_is_missing",),
+    "pool-exhaustion.leaked-transaction": (
+        "checks/test_pool_exhaustion.py::test_leaked_sessions_have_client_and_age_until_repaired",
+    ),
+    "pool-exhaustion.leaked-connection": ("checks/test_pool_exhaustion.py::test_an_idle_session_of_mdm_is_ended",),
     "postgres-slowdown.wraparound": (f"{_SERVER}test_a_server_that_will_stop_writing_is_noticed_and_repaired",),
 }
 """Code of a finding → the tests that prove its commands."""

@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from pytest_mdm_health.backends.base import CannotOpen, one_line
 from pytest_mdm_health.backends.sqlite.header import read_header
 from pytest_mdm_health.backends.sqlite.log import is_older_than_its_file, of_another_time
@@ -20,8 +18,8 @@ from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.repair.databases import (
     DatabaseFile,
+    changing_duckdb,
     database_file,
-    format_of,
     refuse_damaged,
     refuse_other_data,
     working_copy,
@@ -110,17 +108,13 @@ def _checkpoint(path: Path, engine: str) -> None:
     Raises:
         NotDone: it cannot.
     """
+    if engine == "duckdb":
+        with changing_duckdb(path):
+            return  # it makes the checkpoint
     try:
-        if engine == "sqlite":
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise NotDone(f"SQLite could not merge the log of {path.name}")
-            return
-        before = format_of(path)
-        with duckdb.connect(str(path)) as session:
-            session.execute("CHECKPOINT")
-        if format_of(path) != before:
-            raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
-    except (sqlite3.Error, duckdb.Error) as error:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
         raise NotDone(f"the log of {path.name} cannot be merged: {one_line(error)}") from error
+    if busy:
+        raise NotDone(f"SQLite could not merge the log of {path.name}")
