@@ -29,6 +29,8 @@ _PATH = (
     f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
     f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
 )
+_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not"
+_BROKE_OFF = f"{_METADATA}test_a_yaml_file_that_broke_off_anywhere_is_completed"
 _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
 _SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
 
@@ -89,10 +91,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
+        _REPAIRED,
         f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
     ),
-    "metadata-corruption.not-seen": (
-        f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not",  # a file gets its right ending
+    **{f"metadata-corruption.{code}": (_REPAIRED,) for code in ("not-seen", "unknown-backend", "wrong-engine")},
+    **{f"metadata-corruption.{code}": (_BROKE_OFF,) for code in ("syntax", "missing-field")},
+    "metadata-corruption.not-done": (
+        "checks/test_metadata_corruption_baseline.py::test_a_planned_value_needs_no_baseline",
+    ),
+    "metadata-corruption.not-a-mapping": (_REPAIRED, _BROKE_OFF),
+    "metadata-corruption.missing-column": (
+        _REPAIRED,
+        f"{_METADATA}test_a_missing_column_comes_with_the_one_that_is_meant",
     ),
     "metadata-corruption.unregistered": (
         f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",

@@ -42,6 +42,30 @@ VERBS: Mapping[str, Verb] = {
     for verb in (
         Verb("checkpoint", "merge the log beside a database into it", "FILE", order=50),
         Verb("journal-mode", "convert a SQLite file to WAL mode", "FILE", order=55),
+        Verb(
+            "set-setting",
+            "set, move or remove a key of mdm.yaml or feature_flags.yaml",
+            "FILE",
+            ("KEY", "VALUE?"),
+            ("was", "remove", "instead-of"),
+            order=30,
+        ),
+        Verb(
+            "set-field",
+            "set a field of a registration, in both of its copies",
+            "REGISTRATION",
+            ("FIELD", "VALUE?"),
+            ("was",),
+            order=40,
+        ),
+        Verb("restore-registration", "make what a registration lost of its JSON copy", "REGISTRATION", order=40),
+        Verb(
+            "rename-registration",
+            "give a registration the name under which MDM looks for it",
+            "FILE",
+            ("NAME",),
+            order=40,
+        ),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
     )
 }

@@ -77,7 +77,7 @@ class _Append(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         del parser, option_string
-        if values is not None:
+        if isinstance(values, str):  # one that was left out is its default
             namespace.words = [*namespace.words, values]
 
 

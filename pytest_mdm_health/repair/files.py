@@ -85,11 +85,14 @@ def copy_content(source: Path, destination: Path) -> None:
 def put(source: Path, target: Path, like: FileState | None) -> None:
     """Let a copy of `source` take the place of `target` at one moment, with the mode and owner of what was there.
 
+    Where nothing was there, it has the mode of `source`.
+
     Raises:
         OSError: it could not be written; the target is as it was.
     """
     with _beside(target) as new:
         copy_content(source, new)
+        new.chmod(stat.S_IMODE(source.stat().st_mode))
         _give_access(new, like, target.parent)
         new.replace(target)
     sync_folder(target.parent)

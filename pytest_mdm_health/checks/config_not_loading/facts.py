@@ -49,6 +49,7 @@ class LiteralPath:
         there: whether that folder exists; it is empty then, because MDM itself creates it.
         source: the file or variable that sets it.
         line: the line in the file.
+        expanded: the folder that is meant, if it exists and the file can be made to name it; else empty.
     """
 
     key: str
@@ -58,6 +59,7 @@ class LiteralPath:
     there: bool
     source: str
     line: int | None
+    expanded: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class ConfigFacts(Facts):
         spare: a readable copy of the file with settings, among the backups; empty if there is none.
         barrier: the missing permission that keeps the file from being read.
         problems: what is wrong with the file and with variables.
+        settable: the keys that `set-setting` can set in the file: those of its problems and planned or earlier ones.
         ignored: the variables that have no effect.
         home_variable: the value of `MDM_HOME_DIR`; None if it is not set.
         names_this_home: whether that value leads to the home that is examined.
