@@ -58,6 +58,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
         f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
         f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
+        f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",  # the setting
     ),
     "sqlite-locking.readers-refused": (  # the command of journal-mode
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
@@ -135,6 +136,23 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
     "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
+    **{
+        f"config-not-loading.{code}": (f"{_SETTINGS}test_damaged_settings_are_found_and_repaired_ones_are_not",)
+        for code in ("unknown-key", "refused-value")
+    },
+    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_from_the_file_is_found_and_repaired",),
+    "config-not-loading.points-back": (
+        f"{_SETTINGS}test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired",
+    ),
+    "config-not-loading.unexpanded-path": (f"{_SETTINGS}test_a_path_that_a_shell_would_expand_is_written_out",),
+    "config-not-loading.unplanned-setting": (f"{_SETTINGS}test_a_change_that_is_not_planned_fails_and_is_repaired",),
+    "config-not-loading.not-done": (f"{_SETTINGS}test_what_was_not_done_is_repaired_by_doing_it",),
+    "legacy-config-active.other-names": (
+        f"{_LEGACY}test_flat_names_are_found_and_repaired_by_the_names_that_count",
+        f"{_LEGACY}test_a_setting_under_both_names_says_which_counts",
+    ),
+    "legacy-config-active.flags-off": (f"{_LEGACY}test_switches_that_are_all_off_matter_only_after_the_migration",),
+    "legacy-config-active.misread-flag": (f"{_LEGACY}test_a_switch_that_is_misread_is_found_and_repaired",),
     "legacy-config-active.unread-flags": (
         f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
     ),

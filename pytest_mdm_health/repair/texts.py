@@ -13,11 +13,11 @@ def real_file(path: Path) -> Path:
     """The file that a path leads to, links followed, which has no other name.
 
     Raises:
-        NotDone: it is no file, or has another name on this disk.
+        NotDone: it is not a file, or has another name on this disk.
     """
     real = Path(os.path.realpath(path))
     if not real.is_file():
-        raise NotDone(f"{path} is no file")
+        raise NotDone(f"{path} is not a file")
     if real.stat().st_nlink > 1:
         raise NotDone(f"{real} has another name on this disk (a hard link), which would keep the old content")
     return real

@@ -171,8 +171,8 @@ def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Exami
     assert finding.severity is WARN
     assert finding.location is not None
     assert finding.location.file == str(settings)
-    assert finding.remedy.commands == ()
-    settings.write_text(sound, encoding="utf-8")
+    follow(finding)
+    assert "    journal_mode: 'WAL'\n" in settings.read_text(encoding="utf-8")
     assert look(home).findings == ()
 
 

@@ -95,7 +95,7 @@ def _space_before(text: str, at: int) -> str:
 def _written(text: str, key_start: int, value: object) -> str:
     """The value in JSON, on lines of its own where the member is on one."""
     before = _space_before(text, key_start)
-    if "\n" not in before or not isinstance(value, list) or not value:
+    if "\n" not in before or not isinstance(value, (list, dict)) or not value:
         return json.dumps(value)
     indentation = before.rpartition("\n")[2]
     line_end = "\r\n" if "\r\n" in before else "\n"

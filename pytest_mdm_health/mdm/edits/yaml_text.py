@@ -61,6 +61,19 @@ def without(content: bytes, keys: Sequence[str]) -> bytes:
     return _proven(content, text[:start] + text[end:], reduced(data, keys) or None)
 
 
+def with_mapping(content: bytes, key: str, value: object) -> bytes:
+    """The text with a mapping under a key at the top, written again at the end of the file.
+
+    Raises:
+        CannotEdit: the text cannot be read, or this would change something else.
+    """
+    _, data, root = _read(content)
+    kept = without(content, [key]) if _path_to(root, [key]) else content
+    text = kept.decode("utf-8")
+    lines = written({key: value}).splitlines()
+    return _proven(content, _appended(text, lines), changed(data, [key], value))
+
+
 def written(data: Mapping[str, object]) -> str:
     """Keys and values as MDM writes them, in their order.
 

@@ -64,7 +64,7 @@ def _said(content: bytes, registration: Registration) -> Mapping[str, object] | 
 def _completed(
     kept: bytes, said: Mapping[str, object], copied: Mapping[str, object], registration: Registration
 ) -> bytes:
-    """The text with the fields that it lacks; one within which it ends is written anew."""
+    """The text with the fields that it lacks; one within which it ends is written again."""
     short = [key for key, value in said.items() if not is_contained(copied.get(key), value)]
     if short:
         if short != [list(said)[-1]]:

@@ -38,7 +38,7 @@ class RenameRegistration:
     def _files(self) -> tuple[Path, Path]:
         file, name = Path(self.repair.place), self.repair.words[0]
         if file.is_symlink() or real_file(file).parent.resolve() != self.home.registrations.resolve():
-            raise NotDone(f"{file} is no file in {self.home.registrations}, where MDM looks for registrations")
+            raise NotDone(f"{file} is not a file in {self.home.registrations}, where MDM looks for registrations")
         if not is_dataset_name(name) or name != name.lower():
             raise NotDone(f"MDM looks for no dataset called {name!r}")
         inside = read_registration(file, self.home).data.get("name", name)

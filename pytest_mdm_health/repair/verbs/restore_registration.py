@@ -49,7 +49,7 @@ class RestoreRegistration:
         """The JSON copy, and the text that the YAML file gets."""
         file = Path(self.repair.place)
         if file.parent.resolve() != self.home.registrations.resolve() or file.suffix != ".yaml":
-            raise NotDone(f"{file} is no YAML file in {self.home.registrations}, where MDM looks for registrations")
+            raise NotDone(f"{file} is not a YAML file in {self.home.registrations}, where MDM looks for registrations")
         try:
             content = read_bytes(file, SIZE_LIMIT) if file.exists() else None
             registration = self._registration(file)

@@ -45,7 +45,7 @@ class SetField:
     def _edit(self) -> tuple[Registration, FieldEdit]:
         file = Path(self.repair.place)
         if not file.is_file():
-            raise NotDone(f"{file} is no file")
+            raise NotDone(f"{file} is not a file")
         field, *values = self.repair.words
         registration = read_registration(file, self.home)
         document = registration.pointed or registration.document
