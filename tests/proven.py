@@ -18,7 +18,9 @@ _BACKUP = "checks/test_backup_commands.py::"
 _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
+_MADE_AGAIN = "repair/verbs/test_register_again.py::test_the_finding_of_lost_data_names_it_and_is_gone"
 _RESTORED = (
+    _MADE_AGAIN,
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
     f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",

@@ -66,6 +66,13 @@ VERBS: Mapping[str, Verb] = {
             ("NAME",),
             order=40,
         ),
+        Verb(
+            "register-again",
+            "have MDM make the data of a dataset from its source once more",
+            "REGISTRATION",
+            options=("python", "source"),
+            order=50,
+        ),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
     )
 }

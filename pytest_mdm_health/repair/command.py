@@ -125,7 +125,7 @@ def _run_verb(given: argparse.Namespace) -> int:
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = _done(step, journal)
-    _say(*_how_to_undo(saved, [repair]))
+    _say(*_how_to_undo(saved, [repair] if done else []))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 

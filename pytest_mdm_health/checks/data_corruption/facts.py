@@ -134,6 +134,8 @@ class DataFacts(Facts):
             then those of the file by itself.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
+        mdm_python: the interpreter of the MDM that can make the data from its source again, where no backup holds it;
+            empty if none can.
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
         saved_is_sound: whether that was opened, and nothing was found to be wrong with it.
         saved_problem: else what is, for a person, to follow "but".
@@ -162,6 +164,7 @@ class DataFacts(Facts):
     stray_log: str = ""
     source: str = ""
     written_source: str = ""
+    mdm_python: str = ""
     saved: SavedData | None = None
     saved_is_sound: bool = False
     saved_problem: str = ""
@@ -245,6 +248,11 @@ class DataFacts(Facts):
         return under_a_new_name(self.source)
 
     @property
+    def no_backup(self) -> str:
+        """That no backup holds the data."""
+        return f"No backup in {' or '.join(self.sought)} holds it."
+
+    @property
     def other_sources(self) -> str:
         """Where the data can come from when no backup is known to be sound."""
         if self.saved is not None:
@@ -253,7 +261,7 @@ class DataFacts(Facts):
             return f"{doubt}: {look}. Without one, {self.register_again}."
         if not self.sought:
             return f"Restore it from a backup. Without one, {self.register_again}."
-        no_backup = f"No backup in {' or '.join(self.sought)} holds it."
+        no_backup = self.no_backup
         if not self.written_source and not self.source:
             return (
                 f"{no_backup} What remains is to register the dataset again from what it was made from; MDM kept no "

@@ -1,7 +1,7 @@
 """What data-corruption can find: every code with its wording and its remedy.
 
-The one command that changes anything takes the data out of a backup that was opened and found sound, and keeps the file
-that was there with its logs.
+What changes anything takes the data out of a backup that was opened and found sound, or makes it from its source again
+where no backup holds it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROW
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -42,6 +43,11 @@ RESTORE_BACKUP = Steps(
     ("{facts.restore_command}",),
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
+MAKE_AGAIN = Steps(
+    "{facts.no_backup} The MDM that is installed can make the data from its source again, {facts.source}. Nothing is "
+    "changed if a row that can be read now would be missing then, and the registration stays.",
+    (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
+)
 RECOVER = Steps(
     f"{KEEP_COPY.text} SQLite's command line (.recover) gets rows out of a copy of the damaged file, but not always "
     "all of them nor the right ones: read them into a new database, and count and compare them before they take the "
