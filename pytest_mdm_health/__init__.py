@@ -3,4 +3,4 @@
 __version__ = "0.1.0"
 
 SUITE = "mdm-health"
-"""What stands before `::` in the node ids of the health suite."""
+"""The part before `::` in the node ids of the health suite."""

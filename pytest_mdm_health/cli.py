@@ -23,23 +23,23 @@ from pytest_mdm_health.reports import markdown, write_whole
 from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.json import schema as json_schema
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import change_lines, lines
+from pytest_mdm_health.reports.summary_lines import change_lines, lines
 
 RENDER: Mapping[str, Callable[[Report], str]] = {"html": html.render, "markdown": markdown.render}
 """The reports that need nothing but the results, by the name of the option."""
-_NOT_COMPARED = "only findings are compared: rows, columns and settings are compared by a run with --mdm-baseline"
 
+_NOT_COMPARED = "only findings are compared: rows, columns and settings are compared by a run with --mdm-baseline"
 
 USAGE_ERROR = 4
 """As pytest has it."""
 
 
-class NotMeant(Exception):
-    """What was asked for cannot be meant; the text says why, on one line."""
+class InvalidRequest(Exception):
+    """The arguments do not go together or lead nowhere; the text says why, on one line."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """One whose complaints are one line and end with pytest's code for them."""
+    """One whose errors are one line and end with pytest's exit code for them."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
@@ -49,16 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say, by default those of the command line; return the exit code."""
     given = _parsed(arguments)
     try:
-        return _done(given)
-    except (NotMeant, new_check.CannotWrite) as error:
+        return _run(given)
+    except (InvalidRequest, new_check.CannotWrite) as error:
         _parser().error(f"{given.command}: {error}")
     except UnusableFile as error:
-        return _complain(error, ExitCode.UNUSABLE_FILE)
+        return _fail(error, ExitCode.UNUSABLE_FILE)
     except OSError as error:
-        return _complain(f"{error.filename} could not be written: {error.strerror}", ExitCode.INCONCLUSIVE)
+        return _fail(f"{error.filename} could not be written: {error.strerror}", ExitCode.INCONCLUSIVE)
 
 
-def _done(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace) -> int:
     """Do what was asked for; return the exit code."""
     if given.command in {"docs", "schema"}:
         print(_page(given.command), end="")  # noqa: T201 - what was asked for
@@ -110,8 +110,8 @@ def _page(command: str) -> str:
     return documentation.page() if command == "docs" else json_schema.text()
 
 
-def _complain(what: object, code: ExitCode) -> int:
-    print(f"ERROR {what}", file=sys.stderr)  # noqa: T201 - a command line
+def _fail(reason: object, code: ExitCode) -> int:
+    print(f"ERROR {reason}", file=sys.stderr)  # noqa: T201 - a command line
     return code
 
 
@@ -124,7 +124,7 @@ def write_check(id_: str, issue: str, title: str) -> int:
     """
     root = Path.cwd()
     for path in new_check.write(root, id_, issue, title):
-        _say(str(path.relative_to(root)))
+        _print(str(path.relative_to(root)))
     return ExitCode.HEALTHY
 
 
@@ -132,14 +132,15 @@ def report(file: Path, outputs: Mapping[str, Path]) -> int:
     """Make reports again; return the exit code.
 
     Raises:
-        NotMeant: an output is one of the inputs, or too many of its folders are missing.
+        InvalidRequest: an output is one of the inputs, or too many of its folders are missing.
         UnusableFile: the results cannot be used.
         OSError: a report could not be written.
     """
     _refuse_outputs(outputs, file)
-    run = report_in(file, "report")
-    _say(f"MDM health: {run.verdict}", *lines(run), f"exit code {run.exit_code} then: {run.meaning}")
-    _write(run, outputs)
+    finished = report_in(file, "report")
+    _print(f"MDM health: {finished.verdict}", *lines(finished))
+    _print(f"exit code of that run: {finished.exit_code}: {finished.meaning}")
+    _write(finished, outputs)
     return ExitCode.HEALTHY
 
 
@@ -147,48 +148,51 @@ def compare(before: Path, after: Path, outputs: Mapping[str, Path]) -> int:
     """Compare two runs; return 1 if the later one has regressions, else 0.
 
     Raises:
-        NotMeant: an output is one of the inputs, or too many of its folders are missing.
+        InvalidRequest: an output is one of the inputs, or too many of its folders are missing.
         UnusableFile: one of the results cannot be used, or they are of different homes.
         OSError: a report could not be written.
     """
     _refuse_outputs(outputs, before, after)
-    then, now = report_in(before, "compare"), report_in(after, "compare")
-    earlier = from_report(then, before)
-    refuse_foreign(earlier, now.datasets, "compare")
-    results, comparison = compared(earlier, _without_facts(now.results), now.home, whole=True)
-    comparison = replace(comparison, same_checks=then.version == now.version)
-    worse = counted(comparison.regressions, "result is", "results are")
-    code = ExitCode.UNHEALTHY if comparison.regressions else ExitCode.HEALTHY
-    said = f"{worse} worse than before, or newly bad" if comparison.regressions else "nothing is worse than before"
-    _say(f"MDM health: {then.verdict} then, {now.verdict} now", *change_lines(comparison), _NOT_COMPARED)
-    _write(replace(now, results=results, comparison=comparison), outputs)
-    _say(f"exit code {code}: {said}")
+    earlier, later = report_in(before, "compare"), report_in(after, "compare")
+    baseline = from_report(earlier, before)
+    refuse_foreign(baseline, later.datasets, "compare")
+    results, comparison = compared(baseline, _without_facts(later.results), later.home, whole=True)
+    comparison = replace(comparison, same_checks=earlier.version == later.version)
+    _print(f"MDM health: {earlier.verdict} before, {later.verdict} after", *change_lines(comparison), _NOT_COMPARED)
+    _write(replace(later, results=results, comparison=comparison), outputs)
+    if comparison.regressions:
+        worse = counted(comparison.regressions, "result is", "results are")
+        code, conclusion = ExitCode.UNHEALTHY, f"{worse} worse than before, or newly bad"
+    else:
+        code, conclusion = ExitCode.HEALTHY, "nothing is worse than before"
+    _print(f"exit code {code}: {conclusion}")
     return code
 
 
 def _without_facts(results: Iterable[Result]) -> tuple[Result, ...]:
-    """The results without their facts, which tell of tables as the later run compared them with another baseline."""
-    return tuple(replace(each, facts={}) for each in results)
+    """The results without their facts, where the later run's comparison of tables with another baseline may be."""
+    return tuple(replace(result, facts={}) for result in results)
 
 
 def _refuse_outputs(outputs: Mapping[str, Path], *inputs: Path) -> None:
     paths = [path.resolve() for path in (*inputs, *outputs.values())]
     for name, path in outputs.items():
         if paths.count(path.resolve()) > 1:
-            raise NotMeant(f"--{name}: {path} is given twice, and would be overwritten")
+            raise InvalidRequest(f"--{name}: {path} is given twice, and would be overwritten")
         if path.exists() and not path.is_file():
-            raise NotMeant(f"--{name}: {path} is not a file to write to")
+            raise InvalidRequest(f"--{name}: {path} is not a file to write to")
         if (folder := missing_folder(path)) is not None:
-            raise NotMeant(f"--{name}: {path} cannot be written, because there is no folder {folder}")
+            raise InvalidRequest(f"--{name}: {path} cannot be written, because there is no folder {folder}")
 
 
-def _write(run: Report, outputs: Mapping[str, Path]) -> None:
+def _write(finished: Report, outputs: Mapping[str, Path]) -> None:
     for name, path in outputs.items():
-        write_whole(path, RENDER[name](run))
-        _say(f"{name}: {path}")
+        write_whole(path, RENDER[name](finished))
+        _print(f"{name}: {path}")
 
 
-def _say(*said: str) -> None:
-    for line in said:
+def _print(*lines_of_text: str) -> None:
+    """Print lines; what the encoding of the output lacks is escaped."""
+    for line in lines_of_text:
         encoding = sys.stdout.encoding or "utf-8"
         print(line.encode(encoding, "backslashreplace").decode(encoding))  # noqa: T201 - a command line

@@ -4,6 +4,9 @@
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
+# Images for containers set it: then each of the interpreters that the tests start compiles everything again.
+unset PYTHONDONTWRITEBYTECODE
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
@@ -27,5 +30,10 @@ in_environment() {
     fi
     [ -x "$environment/bin/python" ] || "$base" -m venv "$environment"
     python="$environment/bin/python"
+    installed="$environment/installed$1" # asking pip takes seconds, although nothing is missing
+    if [ "$installed" -nt "$root/pyproject.toml" ] && [ "$installed" -nt "$root/pytest_mdm_health/__init__.py" ]; then
+        return
+    fi
     "$python" -m pip install --quiet --disable-pip-version-check --editable "$root$1"
+    touch "$installed"
 }

@@ -59,11 +59,29 @@ def pytest_configure(config: pytest.Config) -> None:
 def _lean_runs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_ADDOPTS", LEAN)
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # else each run compiles everything again
         yield
 
 
 @pytest.fixture(scope="session")
-def _unpack() -> Callable[[Path, Path], Path]:
+def _unpack(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path, Path], Path]:
+    """Unpack a recorded home as the example does: each archive once, of which copies are made."""
+    unpack, unpacked = _example(), tmp_path_factory.mktemp("unpacked")
+
+    def copy(archive: Path, folder: Path) -> Path:
+        template = unpacked / archive.name / "home"
+        if not template.exists():
+            unpack(archive, template)
+        shutil.copytree(template, folder)
+        for file in sorted((*folder.rglob("*.yaml"), *folder.rglob("*.json"))):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(str(template), str(folder)).replace(str(template.parent), str(folder.parent)))
+        return folder
+
+    return copy
+
+
+def _example() -> Callable[[Path, Path], Path]:
     spec = importlib.util.spec_from_file_location("unpack_example", HERE.parent / "examples" / "unpack.py")
     assert spec is not None
     assert spec.loader is not None
@@ -133,7 +151,13 @@ def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.
     What is printed is found in the JSON, if the run writes one. pytest's own fixture takes `PYTEST_ADDOPTS` away.
     """
     monkeypatch.setenv("PYTEST_ADDOPTS", LEAN)
-    run = pytester.run
+    for name in ("run", "runpytest_inprocess"):
+        monkeypatch.setattr(pytester, name, _watched(getattr(pytester, name), watching))
+    return pytester
+
+
+def _watched(run: Health, watching: Watching) -> Health:
+    """A way to run pytest, watched."""
 
     def watched(*args: str | os.PathLike[str], **named: Any) -> pytest.RunResult:  # noqa: ANN401 - as pytest has it
         given = [os.fspath(each) for each in args]
@@ -147,8 +171,7 @@ def pytester(pytester: pytest.Pytester, watching: Watching, monkeypatch: pytest.
             assert not (wrong := list(complaints(found))), "\n".join(wrong)
         return result
 
-    monkeypatch.setattr(pytester, "run", watched)
-    return pytester
+    return watched
 
 
 def _values_of(option: str, given: Sequence[str]) -> list[str]:
@@ -165,8 +188,25 @@ def _finding_of(given: Mapping[str, Any]) -> Finding:
 
 
 @pytest.fixture
-def health(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
-    """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise."""
+def health(pytester: pytest.Pytester, health_here: Health, home: Path) -> Health:
+    """Run `pytest --mdm-health` in an empty folder, on the healthy home unless the options say otherwise.
+
+    It runs in the process of the test, which takes half the time, and in its own where it starts workers. What needs a
+    process of its own takes `health_alone`.
+    """
+    pytester.syspathinsert()  # as `python -m pytest` does
+
+    def run(*args: str | Path) -> pytest.RunResult:
+        if any(str(each).startswith("-n") for each in args):
+            return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+        return health_here(*args)
+
+    return run
+
+
+@pytest.fixture
+def health_alone(pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch) -> Health:
+    """As `health`, always in a process of its own: for what only counts there, or would harm the tests'."""
     _without_options(monkeypatch)
 
     def run(*args: str | Path) -> pytest.RunResult:

@@ -7,11 +7,12 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from pytest_mdm_health.cli import main
 from pytest_mdm_health.core.model import Finding
@@ -29,6 +30,20 @@ ALONE_OR_ON_WORKERS = [
     pytest.param(("-n", "2"), id="two-workers", marks=pytest.mark.slow),
 ]
 """Ways to run the suite; `test_two_workers_find_what_one_process_finds` compares them in the fast tests."""
+
+
+def crossed(first: Sequence[object], second: Sequence[object]) -> list[ParameterSet]:
+    """Every pair of two lists of parameters, for one `parametrize`.
+
+    The fast tests have what was named first of each list with all of the other, and leave the other pairs to the slow
+    ones: what is wrong with a pair is nearly always wrong with one of the two.
+    """
+    slow = pytest.mark.slow
+    return [
+        pytest.param(one, other, marks=() if one == first[0] or other == second[0] else slow)
+        for other in second
+        for one in first
+    ]
 
 
 def own_environment(**more: str) -> dict[str, str]:

@@ -7,8 +7,11 @@
 set -eu
 . "$(dirname "$0")/../scripts/setup.sh"
 
+# One worker more than there are processors: many tests wait for a lock, a timer or a server.
+workers=$("$python" -c 'import os; print((os.cpu_count() or 1) + 1)')
+
 run_tests() {
-    "$python" -m pytest -n 2 --dist worksteal --durations=10 "$@"
+    "$python" -m pytest -n "$workers" --dist worksteal --durations=10 "$@"
 }
 
 cd "$root"

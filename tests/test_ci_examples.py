@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.helpers import own_environment
+
 PAGE = Path(__file__).parent.parent / "docs" / "ci.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 OURS = ("pytest ", "mdm-health ")
@@ -53,9 +55,8 @@ def run(home: Path, tmp_path: Path) -> Run:
     (home / "backup").mkdir()
     archive = home / "backup" / "mdm_backup_1.tar.gz"
     subprocess.run(["tar", "-C", str(home), "--exclude=./backup", "-czf", str(archive), "."], check=True)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MDM_", "PYTEST_", "GITHUB_"))}
-    environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), environ["PATH"]))
-    environ["MDM_HOME_DIR"] = str(home)
+    programs = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environ = own_environment(PATH=programs, MDM_HOME_DIR=str(home))
     (tmp_path / "job").mkdir()
 
     def start(command: str) -> subprocess.CompletedProcess[str]:

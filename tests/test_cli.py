@@ -27,8 +27,25 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """Run `python -m pytest_mdm_health` in a folder of its own."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Do what `python -m pytest_mdm_health` does in a folder of its own, in the process of the test."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        line = [*map(str, arguments)]
+        try:
+            code = cli.main(line)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(line, code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def command_alone(tmp_path: Path) -> Command:
+    """As `command`, in a process of its own."""
     root = str(Path(__file__).parent.parent)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join((root, os.environ.get("PYTHONPATH", "")))}
 
@@ -55,13 +72,15 @@ AFTER = replace(REPORT, comparison=None)
 BEFORE = replace(AFTER, results=tuple(replace(each, findings=()) for each in RESULTS))
 
 
-def test_a_report_is_the_one_that_the_run_would_have_written(command: Command, saved: Save, tmp_path: Path) -> None:
-    run = command("report", saved("r.json", REPORT), "--html", "out/r.html", "--markdown", "r.md")
+def test_a_report_is_the_one_that_the_run_would_have_written(
+    command_alone: Command, saved: Save, tmp_path: Path
+) -> None:
+    run = command_alone("report", saved("r.json", REPORT), "--html", "out/r.html", "--markdown", "r.md")
     assert (run.returncode, run.stderr) == (0, "")
     assert (tmp_path / "r.md").read_text(encoding="utf-8") == markdown.render(REPORT)
     assert (tmp_path / "out" / "r.html").read_text(encoding="utf-8") == html.render(REPORT)
     assert run.stdout.startswith("MDM health: unhealthy\n")
-    assert "exit code 1 then: at least one check failed\nhtml: out/r.html\nmarkdown: r.md\n" in run.stdout
+    assert "exit code of that run: 1: at least one check failed\nhtml: out/r.html\nmarkdown: r.md\n" in run.stdout
 
 
 def test_two_runs_are_compared_and_regressions_are_exit_code_1(command: Command, saved: Save, tmp_path: Path) -> None:

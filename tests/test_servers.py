@@ -18,8 +18,11 @@ def health(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Health
         if name.startswith(("MDM_", "PYTEST_MDM_", "PG")):
             monkeypatch.delenv(name)
 
+    pytester.syspathinsert()
+
     def run(home: Path, *args: str | Path) -> pytest.RunResult:
-        return pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *args)
+        start = pytester.runpytest_subprocess if "-n" in args else pytester.runpytest_inprocess
+        return start("--mdm-health", f"--mdm-home={home}", *args)
 
     return run
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -22,6 +23,14 @@ Why = Literal[
     "unreadable",
     "damaged",
     "newer-format",
+    "older-format",
+    "encrypted",
+    "foreign-log",
+    "damaged-log",
+    "no-permission",
+    "no-descriptors",
+    "no-memory",
+    "io-error",
     "no-room",
     "away",
     "refused",
@@ -32,16 +41,36 @@ Why = Literal[
     "dropped",
 ]
 How = Literal["immutable", "copy", "live", "attached", "connected"]
+Failure = Literal["damaged", "broken", "lacking", "restricted", "locked", "forbidden", "remote", "other"]
 Row = tuple[Any, ...]
 _DISTURBING = ("live", "attached")
+
+
+_BY_ERRNO: Mapping[int, Why] = {
+    errno.EACCES: "no-permission",
+    errno.EPERM: "no-permission",
+    errno.EMFILE: "no-descriptors",
+    errno.ENFILE: "no-descriptors",
+    errno.ENOMEM: "no-memory",
+    errno.EIO: "io-error",
+    errno.ESTALE: "io-error",
+    errno.ENOSPC: "no-room",
+    errno.EDQUOT: "no-room",
+}
+
+
+def why_refused(number: int | None) -> Why:
+    """Why the system refuses a file, by its error number."""
+    return _BY_ERRNO.get(number or 0, "unreadable")
 
 
 class CannotOpen(Exception):
     """A database that cannot be opened.
 
     Attributes:
-        code: one word for why; for a server: nobody answers, it lets nobody in like that, it is starting up or shutting
-            down, it has no connection left, it has no such database, it broke the connection off.
+        code: one word for why; `unreadable` if none of the others is known to be true. For a server: nobody answers, it
+            lets nobody in like that, it is starting up or shutting down, it has no connection left, it has no such
+            database, it broke the connection off.
         reason: the same for a person, to follow the file's name in a sentence ("is a FIFO").
         holders: for `locked`, the processes that hold it, as far as known.
     """
@@ -58,12 +87,21 @@ class QueryFailed(Exception):
     """A statement that the database could not answer; its text is one line.
 
     Attributes:
-        damaged: whether the engine says that the file is damaged, rather than that the statement makes no sense.
+        why: one word for it, as far as the engine tells. `damaged`: the data is. `broken`: it refers to something that
+            the database does not have, or fails by itself. `lacking`: it needs a module, function or collation that is
+            not in the database but in the program that made it. `restricted`: it needs what this suite forbids.
+            `locked`: another session holds it. `forbidden`: the role may not. `remote`: it is on another server or in
+            a file beside the database, which cannot be reached.
     """
 
-    def __init__(self, reason: str, damaged: bool = False) -> None:
-        super().__init__(reason, damaged)
-        self.damaged = damaged
+    def __init__(self, reason: str, why: Failure = "other") -> None:
+        super().__init__(reason, why)
+        self.why = why
+
+    @property
+    def damaged(self) -> bool:
+        """Whether the engine says that the data is damaged, rather than that the statement makes no sense."""
+        return self.why == "damaged"
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -83,6 +121,74 @@ class Column:
 
     name: str
     type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """What the engine cannot use because it lacks something that only the program which made it has.
+
+    Attributes:
+        kind: `index`, `table` or `view`.
+        table: the table that it belongs to; a table itself.
+        reason: what is lacking, as the engine says it.
+    """
+
+    kind: str
+    name: str
+    table: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violated:
+    """A constraint that rows break.
+
+    Attributes:
+        constraint: `NOT NULL`, `CHECK`, `UNIQUE`, `FOREIGN KEY`, or `type` for values of another type.
+        table: the table; empty if only the index is known.
+        detail: the column, index or other table, as far as it is known.
+        count: how many rows were found to break it.
+    """
+
+    constraint: str
+    table: str
+    detail: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexProblem:
+    """An index that does not have what its table has; the table itself is sound.
+
+    Attributes:
+        table: the table; empty if it is not known.
+        problems: what the engine says, the first of it.
+        surplus: whether the index may have entries of rows that the table does not have.
+    """
+
+    name: str
+    table: str
+    problems: tuple[str, ...]
+    surplus: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What an engine found when it verified its data.
+
+    Attributes:
+        damage: what is wrong with the pages of the file, in sentences; a surplus after the end is the last of them.
+        indexes: indexes that disagree with their tables, where nothing is damaged besides.
+        violated: constraints that rows break.
+        unusable: what could not be compared or verified, because the engine lacks something.
+        unverified: what could not be verified at all, each with its reason.
+    """
+
+    damage: tuple[str, ...] = ()
+    indexes: tuple[IndexProblem, ...] = ()
+    violated: tuple[Violated, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+    unverified: tuple[str, ...] = ()
 
 
 class Database(Protocol):
@@ -121,6 +227,13 @@ class Database(Protocol):
             QueryFailed: the catalogue cannot be read.
         """
 
+    def derived(self) -> frozenset[str]:
+        """Those of `tables` whose rows are not stored as such in this database: views, virtual and foreign tables.
+
+        Raises:
+            QueryFailed: the catalogue cannot be read.
+        """
+
     def columns(self, table: str) -> tuple[Column, ...]:
         """The columns of a table in their order.
 
@@ -136,7 +249,10 @@ class Database(Protocol):
         """
 
     def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
-        """What is wrong with the file, in sentences; a surplus after the end is the last of them. Empty: nothing.
+        """The damage alone that `verify` finds; empty if there is none."""
+
+    def verify(self, complete: bool, within_s: float | None = None) -> Verification:
+        """Let the engine verify the data.
 
         Args:
             complete: look at everything the engine can verify, rather than at what it can verify quickly.
@@ -193,6 +309,14 @@ class SharedConnection:
         self._entered -= 1
         if not self._entered and self.how in _DISTURBING:
             self.close()
+
+    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
+        """As `Database.integrity`."""
+        return self.verify(complete, within_s).damage
+
+    def verify(self, complete: bool, within_s: float | None = None) -> Verification:
+        """As `Database.verify`."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """As `Database.close`."""

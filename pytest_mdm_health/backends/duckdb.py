@@ -26,6 +26,7 @@ from pytest_mdm_health.backends.base import (
     Row,
     SharedConnection,
     Unfinished,
+    Verification,
     Why,
     literal,
     one_line,
@@ -36,6 +37,7 @@ from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
 from pytest_mdm_health.core.session import current
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
 ALIAS = "mdm"
@@ -49,16 +51,36 @@ _HEADER_BYTES, _BLOCK_HEADERS = 3 * 4096, (4096, 8192)
 _MAGIC, _MAGIC_AT = b"DUCK", 8
 _Failure = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
 _WHY: tuple[tuple[str, Why], ...] = (
+    ("corrupt wal file", "damaged-log"),
+    ("replaying wal", "foreign-log"),
+    ("wal checkpoint iteration", "foreign-log"),
     ("could not set lock", "locked"),
     ("already attached by", "locked"),
     ("already open in", "locked"),
     ("unique file handle conflict", "locked"),
     ("newer version of duckdb", "newer-format"),
+    ("version number", "older-format"),
+    ("encrypted database", "encrypted"),
+    ("permission denied", "no-permission"),
+    ("too many open files", "no-descriptors"),
+    ("no space left", "no-room"),
+    ("out of memory", "no-memory"),
+    ("cannot allocate memory", "no-memory"),
+    ("input/output error", "io-error"),
     ("could not read enough bytes", "truncated"),
     ("corrupt", "damaged"),
     ("checksum", "damaged"),
     ("not a valid duckdb", "wrong-format"),
 )
+_REFUSED_FILE = re.compile(r'Cannot access (?:file|directory) "(?P<path>[^"]+)"')
+_WILDCARDS = frozenset("*?[")
+_RESTRICTED = (
+    "disabled by configuration",
+    "disabled through configuration",
+    "but it exists in the ",
+    ".duckdb_extension",
+)
+_NOT_IN_ENGINE = re.compile(r"Catalog Error: (?:\w+ Function|Type|Collation|Copy Function) with name ")
 
 
 class DuckDBDatabase(SharedConnection):
@@ -103,6 +125,14 @@ class DuckDBDatabase(SharedConnection):
         )
         return tuple(sorted(name for (name,) in rows))
 
+    def derived(self) -> frozenset[str]:
+        """As `Database.derived`."""
+        rows = self.query(
+            "SELECT view_name FROM duckdb_views() "  # noqa: S608 - ours
+            f"WHERE database_name = '{self._alias}' AND schema_name = 'main' AND NOT internal"
+        )
+        return frozenset(name for (name,) in rows)
+
     def columns(self, table: str) -> tuple[Column, ...]:
         """As `Database.columns`."""
         rows = self.query(
@@ -118,8 +148,8 @@ class DuckDBDatabase(SharedConnection):
         """As `Database.count`."""
         return int(self.query(f"SELECT count(*) FROM {self._alias}.main.{quote(table)}")[0][0])  # noqa: S608 - quoted
 
-    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
-        """As `Database.integrity`: if complete, every block of every column is read, which verifies its checksum.
+    def verify(self, complete: bool, within_s: float | None = None) -> Verification:
+        """As `Database.verify`: if complete, every block of every column is read, which verifies its checksum.
 
         Otherwise what attaching read has to do: the headers and the catalogue.
         """
@@ -130,7 +160,7 @@ class DuckDBDatabase(SharedConnection):
                     problems += self._read_through(table, names)
             except QueryFailed as error:
                 problems.append(str(error))
-        return (*problems, surplus_sentence(self.surplus)) if self.surplus else tuple(problems)
+        return Verification(damage=(*problems, *([surplus_sentence(self.surplus)] if self.surplus else [])))
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """As `Database.query`. Where pytz is missing, times with a zone come as text."""
@@ -141,7 +171,7 @@ class DuckDBDatabase(SharedConnection):
                 raise Unfinished("did not finish in the time given") from error
             if "pytz" in str(error):
                 return self._run(self._with_times_as_text(sql, parameters), parameters)
-            raise QueryFailed(one_line(error), damaged=_why(error) in {"damaged", "truncated"}) from error
+            raise _query_failed(error) from error
 
     def close(self) -> None:
         """As `Database.close`."""
@@ -325,6 +355,21 @@ def _why(error: BaseException) -> Why:
     return next((word for part, word in _WHY if part in text), "unreadable")
 
 
+def _query_failed(error: BaseException) -> QueryFailed:
+    """What DuckDB said of a statement. It loads no extension here, and reads no file beside the database."""
+    text = one_line(error)
+    if refused := _REFUSED_FILE.search(text):
+        path = refused["path"]
+        if Path(path).is_absolute() and not set(path) & _WILDCARDS and not os.path.lexists(path):
+            return QueryFailed(f"it reads {path}, which does not exist", "broken")
+        return QueryFailed(f"it reads {path}, outside the database, which is not done here", "restricted")
+    if any(words in text for words in _RESTRICTED):
+        return QueryFailed(text, "restricted")
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        return QueryFailed(text, "lacking" if _NOT_IN_ENGINE.match(text) else "broken")
+    return QueryFailed(text, "damaged" if _why(error) in {"damaged", "truncated"} else "other")
+
+
 def _cannot_open(error: BaseException) -> CannotOpen:
     why, text = _why(error), one_line(error)
     if why == "locked":
@@ -333,6 +378,8 @@ def _cannot_open(error: BaseException) -> CannotOpen:
         return CannotOpen(why, f"is locked{by}", holders)
     if why == "newer-format":
         return CannotOpen(why, f"was written by a DuckDB newer than the one here, {duckdb.__version__}")
+    if why == "older-format":
+        return CannotOpen(why, f"was written by a DuckDB older than {duckdb.__version__} can read: {text}")
     words = {"truncated": "is cut off", "damaged": "is damaged"}
     return CannotOpen(why, f"{words.get(why, 'cannot be opened')}: {text}")
 
@@ -340,4 +387,4 @@ def _cannot_open(error: BaseException) -> CannotOpen:
 def _holders(message: str) -> Iterator[Holder]:
     """Whom DuckDB names; if nobody, it is this process itself that has the file open for writing."""
     found = re.search(r"\(PID (\d+)\)", message)
-    yield describe(int(found[1]) if found else os.getpid(), "whole-file", "writes")
+    yield describe(int(found[1]) if found else os.getpid(), LockKind.WHOLE_FILE, "writes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen, Why
+from pytest_mdm_health.backends.base import CannotOpen, Why, why_refused
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 
 
@@ -19,9 +19,9 @@ def first_bytes(path: Path, count: int) -> tuple[bytes, int]:
         with open_regular(path) as file:
             head, size = file.read(count), os.fstat(file.fileno()).st_size
     except Unreadable as error:
-        raise CannotOpen(_why(error.kind), error.reason) from error
+        raise CannotOpen(_why(error), error.reason) from error
     except OSError as error:
-        raise CannotOpen("unreadable", f"cannot be read: {error.strerror}") from error
+        raise CannotOpen(why_refused(error.errno), f"cannot be read: {error.strerror}") from error
     if not head:
         raise CannotOpen("empty", "is empty: it has 0 bytes")
     return head, size
@@ -39,7 +39,7 @@ def begins_like(head: bytes, needed: int, fits: bool, engine: str) -> None:
         raise CannotOpen("truncated", f"is cut off: it ends after {len(head)} bytes, within its header")
 
 
-def _why(kind: FileKind) -> Why:
-    if kind in {FileKind.MISSING, FileKind.BROKEN_LINK}:
+def _why(error: Unreadable) -> Why:
+    if error.kind in {FileKind.MISSING, FileKind.BROKEN_LINK}:
         return "missing"
-    return "unreadable" if kind in {FileKind.FILE, FileKind.UNREACHABLE} else "not-a-file"
+    return why_refused(error.errno) if error.kind in {FileKind.FILE, FileKind.UNREACHABLE} else "not-a-file"

@@ -22,11 +22,13 @@ from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
     ConnectionLost,
+    Failure,
     How,
     QueryFailed,
     Row,
     SharedConnection,
     Unfinished,
+    Verification,
     Why,
     one_line,
     quote,
@@ -79,8 +81,45 @@ _WHY: tuple[tuple[str, Why], ...] = (
     ("cannot connect to server", "away"),
     ("server login has been failing", "away"),
 )
-_DAMAGE = ("XX", "58")
-"""The classes of errors that tell of damaged data: internal ones, and files that cannot be read as they should."""
+_STATES: tuple[tuple[tuple[str, ...], Failure], ...] = (
+    (("XX", "58"), "damaged"),
+    (("55P03", "40P01"), "locked"),
+    (("42501",), "forbidden"),
+    (("08", "HV"), "remote"),
+    (("42", "3F", "22", "P0", "2F", "38", "39", "55000", "0A"), "broken"),
+)
+"""How the codes of errors begin, and the one word for them. Of damage tell internal errors, and the system's over
+files; of what is broken what a view, or a function that it calls, refers to or computes."""
+
+_OWN_FILE = re.compile(r"(?<![\w/.])(?:base|global|pg_\w+)/")
+"""A file of the server's own data, in the message of an error."""
+
+_NAMED_HOLDERS = 3
+_HOLDERS = """
+WITH exclusive AS (
+  SELECT l.relation, l.database, l.pid, l.virtualtransaction, l.granted
+  FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+  WHERE l.locktype = 'relation' AND l.mode = 'AccessExclusiveLock' AND d.datname = current_database()
+    AND l.pid IS DISTINCT FROM pg_backend_pid()
+), blocking AS (
+  SELECT relation, pid, virtualtransaction FROM exclusive
+  UNION
+  SELECT l.relation, l.pid, l.virtualtransaction
+  FROM exclusive e JOIN pg_locks l ON l.database = e.database AND l.relation = e.relation
+  WHERE NOT e.granted AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+)
+SELECT c.relname, b.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, p.owner::text, ''),
+  coalesce(a.state, ''),
+  coalesce(to_char(coalesce(a.query_start, p.prepared) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), ''),
+  coalesce(quote_literal(p.gid), '')
+FROM blocking b JOIN pg_class c ON c.oid = b.relation LEFT JOIN pg_stat_activity a ON a.pid = b.pid
+  LEFT JOIN pg_locks x ON b.pid IS NULL AND x.pid IS NULL AND x.virtualtransaction = b.virtualtransaction
+    AND x.locktype = 'transactionid'
+  LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
+WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') ORDER BY 1, 2 LIMIT 100
+"""
+"""Who locks tables of this database against readers, or waits to and holds up those who come after; also who in turn
+holds up the latter."""
 
 _NO_DATABASE = re.compile(r'database "[^"]*" does not exist|no such database')
 _POOLER = "unsupported startup parameter"
@@ -146,6 +185,13 @@ class PostgresDatabase(SharedConnection):
         )
         return tuple(sorted(name for (name,) in rows))
 
+    def derived(self) -> frozenset[str]:
+        """As `Database.derived`."""
+        rows = self.query(
+            "SELECT relname FROM pg_class WHERE relkind IN ('v', 'm', 'f') AND pg_table_is_visible(pg_class.oid)"
+        )
+        return frozenset(name for (name,) in rows)
+
     def columns(self, table: str) -> tuple[Column, ...]:
         """As `Database.columns`."""
         rows = self.query(
@@ -161,13 +207,13 @@ class PostgresDatabase(SharedConnection):
         """As `Database.count`."""
         return int(self.query(f"SELECT count(*) FROM {quote(table)}")[0][0])  # noqa: S608 - quoted
 
-    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
-        """As `Database.integrity`: if complete, every value is read, which verifies checksums where they are on."""
+    def verify(self, complete: bool, within_s: float | None = None) -> Verification:
+        """As `Database.verify`: if complete, every value is read, which verifies checksums where they are on."""
         problems = list(self._known_failures())
         deadline = None if within_s is None else time.monotonic() + within_s
         for table in self.tables() if complete else ():
             problems += self._read_through(table, deadline)
-        return tuple(problems)
+        return Verification(damage=tuple(problems))
 
     def query(self, sql: str, parameters: Sequence[object] = (), within_s: float | None = None) -> list[Row]:
         """As `Database.query`; `within_s` takes the place of the usual time-out.
@@ -183,7 +229,7 @@ class PostgresDatabase(SharedConnection):
             with hanging_up_after(self._connection, patience_s):
                 return self._asked(sql, parameters, local)
         except psycopg.Error as error:
-            raise self._failed(error, within_s) from None
+            raise self.failed(error, sql, within_s) from None
         except UnicodeDecodeError:
             raise QueryFailed("the server sent a text that is not in UTF-8") from None
 
@@ -216,13 +262,53 @@ class PostgresDatabase(SharedConnection):
             return (f"table {table}: {error}",) if error.damaged else ()
         return ()
 
-    def _failed(self, error: psycopg.Error, within_s: float | None) -> Exception:
+    def failed(self, error: psycopg.Error, sql: str, within_s: float | None = None) -> Exception:
+        """What an error of the driver's is for whoever asked.
+
+        Args:
+            error: the error.
+            sql: the statement that failed.
+            within_s: the time that was given for it, if any.
+        """
         text = redact(one_line(error))
         if self._connection.closed:
             return ConnectionLost(f"the server broke the connection off: {text}")
         if isinstance(error, errors.QueryCanceled) and within_s is not None:
             return Unfinished(f"did not finish within {within_s:g} s")
-        return QueryFailed(text, damaged=(error.sqlstate or "").startswith(_DAMAGE))
+        why = _why_failed(error, text)
+        holders = self._holders(sql) if why == "locked" else ""
+        return QueryFailed(f"{text}: {holders}" if holders else text, why)
+
+    def _holders(self, sql: str) -> str:
+        """Who keeps others from reading the tables that a statement names; empty if no session does any more.
+
+        Where it names none of those that are locked, it reads a view, and whoever locks any table is named.
+        """
+        try:
+            rows = self._asked(_HOLDERS, (), _OPTIONS if self._pooled else {})
+        except psycopg.Error:
+            return ""
+        named = [row for row in rows if quote(row[0]) in sql] or rows
+        holders = list(dict.fromkeys(_holder(*row) for row in named))
+        more = f" and {len(holders) - _NAMED_HOLDERS} more" if len(holders) > _NAMED_HOLDERS else ""
+        return f"{' and '.join(holders[:_NAMED_HOLDERS])}{more}"
+
+
+def _why_failed(error: psycopg.Error, text: str) -> Failure:
+    state = error.sqlstate or ""
+    why: Failure = next((word for beginnings, word in _STATES if state.startswith(beginnings)), "other")
+    if state.startswith("58P01") and not _OWN_FILE.search(text):
+        return "remote"  # a file that a foreign table reads
+    return why
+
+
+def _holder(relation: str, pid: int | None, application: str, user: str, state: str, began: str, prepared: str) -> str:
+    """Who holds a lock, in words: a session, or a transaction that was prepared and is in no session any more."""
+    if pid is None:
+        return f"{relation} is locked by the prepared transaction {prepared} of {user} (prepared {began})"
+    details = [f"application {application}" if application else "", f"role {user}" if user else "", state]
+    details.append(f"its query began {began}" if began else "")
+    return f"{relation} is locked by process {pid} ({', '.join(each for each in details if each)})"
 
 
 def connect(wanted: Connection) -> psycopg.Connection[Row]:
@@ -307,7 +393,7 @@ def why(text: str) -> Why:
 
 
 def _own_words(error: psycopg.Error) -> str:
-    """What the server said, without what stands around it."""
+    """The server's message, without what the driver adds."""
     text = " ".join(str(error).split())
     words = _ADVICE.sub("", _PREFACE.sub("", text)).strip()
     return words if len(words) <= 300 else words[:299] + "…"  # noqa: PLR2004 - as `one_line`

@@ -1,4 +1,4 @@
-"""A copy of a database and what lies beside it, in a private folder, to look at what reading would change."""
+"""A copy of a database and its sidecar files, in a private folder, to read what reading would change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen
+from pytest_mdm_health.backends.base import CannotOpen, why_refused
 from pytest_mdm_health.mdm.files import Unreadable, clone, open_regular
 
 _SPARE = 64 * 1024 * 1024
@@ -30,7 +30,7 @@ class PrivateCopy:
                 _copy(file, self.path_of(file))
         except OSError as error:
             self.remove()
-            raise CannotOpen("unreadable", f"cannot be copied: {error.strerror}") from error
+            raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error.strerror}") from error
         except BaseException:
             self.remove()
             raise
@@ -61,4 +61,4 @@ def _copy(source: Path, destination: Path) -> None:
             if not clone(reading.fileno(), writing.fileno()):
                 shutil.copyfileobj(reading, writing, 1024 * 1024)
     except Unreadable as error:
-        raise CannotOpen("unreadable", f"cannot be copied: {error}") from error
+        raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error}") from error

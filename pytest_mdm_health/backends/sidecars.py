@@ -1,4 +1,4 @@
-"""What lies beside a database file and belongs to it: journals and write-ahead logs."""
+"""The files beside a database file that belong to it: journals and write-ahead logs."""
 
 from __future__ import annotations
 

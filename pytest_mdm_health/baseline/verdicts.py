@@ -1,4 +1,4 @@
-"""What became of each result since an earlier run: told by codes and targets, never by prose."""
+"""How each result has changed since an earlier run, decided by codes and targets, never by prose."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def change(self) -> Change:
-        """What became of the result."""
+        """How the result has changed."""
         if self.after is None:
             return Change.REMOVED
         if self.before is None:
@@ -82,19 +82,19 @@ class Pair:
 
     @property
     def problems_before(self) -> Mapping[Problem, int]:
-        """Fails and warnings of then, with how bad they were."""
+        """Failures and warnings of the earlier run, with how bad they were."""
         return _problems(self.before, self.homes[0])
 
     @property
     def problems_after(self) -> Mapping[Problem, int]:
-        """Fails and warnings of now, with how bad they are."""
+        """Failures and warnings of this run, with how bad they are."""
         return _problems(self.after, self.homes[1])
 
 
 def compared(
     baseline: Baseline, results: Iterable[Result], home: str, *, whole: bool = False
 ) -> tuple[tuple[Result, ...], Comparison]:
-    """The results, each with what became of it, and the whole picture.
+    """The results, each with how it has changed, and the whole picture.
 
     Args:
         baseline: the earlier run.

@@ -1,4 +1,4 @@
-"""What became of a home since its baseline: pure data, made by `compare`, shown by every report."""
+"""How a home has changed since its baseline: pure data, made by `compare`, shown by every report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Change(str, Enum):
-    """What became of something, in the words of the contract."""
+    """How something has changed, in the words of the contract."""
 
     NEW = "new"
     FIXED = "fixed"
@@ -23,7 +23,7 @@ class Changed:
     """One thing that is not as it was.
 
     Attributes:
-        change: what became of it.
+        change: how it has changed.
         what: `check`, `finding`, `home`, `dataset`, `table`, `column`, `feature`, `setting`, `duration` or `statement`.
         code: the finding's code, or the check's id.
         target: the target's name.
@@ -43,7 +43,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class ComparedTable:
-    """One data table and what became of it; without a number of rows where it was not there or not counted.
+    """One data table and how it has changed; without a number of rows where it was not there or not counted.
 
     Attributes:
         dataset: the name of its dataset.

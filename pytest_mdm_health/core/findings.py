@@ -123,7 +123,7 @@ class Rule:
             that has the same code.
         message: what is wrong, with names and numbers; lower case, without a full stop.
         remedy: what to do about it.
-        change: what it says of a home since its baseline: the kind of thing, and what became of it.
+        change: what it says of a home since its baseline: the kind of thing, and how it has changed.
         answers: the ids of the guide's symptoms that it explains (`knowledge/guide.py`).
         formerly: codes of earlier versions that became this one; waivers may still use them.
     """

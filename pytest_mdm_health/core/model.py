@@ -187,6 +187,8 @@ class Check:
         phases: the phases in which it makes sense.
         depth: the least depth it needs.
         live: whether it looks at what is going on, so that files which change meanwhile do not make it wrong.
+        reads: what of the home it depends on besides the registrations: `log`, `metrics`, `custom-features`. What of it
+            this user may not read is not examined, and the result is an error.
         tags: words to select it by.
     """
 
@@ -200,6 +202,7 @@ class Check:
     phases: tuple[Phase, ...] = (Phase.PRE, Phase.POST, Phase.ANY)
     depth: Depth = Depth.QUICK
     live: bool = False
+    reads: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
     @property
@@ -241,7 +244,7 @@ class Result:
         findings: worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted, if it is.
-        baseline: what became of it since the baseline, as a word of the contract.
+        baseline: how it has changed since the baseline, as a word of the contract.
     """
 
     check: Check

@@ -1,8 +1,9 @@
-"""Sizes, durations and counts as a person says them."""
+"""Sizes, durations, times and counts as a person says them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 
 _SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60))
 _UNITS = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
@@ -26,6 +27,11 @@ def duration(seconds: float) -> str:
         if seconds >= _WORTH_A_UNIT * length:
             return f"{seconds / length:.0f} {unit}s"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - the same
+
+
+def moment(time: datetime) -> str:
+    """A time with its zone, such as `2026-11-22 08:17:57 UTC`; all messages have the same zone, to be compared."""
+    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -21,9 +21,9 @@ def explain(name: str) -> str:
     """
     modules = load()
     wanted = name.partition(".")[0] if name.partition(".")[0] in modules else name
-    for each in modules.values():
-        if wanted in {each.check.id, each.check.issue}:
-            return "\n".join(_explained(each))
+    for module in modules.values():
+        if wanted in {module.check.id, module.check.issue}:
+            return "\n".join(_explained(module))
     near = difflib.get_close_matches(name, modules, n=1, cutoff=0.3)
     raise UnknownCheck(f"--mdm-explain: {name!r} is no check" + (f"; the nearest is {near[0]!r}" if near else ""))
 
@@ -37,29 +37,29 @@ def _page(modules: list[CheckModule]) -> Iterator[str]:
     yield "# The checks\n"
     yield "Made from the check modules; `mdm-health docs > docs/checks.md` makes it again.\n"
     for number, title in SECTIONS.items():
-        ours = [each for each in modules if each.check.section == number]
+        ours = [module for module in modules if module.check.section == number]
         if ours:
             yield f"## {number} {title}\n"
-        for each in ours:
-            yield f"### {each.check.id}\n"
-            yield f"Guide {each.check.issue}, per {each.check.per.value}. {each.documentation.title}\n"
+        for module in ours:
+            yield f"### {module.check.id}\n"
+            yield f"Guide {module.check.issue}, per {module.check.per.value}. {module.documentation.title}\n"
             for heading in HEADINGS:
-                yield f"**{heading}**\n\n{each.documentation.sections[heading]}\n"
+                yield f"**{heading}**\n\n{module.documentation.sections[heading]}\n"
 
 
 def _listed(modules: list[CheckModule]) -> Iterator[str]:
     for number, title in SECTIONS.items():
-        ours = [each.check for each in modules if each.check.section == number]
+        ours = [module.check for module in modules if module.check.section == number]
         if ours:
             yield f"{number} {title}"
         for check in ours:
             yield f"  {check.issue}  {check.id:<28} {check.title}  [per {check.per.value}]"
 
 
-def _explained(each: CheckModule) -> Iterator[str]:
-    check = each.check
+def _explained(module: CheckModule) -> Iterator[str]:
+    check = module.check
     yield f"{check.id} (guide {check.issue}, per {check.per.value})"
-    yield each.documentation.title
+    yield module.documentation.title
     for heading in HEADINGS:
         yield f"\n{heading}\n{'-' * len(heading)}"
-        yield each.documentation.sections[heading]
+        yield module.documentation.sections[heading]

@@ -1,6 +1,6 @@
 """Files that change while they are looked at: what was seen is then neither the old state nor the new one.
 
-What stands at a path is known by device, inode, size and the time of its last change, which costs next to nothing. What
+A file is identified by device, inode, size and the time of its last change, which costs next to nothing. What
 reading by itself changes is left out: a `-shm`, and a log or journal that is empty or not there.
 """
 
@@ -26,24 +26,24 @@ LOGS = tuple(suffix for suffix, kind in SUFFIXES if kind != "shm")
 _AGAIN = "run again when nothing writes"
 
 
-def take_stock(root: Path, environ: Mapping[str, str]) -> tuple[Inventory, Seen]:
+def inventory_with_files(root: Path, environ: Mapping[str, str]) -> tuple[Inventory, Seen]:
     """What the home at `root` holds, as `take_inventory`, and the files that say so, as they are now."""
     inventory = take_inventory(root, environ)
     files = (file for dataset in inventory.datasets for file in _registering(dataset))
     return inventory, seen_now((*_of_home(inventory.home), *files))
 
 
-def files_of(handles: Iterable[object]) -> tuple[Path, ...]:
-    """The files that the handles of a check lead to."""
-    return tuple(dict.fromkeys(file for handle in handles for file in _files_of(handle)))
+def files_of(values: Iterable[object]) -> tuple[Path, ...]:
+    """The files that the values of a check's fixtures lead to."""
+    return tuple(dict.fromkeys(file for value in values for file in _files_of(value)))
 
 
 def seen_now(files: Iterable[Path]) -> dict[Path, Identity]:
-    """What stands at these paths."""
+    """The files at these paths, as they are now."""
     return {file: _identity(file) for file in files}
 
 
-def what_moved(seen: Seen, when: str) -> str:
+def what_changed(seen: Seen, when: str) -> str:
     """Why what was seen does not hold, if one of the files is not what it was; empty if all of them are.
 
     Args:
@@ -58,19 +58,19 @@ def what_moved(seen: Seen, when: str) -> str:
     return ""
 
 
-def _files_of(handle: object) -> Iterator[Path]:
-    if isinstance(handle, Home):
-        yield from _of_home(handle)
-    elif isinstance(handle, Inventory):
-        yield from _of_home(handle.home)
-    elif isinstance(handle, Settings):
-        yield handle.file
-    elif isinstance(handle, Backend) and handle.connection is None:
-        yield from _with_logs(handle.path)
-    elif isinstance(handle, Dataset):
-        yield from _registering(handle)
-        if handle.database is not None:
-            yield from _with_logs(handle.database)
+def _files_of(value: object) -> Iterator[Path]:
+    if isinstance(value, Home):
+        yield from _of_home(value)
+    elif isinstance(value, Inventory):
+        yield from _of_home(value.home)
+    elif isinstance(value, Settings):
+        yield value.file
+    elif isinstance(value, Backend) and value.connection is None:
+        yield from _with_logs(value.path)
+    elif isinstance(value, Dataset):
+        yield from _registering(value)
+        if value.database is not None:
+            yield from _with_logs(value.database)
 
 
 def _of_home(home: Home) -> tuple[Path, ...]:
@@ -83,11 +83,11 @@ def _registering(dataset: Dataset) -> Iterator[Path]:
     registration = dataset.registration
     if registration is not None:
         yield registration.file
-        yield from (each.path for each in (registration.pointed, registration.json_copy) if each is not None)
+        yield from (copy.path for copy in (registration.pointed, registration.json_copy) if copy is not None)
 
 
 def _with_logs(database: Path) -> Iterator[Path]:
-    """A database file and its logs and journals, which of a link lie beside the link or beside the file."""
+    """A database file and its logs and journals, which for a link are beside the link or beside its target."""
     yield database
     for beside in dict.fromkeys((database, Path(os.path.realpath(database)))):
         yield from (beside.with_name(beside.name + suffix) for suffix in LOGS)

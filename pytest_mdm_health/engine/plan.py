@@ -16,7 +16,7 @@ from pytest_mdm_health.backends import backend_of
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import HOME, Check, Depth, Kind, Target
 from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.engine.file_stability import Seen, files_of, take_stock
+from pytest_mdm_health.engine.file_stability import Seen, files_of, inventory_with_files
 from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.installed.interpreter import Installation, find_interpreter, probe
 from pytest_mdm_health.mdm.installed.search import find_command
@@ -123,9 +123,9 @@ class Plan:
             else f"applies to {ours} datasets; this one is on {backend or 'an unknown backend'}"
         )
 
-    def handle(self, fixture: str, target: Target) -> object:
-        """What the fixture of this name hands to a check on this target: a small description, nothing opened."""
-        handles: dict[str, Callable[[], object]] = {
+    def fixture_value(self, fixture: str, target: Target) -> object:
+        """What the fixture of this name gives to a check on this target: a small description, nothing opened."""
+        values: dict[str, Callable[[], object]] = {
             "mdm_options": lambda: self.options,
             "mdm_environ": lambda: self.environ,
             "mdm_expected": lambda: self.expected,
@@ -137,12 +137,18 @@ class Plan:
             "mdm_backend": lambda: backend_of(self._datasets[target.name], self.inventory.settings),
             "mdm_server": lambda: self._server_of(target),
         }
-        return handles[fixture]()
+        return values[fixture]()
 
-    def seen_of(self, check: Check, handles: Iterable[object]) -> Seen:
-        """What a check is told of that was read when stock was taken, as it was then: the home, and its files."""
-        files = () if check.live else files_of(handles)
+    def seen_of(self, check: Check, values: Iterable[object]) -> Seen:
+        """What the inventory was made from and a check depends on, as it was then: the home, and its files."""
+        files = () if check.live else files_of(values)
         return {file: self.seen[file] for file in (self.inventory.home.root, *files) if file in self.seen}
+
+    @property
+    def not_selected(self) -> tuple[str, ...]:
+        """The names of the datasets that are not examined, although there are some of these names, sorted."""
+        known = {each.name for each in (*self.inventory.datasets, *self.remembered)}
+        return tuple(sorted(known - self._datasets.keys()))
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -193,7 +199,7 @@ def make_plan(
     known: Iterable[BaselineDataset] = (),
     expected: Expected = NOTHING_EXPECTED,
 ) -> Plan:
-    """Take stock of the home, in the sandbox because its files may be anything.
+    """Make the inventory of the home, in the sandbox because its files may be anything.
 
     Args:
         options: what the user asked for.
@@ -208,7 +214,10 @@ def make_plan(
     """
     snapshot = {name: value for name, value in environ.items() if name.startswith("MDM_")}
     inventory, seen = sandbox.call(
-        f"{take_stock.__module__}:{take_stock.__name__}", options.home, snapshot, timeout_s=INVENTORY_TIMEOUT_S
+        f"{inventory_with_files.__module__}:{inventory_with_files.__name__}",
+        options.home,
+        snapshot,
+        timeout_s=INVENTORY_TIMEOUT_S,
     )
     known = tuple(known)
     if not inventory.is_home and not known:

@@ -151,26 +151,26 @@ def load(package: ModuleType = checks) -> Mapping[str, CheckModule]:
     """
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     loaded = [_held_to_contract(importlib.import_module(f"{package.__name__}.{name}")) for name in names]
-    modules = {each.check.id: each for each in sorted(loaded, key=lambda each: _as_numbers(each.check.issue))}
-    for each in loaded:
-        _names_what_there_is(each, modules)
+    modules = {module.check.id: module for module in sorted(loaded, key=lambda module: _as_numbers(module.check.issue))}
+    for module in loaded:
+        _names_what_there_is(module, modules)
     return modules
 
 
-def _names_what_there_is(each: CheckModule, modules: Mapping[str, CheckModule]) -> None:
-    for name in (*each.check.requires, *each.check.tolerates):
+def _names_what_there_is(module: CheckModule, modules: Mapping[str, CheckModule]) -> None:
+    for name in (*module.check.requires, *module.check.tolerates):
         required, _, finding = name.partition(".")
         if required not in modules:
-            raise ContractError(f"{each.module.__file__}: requires {required!r}, which is no check")
+            raise ContractError(f"{module.module.__file__}: requires {required!r}, which is no check")
         if finding and finding not in modules[required].documentation.findings:
-            raise ContractError(f"{each.module.__file__}: requires {finding!r}, which {required!r} cannot find")
+            raise ContractError(f"{module.module.__file__}: requires {finding!r}, which {required!r} cannot find")
 
 
 def in_order(modules: Mapping[str, CheckModule]) -> list[CheckModule]:
-    """The checks so that what one requires stands before it, otherwise in the order of the guide."""
+    """The checks, each after what it requires, otherwise in the order of the guide."""
     sorter: TopologicalSorter[str] = TopologicalSorter()
-    for id_, each in modules.items():
-        sorter.add(id_, *(required for required, _ in each.check.prerequisites if required in modules))
+    for id_, module in modules.items():
+        sorter.add(id_, *(required for required, _ in module.check.prerequisites if required in modules))
     return [modules[id_] for id_ in sorter.static_order()]
 
 
@@ -186,7 +186,7 @@ def select(
     """
     chosen = _named_by(modules, wanted) or set(modules)
     chosen -= _named_by(modules, unwanted)
-    return {id_: each for id_, each in modules.items() if id_ in chosen}
+    return {id_: module for id_, module in modules.items() if id_ in chosen}
 
 
 def in_phase(check: Check, phase: str) -> bool:
@@ -197,9 +197,9 @@ def in_phase(check: Check, phase: str) -> bool:
 def _named_by(modules: Mapping[str, CheckModule], words: Iterable[str]) -> set[str]:
     named: set[str] = set()
     for word in words:
-        matching = {id_ for id_, each in modules.items() if word in _words(each.check)}
+        matching = {id_ for id_, module in modules.items() if word in _words(module.check)}
         if not matching:
-            known = sorted({known for each in modules.values() for known in _words(each.check)})
+            known = sorted({known for module in modules.values() for known in _words(module.check)})
             near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
             raise UnknownCheck(f"{word!r} names no check" + (f"; the nearest is {near[0]!r}" if near else ""))
         named |= matching
@@ -211,7 +211,7 @@ def _words(check: Check) -> set[str]:
 
 
 def _docstring_in_source(module: ModuleType) -> str:
-    """Python leaves docstrings away when it is told to optimise (-OO)."""
+    """Python drops docstrings when it optimises (-OO)."""
     return ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
 
 
@@ -224,15 +224,15 @@ def _held_to_contract(module: ModuleType) -> CheckModule:
         if not fulfilled:
             raise ContractError(f"{module.__file__}: {message}")
 
-    each = CheckModule(module)
+    found = CheckModule(module)
     demand(isinstance(getattr(module, "CHECK", None), Check), "CHECK is missing or no Check")
-    check, stem = each.check, module.__name__.rpartition(".")[2]
+    check, stem = found.check, module.__name__.rpartition(".")[2]
     demand(check.id.replace("-", "_") == stem, f"the file is not named after the check, {check.id!r}")
     demand(check.section in SECTIONS, f"the issue {check.issue} is in none of the sections {', '.join(SECTIONS)}")
     demand(callable(getattr(module, "observe", None)), "observe is missing")
     demand(callable(getattr(module, "judge", None)), "judge is missing")
     try:
-        demand(bool(each.documentation.findings), "the docstring documents no finding")
+        demand(bool(found.documentation.findings), "the docstring documents no finding")
     except ContractError as error:
         demand(fulfilled=False, message=str(error))
-    return each
+    return found

@@ -16,7 +16,7 @@ LOSSES = {
     "z": "-0.0 became 0.0",
     "d": "digits of decimals beyond the 15th were lost",
 }
-"""What a value is in the canonical form that some backends cannot keep, and what becomes of it."""
+"""The letter in the canonical form of values that some backends cannot store, and what happened to such a value."""
 
 CANNOT_KEEP: Mapping[str, frozenset[str]] = {"sqlite": frozenset("nzd"), "csv": frozenset("n")}
 """By backend, the values that it cannot keep; all others keep all."""

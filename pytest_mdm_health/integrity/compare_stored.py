@@ -111,7 +111,8 @@ class StoredComparison:
         depth = Depth(self.options.depth)
         large = self._most_rows > STANDARD_ROWS and depth is not Depth.FULL
         if depth is Depth.QUICK:
-            return _by_count(found, "beyond the number of its rows none are compared at --mdm-depth=quick")
+            quick = replace(found, beyond_depth=True)
+            return _by_count(quick, "beyond the number of its rows none are compared at --mdm-depth=quick")
         if self.before.digest is not None and not large:
             return self._by_digest(found, self.before.digest)
         if self.before.sample is not None and not found.dropped:  # of columns that are recomputed, by the keys

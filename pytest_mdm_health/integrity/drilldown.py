@@ -30,7 +30,7 @@ _MANY = 100
 """Rows from which on it is no chance that a column other than the key tells all of them apart."""
 
 _SALT = secrets.token_bytes(16)
-"""Drawn anew by each process: else the hash of a small number or a yes would be known to everybody."""
+"""Drawn again by each process: otherwise anyone could look up the hash of a small number or a yes."""
 
 
 @dataclass(frozen=True, kw_only=True)

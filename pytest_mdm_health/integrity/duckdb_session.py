@@ -91,7 +91,7 @@ class Workbench:
             return self.connection.execute(sql, list(parameters)).fetchall()
         except FAILURES as error:
             reason = redact(one_line(error))
-            raise QueryFailed(reason, is_damage(reason)) from (
+            raise QueryFailed(reason, "damaged" if is_damage(reason) else "other") from (
                 error if isinstance(error, duckdb.InterruptException) else None
             )
 

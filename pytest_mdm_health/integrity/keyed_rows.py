@@ -29,7 +29,7 @@ _NEARLY_ALL = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class KeyedRows:
-    """What became of the rows that differ.
+    """The rows that differ, paired by a key.
 
     Attributes:
         key: the columns that they were paired by.

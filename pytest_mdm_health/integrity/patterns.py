@@ -39,7 +39,7 @@ _NOTHING = {"", "null", "none", "nan", "na", "n/a", "nil"}
 def of_cells(changes: Sequence[tuple[int, Cell, Cell]]) -> Iterator[str]:
     """The patterns in altered cells: column, before, after. Texts begin with the letter of what they are.
 
-    A value begins with `v`, a fraction among whole numbers with `f`, what else stands beside one as `canonical` has it.
+    A value begins with `v`, a fraction among whole numbers with `f`, other values beside one as `canonical` has them.
     """
     columns = {column for column, *_ in changes}
     if len(changes) < FEWEST:

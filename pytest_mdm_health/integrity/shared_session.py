@@ -26,13 +26,8 @@ def shared_workbench(*sources: Source) -> Iterator[Workbench]:
     try:
         yield workbench
     except BaseException:
-        current().part(_Shared).discard()
+        current().part(_Shared).close()
         raise
-
-
-def end_shared_workbench() -> None:
-    """Close it, and remove its folder."""
-    current().part(_Shared).discard()
 
 
 class _Shared:
@@ -43,11 +38,11 @@ class _Shared:
         self._files: frozenset[Path] = frozenset()
 
     def to_read(self, files: tuple[Path, ...]) -> Workbench:
-        """It, or a new one, which may also read what lies like these files in the folders beside."""
+        """It, or a new one, which may also read the databases of other datasets beside these files."""
         from pytest_mdm_health.integrity.duckdb_session import Workbench
 
         if self._workbench is None or not self._files.issuperset(files):
-            self.discard()
+            self.close()
             self._files = frozenset((*files, *(other for file in files for other in _neighbours(file))))
             self._workbench = Workbench(sorted(self._files))
         self._workbench.deadline = None
@@ -55,10 +50,6 @@ class _Shared:
         return self._workbench
 
     def close(self) -> None:
-        """End it."""
-        self.discard()
-
-    def discard(self) -> None:
         """End it; the next tables get a new one."""
         workbench, self._workbench = self._workbench, None
         if workbench is not None:
@@ -66,10 +57,10 @@ class _Shared:
 
 
 def _neighbours(file: Path) -> Iterator[Path]:
-    """What lies as MDM puts it, each in a folder of its own name; elsewhere nobody knows what a folder holds."""
+    """The databases beside it where MDM puts them, each in a folder of its own name; elsewhere they are unknown."""
     found = file.parent.parent.glob(f"*/*{file.suffix}") if file.suffix and file.stem == file.parent.name else ()
     with suppress(OSError):  # a folder that was there a moment ago
-        for _, each in zip(range(_NEIGHBOURS), found, strict=False):
+        for _, neighbour in zip(range(_NEIGHBOURS), found, strict=False):
             with suppress(UnicodeEncodeError):
-                str(each).encode()
-                yield each
+                str(neighbour).encode()
+                yield neighbour

@@ -1,4 +1,4 @@
-"""What became of a table since it was stored: the fact, the JSON of it and the row of a report. Pure data."""
+"""How a table has changed since it was stored: the fact, the JSON of it and the row of a report. Pure data."""
 
 from __future__ import annotations
 
@@ -81,6 +81,7 @@ class TableComparison:
         by: what shows it: `digest` (every row, in the columns that remain), `columns` (every column taken by itself),
             `sample`, or `count`.
         reason: why it is so, or why it was not compared, for a person.
+        beyond_depth: whether its rows were not compared because the depth that was asked for leaves them out.
         rows: what differs exactly, if earlier rows could be read or sampled.
         cells: in those rows, columns with the number of altered cells; in those read again if not complete.
         examples: the first of those rows.
@@ -104,6 +105,7 @@ class TableComparison:
     verdict: str
     by: str = ""
     reason: str = ""
+    beyond_depth: bool = False
     rows_before: int | None = None
     rows_after: int | None = None
     rows: RowCounts | None = None

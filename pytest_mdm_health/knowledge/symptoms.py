@@ -13,7 +13,7 @@ from pytest_mdm_health.knowledge.messages import messages_in
 
 @dataclass(frozen=True)
 class Explanation:
-    """An issue of the guide (or a whole section) that may explain what somebody saw, and why it is named."""
+    """An issue of the guide (or a whole section) that may explain what a user saw, and why it is named."""
 
     issue: str
     why: str

@@ -13,6 +13,9 @@ ENGINES = (*FILE_ENGINES, "postgresql")
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".duckdb", ".db")
 """How MDM and the guide call the files that hold a dataset's data."""
 
+LOG_SUFFIXES = ("-wal", "-journal", ".wal", ".wal.checkpoint")
+"""Endings of the files beside a database that it is not complete without; SQLite can make its `-shm` again."""
+
 HEAD_BYTES = 16
 _SQLITE = b"SQLite format 3\x00"
 _DUCKDB, _DUCKDB_AT = b"DUCK", 8  # the first eight bytes are a checksum

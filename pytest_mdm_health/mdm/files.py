@@ -7,6 +7,7 @@ opened, opened without waiting, and looked at again once open.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -39,11 +40,12 @@ class Unreadable(Exception):
         path: the file.
         kind: what stands there.
         reason: why it cannot be read, to follow the path in a sentence ("is a FIFO").
+        errno: the system's number for that, if it refused it.
     """
 
-    def __init__(self, path: Path, kind: FileKind, reason: str) -> None:
+    def __init__(self, path: Path, kind: FileKind, reason: str, errno: int | None = None) -> None:
         super().__init__(f"{path} {reason}")
-        self.path, self.kind, self.reason = path, kind, reason
+        self.path, self.kind, self.reason, self.errno = path, kind, reason, errno
 
 
 def kind_of(path: Path) -> FileKind:
@@ -52,7 +54,10 @@ def kind_of(path: Path) -> FileKind:
         return _kind_of_mode(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return FileKind.BROKEN_LINK if path.is_symlink() else FileKind.MISSING
-    except (OSError, ValueError):  # no permission on the way there, a loop of links, a name no file system takes
+    except OSError as error:
+        leads_nowhere = error.errno == errno.ELOOP and path.is_symlink()
+        return FileKind.BROKEN_LINK if leads_nowhere else FileKind.UNREACHABLE  # as without permission on the way there
+    except ValueError:  # a name that no file system takes
         return FileKind.UNREACHABLE
 
 
@@ -63,12 +68,14 @@ def open_regular(path: Path) -> BinaryIO:
         Unreadable: nothing is there, it is no regular file, or the permission is missing.
     """
     kind = kind_of(path)
+    if kind is FileKind.UNREACHABLE:
+        raise _unreachable(path)
     if kind is not FileKind.FILE:
         raise Unreadable(path, kind, _in_words(kind))
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
-        raise Unreadable(path, kind, f"cannot be opened: {error.strerror}") from error
+        raise Unreadable(path, kind, f"cannot be opened: {error.strerror}", error.errno) from error
     opened = _kind_of_mode(os.fstat(descriptor).st_mode)
     if opened is not FileKind.FILE:  # it was swapped between the look and the opening
         os.close(descriptor)
@@ -86,10 +93,20 @@ def read_bytes(path: Path, limit: int = TEXT_LIMIT) -> bytes:
         try:
             content = file.read(limit + 1)
         except OSError as error:
-            raise Unreadable(path, FileKind.FILE, f"cannot be read: {error.strerror}") from error
+            raise Unreadable(path, FileKind.FILE, f"cannot be read: {error.strerror}", error.errno) from error
     if len(content) > limit:
         raise Unreadable(path, FileKind.FILE, f"is larger than {limit} bytes, too large for what it should be")
     return content
+
+
+def _unreachable(path: Path) -> Unreadable:
+    try:
+        path.stat()
+    except OSError as error:
+        return Unreadable(path, FileKind.UNREACHABLE, f"cannot be reached: {error.strerror}", error.errno)
+    except ValueError as error:
+        return Unreadable(path, FileKind.UNREACHABLE, f"cannot be reached: {error}")
+    return Unreadable(path, FileKind.UNREACHABLE, "could not be reached a moment ago")
 
 
 def _kind_of_mode(mode: int) -> FileKind:
@@ -105,8 +122,6 @@ def _kind_of_mode(mode: int) -> FileKind:
 def _in_words(kind: FileKind) -> str:
     if kind is FileKind.MISSING:
         return "does not exist"
-    if kind is FileKind.UNREACHABLE:
-        return "cannot be reached"
     return f"is a {kind.value}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, engine_of
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, ENGINES, FILE_ENGINES, LOG_SUFFIXES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home, is_home, locate
 from pytest_mdm_health.mdm.logs.files import log_files
@@ -24,7 +24,7 @@ MANY = 10
 """How many names of datasets that share a file are given."""
 
 _UNNAMED_LOOKED_AT = 50
-_NO_DATABASE = ("-wal", "-shm", "-journal", ".wal", ".json", ".yaml", ".parquet", ".csv", ".txt", ".log", ".tmp")
+_NO_DATABASE = (*LOG_SUFFIXES, "-shm", ".json", ".yaml", ".parquet", ".csv", ".txt", ".log", ".tmp")
 _PUT_ASIDE = (".damaged", ".before", ".rescued", ".bak")
 
 
@@ -62,43 +62,58 @@ class Dataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlisted:
+    """A folder of the home that could not be listed, and why."""
+
+    folder: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.folder} cannot be listed: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """What a home holds.
 
     Attributes:
         datasets: sorted by name.
-        gaps: folders that could not be listed, each with the reason, as a sentence without a full stop.
-        unreadable: what checks read besides, and this process may not, likewise.
+        unlisted: folders that could not be listed.
+        unreadable: what checks read besides, and this process may not, each as a sentence without a full stop.
         is_home: whether anything of MDM's was found, or may be where something could not be listed.
     """
 
     home: Home
     settings: Settings
     datasets: tuple[Dataset, ...]
-    gaps: tuple[str, ...] = ()
+    unlisted: tuple[Unlisted, ...] = ()
     unreadable: tuple[str, ...] = ()
     is_home: bool = True
 
     @property
     def not_examined(self) -> tuple[str, ...]:
-        """All that this process could not list or may not read."""
-        return (*self.gaps, *self.unreadable)
+        """All that this process could not list or may not read, as sentences without a full stop."""
+        return (*map(str, self.unlisted), *self.unreadable)
+
+    def could_list(self, folder: Path) -> bool:
+        """Whether what is in this folder is known."""
+        return all(each.folder != folder for each in self.unlisted)
 
 
 def take_inventory(root: Path, environ: Mapping[str, str]) -> Inventory:
     """All that the home at `root` holds, under its settings and these environment variables. Never raises."""
     settings = read_settings(root, environ)
     home = locate(root, settings)
-    gaps: list[str] = []
-    registered = [_registered(home, *files) for files in _registration_files(home, gaps)]
-    lying = list(_only_on_disk(home, registered, gaps))
+    unlisted: list[Unlisted] = []
+    registered = [_registered(home, *files) for files in _registration_files(home, unlisted)]
+    lying = list(_only_on_disk(home, registered, unlisted))
     datasets = sorted(_with_sharing([*registered, *lying]), key=lambda dataset: dataset.name)
-    found = bool(datasets or gaps) or is_home(home)
+    found = bool(datasets or unlisted) or is_home(home)
     return Inventory(
         home=home,
         settings=settings,
         datasets=tuple(datasets),
-        gaps=tuple(gaps),
+        unlisted=tuple(unlisted),
         unreadable=tuple(_unreadable(home)),
         is_home=found,
     )
@@ -115,10 +130,10 @@ def remembered_dataset(home: Home, name: str, backend: str | None, database: Pat
     return Dataset(name=name, registration=None, folder=folder, backend=backend, database=database, remembered=True)
 
 
-def _registration_files(home: Home, gaps: list[str]) -> Iterator[tuple[Path, tuple[Path, ...]]]:
+def _registration_files(home: Home, unlisted: list[Unlisted]) -> Iterator[tuple[Path, tuple[Path, ...]]]:
     """For each name, the file that registers it and those that mean to and are overlooked."""
     by_name: dict[str, list[Path]] = defaultdict(list)
-    for entry in _listed(home.registrations, gaps):
+    for entry in _listed(home.registrations, unlisted):
         path = home.registrations / entry.name
         if path.suffix.lower() in {".yaml", ".yml"}:
             by_name[path.stem].append(path)
@@ -142,11 +157,11 @@ def _folder(registration: Registration, home: Home) -> Path:
     return named if registration.shape == "flat" and named is not None and kind_of(named) is FileKind.FOLDER else usual
 
 
-def _only_on_disk(home: Home, registered: Iterable[Dataset], gaps: list[str]) -> Iterator[Dataset]:
+def _only_on_disk(home: Home, registered: Iterable[Dataset], unlisted: list[Unlisted]) -> Iterator[Dataset]:
     names = {dataset.name for dataset in registered}
     taken = {name.lower() for name in names}
     known = {_identity(path) for dataset in registered for path in (dataset.folder, dataset.database) if path}
-    for entry in _listed(home.datasets, gaps):
+    for entry in _listed(home.datasets, unlisted):
         path = home.datasets / entry.name
         if entry.name in taken or _identity(path) in known:
             continue
@@ -224,14 +239,14 @@ def _identity(path: Path) -> Hashable:
     return (info.st_dev, info.st_ino)
 
 
-def _listed(folder: Path, gaps: list[str]) -> list[os.DirEntry[str]]:
+def _listed(folder: Path, unlisted: list[Unlisted]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        gaps.append(f"{folder} cannot be listed: {getattr(error, 'strerror', None) or error}")
+        unlisted.append(Unlisted(folder=folder, reason=getattr(error, "strerror", None) or str(error)))
         return []
 
 

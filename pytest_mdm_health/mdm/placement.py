@@ -21,8 +21,9 @@ class Place:
     Attributes:
         written: as it is in the registration.
         path: what it means, absolute.
-        kind: what stands there, as in `FileKind`.
-        inside: whether it lies in this home, links followed.
+        kind: of the file there, as in `FileKind`.
+        inside: whether it lies in this home, links followed; or is a link in this home to a file that is in no other
+            home, as one on another disk.
         relative: whether MDM would look for it from the folder it happens to be started in.
         other_home: the MDM home that it lies in, if that is another one.
         instead: the database that lies in this home in its stead, if there is one.
@@ -43,7 +44,14 @@ def place_of(dataset: Dataset, home: Home) -> Place | None:
     if registration is None or registration.database is None or registration.registered_path is None:
         return None
     registered = registration.database
-    inside = any(_lies_in(registered, folder) for folder in (home.root, home.datasets, dataset.folder))
+    folders = (home.root, home.datasets, dataset.folder)
+    inside, other_home = any(_lies_in(registered, folder) for folder in folders), ""
+    if not inside and any(_is_named_in(registered, folder) for folder in folders):
+        real = Path(os.path.realpath(registered))
+        other_home = _home_around(real)
+        inside, registered = not other_home, real if other_home else registered
+    elif not inside:
+        other_home = _home_around(registered)
     return Place(
         written=registration.registered_path,
         path=str(registered),
@@ -52,7 +60,7 @@ def place_of(dataset: Dataset, home: Home) -> Place | None:
         relative=not Path(registration.registered_path).is_absolute()
         and not registration.registered_path.startswith("~")
         and not is_of_windows(registration.registered_path),
-        other_home="" if inside else _home_around(registered),
+        other_home=other_home,
         instead=_instead(dataset, registered, registration.registered_path),
     )
 
@@ -79,6 +87,11 @@ def _home_around(path: Path) -> str:
     candidate = path.parent.parent.parent
     registered = candidate / "config" / "datasets" / f"{path.parent.name}.yaml"
     return str(candidate) if path.parent.parent.name == "datasets" and kind_of(registered).value == "file" else ""
+
+
+def _is_named_in(path: Path, folder: Path) -> bool:
+    """Whether a path begins like that of a folder, whatever its last part links to."""
+    return Path(os.path.realpath(path.parent), path.name).is_relative_to(os.path.realpath(folder))
 
 
 def _lies_in(path: Path, folder: Path) -> bool:

@@ -84,20 +84,20 @@ def mdm_target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture
 def mdm_dataset(pytestconfig: pytest.Config, mdm_target: Target) -> Dataset:
-    """One dataset: its registration and where its data lies."""
-    return cast("Dataset", pytestconfig.stash[PLAN].handle("mdm_dataset", mdm_target))
+    """One dataset: its registration and where its data is."""
+    return cast("Dataset", pytestconfig.stash[PLAN].fixture_value("mdm_dataset", mdm_target))
 
 
 @pytest.fixture
 def mdm_server(pytestconfig: pytest.Config, mdm_target: Target) -> Server | None:
     """One PostgreSQL server that the home names; for a test that runs per dataset, the dataset's, or None."""
-    return cast("Server | None", pytestconfig.stash[PLAN].handle("mdm_server", mdm_target))
+    return cast("Server | None", pytestconfig.stash[PLAN].fixture_value("mdm_server", mdm_target))
 
 
 @pytest.fixture
 def mdm_backend(pytestconfig: pytest.Config, mdm_target: Target) -> Backend | None:
     """The handle that opens the dataset's data; None when it is not known what or where it is."""
-    return cast("Backend | None", pytestconfig.stash[PLAN].handle("mdm_backend", mdm_target))
+    return cast("Backend | None", pytestconfig.stash[PLAN].fixture_value("mdm_backend", mdm_target))
 
 
 @pytest.fixture
@@ -136,6 +136,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names, plan = set(metafunc.fixturenames), metafunc.config.stash[PLAN]
     if "mdm_target" in names:
         servers = "mdm_server" in names and not names & {"mdm_dataset", "mdm_backend"}
-        targets = [Target(Kind.SERVER, each.name) for each in plan.servers] if servers else []
-        targets = targets if servers else [Target(Kind.DATASET, each.name) for each in plan.datasets]
+        if servers:
+            targets = [Target(Kind.SERVER, server.name) for server in plan.servers]
+        else:
+            targets = [Target(Kind.DATASET, dataset.name) for dataset in plan.datasets]
         metafunc.parametrize("mdm_target", targets, indirect=True, ids=[target.id for target in targets])

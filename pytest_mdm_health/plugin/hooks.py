@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytest_mdm_health.mdm.installed.installation import Installation
 
 
-CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin")
-"""pytest's own plugins that write a cache into the root folder, which may lie in the home."""
+CACHE_WRITERS = ("lfplugin", "nfplugin", "stepwiseplugin", "stepwise")
+"""pytest's own plugins that write a cache into the root folder, which may be in the home; the last up to 8.3 only."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer `--mdm-list` and `--mdm-explain`, which need no home, and end."""
+    """Print what `--mdm-list` or `--mdm-explain` asks for, which needs no home, and end."""
     try:
         listing, check = options.value_of(config, "mdm-list"), options.value_of(config, "mdm-explain")
         if not listing and check is None:
@@ -92,6 +92,7 @@ def _keep_cache_out_of(home: Path, config: pytest.Config) -> None:
 def _start(config: pytest.Config) -> Run:
     from pytest_mdm_health.baseline.inputs import read_all
     from pytest_mdm_health.core.errors import UnusableFile
+    from pytest_mdm_health.core.exit_codes import ExitCode
     from pytest_mdm_health.engine.plan import NoHome, NothingSelected
     from pytest_mdm_health.engine.registry import UnknownCheck
     from pytest_mdm_health.engine.run import Run
@@ -105,7 +106,7 @@ def _start(config: pytest.Config) -> Run:
         given = options.read_options(config)
         here = InThisProcess() if config.getoption("usepdb", default=False) else None
         run = Run(given, workerinput[WORKER_KEY]) if workerinput else Run(given, against=read_all(given), sandbox=here)
-        _ = run.plan.interpreter  # said now if it cannot be meant, not by every check that asks it
+        _ = run.plan.interpreter  # one that is unusable is refused now, and not in every check that asks it
         if given.python is not None and not workerinput and run.asks_mdm:
             _refuse_without_mdm(given.python, run.plan.installation)
     except UnusableInterpreter as error:
@@ -113,9 +114,9 @@ def _start(config: pytest.Config) -> Run:
     except (UnknownCheck, UnknownSymptom, NothingSelected, NoHome) as error:
         raise options.UsageError(str(error)) from None
     except UnusableFile as error:
-        pytest.exit(_shown(error), returncode=12)
+        pytest.exit(_shown(error), returncode=ExitCode.UNUSABLE_FILE)
     except SandboxError as error:
-        pytest.exit(f"the home could not be inventoried: {_shown(error)}", returncode=11)
+        pytest.exit(f"the home could not be inventoried: {_shown(error)}", returncode=ExitCode.INCONCLUSIVE)
     return run
 
 
@@ -138,6 +139,6 @@ def _arguments(config: pytest.Config) -> list[str]:
 
 
 def _node_id(argument: str) -> str:
-    """The node id in our suite that an argument stands for, also as pytest prints it below the root; else empty."""
+    """The node id in our suite that an argument names, also as pytest prints it below the root; else empty."""
     place, separator, name = argument.partition("::")
     return f"{SUITE}::{name}" if separator and PurePath(place).name == SUITE else ""

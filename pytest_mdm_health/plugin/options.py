@@ -1,7 +1,7 @@
 """The options of a run, from the command line, the ini file and the environment, as one typed object.
 
-The command line wins over the ini file and the ini file over the environment. What cannot be meant is a usage
-error (exit code 4) of one line.
+The command line wins over the ini file and the ini file over the environment. A value that
+makes no sense is a usage error (exit code 4) of one line.
 
 PYTEST_DONT_REWRITE: there is no assertion in it, and every pytest run loads it.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(Exception):
-    """An option that cannot be meant, said in one line."""
+    """An option with an invalid value; the text is one line."""
 
 
 LONGEST_S = 1_000_000

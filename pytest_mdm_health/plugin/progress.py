@@ -1,4 +1,4 @@
-"""Names the check that is running when it takes long, so that nobody wonders whether anything still happens."""
+"""Names the check that is running when it takes long, to show that the run has not stopped."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Progress:
 
 
 def progress_of(config: pytest.Config) -> Progress | None:
-    """What tells the progress of this run; nothing where nobody looks or the name stands there already.
+    """What shows the progress of this run; None where no one looks or the name is shown already.
 
     To be made before anything is captured: what it says while a check runs goes past pytest's capturing.
     """

@@ -27,7 +27,7 @@ from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.reports.github import publish
 from pytest_mdm_health.reports.json.report import environment
 from pytest_mdm_health.reports.junit import Failure, tell_suite
-from pytest_mdm_health.reports.model import InstalledMdm, Report, WaiverUse
+from pytest_mdm_health.reports.model import InstalledMdm, Report, Trouble, WaiverUse
 from pytest_mdm_health.reports.pytest_html import PytestHtml
 from pytest_mdm_health.reports.pytest_outputs import MaskedTerminal, delete_leaking, files_of_others
 from pytest_mdm_health.reports.terminal import SHOWN_AS, header, summary
@@ -74,8 +74,9 @@ class HealthSession:
         self._report: Report | None = None
         self._comparison: Comparison | None = None
         self._waiver_use: WaiverUse | None = None
-        self._troubles: list[str] = []
+        self._troubles: list[Trouble] = []
         self._terminal: MaskedTerminal | None = None
+        self._session: pytest.Session | None = None
         self._files_of_others = files_of_others(config)
         self._earlier_handler: _Handler = None
         if self._is_controller and self._meant_to_run:
@@ -148,17 +149,29 @@ class HealthSession:
             self._config.workeroutput[OVERRIDDEN_KEY] = self._overridden
         is_ours = self._meant_to_run and self._is_controller
         if is_ours:
+            self._session = session
             self._finish(session, exitstatus)
+        decided, unwritten = session.exitstatus, []
         try:
-            return (yield)
+            yield
+        except OSError as error:  # of a report of pytest or of a plugin, which must not cost all that is known
+            if not is_ours:
+                raise
+            file = error.filename or "a file of pytest"
+            unwritten.append(Trouble(f"{file} could not be written: {error.strerror}"))
         finally:
             if is_ours:
+                session.exitstatus = decided  # whatever others made of a run that collected no test of theirs
                 leaks = self._run.redactor.leaks
                 deleted = delete_leaking(self._files_of_others, leaks, self._started[0].timestamp())
-                self._tell(session, [*deleted, *(self._terminal.troubles() if self._terminal else ())])
+                self._tell(session, [*unwritten, *deleted, *(self._terminal.troubles() if self._terminal else ())])
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
-        """Leave SIGTERM to whoever had it before."""
+        """Say if the terminal did not take all of the summary; leave SIGTERM to whoever had it before."""
+        if self._session is not None and self._terminal is not None:
+            self._terminal.flush()
+            self._tell(self._session, [each for each in self._terminal.troubles() if each not in self._troubles])
         if self._earlier_handler is not None:
             signal.signal(signal.SIGTERM, self._earlier_handler)
 
@@ -178,10 +191,11 @@ class HealthSession:
         self._tell(session, self._write(self._report, stopped=bool(missing)))
         tell_suite(self._config, self._report)
 
-    def _tell(self, session: pytest.Session, troubles: Sequence[str]) -> None:
+    def _tell(self, session: pytest.Session, troubles: Sequence[Trouble]) -> None:
         """Keep what went wrong with a report; it makes a good run inconclusive, and a secret in one any run."""
-        self._troubles += [self._run.redactor.text(trouble) for trouble in troubles]
-        leaked = any(reports.LEAKED in trouble for trouble in troubles)
+        redactor = self._run.redactor
+        self._troubles += [replace(trouble, message=redactor.text(trouble.message)) for trouble in troubles]
+        leaked = any(trouble.leaked for trouble in troubles)
         milder = {ExitCode.HEALTHY, ExitCode.WARNINGS, *([ExitCode.UNHEALTHY] if leaked else [])}
         if troubles and self._report is not None and session.exitstatus in milder:
             session.exitstatus = ExitCode.INCONCLUSIVE
@@ -202,16 +216,16 @@ class HealthSession:
             for line in publish(self._report, self._run.redactor.leaks):
                 terminalreporter.write_line(line)
 
-    def _write(self, report: Report, *, stopped: bool) -> list[str]:
+    def _write(self, report: Report, *, stopped: bool) -> list[Trouble]:
         """Write what was asked for; of a run that was stopped no baseline, because half of it would not be in there."""
         plan = self._run.plan
         if not stopped or plan.options.save_baseline is None:
             return reports.write(report, plan, self._run.redactor.leaks, FORMATS)
-        trouble = "--mdm-save-baseline: not written, because the run stopped before it was through"
+        trouble = Trouble("not written, because the run stopped before it was through", "save-baseline")
         return [*reports.write(report, plan, self._run.redactor.leaks), trouble]
 
     def _compare_with(self, against: ComparisonInputs) -> None:
-        """Tell what became of each result since the baseline, and what the waivers did."""
+        """Determine how each result has changed since the baseline, and what the waivers did."""
         ids, results = list(self._results), tuple(self._results.values())
         options = self._run.plan.options
         if against.baseline is not None:
@@ -246,6 +260,7 @@ class HealthSession:
             environment=environment(self._overridden),
             gaps=plan.inventory.not_examined,
             ignored=self._run.ignored_prerequisites,
+            not_selected=self._run.not_selected(self._results),
             mdm=_installed(plan.known_installation),
             comparison=self._comparison,
             waivers=self._waiver_use,

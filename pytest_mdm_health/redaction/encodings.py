@@ -40,7 +40,7 @@ def is_number(secret: str) -> bool:
 
 
 def is_word(secret: str) -> bool:
-    """Whether it counts only where it stands alone, because it may be part of another word, number or hash."""
+    """Whether it counts only as a whole word, because it may be part of another word, number or hash."""
     looks_random = len(secret) < LONG_NUMBER and _HEXADECIMAL.fullmatch(secret) is not None
     return len(secret) < SHORT or looks_random or is_number(secret)
 

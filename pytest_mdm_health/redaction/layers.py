@@ -80,7 +80,7 @@ class Layer:
     ends: list[int]
 
     def place(self, start: int, end: int) -> tuple[int, int]:
-        """Where in the other text is what stands from `start` to `end` in this one."""
+        """Where in the other text the part from `start` to `end` of this one is."""
         return self.starts[start], self.ends[end - 1]
 
 

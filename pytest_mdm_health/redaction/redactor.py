@@ -52,7 +52,7 @@ class Redactor:
             secrets: those to take out.
             is_public: whether a text may be shown whatever a secret is.
             is_public_part: whether a fragment of a secret is.
-            foreign: whether other programs wrote the texts; in them such a text may be a secret where it stands alone.
+            foreign: whether other programs wrote the texts; in them such a text may be a secret as a whole word.
         """
         given = [each if isinstance(each, Secret) else Secret(each, "one that is known") for each in secrets]
         known = [part for each in given for part in (each, *lines_of(each))]

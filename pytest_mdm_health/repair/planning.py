@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pytest_mdm_health.core.model import Finding, Result, Severity
+from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.verbs import VERBS, Repair
 from pytest_mdm_health.reports.model import Report
+
+EXAMINED = frozenset({Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED})
+"""How a check ends that could be done."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,22 @@ class RepairPlan:
 
     Attributes:
         steps: in the order in which they are done.
-        by_hand: findings that no verb repairs.
-        gone: findings of the report that are not found any more, each as code and target.
+        found: the findings of the report that are still found.
+        gone: those that are not found any more, each as code and target.
+        unknown: those that cannot be looked for now, because their check could not be done, likewise.
+        new: failures that the report does not have, likewise.
     """
 
     steps: tuple[PlannedStep, ...]
-    by_hand: tuple[tuple[Result, Finding], ...]
+    found: tuple[tuple[Result, Finding], ...]
     gone: tuple[str, ...]
+    unknown: tuple[str, ...]
+    new: tuple[str, ...]
+
+    @property
+    def by_hand(self) -> tuple[tuple[Result, Finding], ...]:
+        """The findings that no verb repairs."""
+        return tuple((result, finding) for result, finding in self.found if not finding.remedy.repairs)
 
 
 def make_plan(reported: Report, now: Report, only: Iterable[str] = (), *, notes: bool = False) -> RepairPlan:
@@ -66,12 +78,23 @@ def make_plan(reported: Report, now: Report, only: Iterable[str] = (), *, notes:
     ]
     calls = {repair: pair for pair in still for repair in pair[1].remedy.repairs}
     ordered = sorted(calls.items(), key=lambda call: VERBS[call[0].verb].order)
-    gone = (f"{finding.code} ({result.target.name})" for key, (result, finding) in before.items() if key not in found)
+    examined = {(result.check.id, result.target) for result in now.results if result.status in EXAMINED}
+    absent = [pair for fingerprint, pair in before.items() if fingerprint not in found and _is_wanted(*pair, wanted)]
     return RepairPlan(
         tuple(PlannedStep(number, repair, *pair) for number, (repair, pair) in enumerate(ordered, 1)),
-        tuple(pair for pair in still if not pair[1].remedy.repairs),
-        tuple(gone),
+        tuple(still),
+        tuple(_name(*pair) for pair in absent if (pair[0].check.id, pair[0].target) in examined),
+        tuple(_name(*pair) for pair in absent if (pair[0].check.id, pair[0].target) not in examined),
+        tuple(
+            _name(result, finding)
+            for fingerprint, (result, finding) in found.items()
+            if fingerprint not in before and finding.severity is Severity.FAIL
+        ),
     )
+
+
+def _name(result: Result, finding: Finding) -> str:
+    return f"{finding.code} ({result.target.name})"
 
 
 def _pairs(report: Report) -> Iterator[tuple[Result, Finding]]:

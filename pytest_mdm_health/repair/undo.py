@@ -26,8 +26,8 @@ def undo(record: RepairRecord) -> Iterator[str]:
     for step in reversed(record.steps):
         if step.state == "taken-back":
             continue
-        if not step.undone and step.state == "done":
-            yield f"step {step.number} cannot be taken back: {step.command}"
+        if not step.undone:
+            yield _cannot_be_taken_back(step)
             continue
         try:
             take_back(step)
@@ -46,7 +46,9 @@ def finish(record: RepairRecord) -> Iterator[str]:
     """
     journal = resumed(record)
     for step in record.steps:
-        if step.state == "begun":
+        if step.state == "begun" and not step.undone:
+            yield _cannot_be_taken_back(step)
+        elif step.state == "begun":
             journal.conclude(step, "taken-back")
             yield f"step {step.number} had changed nothing yet: {step.command}"
         elif step.state == "prepared":
@@ -59,6 +61,11 @@ def finish(record: RepairRecord) -> Iterator[str]:
             journal.conclude(step, "done")
             yield f"step {step.number} is finished: {step.command}"
     journal.end()
+
+
+def _cannot_be_taken_back(step: StepRecord) -> str:
+    doubt = "" if step.state == "done" else "; it broke off, so that only an examination shows whether it was done"
+    return f"step {step.number} cannot be taken back{doubt}: {step.command}"
 
 
 def _changed_in(step: StepRecord) -> Path | None:

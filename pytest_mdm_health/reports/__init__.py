@@ -15,15 +15,12 @@ from pytest_mdm_health.redaction.scan import Leaks
 from pytest_mdm_health.reports import bundle, markdown
 from pytest_mdm_health.reports.html import page as html
 from pytest_mdm_health.reports.json import report as json_report
-from pytest_mdm_health.reports.model import Report
+from pytest_mdm_health.reports.model import Report, Trouble
 
 if TYPE_CHECKING:
     from pytest_mdm_health.core.options import Options
     from pytest_mdm_health.engine.plan import Plan
     from pytest_mdm_health.redaction.known import Secret
-
-LEAKED = "a secret, the one in"
-"""What every message about a secret that was found in an output says."""
 
 Render = Callable[[Report, "Plan"], str | bytes]
 FORMATS: Mapping[str, Render] = {
@@ -35,8 +32,8 @@ FORMATS: Mapping[str, Render] = {
 """How to render each kind of report, by the name of its option."""
 
 
-def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render] = FORMATS) -> list[str]:
-    """Write every report that was asked for, unless it shows a secret; return what went wrong, one line each."""
+def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render] = FORMATS) -> list[Trouble]:
+    """Write every report that was asked for, unless it shows a secret; return what went wrong."""
     troubles = []
     for name, render in formats.items():
         path = getattr(plan.options, name.replace("-", "_"))
@@ -46,13 +43,13 @@ def write(report: Report, plan: Plan, leaks: Leaks, formats: Mapping[str, Render
             content = render(report, plan)
             if (secret := leaks.in_content(content)) is not None:
                 place = _place(report, leaks, content, lambda part, make=render: make(part, plan))  # type: ignore[misc] # of this loop
-                troubles.append(f"--mdm-{name}: {path} was not written: {shows(secret)}{place}")
+                troubles.append(Trouble(f"{path} was not written: {shows(secret)}{place}", name, leaked=True))
             else:
                 write_whole(path, content)
         except OSError as error:
-            troubles.append(f"--mdm-{name}: {path} could not be written: {error.strerror}")
+            troubles.append(Trouble(f"{path} could not be written: {error.strerror}", name))
         except Exception as error:  # noqa: BLE001 - one report that cannot be made must not cost the others
-            troubles.append(f"--mdm-{name}: {path} could not be made: {type(error).__name__}: {error}")
+            troubles.append(Trouble(f"{path} could not be made: {type(error).__name__}: {error}", name))
     return troubles
 
 
@@ -70,7 +67,12 @@ def delete_earlier(options: Options) -> None:
 
 def shows(secret: Secret) -> str:
     """What is wrong with a file that has a secret in it, without a full stop."""
-    return f"it would have shown {LEAKED} {one_line(secret.place)}"
+    return f"it would have shown {named(secret)}"
+
+
+def named(secret: Secret) -> str:
+    """A secret by the place it is known from."""
+    return f"a secret, the one in {one_line(secret.place)}"
 
 
 def _place(report: Report, leaks: Leaks, content: str | bytes, render: Callable[[Report], str | bytes]) -> str:

@@ -1,4 +1,4 @@
-"""The data tables before and after, in groups of what became of them."""
+"""The data tables before and after, in groups by how they changed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TableGroup:
 
     @property
     def sentence(self) -> str:
-        """How many there are and what became of them."""
+        """How many there are and how they changed."""
         return f"{counted(len(self.tables), 'data table')} {self.said}"
 
 

@@ -10,7 +10,7 @@ from pytest_mdm_health.core.model import Depth, Kind, Phase, Status
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.reports.model import Report
 
-Word = Literal["yes", "with care", "no", "not known", "not asked"]
+Word = Literal["yes", "yes, as far as selected", "with care", "no", "not known", "not asked"]
 BACKUP_CHECK = "backup-failure"
 _HOW = {Status.FAIL: "failed", Status.ERROR: "could not be done", Status.WARN: "warned"}
 _QUESTIONS = {
@@ -49,7 +49,8 @@ def _headline(report: Report) -> str:
         return "Inconclusive: nothing was examined"
     ends = [f"{counts[status]:,} {how}" for status, how in _HOW.items() if status in counts]
     ends = ends or [f"{counts.get(Status.PASS, 0):,} passed"]
-    return f"{report.verdict.capitalize()}: of {counted(len(report.results), 'check')} {', '.join(ends)}"
+    extent = " in what was selected" if report.not_selected else ""
+    return f"{report.verdict.capitalize()}{extent}: of {counted(len(report.results), 'check')} {', '.join(ends)}"
 
 
 def _word(report: Report) -> Word:
@@ -64,7 +65,7 @@ def _word(report: Report) -> Word:
         return "not asked"
     if _unproven(report):
         return "not known" if report.phase == Phase.PRE or not report.datasets else "with care"
-    return "yes"
+    return "yes, as far as selected" if report.not_selected else "yes"
 
 
 def _reason(report: Report, word: Word) -> str:
@@ -78,9 +79,10 @@ def _reason(report: Report, word: Word) -> str:
         return f"{why[:1].upper()}{why[1:]}. What was not examined is inconclusive: fix the cause and rerun."
     if word == "with care":
         return f"Nothing is broken. {_care(report)}"
+    extent = "".join(f" {sentence[:1].upper()}{sentence[1:]}." for sentence in report.not_selected)
     if word == "not asked":
-        return f"No problem was found. {_NOT_ASKED}"
-    return "Everything that was examined is in order."
+        return f"No problem was found. {_NOT_ASKED}{extent}"
+    return f"Everything that was examined is in order.{extent}"
 
 
 def _no_reason(report: Report) -> str:

@@ -25,7 +25,7 @@ def unproven(report: Report, checks: Mapping[str, Check]) -> tuple[str, ...]:
 def _unproven(report: Report, checks: Mapping[str, Check]) -> Iterator[str]:
     if report.gaps:
         yield "Part of the home could not be listed, so it is unknown what is missing there."
-    yield from (f"{sentence[:1].upper()}{sentence[1:]}." for sentence in report.ignored)
+    yield from (f"{sentence[:1].upper()}{sentence[1:]}." for sentence in (*report.not_selected, *report.ignored))
     yield from _not_done(report)
     yield _DEPTHS[Depth(report.depth)]
     yield from _compared(report)

@@ -82,7 +82,7 @@ def _since(comparison: Comparison) -> Iterator[str]:
 
 
 def _changed(entries: Sequence[Changed]) -> list[str]:
-    """One line each; what became of several checks on one target for one reason is one."""
+    """One line each; several checks on one target that changed in the same way for one reason are one."""
     codes: dict[tuple[str, str], list[str]] = {}
     for each in entries:
         codes.setdefault((each.target, each.message), []).append(each.code)
@@ -95,8 +95,10 @@ def _first(report: Report) -> Iterator[str]:
         yield "### What to do first"
     for number, thing in enumerate(things[:FIRST], 1):
         more = f" ({plain(thing.more)})" if thing.more else ""
-        step = fence([thing.command]) if thing.command else f"Next: {plain(thing.text)}"
+        step = fence(thing.commands) if thing.commands else f"Next: {plain(thing.text)}"
         yield f"**{number}. {thing.tone.upper()}** on {code(thing.target)}: {plain(thing.message)}{more}\n\n{step}"
+    if report.repairable:
+        yield plain(report.repair_hint)
     if len(things) > FIRST:
         yield f"And {counted(len(things) - FIRST, 'more kind', 'more kinds')} of findings, below."
 

@@ -11,6 +11,7 @@ from pytest_mdm_health import __version__
 from pytest_mdm_health.core.changes import Change, Comparison
 from pytest_mdm_health.core.exit_codes import MEANING, ExitCode, verdict
 from pytest_mdm_health.core.model import JSON, Finding, Kind, Phase, Remedy, Result, Severity, Status
+from pytest_mdm_health.core.text import counted
 
 AREAS = {
     "configuration": ("2",),
@@ -32,6 +33,24 @@ _NAME = 40
 _LOST_ROWS = frozenset({"data-corruption.missing-rows", "data-corruption.row-count", "data-corruption.feature-rows"})
 """Codes that tell the same loss of rows, each counted against something else."""
 _HARM = {Severity.FAIL: 0, Severity.WARN: 1, Severity.NOTE: 2}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that went wrong with what a run writes.
+
+    Attributes:
+        message: what, without a full stop.
+        output: the option that asks for the file, without its `--mdm-`; empty for what others write.
+        leaked: whether it shows a secret, or would have shown one.
+    """
+
+    message: str
+    output: str = ""
+    leaked: bool = False
+
+    def __str__(self) -> str:
+        return f"--mdm-{self.output}: {self.message}" if self.output else self.message
 
 
 @dataclass(frozen=True)
@@ -77,7 +96,7 @@ class InstalledMdm:
 
 @dataclass(frozen=True, kw_only=True)
 class WaiverUse:
-    """What became of a waivers file.
+    """What a waivers file did.
 
     Attributes:
         file: its path.
@@ -104,9 +123,10 @@ class Report:
         depth: `quick`, `standard` or `full`.
         environment: the machine and the interpreter that the run used.
         ignored: one sentence for each check that was ignored although checks that ran depend on it.
+        not_selected: what of the home the run was not asked about, in sentences without a full stop.
         gaps: places of the home that could not be listed, so that it is unknown what is missing there.
         mdm: the installed MDM, if some check asked for it.
-        comparison: what became of the home since its baseline, if there is one.
+        comparison: how the home has changed since its baseline, if there is one.
         waivers: what the waivers file did, if there is one.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
         version: the version of this product that made the run.
@@ -122,6 +142,7 @@ class Report:
     environment: Mapping[str, JSON] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    not_selected: tuple[str, ...] = ()
     mdm: InstalledMdm | None = None
     comparison: Comparison | None = None
     waivers: WaiverUse | None = None
@@ -184,6 +205,19 @@ class Report:
         pairs = [(result, finding) for result in self.results for finding in result.findings]
         harmful = [pair for pair in pairs if pair[1].severity is not Severity.NOTE]
         return sorted(harmful, key=lambda pair: _HARM[pair[1].severity])
+
+    @property
+    def repairable(self) -> int:
+        """How many findings `mdm-health repair` has a step for."""
+        return sum(bool(finding.remedy.repairs) for _, finding in self.findings)
+
+    @property
+    def repair_hint(self) -> str:
+        """What to type for a plan of repair."""
+        return (
+            f"{counted(self.repairable, 'finding')} can be repaired step by step, each step with a copy of what there "
+            "was: mdm-health repair RESULTS.json prints the plan (RESULTS.json is what --mdm-json writes)"
+        )
 
     @property
     def action_items(self) -> tuple[ActionItem, ...]:

@@ -14,7 +14,8 @@ from pytest_mdm_health import SUITE
 from pytest_mdm_health.core.model import Finding, Result, Status
 from pytest_mdm_health.core.text import counted, one_line
 from pytest_mdm_health.reports.json.document import plain
-from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, describe, lines
+from pytest_mdm_health.reports.result_text import NEXT_AFTER_ERROR, describe
+from pytest_mdm_health.reports.summary_lines import lines
 
 if TYPE_CHECKING:
     from pytest_mdm_health.reports.model import Report
@@ -118,12 +119,12 @@ def _text(text: str) -> str:
 
 
 def _next_step(result: Result) -> str:
-    """What to do about the worst that was found, with the first command; else why there is nothing to do or to say."""
+    """What to do about the worst that was found, with its commands; else why there is nothing to do or to say."""
     if not result.findings:
         return _text(NEXT_AFTER_ERROR if result.status is Status.ERROR else result.reason)
     remedy = result.findings[0].remedy
-    command = f"<br><code {_BREAKS}>{html.escape(one_line(remedy.commands[0]))}</code>" if remedy.commands else ""
-    return _text(remedy.text) + command
+    commands = (f"<br><code {_BREAKS}>{html.escape(one_line(command))}</code>" for command in remedy.commands)
+    return _text(remedy.text) + "".join(commands)
 
 
 def _told(result: Result) -> list[str]:

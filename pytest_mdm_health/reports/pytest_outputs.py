@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from pytest_mdm_health.core.text import one_line
-from pytest_mdm_health.reports import LEAKED, shows
+from pytest_mdm_health.reports import named, shows
+from pytest_mdm_health.reports.model import Trouble
 
 if TYPE_CHECKING:
     import warnings
 
     import pytest
+    from _pytest._io import TerminalWriter
 
     from pytest_mdm_health.redaction.redactor import Redactor
     from pytest_mdm_health.redaction.scan import Leaks
@@ -34,8 +36,8 @@ def files_of_others(config: pytest.Config) -> Mapping[str, tuple[Path, ...]]:
     return found
 
 
-def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: float) -> list[str]:
-    """Delete each file that shows a secret; return what is wrong, one line each.
+def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: float) -> list[Trouble]:
+    """Delete each file that shows a secret; return what is wrong.
 
     Args:
         files: as `files_of_others` has them; in a folder, those that this run wrote.
@@ -44,18 +46,18 @@ def delete_leaking(files: Mapping[str, tuple[Path, ...]], leaks: Leaks, since: f
     """
     written = [(name, file) for name, places in files.items() for place in places for file in _written(place, since)]
     told = (_delete_if_leaking(name, file, leaks) for name, file in written)
-    return [trouble for trouble in told if trouble]
+    return [trouble for trouble in told if trouble is not None]
 
 
-def _delete_if_leaking(name: str, file: Path, leaks: Leaks) -> str:
+def _delete_if_leaking(name: str, file: Path, leaks: Leaks) -> Trouble | None:
     try:
         secret = leaks.in_content(file.read_bytes())
         if secret is None:
-            return ""
+            return None
         file.unlink()
     except OSError as error:
-        return f"{name}: {file} could not be searched for secrets: {error.strerror}"
-    return f"{name}: {file} was deleted: {shows(secret)}"
+        return Trouble(f"{name}: {file} could not be searched for secrets: {error.strerror}")
+    return Trouble(f"{name}: {file} was deleted: {shows(secret)}", leaked=True)
 
 
 def _written(place: Path, since: float) -> list[Path]:
@@ -65,25 +67,59 @@ def _written(place: Path, since: float) -> list[Path]:
 
 
 class MaskedTerminal:
-    """Masks whatever is written to pytest's terminal, by whomever, from now on, and remembers it for a search."""
+    """Masks whatever is written to pytest's terminal, by whomever, from now on, and remembers it for a search.
+
+    A terminal that cannot be written to any more, such as a closed pipe or a full disk, ends nothing.
+    """
 
     def __init__(self, config: pytest.Config, leaks: Leaks) -> None:
         self._leaks = leaks
         self._written: list[str] = []
+        self._broken = ""
+        self._writer: TerminalWriter | None = None
         if config.pluginmanager.has_plugin("terminalreporter"):
             writer = config.get_terminal_writer()
-            self._write = writer.write
+            self._writer, self._write, self._flush = writer, writer.write, writer.flush
             writer.write = self._write_masked  # type: ignore[method-assign] # all of its methods write with this one
+            writer.flush = self.flush  # type: ignore[method-assign]
 
     def _write_masked(self, msg: str, *, flush: bool = False, **markup: bool) -> None:
         clean = self._leaks.mask(msg)
         self._written.append(clean)
-        self._write(clean, flush=flush, **markup)
+        self._if_it_can(lambda: self._write(clean, flush=flush, **markup))
 
-    def troubles(self) -> list[str]:
+    def flush(self) -> None:
+        """Have what was written go out."""
+        if self._writer is not None:
+            self._if_it_can(self._flush)
+
+    def _if_it_can(self, write: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            write()
+        except OSError as error:
+            self._broken = f"the terminal, or where it leads to, could not be written to: {error.strerror}"
+            _discard(self._writer._file)  # type: ignore[union-attr] # noqa: SLF001 - pytest has no public way to it
+
+    def troubles(self) -> list[Trouble]:
         """What is wrong with all of it together: a secret that was written in pieces cannot be masked."""
         secret = self._leaks.in_content("".join(self._written))
-        return [] if secret is None else [f"the terminal shows {LEAKED} {one_line(secret.place)}, written in pieces"]
+        found = [Trouble(self._broken)] if self._broken else []
+        if secret is not None:
+            found.append(Trouble(f"the terminal shows {named(secret)}, written in pieces", leaked=True))
+        return found
+
+
+def _discard(file: TextIO) -> None:
+    """Take away what a stream still holds and cannot get rid of: at its end Python would fail over it."""
+    with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or it is closed
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, file.fileno())
+        finally:
+            os.close(null)
+        file.flush()
 
 
 def clean_warning(warning: warnings.WarningMessage, redactor: Redactor) -> None:

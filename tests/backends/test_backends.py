@@ -42,7 +42,7 @@ def test_a_handle_travels(handle: Callable[[str], Backend]) -> None:
 def test_a_reason_travels() -> None:
     reason = pickle.loads(pickle.dumps(CannotOpen("empty", "is empty")))  # noqa: S301 - our own
     assert (reason.code, reason.reason, reason.holders, str(reason)) == ("empty", "is empty", (), "is empty")
-    assert str(pickle.loads(pickle.dumps(QueryFailed("no", damaged=True)))) == "no"  # noqa: S301 - our own
+    assert str(pickle.loads(pickle.dumps(QueryFailed("no", "damaged")))) == "no"  # noqa: S301 - our own
 
 
 def test_a_database_that_is_open_is_not_opened_again(handle: Callable[[str], Backend]) -> None:

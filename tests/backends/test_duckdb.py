@@ -229,7 +229,7 @@ def test_a_file_of_a_newer_duckdb_is_told_apart(shop: Path) -> None:
 def test_a_file_of_a_very_old_duckdb_is_not_taken_for_a_newer_one(shop: Path) -> None:
     overwrite(shop, 0, header_of_version(shop, 30))
     reason = reason_for(shop)
-    assert reason.code == "unreadable"
+    assert reason.code == "older-format"
     assert "version number 30" in reason.reason
 
 

@@ -1,4 +1,4 @@
-"""What lies beside a database is told apart: in use, left over with changes in it, or meaningless."""
+"""Files beside a database are in use, left over with changes in them, or meaningless."""
 
 from __future__ import annotations
 

@@ -17,16 +17,17 @@ import yaml
 from tests.conftest import ARCHIVES, HOMES
 from tests.helpers import ALONE_OR_ON_WORKERS, Health, MakeHome, run_health
 
+Record = Callable[..., Path]
 Compare = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def record(health: Health, tmp_path: Path) -> Callable[[Path], Path]:
-    """Record a baseline of a home."""
+def record(health: Health, tmp_path: Path) -> Record:
+    """Record a baseline of a home, by default with all checks."""
 
-    def run(home: Path) -> Path:
+    def run(home: Path, *more: str) -> Path:
         file = tmp_path / f"{home.name}.baseline.json"
-        health(f"--mdm-home={home}", f"--mdm-save-baseline={file}")
+        health(f"--mdm-home={home}", f"--mdm-save-baseline={file}", *more)
         assert file.exists()
         return file
 
@@ -96,9 +97,7 @@ def test_between_real_homes_only_features_are_lost(
 
 
 @pytest.mark.slow
-def test_what_fails_as_it_did_before_is_no_regression(
-    home: Path, record: Callable[[Path], Path], compare: Compare
-) -> None:
+def test_what_fails_as_it_did_before_is_no_regression(home: Path, record: Record, compare: Compare) -> None:
     (home / "datasets" / "wine" / "wine.sqlite").write_bytes(b"no database")
     baseline = record(home)
     code, document = compare(home, baseline, "--mdm-fail-on=regression")
@@ -136,6 +135,17 @@ def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
     assert found(document, "fail") >= {"metadata-corruption.vanished wine", "metadata-corruption.not-done shop"}
 
 
+def test_a_baseline_without_rows_is_inconclusive_unless_quick(
+    health: Health, home: Path, compare: Compare, tmp_path: Path
+) -> None:
+    baseline = tmp_path / "quick.json"
+    chosen = ("--mdm-select=5.1", "--mdm-dataset=shop")
+    assert health(f"--mdm-save-baseline={baseline}", "--mdm-depth=quick", *chosen).ret == 0
+    code, document = compare(home, baseline, *chosen)
+    assert (code, document["verdict"]) == (11, "inconclusive")
+    assert compare(home, baseline, "--mdm-depth=quick", *chosen)[0] == 0
+
+
 def test_a_plan_for_a_dataset_that_there_never_was_is_refused(
     health_here: Health, recorded: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -156,12 +166,14 @@ waivers:
 """
 
 
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_waived_finding_stays_visible_and_makes_nothing_red(
-    health: Health, make_home: MakeHome, tmp_path: Path
+    health: Health, make_home: MakeHome, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
     home, waivers, out = make_home("mdm-0.1.0-sqlite", "old"), tmp_path / "waivers.yaml", tmp_path / "out.json"
     waivers.write_text(WAIVERS)
-    result = health(f"--mdm-home={home}", f"--mdm-waivers={waivers}", f"--mdm-json={out}", "--mdm-fail-on=warn", "-n2")
+    options = (f"--mdm-home={home}", f"--mdm-waivers={waivers}", f"--mdm-json={out}", "--mdm-fail-on=warn")
+    result = health(*options, *workers)
     document = json.loads(out.read_text())
     assert result.ret == 0
     assert document["counts"]["waived"] == 2
@@ -204,9 +216,7 @@ def test_a_waived_failure_is_none_to_pytest_either(health: Health, home: Path, t
 
 
 @pytest.mark.slow
-def test_what_was_not_asked_for_is_not_called_removed(
-    home: Path, record: Callable[[Path], Path], compare: Compare
-) -> None:
+def test_what_was_not_asked_for_is_not_called_removed(home: Path, record: Record, compare: Compare) -> None:
     baseline = record(home)
     code, document = compare(home, baseline, "--mdm-dataset=wine", "--mdm-select=5.1", "--mdm-fail-on=regression")
     assert code == 0
@@ -243,7 +253,7 @@ def test_options_that_cannot_be_meant_are_refused(
 
 
 def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
-    home: Path, record: Callable[[Path], Path], compare: Compare
+    home: Path, record: Record, compare: Compare
 ) -> None:
     baseline = record(home)
     for file in (home / "config/datasets/wine.yaml", home / "datasets/wine/dataset_info.json"):
@@ -256,6 +266,7 @@ def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
     assert (told["change"], told["what"]) == ("removed", "field")
 
 
+WINE = ("--mdm-select=5.1", "--mdm-dataset=wine")
 RECOMPUTED = "UPDATE wine SET proline = proline * 1.5"
 DAMAGED = ("UPDATE wine SET alcohol = 99 WHERE rowid = 5", "DELETE FROM wine WHERE rowid = 9")
 
@@ -275,12 +286,12 @@ def backup(home: Path, tmp_path: Path) -> Path:
 
 
 def test_values_that_are_planned_to_change_excuse_nothing_else(
-    home: Path, record: Callable[[Path], Path], compare: Compare, backup: Path, tmp_path: Path
+    home: Path, record: Record, compare: Compare, backup: Path, tmp_path: Path
 ) -> None:
-    baseline, plan = record(home), tmp_path / "plan.yaml"
+    baseline, plan = record(home, *WINE), tmp_path / "plan.yaml"
     tables = {"wine": {"values": ["proline"]}}
     plan.write_text(yaml.safe_dump({"schema": "mdm-expectations/1", "datasets": {"wine": {"tables": tables}}}))
-    options = (f"--mdm-expect={plan}", f"--mdm-backup={backup}", "--mdm-select=5.1", "--mdm-dataset=wine")
+    options = (f"--mdm-expect={plan}", f"--mdm-backup={backup}", *WINE)
     code, document = compare(home, baseline, *options)
     assert (code, found(document, "fail")) == (1, {"data-corruption.not-done wine"})
     change_wine(home, RECOMPUTED)
@@ -296,9 +307,9 @@ def test_values_that_are_planned_to_change_excuse_nothing_else(
 
 
 def test_what_a_waiver_accepts_is_shown_with_its_counts(
-    home: Path, record: Callable[[Path], Path], health: Health, backup: Path, tmp_path: Path
+    home: Path, record: Record, health: Health, backup: Path, tmp_path: Path
 ) -> None:
-    baseline, waivers, markdown = record(home), tmp_path / "waivers.yaml", tmp_path / "report.md"
+    baseline, waivers, markdown = record(home, *WINE), tmp_path / "waivers.yaml", tmp_path / "report.md"
     entry = {"target": "wine", "reason": "proline is in other units", "owner": "Ann", "expires": "9999-01-31"}
     bounds: dict[str, dict[str, Any]] = {
         "altered-rows": {"columns": ["proline", "alcohol"]},
@@ -313,8 +324,7 @@ def test_what_a_waiver_accepts_is_shown_with_its_counts(
         f"--mdm-backup={backup}",
         f"--mdm-waivers={waivers}",
         f"--mdm-markdown={markdown}",
-        "--mdm-select=5.1",
-        "--mdm-dataset=wine",
+        *WINE,
     )
     assert result.ret == 0
     accepted = [line for line in result.stdout.lines if line.startswith("waived: ")]
@@ -326,10 +336,10 @@ def test_what_a_waiver_accepts_is_shown_with_its_counts(
 
 
 def test_a_waiver_hides_no_row_that_is_lost_after_it_was_written(
-    home: Path, record: Callable[[Path], Path], compare: Compare, backup: Path, tmp_path: Path
+    home: Path, record: Record, compare: Compare, backup: Path, tmp_path: Path
 ) -> None:
-    baseline, waivers = record(home), tmp_path / "waivers.yaml"
-    options = (f"--mdm-backup={backup}", "--mdm-select=5.1", "--mdm-dataset=wine")
+    baseline, waivers = record(home, *WINE), tmp_path / "waivers.yaml"
+    options = (f"--mdm-backup={backup}", *WINE)
     change_wine(home, RECOMPUTED)
     code, _ = compare(home, baseline, *options, f"--mdm-write-waivers={waivers}")
     assert code == 1

@@ -28,6 +28,7 @@ from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.redaction.redactor import Redactor
 from tests.conftest import ARCHIVES, HOMES
+from tests.helpers import crossed
 from tests.postgres import USER, MakePostgresHome, Server
 
 CHECK = "data-corruption"
@@ -153,7 +154,10 @@ def store(tmp_path: Path) -> Callable[..., Store]:
     return make
 
 
-@pytest.fixture(params=["sqlite", "duckdb", "postgresql"])
+ENGINES = ("sqlite", "duckdb", "postgresql")
+
+
+@pytest.fixture(params=ENGINES)
 def each_store(
     request: pytest.FixtureRequest, store: Callable[..., Store], make_postgres_home: MakePostgresHome
 ) -> Store:
@@ -203,7 +207,7 @@ def saved_as_parquet(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_and_located_with_a_backup_in_parquet(
     each_store: Store, look: Look, saved_as_parquet: Path, what: str
 ) -> None:
@@ -225,7 +229,7 @@ def test_damage_is_found_and_located_with_a_backup_in_parquet(
     assert str(saved_as_parquet / "shop.parquet") in finding(result, expected).message
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
 def test_damage_is_found_without_any_copy_and_the_columns_are_named(each_store: Store, look: Look, what: str) -> None:
     statements, _, cells, expected = DAMAGE[what]
     before = look(each_store.home, save=True)
@@ -662,7 +666,11 @@ RECOMPUTED = planned(ExpectedDataset(values={"train": ("amount",)}))
 
 
 @pytest.mark.parametrize("copied", [True, False])
-@pytest.mark.parametrize("what", ["nothing", "a text", "a time", "a lost row", "a new row", "a row twice"])
+@pytest.mark.parametrize(
+    ("each_store", "what"),
+    crossed(ENGINES, ["a text", "nothing", "a time", "a lost row", "a new row", "a row twice"]),
+    indirect=["each_store"],
+)
 def test_planned_values_are_left_out_and_all_else_is_compared(
     each_store: Store, look: Look, saved_as_parquet: Path, what: str, copied: bool
 ) -> None:
@@ -797,8 +805,43 @@ def test_rows_may_come_and_go_as_planned_and_not_otherwise(
     backup = {"backup": saved_as_parquet} if copied else {}
     plan = planned(ExpectedDataset(rows={"*": rows}))
     result = look(home.home, before=before, expected=plan, **backup)
-    assert codes(result) == expected
+    untold = set() if expected or copied else {"not-examined"}
+    assert codes(result) == expected | untold
     assert ("as-planned" in codes(result, Severity.NOTE)) is (not expected)
+    if not expected:
+        assert result.status is (Status.PASS if copied else Status.ERROR)
+
+
+def test_a_planned_number_of_rows_is_enough_where_only_it_is_asked_for(store: Callable[..., Store], look: Look) -> None:
+    home = store("sqlite")
+    before = look(home.home, save=True)
+    home.run(*DAMAGE["a new row"][0])
+    plan = planned(ExpectedDataset(rows={"*": RowsExpected(change=1)}))
+    quick = look(home.home, before=before, expected=plan, depth="quick")
+    assert (quick.status, codes(quick)) == (Status.PASS, set())
+    result = look(home.home, before=before, expected=plan)
+    assert result.status is Status.ERROR
+    assert "of the table train only the number of rows, which is as planned, could be compared" in result.reason
+    assert "--mdm-backup" in finding(result, "not-examined").remedy.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "statement", "expected"),
+    [
+        (RowsExpected(at_most=0.01), "UPDATE train SET id = -id WHERE id % 2 = 0", {"missing-rows", "added-rows"}),
+        (RowsExpected(at_most=0.01), "DELETE FROM train WHERE id % 200 = 0", set()),
+        (RowsExpected(change=0), "UPDATE train SET id = -id WHERE id % 2 = 0", {"missing-rows", "added-rows"}),
+        (RowsExpected(change=-5001), "DELETE FROM train WHERE id % 200 = 0", set()),
+    ],
+)
+def test_a_sample_tells_which_rows_of_a_planned_number_changed(
+    large: Callable[..., Store], look: Look, rows: RowsExpected, statement: str, expected: set[str]
+) -> None:
+    home = large()
+    before = look(home.home, save=True)
+    home.run(statement)
+    result = look(home.home, before=before, expected=planned(ExpectedDataset(rows={"train": rows})))
+    assert codes(result) == expected
 
 
 def test_altered_rows_are_none_of_a_planned_growth(
@@ -868,10 +911,31 @@ def test_a_baseline_that_could_not_read_the_data_has_nothing_to_compare(
     before = look(home, save=True)
     shutil.copy2(whole, file)
     result = look(home, before=before)
-    assert result.status is Status.PASS
-    assert "the baseline has nothing of its tables: the file" in result.reason
-    assert (result.findings, _changes(result)) == ((), [])
-    assert look(home, before=before, expected=planned()).status is Status.PASS
+    assert result.status is Status.ERROR
+    assert "could not be compared with the baseline, which has nothing of them: the file" in result.reason
+    assert (codes(result), _changes(result)) == ({"not-examined"}, [])
+    assert look(home, before=before, expected=planned()).status is Status.ERROR
+
+
+def test_a_database_that_had_no_tables_is_compared_with_that(store: Callable[..., Store], look: Look) -> None:
+    home = store("sqlite", "PRAGMA user_version = 1", tables={})
+    before = look(home.home, save=True)
+    home.run("CREATE TABLE train (id INTEGER)", "INSERT INTO train VALUES (1)")
+    result = look(home.home, before=before)
+    assert "not-examined" not in codes(result)
+    assert "added-table" in codes(result, Severity.NOTE)
+
+
+def test_a_table_that_became_a_feature_table_is_not_compared(store: Callable[..., Store], look: Look) -> None:
+    home = store("sqlite", *TABLE, "CREATE TABLE train_features AS SELECT * FROM train")
+    before = look(home.home, save=True)
+    register(
+        home.home, "sqlite", file_of(home.home, "sqlite"), tables={"test": "train_features"},
+        feature_tables={"train": "train"},
+    )  # fmt: skip
+    result = look(home.home, before=before)
+    assert change(result, "train")["reason"] == "it is registered as a feature table now"
+    assert result.status in {Status.ERROR, Status.FAIL}
 
 
 def test_a_table_that_could_not_be_read_for_the_baseline_is_said_not_to_be_compared(
@@ -887,8 +951,9 @@ def test_a_table_that_could_not_be_read_for_the_baseline_is_said_not_to_be_compa
     before = look(home.home, save=True)
     file.write_bytes(whole)
     result = look(home.home, before=before)
-    assert (result.findings, change(result, "train")["verdict"]) == ((), "not-compared")
+    assert (codes(result), change(result, "train")["verdict"]) == ({"not-examined"}, "not-compared")
     assert "it could not be read when the baseline was recorded" in result.reason
+    assert result.status is Status.ERROR
 
 
 def test_a_table_that_was_to_go_is_not_missed(store: Callable[..., Store], look: Look) -> None:
@@ -952,8 +1017,13 @@ def test_a_large_table_without_a_key_is_counted_and_said_not_to_be_compared(
     before = look(home.home, save=True)
     assert "no key to sample it by is registered" in before.reason
     result = look(home.home, before=before)
-    assert (result.status, change(result, "train")["verdict"]) == (Status.PASS, "not-compared")
+    assert (result.status, change(result, "train")["verdict"]) == (Status.ERROR, "not-compared")
     assert "no key to sample it by is registered" in result.reason
+    assert look(home.home, before=before, depth="quick").status is Status.PASS
+    complete = look(home.home, save=True, depth="full")
+    sampled = look(home.home, before=complete)
+    assert (sampled.status, "--mdm-depth=full compares all of them" in sampled.reason) == (Status.ERROR, True)
+    assert look(home.home, before=complete, depth="full").status is Status.PASS
     home.run("DELETE FROM train WHERE id = 5")
     assert codes(look(home.home, before=before)) == {"missing-rows"}
 
@@ -966,7 +1036,7 @@ def test_at_depth_quick_columns_are_compared_and_rows_are_said_not_to_be(
     home.run(DROP)
     assert codes(look(home.home, before=whole, depth="quick")) == {"dropped-columns"}
     result = look(home.home, before=quick)
-    assert codes(result) == {"dropped-columns"}
+    assert codes(result) == {"dropped-columns", "not-examined"}
     assert "more of its rows than their number: it was recorded at --mdm-depth=quick" in result.reason
 
 
@@ -974,8 +1044,10 @@ def test_at_depth_quick_columns_are_compared_and_rows_are_said_not_to_be(
 def test_rows_are_counted_for_a_baseline_at_every_depth(each_store: Store, look: Look, saved: str, depth: str) -> None:
     before = look(each_store.home, save=True, depth=saved)
     same = look(each_store.home, before=before, depth=depth)
-    assert (same.status, same.findings, change(same, "train")["verdict"]) == (Status.PASS, (), "not-compared")
-    assert "the table train was not compared with the baseline: " in same.reason
+    asked = depth != "quick"
+    assert (same.status, codes(same)) == ((Status.ERROR, {"not-examined"}) if asked else (Status.PASS, set()))
+    assert change(same, "train")["verdict"] == "not-compared"
+    assert f"the table train {'could not be' if asked else 'was not'} compared with the baseline: " in same.reason
     each_store.run(*DAMAGE["a lost row"][0])
     assert codes(look(each_store.home, before=before, depth=depth)) == {"missing-rows"}
 

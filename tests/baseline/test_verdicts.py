@@ -1,4 +1,4 @@
-"""What became of each result since an earlier run, told from codes and targets."""
+"""How each result has changed since an earlier run, decided by codes and targets."""
 
 from __future__ import annotations
 

@@ -52,7 +52,8 @@ def archive_of(home: Path, name: str = "mdm_backup_1.tar.gz", *more: str, age_s:
     """Back a home up as people do."""
     (home / "backup").mkdir(exist_ok=True)
     path = home / "backup" / name
-    subprocess.run(["tar", "-C", str(home), "--exclude=./backup", *more, "-czf", str(path), "."], check=True)
+    fast = ("-I", "gzip -1")  # the tests read what is in it and not how well it was packed
+    subprocess.run(["tar", "-C", str(home), "--exclude=./backup", *more, *fast, "-cf", str(path), "."], check=True)
     return aged(path, age_s)
 
 
@@ -117,7 +118,7 @@ def rewritten(path: Path, change: Callable[[tarfile.TarFile, list[tuple[tarfile.
     """Write an archive anew, member by member."""
     with tarfile.open(path) as tar:
         members = [(info, file.read() if (file := tar.extractfile(info)) else b"") for info in tar]
-    with tarfile.open(path, "w:gz") as tar:
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for info, content in members:
             tar.addfile(info, io.BytesIO(content))
         change(tar, members)
@@ -700,9 +701,9 @@ def test_what_the_time_did_not_suffice_for_is_named_and_never_called_verified(ho
 
     facts = collect(home, timeout=1e-6)
 
-    assert any("the time was up" in gap for gap in facts.gaps)
+    assert any("the time was up" in reason for reason in facts.unexamined)
     assert not facts.assessed[0].verified
-    assert {each.code: each.severity for each in judge(facts)}["backup-failure.not-read"] is NOTE
+    assert {each.code: each.severity for each in judge(facts)}["backup-failure.not-read"] is WARN
 
 
 def test_in_the_guides_other_place_only_what_is_of_mdm_counts(

@@ -17,7 +17,7 @@ import yaml
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Remedy, Result, Severity, Status
 from tests.conftest import HOMES
-from tests.helpers import follow
+from tests.helpers import crossed, follow
 
 CHECK = "config-not-loading"
 SECRET = "correct horse"
@@ -292,11 +292,11 @@ def test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repair
     assert examine(CHECK, home).findings == ()
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["~/.mdm/x", "~ml/x", "${MDM_HOME_DIR}/x", "$MDM_DATA", "sub/$USER/x", "%APPDATA%/x", "C:\\Users\\me", "x\\y"],
-)
-@pytest.mark.parametrize("key", ["datasets_path", "configs_path", "custom_features_path", "logs_path"])
+LITERAL = ("~/.mdm/x", "~ml/x", "${MDM_HOME_DIR}/x", "$MDM_DATA", "sub/$USER/x", "%APPDATA%/x", "C:\\Users\\me", "x\\y")
+FOLDERS = ("datasets_path", "configs_path", "custom_features_path", "logs_path")
+
+
+@pytest.mark.parametrize(("key", "value"), crossed(FOLDERS, LITERAL))
 def test_a_path_that_mdm_takes_literally_is_found_and_repaired(
     home: Path, examine: Examine, key: str, value: str
 ) -> None:

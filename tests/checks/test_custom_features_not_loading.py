@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from tests.helpers import crossed
 from tests.made_up_features import CUSTOM, FEATURES
 
 CHECK = "custom-features-not-loading"
@@ -141,8 +142,7 @@ SOURCES: dict[str, tuple[str, Severity, str]] = {
 }
 
 
-@pytest.mark.parametrize("with_mdm", [False, True])
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(("with_mdm", "name"), crossed([True, False], [*SOURCES]))
 def test_a_damaged_source_is_found_with_and_without_an_mdm_and_passes_repaired(
     home: Path, python: str, examine: Examine, name: str, with_mdm: bool
 ) -> None:
@@ -266,7 +266,19 @@ LOADED: dict[str, tuple[str, Severity, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", LOADED)
+LIKE_OTHERS = {
+    "a hard exit that looks like success",
+    "an exit while it registers",
+    "an exit while it runs",
+    "a loop while it registers",
+    "a loop while it runs",
+}
+"""What another of them is like, at an earlier or a later moment: for the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LIKE_OTHERS else ()) for name in LOADED]
+)
 def test_what_only_loading_shows_is_found_and_passes_repaired(
     home: Path, python: str, examine: Examine, name: str
 ) -> None:

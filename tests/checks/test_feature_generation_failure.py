@@ -687,6 +687,16 @@ def test_digests_that_say_nothing_about_each_other_are_an_error(
     assert "the values of test_features were not compared: the digest does not count" in result.reason
 
 
+def test_values_that_the_baseline_does_not_have_are_an_error(
+    home: Path, examine: Examine, recorded: Callable[..., Result]
+) -> None:
+    without = recorded(home, depth="quick")
+    result = examine(CHECK, home, "shop", before=without)
+    assert result.status is Status.ERROR
+    assert "the values of train_features were not compared: the baseline has none of them" in result.reason
+    assert since(examine(CHECK, home, "shop", before=without, depth="quick")) == {}
+
+
 def test_a_large_feature_table_is_left_to_full_depth(home: Path, recorded: Callable[..., Result]) -> None:
     rows = CELLS // 50
     run_sql(

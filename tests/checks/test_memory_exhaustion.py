@@ -30,20 +30,25 @@ Examine = Callable[..., Result]
 MakeHome = Callable[[str], Path]
 
 
+@pytest.fixture(scope="module")
+def _limited() -> Iterator[Sandbox]:
+    made = Sandbox()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def examine_limited(watching: Callable[..., AbstractContextManager[None]]) -> Iterator[Examine]:
+def examine_limited(_limited: Sandbox, watching: Callable[..., AbstractContextManager[None]]) -> Examine:
     """Examine in a process that may have `LIMIT` bytes, as after `ulimit -d` in a shell."""
-    sandbox = Sandbox()
 
     def run(home: Path, environ: dict[str, str] | None = None) -> Result:
-        made = Run(Options(home=home), environ=environ or {}, sandbox=sandbox)
-        assert sandbox.pid is not None
-        resource.prlimit(sandbox.pid, resource.RLIMIT_DATA, (LIMIT, LIMIT))
+        made = Run(Options(home=home), environ=environ or {}, sandbox=_limited)
+        assert _limited.pid is not None
+        resource.prlimit(_limited.pid, resource.RLIMIT_DATA, (LIMIT, LIMIT))
         with watching(home), closing(made):
             return made.result(made.modules[CHECK], HOME)
 
-    yield run
-    sandbox.close()
+    return run
 
 
 def only(result: Result, code: str) -> Finding:

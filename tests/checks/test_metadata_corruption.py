@@ -563,6 +563,32 @@ def test_a_home_that_is_reached_by_a_link_is_where_it_is(home: Path, tmp_path: P
     assert examine(CHECK, tmp_path / "link", "shop").status is Status.PASS
 
 
+def linked(home: Path, target: Path) -> Path:
+    """The dataset's file, moved to a place and linked from where it was."""
+    file = home / "datasets/shop/shop.sqlite"
+    shutil.move(file, target)
+    file.symlink_to(target)
+    return file
+
+
+@pytest.mark.parametrize("name", ["shop.sqlite", "of another name.db"])
+def test_a_link_to_another_disk_is_no_path_elsewhere(home: Path, tmp_path: Path, examine: Examine, name: str) -> None:
+    (tmp_path / "disk").mkdir()
+    file = linked(home, tmp_path / "disk" / name)
+    assert examine(CHECK, home, "shop").status is Status.PASS
+    assert examine("data-corruption", home, "shop").status is Status.PASS
+    (tmp_path / "disk" / name).unlink()
+    assert f"{file} is a broken symbolic link" in the("missing-data", examine(CHECK, home, "shop")).message
+
+
+def test_a_link_to_another_home_names_that_one(home: Path, tmp_path: Path, examine: Examine) -> None:
+    other = shutil.copytree(home, tmp_path / "other")
+    linked(home, other / "datasets/shop/shop.sqlite")
+    finding = the("path-elsewhere", examine(CHECK, home, "shop"))
+    assert finding.severity is Severity.FAIL
+    assert f"outside this home: {other}/datasets/shop/shop.sqlite" in finding.message
+
+
 def test_data_that_was_put_somewhere_else_on_purpose_is_a_warning(home: Path, tmp_path: Path, examine: Examine) -> None:
     shutil.move(home / "datasets" / "shop" / "shop.sqlite", tmp_path / "big-disk.sqlite")
     in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", rf"\1{tmp_path}/big-disk.sqlite")(home)

@@ -187,6 +187,13 @@ LIMIT = (
 SUCCESS = "2026-07-08 10:00:00,000 - mdm.cli.main - INFO - Dataset 'shop' registered successfully\n"
 
 
+def test_exhaustion_in_a_line_of_another_form_is_no_pass(home: Path, examine: Examine) -> None:
+    with (home / "logs/mdm.log").open("a", encoding="utf-8") as log:
+        log.write("[2026/11/29 08:17:57] [worker-2] ERROR QueuePool limit of size 5 overflow 10 reached\n")
+    result = examine("pool-exhaustion", home, depth="quick")
+    assert (result.status, "1 line in a form that MDM does not write" in result.reason) == (Status.ERROR, True)
+
+
 def test_exhaustion_in_the_log_is_noticed_and_a_note_once_it_was_repaired(home: Path, examine: Examine) -> None:
     (home / "logs" / "mdm.log").write_text(LIMIT * 3)
     mtime = time.mktime((2026, 7, 8, 11, 0, 0, 0, 0, -1))

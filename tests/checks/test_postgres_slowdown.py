@@ -15,8 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pytest_mdm_health.backends import close_all
+from pytest_mdm_health.backends import CannotOpen, close_all
 from pytest_mdm_health.checks import postgres_slowdown
+from pytest_mdm_health.checks._shared.postgres.entry import Look
 from pytest_mdm_health.checks.postgres_slowdown.collect import collect
 from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, PostgresFacts, RecordedStatement
 from pytest_mdm_health.checks.postgres_slowdown.rules import OF_SERVER, QUERIES, SCANS
@@ -54,10 +55,10 @@ def look(examine: Examine, make_postgres_home: MakePostgresHome) -> Callable[...
     return run
 
 
-Look = Callable[..., Result]
+LookAt = Callable[..., Result]
 
 
-def test_a_fresh_server_with_a_dataset_is_healthy(each_postgres: Server, look: Look) -> None:
+def test_a_fresh_server_with_a_dataset_is_healthy(each_postgres: Server, look: LookAt) -> None:
     each_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     result = look(each_postgres)
     assert (result.status, codes(result)) == (Status.PASS, set())
@@ -66,7 +67,7 @@ def test_a_fresh_server_with_a_dataset_is_healthy(each_postgres: Server, look: L
     assert result.facts["state"]["user"] == USER  # type: ignore[call-overload, index] # nested facts
 
 
-def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_postgres: Server, look: Look) -> None:
+def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_postgres: Server, look: LookAt) -> None:
     each_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     each_postgres.run(f"GRANT pg_monitor TO {USER}")
     try:
@@ -77,7 +78,7 @@ def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_p
 
 
 def test_a_role_that_may_see_nothing_lacks_a_right(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_user("blind")
     postgres.add_database("mdm_shop", "CREATE TABLE train (id integer)", "REVOKE ALL ON SCHEMA public FROM PUBLIC")
@@ -88,7 +89,7 @@ def test_a_role_that_may_see_nothing_lacks_a_right(
     assert "GRANT pg_monitor TO blind" in result.reason
 
 
-def test_a_server_that_is_stopped_is_unreachable_and_healthy_once_repaired(own_postgres: Server, look: Look) -> None:
+def test_a_server_that_is_stopped_is_unreachable_and_healthy_once_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     own_postgres.stop()
@@ -102,7 +103,7 @@ def test_a_server_that_is_stopped_is_unreachable_and_healthy_once_repaired(own_p
 
 
 def test_a_wrong_password_is_unreachable_without_being_shown(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     wrong: dict[str, object] = {"password": "not-the-password"}
@@ -114,7 +115,7 @@ def test_a_wrong_password_is_unreachable_without_being_shown(
 
 
 def test_a_server_that_nobody_named_and_no_dataset_is_on_is_a_risk_and_says_where_it_comes_from(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome, examine: Examine
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("localhost", 5432)) == 0:
@@ -132,7 +133,7 @@ def test_a_server_that_nobody_named_and_no_dataset_is_on_is_a_risk_and_says_wher
     assert only.name == postgres.name
 
 
-def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: Look) -> None:
+def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: LookAt) -> None:
     (own_postgres.data / "standby.signal").touch()
     own_postgres.launch(restore_command="sleep 60; false")
     why: object = "away"
@@ -141,7 +142,7 @@ def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: Look) -
     assert why == "starting"
 
 
-def test_a_server_that_is_full_is_unreachable_until_it_is_repaired(own_postgres: Server, look: Look) -> None:
+def test_a_server_that_is_full_is_unreachable_until_it_is_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(max_connections="4", superuser_reserved_connections="1")
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with contextlib.ExitStack() as held:
@@ -152,7 +153,7 @@ def test_a_server_that_is_full_is_unreachable_until_it_is_repaired(own_postgres:
 
 
 def test_a_server_that_breaks_off_in_the_middle_is_unreachable(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with broken_line(postgres, at=b"pg_stat_user_tables") as port:
@@ -166,7 +167,7 @@ def test_a_server_that_breaks_off_in_the_middle_is_unreachable(
 
 
 def test_one_refused_login_among_others_is_told_with_its_datasets(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     postgres.add_database("mdm_other", owner=USER)
@@ -180,7 +181,7 @@ def test_one_refused_login_among_others_is_told_with_its_datasets(
     assert look(postgres, home).status is Status.PASS
 
 
-def test_slow_connections_are_noticed_and_gone_when_repaired(own_postgres: Server, look: Look) -> None:
+def test_slow_connections_are_noticed_and_gone_when_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(post_auth_delay="1")
     own_postgres.add_database("mdm_shop", owner=USER)
     result = look(own_postgres)
@@ -191,7 +192,7 @@ def test_slow_connections_are_noticed_and_gone_when_repaired(own_postgres: Serve
 
 
 def test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_repaired_is_not(
-    each_postgres: Server, look: Look
+    each_postgres: Server, look: LookAt
 ) -> None:
     each_postgres.add_database("mdm_shop", "CREATE VIEW report AS SELECT 1 AS n FROM pg_sleep(1.05)", owner=USER)
     query = "SELECT 'secret 4111', n FROM report"
@@ -209,7 +210,7 @@ def test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_re
     assert look(each_postgres).status is Status.PASS
 
 
-def test_a_statement_that_was_slow_once_is_a_note_and_maintenance_is_nothing(postgres: Server, look: Look) -> None:
+def test_a_statement_that_was_slow_once_is_a_note_and_maintenance_is_nothing(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", owner=USER)
     slow = ["SELECT FROM pg_sleep(1.05)", "CREATE TABLE slow AS SELECT 1 AS n FROM pg_sleep(1.05)"]
     postgres.run("SET pg_stat_statements.track_utility = on", *slow, database="mdm_shop")
@@ -243,7 +244,7 @@ def read_reports(server: Server, times: int) -> None:
 
 @pytest.mark.parametrize("anew", [True, False], ids=["a new database", "the same database"])
 def test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired(
-    each_postgres: Server, look: Look, anew: bool
+    each_postgres: Server, look: LookAt, anew: bool
 ) -> None:
     report_takes(each_postgres, 0.01)
     read_reports(each_postgres, 20)
@@ -267,7 +268,7 @@ def test_statements_that_became_slower_since_the_baseline_are_told_until_they_ar
     assert codes(look(each_postgres, before=repaired)) == set()
 
 
-def test_a_statement_that_became_slow_altogether_is_told_once(postgres: Server, look: Look) -> None:
+def test_a_statement_that_became_slow_altogether_is_told_once(postgres: Server, look: LookAt) -> None:
     report_takes(postgres, 0.01)
     read_reports(postgres, 10)
     before = look(postgres)
@@ -284,7 +285,7 @@ def test_a_statement_that_became_slow_altogether_is_told_once(postgres: Server, 
     ids=["too few runs since", "too few runs before", "too little lost"],
 )
 def test_statements_that_are_hardly_slower_are_healthy(
-    postgres: Server, look: Look, seconds: float, runs: int, again: int
+    postgres: Server, look: LookAt, seconds: float, runs: int, again: int
 ) -> None:
     report_takes(postgres, 0.005)
     read_reports(postgres, runs)
@@ -323,7 +324,7 @@ def test_a_statement_is_slower_from_twice_its_time_on(
     assert found == expected
 
 
-def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(postgres: Server, look: Look) -> None:
+def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(postgres: Server, look: LookAt) -> None:
     report_takes(postgres, 0.01)
     read_reports(postgres, 10)
     before = look(postgres)
@@ -333,7 +334,7 @@ def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(po
     assert "(11 runs)" in found(look(postgres, before=before), "postgres-slowdown.slower-statements").message
 
 
-def test_a_baseline_that_kept_no_statements_still_loads(postgres: Server, look: Look) -> None:
+def test_a_baseline_that_kept_no_statements_still_loads(postgres: Server, look: LookAt) -> None:
     report_takes(postgres, 0.01)
     before = replace(look(postgres), kept={})
     read_reports(postgres, 10)
@@ -341,7 +342,7 @@ def test_a_baseline_that_kept_no_statements_still_loads(postgres: Server, look: 
 
 
 @pytest.mark.parametrize("how", ["not created", "not loaded"])
-def test_without_the_extension_only_slow_statements_are_left_out(own_postgres: Server, look: Look, how: str) -> None:
+def test_without_the_extension_only_slow_statements_are_left_out(own_postgres: Server, look: LookAt, how: str) -> None:
     own_postgres.start(**({"shared_preload_libraries": ""} if how == "not loaded" else {}))
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     if how == "not created":
@@ -352,7 +353,7 @@ def test_without_the_extension_only_slow_statements_are_left_out(own_postgres: S
     assert result.examined == 2
 
 
-def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server, look: Look) -> None:
+def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.run("DROP EXTENSION pg_stat_statements")
     own_postgres.add_database("mdm_shop", owner=USER)
@@ -366,7 +367,7 @@ def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server,
 
 @pytest.mark.parametrize("what", ["pg_database", "pg_locks", "pg_stat_user_tables", "pg_index", "pg_extension"])
 def test_a_question_that_the_server_does_not_answer_is_no_pass_until_that_is_repaired(
-    own_postgres: Server, look: Look, what: str
+    own_postgres: Server, look: LookAt, what: str
 ) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
@@ -381,7 +382,7 @@ def test_a_question_that_the_server_does_not_answer_is_no_pass_until_that_is_rep
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_catalogue_that_is_locked_is_no_pass(own_postgres: Server, look: Look) -> None:
+def test_a_catalogue_that_is_locked_is_no_pass(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with contextlib.closing(own_postgres.connect()) as holder:
@@ -422,13 +423,13 @@ def waiting(postgres: Server) -> Iterator[psycopg.Connection]:
         yield holder
 
 
-def test_a_session_of_ours_that_waits_in_another_worker_is_nobodys_trouble(postgres: Server, look: Look) -> None:
+def test_a_session_of_ours_that_waits_in_another_worker_is_nobodys_trouble(postgres: Server, look: LookAt) -> None:
     with blocked(postgres, "mdm-health"):
         assert codes(look(postgres)) == set()
 
 
 def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repaired(
-    waiting: psycopg.Connection, postgres: Server, look: Look
+    waiting: psycopg.Connection, postgres: Server, look: LookAt
 ) -> None:
     result = look(postgres)
     finding = found(result, "postgres-slowdown.blocked-session")
@@ -481,7 +482,7 @@ def contents(server: Server, *tables: str) -> list[object]:
     return [server.run(f"SELECT * FROM {table}", database="mdm_shop") for table in tables]
 
 
-def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Server, look: Look) -> None:
+def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(autovacuum="off", shared_buffers="128MB")  # the tables are read whole below
     own_postgres.add_database("mdm_shop", *NEGLECT, owner=USER)
     tables = ('"ne\'ver"', "stale", "events", "small")
@@ -505,7 +506,7 @@ def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Se
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres: Server, look: Look) -> None:
+def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *NEGLECT[4:6], owner=USER)
     once = "SELECT * FROM events WHERE kind = 5"
     postgres.run(*["SELECT count(*) FROM events"] * 40, once, database="mdm_shop", user=USER)
@@ -515,13 +516,13 @@ def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres
     assert "statements filtered it by 'kind' 21 times" in finding.message
 
 
-def test_what_the_server_is_about_to_do_itself_is_a_note(postgres: Server, look: Look) -> None:
+def test_what_the_server_is_about_to_do_itself_is_a_note(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", NEGLECT[0], owner=USER)
     result = look(postgres)
     assert (result.status, codes(result, Severity.NOTE)) == (Status.PASS, {"never-analysed"})
 
 
-def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server, look: Look) -> None:
+def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with pytest.raises(psycopg.errors.UniqueViolation):
         postgres.run('CREATE UNIQUE INDEX CONCURRENTLY "i%x" ON train (target)', database="mdm_shop", user=USER)
@@ -537,7 +538,7 @@ def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server
     assert look(postgres).status is Status.PASS
 
 
-def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(postgres: Server, look: Look) -> None:
+def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with contextlib.closing(postgres.connect("mdm_shop", USER)) as other:
         other.execute("BEGIN")
@@ -554,7 +555,7 @@ def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(p
     assert look(postgres).status is Status.PASS
 
 
-def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postgres: Server, look: Look) -> None:
+def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(shared_buffers="1MB")
     own_postgres.add_database("mdm_shop", NEGLECT[4], NEGLECT[5], owner=USER)
     own_postgres.run(*["SELECT count(*) FROM events"] * 80, database="mdm_shop", user=USER)
@@ -569,7 +570,7 @@ def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postg
 
 
 def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
-    own_postgres: Server, look: Look
+    own_postgres: Server, look: LookAt
 ) -> None:
     own_postgres.start()
     own_postgres.run("ALTER SYSTEM SET effective_cache_size = '8TB'", "SELECT pg_reload_conf()")
@@ -583,7 +584,9 @@ def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
     assert codes(look(own_postgres)) == set()
 
 
-def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(own_postgres: Server, look: Look) -> None:
+def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(
+    own_postgres: Server, look: LookAt
+) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     ((file,),) = own_postgres.run("CHECKPOINT", "SELECT pg_relation_filepath('train')", database="mdm_shop")
@@ -608,7 +611,7 @@ def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(ow
 
 @pytest.mark.parametrize(("transaction", "severity"), [(1_200_000_000, Severity.WARN), (2_000_000_000, Severity.FAIL)])
 def test_a_server_that_will_stop_writing_is_noticed_and_repaired(
-    own_postgres: Server, look: Look, transaction: int, severity: Severity
+    own_postgres: Server, look: LookAt, transaction: int, severity: Severity
 ) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
@@ -627,7 +630,7 @@ def test_a_server_that_will_stop_writing_is_noticed_and_repaired(
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_database_that_no_registration_knows_is_a_note_and_kept(postgres: Server, look: Look) -> None:
+def test_a_database_that_no_registration_knows_is_a_note_and_kept(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     postgres.add_database("mdm_old-one", *TRAIN, owner=USER)
     postgres.add_database("somebody_elses")
@@ -654,7 +657,7 @@ def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_s
         close_all()
 
 
-def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postgres: Server, look: Look) -> None:
+def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     look(postgres)
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'"
@@ -667,7 +670,7 @@ def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postg
 NUMBERED = "CREATE TABLE train (id serial PRIMARY KEY, target int)"
 
 
-def test_a_sequence_behind_its_column_is_found_and_repaired(each_postgres: Server, look: Look) -> None:
+def test_a_sequence_behind_its_column_is_found_and_repaired(each_postgres: Server, look: LookAt) -> None:
     each_postgres.add_database(
         "mdm_shop", NUMBERED, "INSERT INTO train SELECT i, i FROM generate_series(1, 50) i", "ANALYZE train", owner=USER
     )
@@ -693,12 +696,12 @@ def test_a_sequence_behind_its_column_is_found_and_repaired(each_postgres: Serve
         pytest.param(("CREATE TABLE train (id serial, target int)", "INSERT INTO train VALUES (9, 9)"), id="no index"),
     ],
 )
-def test_a_sequence_in_step_is_no_finding(postgres: Server, look: Look, make: tuple[str, ...]) -> None:
+def test_a_sequence_in_step_is_no_finding(postgres: Server, look: LookAt, make: tuple[str, ...]) -> None:
     postgres.add_database("mdm_shop", *make, "ANALYZE train", owner=USER)
     assert codes(look(postgres)) == set()
 
 
-def test_an_unlogged_table_is_found_and_repaired(postgres: Server, look: Look) -> None:
+def test_an_unlogged_table_is_found_and_repaired(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, "ALTER TABLE train SET UNLOGGED", owner=USER)
     assert codes(look(postgres), Severity.WARN) == {"unlogged-table"}
     postgres.run("ALTER TABLE train SET LOGGED", database="mdm_shop", user=USER)
@@ -717,7 +720,7 @@ def test_an_unlogged_table_is_found_and_repaired(postgres: Server, look: Look) -
     ],
     ids=["database", "role", "role in database"],
 )
-def test_a_database_that_cannot_be_written_is_found(postgres: Server, look: Look, setting: str, reset: str) -> None:
+def test_a_database_that_cannot_be_written_is_found(postgres: Server, look: LookAt, setting: str, reset: str) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     postgres.run(setting)
     try:
@@ -729,7 +732,7 @@ def test_a_database_that_cannot_be_written_is_found(postgres: Server, look: Look
 
 
 def test_a_forgotten_prepared_transaction_is_found(
-    own_postgres: Server, look: Look, make_postgres_home: MakePostgresHome, monkeypatch: pytest.MonkeyPatch
+    own_postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own_postgres.start(max_prepared_transactions="2")
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
@@ -752,7 +755,7 @@ def test_a_forgotten_prepared_transaction_is_found(
 
 
 def test_rows_hidden_by_policies_fail_their_dataset_alone(
-    postgres: Server, look: Look, make_postgres_home: MakePostgresHome
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database(
         "mdm_shop",
@@ -771,7 +774,7 @@ def test_rows_hidden_by_policies_fail_their_dataset_alone(
     assert codes(look(postgres, home)) == set()
 
 
-def test_a_table_without_the_right_to_read_names_the_grant(postgres: Server, look: Look) -> None:
+def test_a_table_without_the_right_to_read_names_the_grant(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN)
     finding = found(look(postgres), "postgres-slowdown.no-privilege")
     assert f"{USER} may not read mdm_shop.train" in finding.message
@@ -780,7 +783,7 @@ def test_a_table_without_the_right_to_read_names_the_grant(postgres: Server, loo
     assert codes(look(postgres)) == set()
 
 
-def test_another_version_of_a_collation_is_found(postgres: Server, look: Look) -> None:
+def test_another_version_of_a_collation_is_found(postgres: Server, look: LookAt) -> None:
     version = postgres.run("SHOW server_version_num")[0][0]
     if int(version) < 150000:
         pytest.skip("servers before 15 do not record it")
@@ -797,3 +800,125 @@ def test_another_version_of_a_collation_is_found(postgres: Server, look: Look) -
     assert "the collation de-x-icu" in found(look(postgres), "postgres-slowdown.collation-version").message
     postgres.run('ALTER COLLATION "de-x-icu" REFRESH VERSION', database="mdm_shop")
     assert codes(look(postgres)) == set()
+
+
+SHUT: dict[str, tuple[str, str, str]] = {
+    "invalid": (
+        "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'mdm_shop'",
+        "UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'mdm_shop'",
+        "drops the invalid database and restores it",
+    ),
+    "closed": (
+        "ALTER DATABASE mdm_shop ALLOW_CONNECTIONS false",
+        "ALTER DATABASE mdm_shop ALLOW_CONNECTIONS true",
+        "ALLOW_CONNECTIONS true",
+    ),
+    "limited": (
+        "ALTER DATABASE mdm_shop CONNECTION LIMIT 0",
+        "ALTER DATABASE mdm_shop CONNECTION LIMIT -1",
+        "lift the limit",
+    ),
+}
+
+
+@pytest.mark.parametrize("state", SHUT)
+def test_a_database_that_is_shut_blocks_its_own_dataset(
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, examine: Examine, state: str
+) -> None:
+    shut, opened, advice = SHUT[state]
+    for name in ("mdm_shop", "mdm_alpha", "mdm_omega"):
+        postgres.add_database(name, *TRAIN, owner=USER)
+    home = make_postgres_home(postgres, None, shop={}, alpha={}, omega={})
+    postgres.run(shut)
+    try:
+        result = look(postgres, home)
+        finding = found(result, "postgres-slowdown.closed-database")
+        assert (result.status, codes(result)) == (Status.FAIL, {"closed-database"})
+        assert (finding.subject, finding.evidence["datasets"]) == ("mdm_shop", ["shop"])
+        assert advice in finding.remedy.text
+        assert not any(word in "".join(finding.remedy.commands) for word in ("ALTER", "DROP"))
+        for check in ("metadata-corruption", "data-corruption", "type-mismatch"):
+            assert examine(check, home, "shop").status is Status.BLOCKED
+        for name in ("alpha", "omega"):
+            assert examine("data-corruption", home, name).status is Status.PASS
+        assert not [each for each in examine("pool-exhaustion", home).findings if each.severity is Severity.FAIL]
+    finally:
+        postgres.run(opened)
+    assert codes(look(postgres, home)) == set()
+
+
+def test_a_database_at_its_own_limit_leaves_the_others(
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
+) -> None:
+    for name in ("mdm_shop", "mdm_omega"):
+        postgres.add_database(name, *TRAIN, owner=USER)
+    postgres.run("ALTER DATABASE mdm_shop CONNECTION LIMIT 1")
+    home = make_postgres_home(postgres, None, shop={}, omega={})
+    with postgres.connect("mdm_shop", USER):
+        result = look(postgres, home)
+    assert "are in use" in found(result, "postgres-slowdown.closed-database").message
+    assert result.examined == 2
+    assert codes(look(postgres, home)) == set()
+
+
+def test_a_maintenance_database_that_is_limited_shuts_nothing_else(
+    own_postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, examine: Examine
+) -> None:
+    own_postgres.start()
+    own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    home = make_postgres_home(own_postgres)
+    own_postgres.run("ALTER DATABASE postgres CONNECTION LIMIT 0")
+    assert look(own_postgres, home).status is Status.PASS
+    assert examine("data-corruption", home, "shop").status is Status.PASS
+
+
+def test_what_a_server_refuses_is_told_in_any_language(postgres: Server, make_postgres_home: MakePostgresHome) -> None:
+    inventory = take_inventory(make_postgres_home(postgres, None, shop={}, omega={}), {})
+    (server,) = servers_of(inventory)
+    shop, omega = server.databases["shop"], server.databases["omega"]
+    refusal = CannotOpen("refused", "cannot be opened: Datenbank »mdm_shop« akzeptiert gegenwärtig keine Verbindungen")
+    assert Look(server, inventory).is_refused_too(omega, shop, refusal)
+    assert not Look(server, inventory, let_in=shop.login).is_refused_too(omega, shop, refusal)
+
+
+SECURED = ("ALTER TABLE train ENABLE ROW LEVEL SECURITY", "ALTER TABLE train FORCE ROW LEVEL SECURITY")
+SHOWN: dict[str, tuple[str, ...]] = {
+    "all": ("CREATE POLICY p ON train USING (true)",),
+    "to read": ("CREATE POLICY p ON train FOR SELECT USING (true)",),
+    "to its role": (f"CREATE POLICY p ON train TO {USER} USING (1 = 1)",),
+    "to its group": ("CREATE POLICY p ON train TO members USING (true)",),
+    "by its name": (f"CREATE POLICY p ON train USING (current_user = '{USER}')",),
+    "one of two": ("CREATE POLICY p ON train USING (id < 7)", "CREATE POLICY q ON train USING (true)"),
+    "none restricted": (
+        "CREATE POLICY p ON train USING (true)",
+        "CREATE POLICY q ON train AS RESTRICTIVE USING (true)",
+    ),
+}
+HIDDEN: dict[str, tuple[str, ...]] = {
+    "to write": ("CREATE POLICY p ON train FOR UPDATE USING (true)",),
+    "to another": ("CREATE POLICY p ON train TO postgres USING (true)",),
+    "some": ("CREATE POLICY p ON train USING (id < 7)",),
+    "false": ("CREATE POLICY p ON train USING (false)",),
+    "nothing said": ("CREATE POLICY p ON train USING (NULL::boolean)",),
+    "by another's name": ("CREATE POLICY p ON train USING (current_user = 'postgres')",),
+    "restricted": (
+        "CREATE POLICY p ON train USING (true)",
+        "CREATE POLICY q ON train AS RESTRICTIVE USING (id < 7)",
+    ),
+    "only restricted": ("CREATE POLICY q ON train AS RESTRICTIVE USING (true)",),
+    "by what it computes": ("CREATE POLICY p ON train USING (pg_has_role(current_user, 'members', 'USAGE'))",),
+}
+
+
+@pytest.mark.parametrize("how", [*SHOWN, *HIDDEN])
+def test_policies_that_show_all_rows_hide_nothing(postgres: Server, look: LookAt, how: str) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, *SECURED, *{**SHOWN, **HIDDEN}[how], owner=USER)
+    assert codes(look(postgres)) == (set() if how in SHOWN else {"hidden-rows"})
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_a_view_without_the_right_to_read_names_the_grant(postgres: Server, look: LookAt, kind: str) -> None:
+    postgres.add_database("mdm_shop", f"CREATE {kind} train AS SELECT 1 AS id")
+    assert (
+        f"GRANT SELECT ON public.train TO {USER}" in found(look(postgres), "postgres-slowdown.no-privilege").remedy.text
+    )

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 from pytest_mdm_health.checks.registration_hang import judge
 from pytest_mdm_health.checks.registration_hang.facts import Blocker, HangFacts, RunningRegistration
 from pytest_mdm_health.core.model import Finding, Location, Result, Severity, Status
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder
 from pytest_mdm_health.mdm.logs.registrations import RegistrationRun
 from pytest_mdm_health.mdm.registrations.running import Registering
@@ -277,7 +278,7 @@ def test_how_bad_it_is_to_do_nothing_depends_on_age_and_silence(
 
 @pytest.mark.parametrize(("pid", "first"), [(0, "ps -o pid,user"), (12, "ps -o pid,stat,etime,args -p 12")])
 def test_a_blocker_without_a_visible_process_is_not_listed_by_a_command(pid: int, first: str) -> None:
-    blocker = Blocker(file="/h/x.sqlite", holder=Holder(pid, "x", lock="reserved"))
+    blocker = Blocker(file="/h/x.sqlite", holder=Holder(pid, "x", lock=LockKind.RESERVED))
     running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
     facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=())
     (finding,) = judge(facts, None)
@@ -287,7 +288,7 @@ def test_a_blocker_without_a_visible_process_is_not_listed_by_a_command(pid: int
 
 
 def test_what_a_baseline_keeps_of_a_running_registration_can_be_read_again() -> None:
-    blocker = Blocker(file="/h/x.sqlite", holder=Holder(12, "x", lock="reserved"))
+    blocker = Blocker(file="/h/x.sqlite", holder=Holder(12, "x", lock=LockKind.RESERVED))
     running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
     run = RegistrationRun(dataset="shop", began=datetime.now(timezone.utc), place=Location("/h/logs/mdm.log", 3))
     facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=(run,), registered=("wine",))
@@ -318,6 +319,32 @@ def test_without_privileges_it_is_said_what_cannot_be_told(home: Path, run_mdm: 
         os.seteuid(0)
     assert f"the home and the open files of process {process.pid} are unknown" in "; ".join(facts.gaps)
     assert [running.process.pid for running in facts.running] == [process.pid]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as another user")
+@pytest.mark.parametrize("left", [True, False], ids=["left over", "in progress"])
+def test_users_of_a_database_that_cannot_be_seen_are_said(home: Path, left: bool) -> None:
+    from pytest_mdm_health.checks.registration_hang.collect import _blockers, collect
+    from pytest_mdm_health.core.session import end_session
+    from pytest_mdm_health.mdm.inventory import take_inventory
+
+    unregister(home)
+    gaps: list[str] = []
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = Path(shutil.copytree(home, Path(place) / "home")) / "datasets/shop"
+        inventory = take_inventory(Path(place) / "home", {})
+        collect(inventory)  # imports what the other user may not be able to
+        end_session()
+        os.seteuid(65534)
+        try:
+            gaps += collect(inventory).gaps if left else []
+            assert list(_blockers(os.getpid(), [] if left else [folder / "shop.sqlite"], gaps)) == []
+        finally:
+            os.seteuid(0)
+            end_session()
+    said = f"databases in {folder} open" if left else f"may lock {folder / 'shop.sqlite'}"
+    assert any(said in gap and "privileges" in gap for gap in gaps)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as another user")

@@ -20,12 +20,13 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.checks.sqlite_locking import judge, observe
+from pytest_mdm_health.checks.sqlite_locking.collect import _writers, watch
 from pytest_mdm_health.checks.sqlite_locking.facts import LockFacts
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.host import mounts
-from pytest_mdm_health.mdm.host.locks import locks_on
+from pytest_mdm_health.mdm.host.locks import PENDING, RESERVED, LockKind, locks_on
 from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
-from pytest_mdm_health.mdm.host.processes import Holder
+from pytest_mdm_health.mdm.host.processes import Holder, lock_holders
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.logs import known_errors
 from tests.helpers import follow, repair
@@ -167,10 +168,14 @@ def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Exami
     settings.write_text(
         sound.replace("database:", f"database:\n  sqlite:\n    journal_mode: '{mode}'"), encoding="utf-8"
     )
-    finding = findings(look(home))["sqlite-locking.journal-mode"]
+    log_error(home)
+    found = findings(look(home))
+    finding = found["sqlite-locking.unsafe-journal-mode"]
     assert finding.severity is WARN
     assert finding.location is not None
     assert finding.location.file == str(settings)
+    assert found["sqlite-locking.lock-errors"].severity is WARN
+    home.joinpath("logs/mdm.log").write_text("")
     follow(finding)
     assert "    journal_mode: 'WAL'\n" in settings.read_text(encoding="utf-8")
     assert look(home).findings == ()
@@ -231,6 +236,38 @@ def test_lock_errors_in_wal_mode_are_a_warning_until_a_write_succeeds(home: Path
     os.utime(data(home), (written, written))
     repaired = look(home)
     assert (repaired.status, repaired.findings[0].severity) == (Status.PASS, NOTE)
+
+
+@pytest.mark.parametrize("mode", ["OFF", "MEMORY"])
+def test_lock_errors_count_whatever_mode_the_settings_select(rollback_home: Path, look: Examine, mode: str) -> None:
+    settings = rollback_home / "mdm.yaml"
+    sound = settings.read_text(encoding="utf-8")
+    settings.write_text(
+        sound.replace("database:", f"database:\n  sqlite:\n    journal_mode: '{mode}'"), encoding="utf-8"
+    )
+    os.utime(data(rollback_home), (0, 0))
+    log_error(rollback_home, lines=2)
+    finding = findings(look(rollback_home))["sqlite-locking.lock-errors"]
+    assert (finding.severity, "2 times" in finding.message) == (WARN, True)
+    assert "WAL mode" not in finding.message
+
+
+def test_a_reader_after_a_lock_error_is_no_write(home: Path, look: Examine, hold: Hold) -> None:
+    """A reader of a file in WAL mode makes a `-shm` and an empty `-wal`."""
+    before = datetime.now(timezone.utc).timestamp() - 60
+    os.utime(data(home), (before, before))
+    log_error(home)
+    time.sleep(1.1)  # the log has whole seconds
+    hold(CONNECT.format(path=str(data(home))) + "c.execute('SELECT count(*) FROM test').fetchone()")
+    assert data(home).with_name("shop.sqlite-shm").stat().st_mtime > before + 60
+    assert findings(look(home))["sqlite-locking.lock-errors"].severity is WARN
+
+
+def test_a_lock_error_in_a_line_of_another_form_is_no_pass(home: Path, look: Examine) -> None:
+    with (home / "logs/mdm.log").open("a", encoding="utf-8") as log:
+        log.write("ts=2026-11-29T08:17:57Z level=error msg=\"update of 'shop' failed: database is locked\"\n")
+    result = look(home)
+    assert (result.status, "1 line in a form that MDM does not write" in result.reason) == (Status.ERROR, True)
 
 
 def test_a_log_too_large_to_be_searched_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,6 +544,91 @@ def test_a_write_that_is_done_soon_is_no_lock_to_speak_of(home: Path, look: Exam
     assert "sqlite-locking.locked-now" not in findings(look(home))
 
 
+LOCK_BYTE = (
+    "import fcntl, struct, threading; f = open({path!r}, 'r+b')\n"
+    "def lock(how, byte): fcntl.fcntl(f, fcntl.F_OFD_SETLK, struct.pack('@hhqqixxxx', how, 0, byte, 1, 0))\n"
+    "lock(fcntl.F_WRLCK, {first})\n"
+)
+"""A lock without a PID, as those of other containers are."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has locks that belong to no process")
+def test_locks_of_processes_that_cannot_be_seen_are_told_apart(rollback_home: Path, hold: Hold) -> None:
+    path = data(rollback_home)
+    code = LOCK_BYTE.format(path=str(path), first=RESERVED)
+    hold(
+        f"{code}threading.Timer(0.4, lambda: (lock(fcntl.F_WRLCK, {PENDING}), lock(fcntl.F_UNLCK, {RESERVED}))).start()"
+    )
+    found = lock_holders([path])
+    assert [(holder.pid, holder.lock) for holder in found] == [(0, LockKind.RESERVED)]
+    assert watch([path], found, _writers)[0] == ()
+    found = lock_holders([path])
+    (holder,), _ = watch([path], found, _writers)
+    assert holder.lock is LockKind.PENDING
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has locks that belong to no process")
+def test_each_lock_without_a_process_is_named(rollback_home: Path, look: Examine, hold: Hold) -> None:
+    path = str(data(rollback_home))
+    pids = sorted(hold(LOCK_BYTE.format(path=path, first=byte)).pid for byte in (RESERVED, PENDING))
+    finding = findings(look(rollback_home))["sqlite-locking.locked-now"]
+    assert "(pending lock) and a process that cannot be seen (reserved lock)" in finding.message
+    assert finding.remedy.commands == (f"ps -o pid,lstart,etime,args -p {pids[0]},{pids[1]}",)
+
+
+MANY_WRITES = (
+    "c.execute('CREATE TABLE more (a)')\n"
+    "for n in range({rounds}): c.execute('INSERT INTO more VALUES (zeroblob(4000000))')\n"
+)
+
+
+@pytest.fixture
+def small_home(home: Path) -> Path:
+    """A home with a file of some kilobytes, in WAL mode."""
+    data(home).unlink()
+    with closing(sqlite3.connect(data(home))) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        for table in ("train", "test"):
+            connection.execute(f"CREATE TABLE {table} (id)")
+    return home
+
+
+@pytest.mark.parametrize("rounds", [1, 4], ids=["a hundred times its file", "beyond the limit of a checkpoint"])
+def test_a_reader_that_lets_the_wal_grow_is_named(small_home: Path, look: Examine, hold: Hold, rounds: int) -> None:
+    connect = CONNECT.format(path=str(data(small_home)))
+    reader = hold(connect + "c.execute('BEGIN'); c.execute('SELECT * FROM test').fetchone()")
+    hold(f"{connect}\n{MANY_WRITES.format(rounds=rounds)}")
+    wal = data(small_home).with_name("shop.sqlite-wal").stat().st_size
+    assert wal > 100 * data(small_home).stat().st_size
+    finding = findings(look(small_home, ignore=("metadata-corruption",)))["sqlite-locking.large-wal"]
+    assert finding.severity is WARN
+    assert f"(PID {reader.pid}), running since" in finding.message
+    assert f"{wal / data(small_home).stat().st_size:.0f} times as large" in finding.message
+    assert finding.remedy.commands == (f"ps -o pid,lstart,etime,args -p {reader.pid}",)
+    reader.kill()
+    reader.wait()
+    again = findings(look(small_home, ignore=("metadata-corruption",)))
+    assert [code for code, each in again.items() if each.severity is not NOTE] == []
+    assert ("sqlite-locking.large-wal" in again) is (rounds > 1)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_wal_of_ordinary_size_is_no_finding(small_home: Path, look: Examine, hold: Hold, reads: bool) -> None:
+    connect = CONNECT.format(path=str(data(small_home)))
+    if reads:
+        hold(connect + "c.execute('BEGIN'); c.execute('SELECT * FROM test').fetchone()")
+    hold(connect + "[c.execute('INSERT INTO test VALUES (1)') for _ in range(20)]")
+    assert set(findings(look(small_home, ignore=("metadata-corruption",)))) == {"sqlite-locking.held-open"}
+
+
+def test_a_large_write_in_progress_is_no_reproach(small_home: Path, look: Examine, hold: Hold) -> None:
+    spilling = "c.execute('PRAGMA cache_size=2'); c.execute('BEGIN'); "
+    code = f"{spilling}c.execute('INSERT INTO test VALUES (zeroblob(20000000))')"
+    hold(CONNECT.format(path=str(data(small_home))) + code)
+    found = findings(look(small_home, ignore=("metadata-corruption",)))
+    assert found["sqlite-locking.large-wal"].severity is NOTE
+
+
 def test_readers_that_another_program_locks_out_are_a_warning_and_repaired_when_it_ends(
     rollback_home: Path, look: Examine, hold: Hold
 ) -> None:
@@ -637,7 +759,7 @@ def test_a_damaged_schema_is_said_and_left_to_others(rollback_home: Path, look: 
 def test_a_process_that_cannot_be_seen_is_not_listed_by_a_command(
     home: Path, pid: int, commands: tuple[str, ...]
 ) -> None:
-    holder = Holder(pid, "x", mode="writes", lock="reserved")
+    holder = Holder(pid, "x", mode="writes", lock=LockKind.RESERVED)
     for facts in (
         replace(facts_of(home), holders=(holder,)),
         replace(facts_of(home), holders=(holder,), locked_by=(holder,)),

@@ -19,7 +19,7 @@ import pytest
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.core.model import HOME, Check, Facts, Finding, Kind, NotApplicable, Result, Status, Target
 from pytest_mdm_health.core.options import Options
-from pytest_mdm_health.engine.file_stability import files_of, seen_now, what_moved
+from pytest_mdm_health.engine.file_stability import files_of, seen_now, what_changed
 from pytest_mdm_health.engine.registry import CheckModule, load
 from pytest_mdm_health.engine.run import Run
 from pytest_mdm_health.mdm.home import Home
@@ -49,16 +49,16 @@ def another_process(code: str) -> None:
 
 
 def result_of(home: Path, meanwhile: Callable[[], object], *, target: Target = SHOP, live: bool = False) -> Result:
-    """What becomes of a check that passes, while something happens during its look."""
+    """The result of a check that passes, while something happens as it reads."""
     per = target.kind
     check = Check(id="made-up", issue="5.1", title="t", per=per, live=live)
 
-    def look(mdm_home: Home, mdm_config: Settings) -> Nothing:  # noqa: ARG001 - handles as checks get them
+    def look(mdm_home: Home, mdm_config: Settings) -> Nothing:  # noqa: ARG001 - fixtures as checks get them
         meanwhile()
         return Nothing(examined=1)
 
     def look_at_dataset(
-        mdm_dataset: Dataset,  # noqa: ARG001 - handles as checks get them
+        mdm_dataset: Dataset,  # noqa: ARG001 - fixtures as checks get them
         mdm_backend: Backend | None,  # noqa: ARG001 - as above
     ) -> Nothing:
         meanwhile()
@@ -106,6 +106,17 @@ def test_what_another_process_writes_meanwhile_makes_a_result_inconclusive(home:
     result = result_of(home, lambda: another_process(writing(database(home))))
     assert (result.status, result.findings, result.examined) == (Status.ERROR, (), 0)
     assert result.reason == f"{database(home)} changed while it was read; {AGAIN}"
+
+
+def test_a_check_that_fails_over_a_moving_file_says_both(home: Path) -> None:
+    def fail_meanwhile() -> None:
+        another_process(writing(database(home)))
+        raise LookupError("no such\nthing")
+
+    result = result_of(home, fail_meanwhile)
+    moved = f"{database(home)} changed while it was read; {AGAIN}"
+    assert result.status is Status.ERROR
+    assert result.reason == f"{moved}; the check had failed with LookupError: no such\\nthing"
 
 
 def test_a_log_that_grows_is_a_change(home: Path, hold: Hold) -> None:
@@ -286,9 +297,9 @@ def test_a_link_to_a_database_is_watched_with_what_lies_beside_both(tmp_path: Pa
     assert {tmp_path / "real.db-wal", tmp_path / "link.db.wal", link} <= set(files)
     seen = seen_now(files)
     real.with_name("real.db-wal").write_bytes(b"")
-    assert what_moved(seen, "now") == "", "an empty log holds nothing"
+    assert what_changed(seen, "now") == "", "an empty log holds nothing"
     real.with_name("real.db-wal").write_bytes(b"x")
-    assert what_moved(seen, "now").startswith(f"{real}-wal came into being now")
+    assert what_changed(seen, "now").startswith(f"{real}-wal came into being now")
 
 
 def test_of_a_server_no_file_is_watched(tmp_path: Path) -> None:

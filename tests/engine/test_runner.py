@@ -147,10 +147,10 @@ def test_colons_that_pytest_would_read_are_escaped() -> None:
 
 def test_a_server_is_handed_out_for_itself_and_for_its_datasets(plan: Plan) -> None:
     (server,) = plan.servers
-    assert plan.handle("mdm_server", Target(Kind.SERVER, "db1:5432")) is server
-    assert plan.handle("mdm_server", SHOP) is server
-    assert plan.handle("mdm_server", LOCAL) is None
-    assert plan.handle("mdm_server", HOME) is None
+    assert plan.fixture_value("mdm_server", Target(Kind.SERVER, "db1:5432")) is server
+    assert plan.fixture_value("mdm_server", SHOP) is server
+    assert plan.fixture_value("mdm_server", LOCAL) is None
+    assert plan.fixture_value("mdm_server", HOME) is None
 
 
 def test_a_requirement_that_nobody_can_find_breaks_the_contract(

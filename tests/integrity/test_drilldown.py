@@ -197,7 +197,7 @@ def keyed(request: pytest.FixtureRequest, made: Make, tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("rows", [EXAMINED + 500, 25_000])
+@pytest.mark.parametrize("rows", [EXAMINED + 500, pytest.param(25_000, marks=pytest.mark.slow)])
 def test_a_column_that_changed_in_every_row_is_altered_in_every_row_and_nothing_else(
     keyed: Make, rows: int, key: tuple[str, ...]
 ) -> None:

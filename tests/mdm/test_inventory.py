@@ -67,7 +67,7 @@ def test_taking_stock_leaves_no_trace(each_home: Path, tree: Callable[[Path], ob
 
 def test_an_empty_home_holds_nothing(tmp_path: Path) -> None:
     inventory = take_inventory(tmp_path, {})
-    assert (inventory.datasets, inventory.gaps) == ((), ())
+    assert (inventory.datasets, inventory.unlisted) == ((), ())
 
 
 def test_an_inventory_travels_between_processes(home: Path) -> None:
@@ -276,7 +276,8 @@ def test_a_folder_that_is_none_is_a_gap_with_its_reason(home: Path, place: str) 
     shutil.rmtree(home / place)
     (home / place).write_text("no folder")
     inventory = take_inventory(home, {})
-    assert inventory.gaps == (f"{home / place} cannot be listed: Not a directory",)
+    assert inventory.not_examined == (f"{home / place} cannot be listed: Not a directory",)
+    assert not inventory.could_list(home / place)
 
 
 @POSIX
@@ -285,7 +286,7 @@ def test_a_folder_that_may_not_be_read_is_a_gap_with_its_reason(
 ) -> None:
     (home / "datasets").chmod(0)
     inventory = take_inventory(as_other_user(home), {})
-    assert inventory.gaps == (f"{inventory.home.datasets} cannot be listed: Permission denied",)
+    assert inventory.not_examined == (f"{inventory.home.datasets} cannot be listed: Permission denied",)
     assert [dataset.name for dataset in inventory.datasets] == ["big", "breast_cancer", "shop", "wine"]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import ALONE_OR_ON_WORKERS
+
 Health = Callable[..., pytest.RunResult]
 
 
@@ -57,7 +59,7 @@ def test_names_that_are_not_ascii_are_shown_as_they_are(home: Path, health: Heal
     run.stdout.fnmatch_lines(["mdm-health::sqlite-locking?größe?"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_fixture_of_the_repository_does_not_redirect_the_suite(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -117,7 +119,7 @@ def pytest_collection_modifyitems(items):
     ],
     ids=["xfail", "skip"],
 )
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "two-workers"])
+@pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_mark_of_the_repository_counts_like_a_waiver(
     pytester: pytest.Pytester,
     home: Path,
@@ -175,7 +177,7 @@ def test_a_rerun_examines_again(
     assert results_in(tmp_path / "out.json")["sqlite-locking[shop]"]["status"] == "pass"
 
 
-def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester, health: Health) -> None:
+def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester, health_alone: Health) -> None:
     pytester.makepyfile(
         says_where="""
         import os
@@ -195,7 +197,7 @@ def test_a_debugger_stops_in_the_process_that_examines(pytester: pytest.Pytester
             print("pytest runs in", os.getpid())
         """
     )
-    run = health("-p", "says_where", "--pdb", "-s", "mdm-health::sqlite-locking[shop]")
+    run = health_alone("-p", "says_where", "--pdb", "-s", "mdm-health::sqlite-locking[shop]")
     said = {line.rpartition(" ")[0].strip("."): line.rpartition(" ")[2] for line in run.outlines if " in " in line}
     (inside,) = (pid for words, pid in said.items() if words.endswith("examined in"))
     assert said["pytest runs in"] == inside

@@ -1,4 +1,4 @@
-"""An option whose value cannot be meant is a usage error, and so is one that has no effect."""
+"""An option with an invalid value is a usage error, and so is one that has no effect."""
 
 from __future__ import annotations
 

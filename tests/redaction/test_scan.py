@@ -198,8 +198,9 @@ def test_a_report_that_would_show_a_secret_is_not_written(home: Path, tmp_path: 
     file.write_text("old")
     shown = replace(REPORT, gaps=(f"{SECRET} is in it",))
     troubles = reports.write(shown, plan_of(home, **{name: file}), Redactor([SECRET]).leaks)
-    assert [each.partition(" was not written: ")[0] for each in troubles] == [f"--mdm-{name}: {file}"]
-    assert SECRET not in troubles[0]
+    assert [str(each).partition(" was not written: ")[0] for each in troubles] == [f"--mdm-{name}: {file}"]
+    assert troubles[0].leaked
+    assert SECRET not in troubles[0].message
     assert file.read_text() == "old"
     assert sorted(tmp_path.glob(".out*")) == []
 
@@ -217,7 +218,7 @@ def test_what_holds_a_report_back_is_named(home: Path, tmp_path: Path, name: str
     results = (REPORT.results[0], replace(bad, findings=(finding,)), *REPORT.results[2:])
     shown = replace(REPORT, results=results)
     troubles = reports.write(shown, plan_of(home, **{name: tmp_path / "out"}), Redactor([SECRET]).leaks)
-    assert fnmatch(troubles[0], f"* it is in {place.format(bad)}")
+    assert fnmatch(troubles[0].message, f"* it is in {place.format(bad)}")
 
 
 def in_a_zip(text: str) -> bytes:

@@ -23,7 +23,7 @@ BACKUP, DATA = result("backup-failure", HOME), result("data-corruption", SHOP)
 
 def report(*results: Result, phase: str, baseline: bool = False) -> Report:
     comparison = replace(REPORT.comparison, regressions=0, lost=0) if REPORT.comparison and baseline else None
-    return replace(REPORT, results=results, phase=phase, exit_code=0, comparison=comparison, gaps=())
+    return replace(REPORT, results=results, phase=phase, exit_code=0, comparison=comparison, gaps=(), not_selected=())
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,15 @@ def test_the_answer_is_what_was_examined(phase: str, results: tuple[Result, ...]
 
 def test_with_a_baseline_a_migrated_home_may_go_into_service() -> None:
     assert answer(report(BACKUP, DATA, phase="post", baseline=True)).word == "yes"
+
+
+def test_a_yes_for_part_of_the_home_says_of_which_part() -> None:
+    part = replace(report(BACKUP, DATA, phase="pre"), not_selected=("2 datasets not examined: big, wine",))
+    said = answer(part)
+    assert said.word == "yes, as far as selected"
+    assert said.reason == "Everything that was examined is in order. 2 datasets not examined: big, wine."
+    assert said.headline.startswith("Healthy in what was selected: ")
+    assert "2 datasets not examined" in answer(replace(part, phase="any")).reason
 
 
 def test_a_quick_look_at_a_backup_is_no_yes() -> None:

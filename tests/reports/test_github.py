@@ -14,7 +14,7 @@ from pytest_mdm_health.redaction.known import Secret
 from pytest_mdm_health.redaction.redactor import Redactor
 from pytest_mdm_health.reports import github, markdown
 from pytest_mdm_health.reports.model import Report
-from tests.helpers import ALONE_OR_ON_WORKERS
+from tests.helpers import ALONE_OR_ON_WORKERS, Health
 from tests.reports.full_report import REPORT, RESULTS
 
 
@@ -122,13 +122,13 @@ def test_a_summary_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
 def test_a_run_in_actions_writes_both_once(
-    pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+    health: Health, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
     (home / "config" / "datasets" / "shop.yaml").write_text("name: shop\ntables: [unclosed\n")
     summary = tmp_path / "summary.md"
     for name, value in {"ACTIONS": "true", "WORKSPACE": str(home), "STEP_SUMMARY": str(summary)}.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
-    result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", "-q", *workers)
+    result = health("-q", *workers)
     assert result.ret == 1
     assert summary.read_text().count("MDM health: unhealthy") == 1
     lines = [line for line in result.outlines if line.startswith("::")]
@@ -136,10 +136,10 @@ def test_a_run_in_actions_writes_both_once(
 
 
 def test_a_summary_that_cannot_be_written_changes_no_exit_code(
-    pytester: pytest.Pytester, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    health: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
-    result = pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}")
+    result = health()
     assert result.ret == 0
     result.stdout.fnmatch_lines([f"WARNING GITHUB_STEP_SUMMARY: {tmp_path} is not a file to write to but a folder"])
 

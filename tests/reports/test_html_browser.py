@@ -30,7 +30,12 @@ WAYS: tuple[tuple[str, Scheme, Media], ...] = (
 )
 
 FAST_WAYS = {WAYS[0], WAYS[3], WAYS[4]}  # every window and every scheme once
-EACH_WAY = [pytest.param(way, id="-".join(way), marks=() if way in FAST_WAYS else pytest.mark.slow) for way in WAYS]
+FAST_PAIRS = {*(("full", way) for way in FAST_WAYS), ("hostile", WAYS[0]), ("many", WAYS[3])}
+EACH_PAGE_EACH_WAY = [
+    pytest.param(name, way, id="-".join((name, *way)), marks=() if (name, way) in FAST_PAIRS else pytest.mark.slow)
+    for name in MADE
+    for way in WAYS
+]
 
 
 @cache
@@ -49,7 +54,7 @@ def nothing_happened(opened: Opened) -> bool:
     return untouched and not opened.dialogs and not opened.complaints and len(opened.asked_for) == 1
 
 
-@pytest.mark.parametrize("way", EACH_WAY)
+@pytest.mark.parametrize(("page", "way"), EACH_PAGE_EACH_WAY, indirect=["page"])
 def test_it_fits_its_window_asks_for_nothing_and_shuts_nobody_out(
     open_page: Open, axe: Axe, page: str, way: tuple[str, Scheme, Media]
 ) -> None:
@@ -61,7 +66,7 @@ def test_it_fits_its_window_asks_for_nothing_and_shuts_nobody_out(
     assert nothing_happened(opened)
 
 
-@pytest.mark.parametrize("width", [320, 390])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow)])
 def test_it_fits_other_phones(open_page: Open, page: str, width: int) -> None:
     opened = open_page(page, "phone", scripts=False)
     opened.page.set_viewport_size({"width": width, "height": 740})
@@ -164,7 +169,7 @@ def test_a_real_home_gives_a_page_for_everybody(
     pytester: pytest.Pytester, open_page: Open, axe: Axe, each_home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "report.html"
-    pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={each_home}", f"--mdm-html={file}")
+    pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={each_home}", f"--mdm-html={file}")
     opened = open_page(file.read_text(encoding="utf-8"), "phone")
     assert opened.page.locator("h1").inner_text().startswith(("Healthy: of", "Degraded: of"))
     opened.unfold()
@@ -178,9 +183,9 @@ def test_a_home_that_was_damaged_since_its_baseline_says_so_first(
 ) -> None:
     baseline, file = tmp_path / "before.json", tmp_path / "report.html"
     run = ("--mdm-health", f"--mdm-home={home}", "--mdm-select=metadata-corruption")
-    pytester.runpytest_subprocess(*run, f"--mdm-save-baseline={baseline}")
+    pytester.runpytest_inprocess(*run, f"--mdm-save-baseline={baseline}")
     (home / "datasets" / "wine" / "wine.sqlite").unlink()
-    pytester.runpytest_subprocess(*run, "--mdm-phase=post", f"--mdm-baseline={baseline}", f"--mdm-html={file}")
+    pytester.runpytest_inprocess(*run, "--mdm-phase=post", f"--mdm-baseline={baseline}", f"--mdm-html={file}")
     opened = open_page(file.read_text(encoding="utf-8"), "phone", "dark")
     assert "May the migrated home go into service? No." in opened.page.locator("header").inner_text()
     changed = opened.page.locator("section[aria-labelledby=changes]").inner_text()

@@ -13,7 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pytest_mdm_health.core.model import Result, Status
+from pytest_mdm_health.core.model import Remedy, Result, Status
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.reports.json import load as json_load
 from pytest_mdm_health.reports.json import report as json_report
 from pytest_mdm_health.reports.json import schema as json_schema
@@ -50,7 +51,7 @@ def test_the_schema_is_one_and_describes_everything_and_leaves_nothing_open() ->
         assert each["title"]
         assert each["description"]
         assert each["additionalProperties"] is False
-        assert set(each["properties"]) - set(each["required"]) <= {"facts"}
+        assert set(each["properties"]) - set(each["required"]) <= {"facts", "repairs"}
         assert all(part["description"].endswith(".") for part in each["properties"].values())
 
 
@@ -65,6 +66,14 @@ def test_the_golden_report_uses_every_field_and_status() -> None:
         values = [getattr(result, field.name) for result in RESULTS]
         assert field.name in not_in_json or any(value not in (None, "", (), {}) for value in values), field.name
     assert all(getattr(REPORT, field.name) for field in fields(Report))
+
+
+def test_what_can_be_repaired_is_read_back() -> None:
+    verb = Repair("set-aside", "/home/it's", (), (("saved", "/a b"),))
+    result = RESULTS[0]
+    finding = replace(result.findings[0], remedy=Remedy("Do it.", (verb.command,), (verb,)))
+    report = replace(REPORT, results=(replace(result, findings=(finding,)),))
+    assert json_load.load(fits(json_report.render(report))).results[0].findings == (finding,)
 
 
 def test_reading_it_back_gives_the_same_run() -> None:
@@ -82,7 +91,7 @@ def test_facts_are_in_it_only_where_they_are_asked_for() -> None:
 
 def test_version_1_is_read_as_the_same_run() -> None:
     assert REPORT.comparison
-    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=())
+    expected = replace(REPORT, comparison=replace(REPORT.comparison, tables=()), not_run=0, ignored=(), not_selected=())
     assert json_load.load(json.loads(EARLIER.read_text(encoding="utf-8"))) == expected
 
 
@@ -154,7 +163,7 @@ def ran(pytester: pytest.Pytester, tmp_path: Path) -> Callable[..., str]:
 
     def run(home: Path, *options: str) -> str:
         file = tmp_path / "out.json"
-        pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
+        pytester.runpytest_inprocess("--mdm-health", f"--mdm-home={home}", f"--mdm-json={file}", *options)
         return file.read_text(encoding="utf-8")
 
     return run

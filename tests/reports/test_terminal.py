@@ -16,7 +16,9 @@ import pytest
 
 from pytest_mdm_health.core.changes import Change, Changed
 from pytest_mdm_health.core.model import Check, Kind, Remedy, Result, Status, Target
-from pytest_mdm_health.reports.terminal import describe, lines, wrapped
+from pytest_mdm_health.reports.result_text import describe
+from pytest_mdm_health.reports.summary_lines import lines
+from pytest_mdm_health.reports.terminal import wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 
 
@@ -44,6 +46,8 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
     assert list(lines(REPORT)) == [
         "configuration pass · storage fail · features blocked · diagnostics warn",
         "1 pass, 1 warn, 1 fail, 1 error, 1 skip, 1 blocked, 1 waived",
+        "not selected: 2 datasets not examined: big, wine",
+        "not selected: 1 check not run: backup-failure",
         (
             "since the baseline /tmp/before.json of 2026-11-21T20:00:00+00:00: 2 regressions "
             "(results: 1 new, 1 unchanged, 1 worse, 1 lost)"
@@ -57,6 +61,7 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
         "     1 data table gone",
         "FAIL sqlite-locking.held-open [shop] (worse): PID 4711 holds the database",
         "     $ ps -p 4711",
+        "     $ kill 4711",
         f"waived: sqlite-locking.journal-mode [shop]: moves next week (ann, until 2027-01-31); accepted: {ACCEPTED}",
         f"waived: sqlite-locking.journal-mode [größe]: read only (ann, until 2027-01-31); accepted: {ACCEPTED}",
         "expired waiver (ignored): line 4: a.b on shop",
@@ -108,10 +113,10 @@ Health = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def health(pytester: pytest.Pytester, home: Path) -> Health:
+def health(health: Health, home: Path) -> Health:
     """Run the suite on a home with a damaged registration."""
     (home / "config" / "datasets" / "shop.yaml").write_text("name: [unclosed\n")
-    return lambda *options: pytester.runpytest_subprocess("--mdm-health", f"--mdm-home={home}", *options)
+    return health
 
 
 def test_a_log_has_whole_lines_without_colours_and_says_where_the_reports_are(health: Health, tmp_path: Path) -> None:

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from pytest_mdm_health.backends.base import (
     CannotOpen,
     Column,
+    Failure,
     How,
     QueryFailed,
     Row,
     SharedConnection,
     Unfinished,
-    one_line,
+    Verification,
     quote,
     surplus_sentence,
 )
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sqlite.arrow import ArrowConnection
-from pytest_mdm_health.backends.sqlite.open import ATTEMPTS, FAILURES, is_damage, open_alone, open_sqlite
+from pytest_mdm_health.backends.sqlite.open import (
+    ATTEMPTS,
+    FAILURES,
+    copied_to_memory,
+    open_alone,
+    open_sqlite,
+    query_failed,
+)
+from pytest_mdm_health.backends.sqlite.verifying import Verifier
 
-PROBLEMS = 20
-"""How many problems of a damaged file are told."""
+_COMPLETE_UP_TO = 32 * 1024 * 1024
+"""Bytes of a file up to which comparing its indexes with its tables takes no time worth saving."""
 
 _TIMED_FROM = 16 * 1024 * 1024
 """Bytes of a file below which verifying it takes no time worth watching."""
@@ -73,6 +84,11 @@ class SqliteDatabase(SharedConnection):
         rows = self.query("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
         return tuple(name for (name,) in rows if not name.startswith("sqlite_"))
 
+    def derived(self) -> frozenset[str]:
+        """As `Database.derived`."""
+        sql = "SELECT name FROM sqlite_master WHERE type = 'view' OR sql LIKE 'CREATE VIRTUAL%'"
+        return frozenset(name for (name,) in self.query(sql))
+
     def columns(self, table: str) -> tuple[Column, ...]:
         """As `Database.columns`."""
         rows = self.query("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid", (table,))
@@ -82,17 +98,39 @@ class SqliteDatabase(SharedConnection):
 
     def count(self, table: str) -> int:
         """As `Database.count`."""
-        return int(self.query(f"SELECT count(*) FROM main.{quote(table)}")[0][0])  # noqa: S608 - quoted
+        # SQLite would count the entries of an index, which may disagree with the table or need a collation
+        return int(self.query(f"SELECT count(*) FROM main.{quote(table)} NOT INDEXED")[0][0])  # noqa: S608 - quoted
 
-    def integrity(self, complete: bool, within_s: float | None = None) -> tuple[str, ...]:
-        """As `Database.integrity`: `PRAGMA integrity_check` if complete, else `quick_check`."""
-        pragma = f"PRAGMA {'integrity_check' if complete else 'quick_check'}({PROBLEMS})"
+    def verify(self, complete: bool, within_s: float | None = None) -> Verification:
+        """As `Database.verify`: `PRAGMA integrity_check` if complete or the file is small, else `quick_check`."""
+        small = self._opened.header.size <= _COMPLETE_UP_TO
+        deadline = None if within_s is None else time.monotonic() + within_s
+
+        def ask(sql: str) -> list[Row]:
+            left = None if deadline is None else self._limit(max(deadline - time.monotonic(), 0.001))
+            return self._steadily(lambda connection: _run(connection, sql, (), left))
+
+        found = Verifier(ask, self._standing_in, self._ask_a_copy if small else None).verified(complete or small)
+        return replace(found, damage=(*found.damage, surplus_sentence(self.surplus))) if self.surplus else found
+
+    def _ask_a_copy(self, sql: str) -> list[Row]:
+        """The rows that a statement gives of a copy in memory, which SQLite may write."""
+
+        def ask(connection: sqlite3.Connection) -> list[Row]:
+            with closing(copied_to_memory(connection)) as copy:
+                return _run(copy, sql, ())
+
+        return self._steadily(ask)
+
+    @contextmanager
+    def _standing_in(self, collation: str) -> Iterator[None]:
+        """Have a collation that only another program knows for a moment; what it orders means nothing then."""
+        connection = self._opened.connection
+        connection.create_collation(collation, lambda one, other: (one > other) - (one < other))
         try:
-            lines = self._steadily(lambda connection: _run(connection, pragma, (), self._limit(within_s)))
-            problems = tuple(line for (text,) in lines for line in str(text).splitlines() if line != "ok")
-        except QueryFailed as error:
-            problems = (str(error),)
-        return (*problems, surplus_sentence(self.surplus)) if self.surplus else problems
+            yield
+        finally:
+            connection.create_collation(collation, None)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """As `Database.query`. Text that is not UTF-8 comes with surrogate escapes."""
@@ -131,7 +169,7 @@ class SqliteDatabase(SharedConnection):
                 answer = ask(self._opened.connection)
             except FAILURES as error:
                 if not self._opened.outdated:
-                    raise _query_failed(error) from error
+                    raise query_failed(error) from error
             else:
                 if not self._opened.outdated:
                     return answer
@@ -150,12 +188,8 @@ class SqliteDatabase(SharedConnection):
         try:
             self._opened = self._open(self._path)
         except CannotOpen as error:
-            raise QueryFailed(str(error), damaged=error.code in {"damaged", "truncated", "wrong-format"}) from error
-
-
-def _query_failed(error: BaseException) -> QueryFailed:
-    text = one_line(error)
-    return QueryFailed(text, damaged=is_damage(text))
+            why: Failure = "damaged" if error.code in {"damaged", "truncated", "wrong-format"} else "other"
+            raise QueryFailed(str(error), why) from error
 
 
 def _run(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pytest_mdm_health.backends.base import QueryFailed, one_line
-from pytest_mdm_health.backends.sqlite.open import PATIENCE_S, SETTINGS, is_damage
+from pytest_mdm_health.backends.sqlite.open import PATIENCE_S, SETTINGS, query_failed
 
 if TYPE_CHECKING:
     from adbc_driver_manager import AdbcConnection, AdbcStatement
@@ -36,7 +35,7 @@ class ArrowConnection:
                     statement.set_sql_query(f"PRAGMA {setting}")
                     statement.execute_query()
         except adbc_driver_manager.Error as error:
-            raise _query_failed(error) from error
+            raise query_failed(error) from error
 
     def rows(self, sql: str, at_once: int) -> ArrowRows:
         """The rows of a statement, so many in one array."""
@@ -76,14 +75,9 @@ class ArrowRows:
             stream, _ = statement.execute_query()
             return stream.__arrow_c_stream__(requested_schema)
         except adbc_driver_manager.Error as error:
-            raise _query_failed(error) from error
+            raise query_failed(error) from error
 
     def release(self) -> None:
         """End what was executed; its streams have to be released before."""
         while self._statements:
             self._statements.pop().close()
-
-
-def _query_failed(error: BaseException) -> QueryFailed:
-    text = one_line(error)
-    return QueryFailed(text, damaged=is_damage(text))

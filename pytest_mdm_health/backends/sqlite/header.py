@@ -21,7 +21,7 @@ class SqliteHeader:
     """What a SQLite file says of itself.
 
     Attributes:
-        wal: whether it is in WAL mode; the rollback modes (delete, truncate, persist) cannot be told apart.
+        wal: whether it is in WAL mode; the rollback modes (delete, truncate, persist) cannot be distinguished.
         page_size: bytes.
         pages: how many pages belong to the database; None if a very old SQLite wrote it last, which did not record it.
         size: the file's size in bytes.

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.backends.base import CannotOpen, How, QueryFailed, one_line
+from pytest_mdm_health.backends.base import CannotOpen, Failure, How, QueryFailed, Why, one_line, why_refused
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sidecars import Sidecar, holding_changes, sidecars
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
@@ -40,12 +40,45 @@ _WAL_HEADER = 32
 _UNCHANGING = "mode=ro&immutable=1"
 _BESIDE_OTHERS = "mode=ro&readonly_shm=1"
 _DAMAGED = ("malformed", "not a database", "disk I/O error", "corrupt")
+_BEGINS: tuple[tuple[str, Failure], ...] = (
+    ("unsafe use of", "restricted"),
+    ("no such module", "lacking"),
+    ("no such function", "lacking"),
+    ("no such collation", "lacking"),
+    ("no such tokenizer", "lacking"),
+    ("unknown tokenizer", "lacking"),
+    ("unknown function", "lacking"),
+    ("no such ", "broken"),
+    ("vtable constructor failed", "broken"),
+    ("view ", "broken"),
+    ("expected ", "broken"),
+)
+"""How SQLite's messages begin that tell of what a statement names; names in them may be any words."""
+
+_LOCKED = ("is locked", "is busy")
+_WHY: tuple[tuple[str, Why], ...] = (
+    ("out of memory", "no-memory"),
+    ("disk is full", "no-room"),
+    ("unsupported file format", "newer-format"),
+    ("encrypted", "encrypted"),
+)
 _NOT_IN_PLACE = ("unable to open", "readonly database")
 
 
 def is_damage(text: str) -> bool:
     """Whether SQLite's message means that the file is damaged."""
     return any(word in text for word in _DAMAGED)
+
+
+def query_failed(error: BaseException) -> QueryFailed:
+    """What SQLite said of a statement, with the one word for it."""
+    text = one_line(error)
+    for beginning, why in _BEGINS:
+        if text.startswith(beginning):
+            return QueryFailed(text, why)
+    if is_damage(text):
+        return QueryFailed(text, "damaged")
+    return QueryFailed(text, "locked" if any(word in text for word in _LOCKED) else "other")
 
 
 @dataclass(frozen=True)
@@ -112,6 +145,15 @@ def open_alone(path: Path) -> Opened:
     stamp, header = _stamp(path), read_header(path)
     _must_be_whole(header)
     return _immutable(path, header, stamp)
+
+
+def copied_to_memory(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of an open database that SQLite may write and that is in no file."""
+    copy = sqlite3.connect(":memory:")
+    for setting in SETTINGS:
+        copy.execute(f"PRAGMA {setting}")
+    connection.backup(copy)
+    return copy
 
 
 def a_reader(path: Path, header: SqliteHeader, beside: Sequence[Sidecar]) -> sqlite3.Connection:
@@ -247,7 +289,19 @@ def _cannot_open(error: BaseException, path: Path, how: How) -> Exception:
         return _NotReadable(text)
     if is_damage(text):
         return CannotOpen("damaged", f"is damaged: {text}")
-    return CannotOpen("unreadable", f"cannot be opened: {text}")
+    return CannotOpen(_why(text, path), f"cannot be opened: {text}")
+
+
+def _why(text: str, path: Path) -> Why:
+    """Why SQLite cannot open a file; where its message does not tell, the system is asked for the file."""
+    by_message = next((why for part, why in _WHY if part in text), None)
+    if by_message is not None:
+        return by_message
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return why_refused(error.errno)
+    return "unreadable"
 
 
 def _writers(path: Path) -> tuple[Holder, ...]:

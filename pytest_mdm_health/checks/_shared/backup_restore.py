@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pytest_mdm_health.mdm.backups.contents import BESIDE
 from pytest_mdm_health.mdm.backups.search import SavedData
+from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 
 _UNPACKED = '"$d"'
 _WILD = re.compile(r"([\[\]*?\\])")
@@ -51,7 +51,7 @@ def _command(saved: Sequence[Saved], home: str, kept: str) -> str:
     """A command in a subshell: take out, see that nothing is in the way, put aside, put in place."""
     folder = shlex.quote(posixpath.join(home, ".restore-XXXXXX"))
     files = shlex.join(dict.fromkeys(each.file for each in saved))
-    endings = " ".join(("''", *BESIDE, *(("-shm",) if kept else ())))
+    endings = " ".join(("''", *LOG_SUFFIXES, *(("-shm",) if kept else ())))
     taken = f"d=$(mktemp -d {folder}) && trap 'rm -rf -- {_UNPACKED}' EXIT && {_taken_out(saved)} || exit 1"
     told = '{ echo "$n is there already; nothing was changed" >&2; exit 1; }'
     free = f'n="$f{kept}$e"; [ ! -e "$n" ] && [ ! -L "$n" ] || {told}'

@@ -8,7 +8,8 @@ from pathlib import Path
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun
 from pytest_mdm_health.mdm.registrations.running import Registering, running_registrations
 
 
@@ -28,7 +29,7 @@ def is_half_registered(dataset: Dataset, home: Home) -> bool:
 
 def was_completed(dataset: str, home: Home) -> bool:
     """Whether the last registration of a dataset was completed, according to the log."""
-    runs = {run.dataset: run for run in read_history(home.log_file).runs}
+    runs = {run.dataset: run for run in read_events(home.log_file).history.runs}
     return is_completed(runs.get(dataset.lower()))
 
 

@@ -116,8 +116,8 @@ class BackupFacts(Facts):
 
     @property
     def undecided(self) -> tuple[str, ...]:
-        """Before a migration, why it is not known whether there is a backup: a right or the time was missing."""
-        if not self.before_migration or self.proven:
+        """Why it is not known whether there is a good backup: a right or the time was missing."""
+        if self.proven:
             return ()
         reasons = [*self.unlisted, *(reason for file in self.files.unread for reason in file.reasons)]
         reasons += [reason for backup in self.assessed if backup.undecided for reason in backup.unread]

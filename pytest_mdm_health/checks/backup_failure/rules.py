@@ -437,8 +437,8 @@ def _before_severity(facts: BackupFacts) -> Severity:
 
 
 def _unread_severity(facts: BackupFacts) -> Severity:
-    """How bad it is that something was not read; before a migration nothing passes with it."""
-    return WARN if facts.before_migration else NOTE
+    """How bad it is that something was not read: nothing passes with it, unless another backup is known to be good."""
+    return WARN if facts.before_migration or facts.undecided else NOTE
 
 
 def _sentence(problem: Problem) -> str:

@@ -196,7 +196,7 @@ def _can_be_set(change: SettingChange, facts: ConfigFacts) -> bool:
 
 
 def _why_reverted(change: SettingChange, facts: ConfigFacts) -> str:
-    """What became of the file or variable that set it."""
+    """How the file or variable that set it has changed."""
     key, set_by = change.key, change.set_by
     if key in facts.origins:
         mdm = f"the installed MDM {facts.version}".rstrip()

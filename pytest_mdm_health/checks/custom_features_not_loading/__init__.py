@@ -54,6 +54,8 @@ def judge(facts: CustomFacts) -> Iterator[Finding]:
     """File by file, then files that were deleted."""
     for file in facts.files:
         path = file.path
+        if file.withheld:
+            continue
         if file.code.problem:
             yield UNREADABLE(at=path, subject=path, path=path, problem=file.code.problem)
             continue

@@ -16,12 +16,14 @@ from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.host.accounts import READ, Account, owner_of
+from pytest_mdm_health.mdm.host.rights import missing_right
 from pytest_mdm_health.mdm.installed.custom_code import INDEX, listed_in, read_custom_code, texts_in
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Abilities, Trial
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.features import last_runs
+from pytest_mdm_health.mdm.logs.events import read_events
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.registrations.sources import source_of
 
@@ -46,7 +48,9 @@ def collect(inventory: Inventory, options: Options, installation: Installation |
     gaps: list[str] = []
     home = inventory.home
     registered = {dataset.name: dataset for dataset in inventory.datasets if dataset.registration is not None}
-    files = tuple(_find_files(home, registered, gaps))
+    owner = owner_of(home.root)
+    found = _find_files(home, registered, gaps)
+    files = tuple(replace(file, withheld=bool(file.code.problem) and _is_withheld(file.path, owner)) for file in found)
     deleted = tuple(_find_deleted(inventory, files))
     if not files and not deleted:
         raise NotApplicable(gaps[0] if gaps else "no custom features")
@@ -62,7 +66,8 @@ def collect(inventory: Inventory, options: Options, installation: Installation |
         gaps.append("no file was loaded (see --mdm-depth)")
     elif files:
         facts = _load_files(facts, inventory, options, installation, gaps)
-    return replace(facts, gaps=tuple(gaps))
+    log = read_events(home.log_file)  # files that were deleted are known from there
+    return replace(facts, gaps=(*gaps, *log.gaps), unexamined=(*facts.unexamined, *log.not_understood))
 
 
 def _sources(registered: Mapping[str, Dataset]) -> Iterator[tuple[str, str]]:
@@ -75,8 +80,9 @@ def _sources(registered: Mapping[str, Dataset]) -> Iterator[tuple[str, str]]:
 def _find_deleted(inventory: Inventory, files: tuple[CustomFile, ...]) -> Iterator[DeletedFile]:
     """Files that MDM loaded when it last generated features."""
     names = {file.name for file in files}
+    runs = read_events(inventory.home.log_file).feature_runs
     for dataset in inventory.datasets:
-        run = last_runs(inventory.home.log_file).get(dataset.name.lower())
+        run = runs.get(dataset.name.lower())
         if run is None or not run.custom or dataset.name in names:
             continue
         if kind_of(inventory.home.custom_features / Path(run.custom).name) is FileKind.MISSING:
@@ -137,6 +143,16 @@ def _described(path: Path, name: str, datasets: Collection[str]) -> CustomFile:
         nearest=similar[0] if similar else "",
         code=read_custom_code(path),
     )
+
+
+def _is_withheld(path: str, owner: Account) -> bool:
+    """Whether MDM, which runs as the home's owner, may read a file that this user may not."""
+    if missing_right(Path(path)) is None:
+        return False
+    try:
+        return owner.reaches(Path(path)) and owner.may(Path(path).stat(), READ)
+    except OSError:
+        return False
 
 
 def _is_same_folder(one: Path, other: Path) -> bool:

@@ -53,6 +53,7 @@ class CustomFile:
     Attributes:
         path: absolute.
         name: the dataset that it is named after; `__init__` for the folder's index.
+        withheld: whether the home's owner may read it, and this user may not.
         registered: whether there is such a dataset.
         nearest: the registered dataset with the most similar name; empty if none is similar.
         expected_path: where MDM would look for it; empty if it is there.
@@ -65,6 +66,7 @@ class CustomFile:
 
     path: str
     name: str
+    withheld: bool = False
     registered: bool = False
     nearest: str = ""
     expected_path: str = ""

@@ -13,6 +13,7 @@ CHECK = Check(
     issue="6.2",
     title="Custom features that are not loaded",
     per=Kind.HOME,
+    reads=("log", "custom-features"),
     tags=("features",),
 )
 RULES = Rules(CHECK)

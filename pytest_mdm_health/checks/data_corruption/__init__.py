@@ -34,8 +34,9 @@ Put the damaged file aside with its logs and restore it from a backup. The comma
 was found, opened, and nothing is wrong with the copy in it. Without a backup, register the dataset from its source
 under a new name and compare; MDM, forced to register it under the old name, removes the dataset's folder first and
 forgets what the registration says. The guide's `restore_dataset.sh`, `migrate_dataset.sh` and
-`fix_data_corruption.py` are part of no released MDM. SQLite's `.recover` gets out of a damaged file what can still be
-read, seldom all of it. A log of another copy beside the file must be moved away before anything opens the dataset.
+`fix_data_corruption.py` are part of no released MDM. What is around the damaged pages of a copy can be
+read table by table, seldom all of it. A log of another copy beside the file must be moved away before anything opens
+the dataset; so must one that DuckDB cannot replay, and one whose file is gone, before another is restored there.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def observe(
 def judge(facts: DataFacts, baseline: DataFacts | None) -> Iterator[Finding]:
     """From the file as such to its rows: what became of them, which is exact, then what MDM recorded about them."""
     yield from rules.check_file(facts)
+    yield from rules.check_objects(facts)
     yield from rules.check_logs(facts)
     if baseline is not None:
         yield from plan.applied(changes.check_changes(facts, baseline), facts, baseline)

@@ -19,16 +19,26 @@ from pytest_mdm_health.backends import (
     Database,
     QueryFailed,
     Unfinished,
+    Verification,
     close_all,
     quote,
     real_engine,
     sidecars,
 )
+from pytest_mdm_health.backends.duckdb_log import ignored_logs
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 from pytest_mdm_health.backends.sqlite.log import is_of_another_file
-from pytest_mdm_health.checks.data_corruption.facts import BROKEN, DataFacts, FileState, Recorded, TableState
+from pytest_mdm_health.checks._shared.engine_program import program_of
+from pytest_mdm_health.checks.data_corruption.facts import (
+    BROKEN,
+    DataFacts,
+    FileState,
+    Recorded,
+    TableState,
+)
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.secrets import without_values
 from pytest_mdm_health.mdm.backups.archive import read_archive
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
@@ -63,7 +73,8 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
     """Examine one dataset's data, as closely as the depth says, and find a backup of it if it has to be restored."""
     facts = _examined(dataset, backend, home, options)
     if backend is not None and backend.connection is None:
-        facts = _without_stray_log(dataset, backend, facts, options)
+        facts = _without_stray_logs(dataset, backend, facts, options)
+        facts = replace(facts, ignored_logs=tuple(_ignored_logs(facts, options)))
     if not facts.to_restore:
         return facts
     facts = replace(facts, elsewhere=tuple(_files_with_tables(dataset, facts)))
@@ -71,8 +82,9 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
         return facts
     path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
     saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
-    facts = replace(facts, saved=saved, sought=sought, mdm_python=_mdm(dataset, options) if saved is None else "")
-    if saved is None or facts.is_misregistered or facts.stray_log:
+    again = _mdm(dataset, options) if saved is None and not facts.stray_logs else ""
+    facts = replace(facts, saved=saved, sought=sought, mdm_python=again)
+    if saved is None or facts.is_misregistered or facts.stray_logs:
         return facts
     problem = _problem_of(saved, dataset, facts, options, within_s)
     return replace(facts, saved_is_sound=not problem, saved_problem=problem)
@@ -94,6 +106,7 @@ def _examined(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         others=tuple(str(file) for file in dataset.files if not is_same_file(file, path)),
         own_file=is_same_file(path.parent, dataset.folder) and not dataset.shared_with,
         shared_with=dataset.shared_with,
+        program=program_of(backend) if backend is not None else (),
         registration=str(registration.file) if registration is not None else "",
         twin=str(json_copy) if kind_of(json_copy) is FileKind.FILE else "",
         source=str(source.path) if source is not None and source.path is not None else "",
@@ -141,9 +154,18 @@ def is_damage(engine: str, error: QueryFailed) -> bool:
 
     A server keeps many from reading: for a missing permission, for a lock, for the time. A file has few such reasons.
     """
-    if error.damaged:
-        return True
+    if error.why != "other":
+        return error.damaged
     return engine in FILE_ENGINES and not any(word in str(error).lower() for word in _PASSING)
+
+
+def is_broken(error: QueryFailed, *, derived: bool) -> bool:
+    """Whether a query that failed shows that what it reads refers to something that is not there.
+
+    A view computes its rows, so that what fails without a better reason is its own.
+    """
+    passing = any(word in str(error).lower() for word in _PASSING)
+    return error.why == "broken" or (derived and error.why == "other" and not passing)
 
 
 class _Examination:
@@ -165,9 +187,13 @@ class _Examination:
         file = replace(self._facts.file, opened=self._database.how, surplus=self._database.surplus)
         try:
             names = {name.casefold(): name for name in self._database.tables()}
+            derived = self._database.derived()
             recorded = tuple(_records(self._dataset, self._database, self._gaps))
-            tables = tuple(self._table(table, names, recorded) for table in self._expected(names))
-            file = self._verified(file)
+            tables = tuple(
+                self._table(table, names, recorded, derived=names.get(table.name.casefold()) in derived)
+                for table in self._expected(names)
+            )
+            found = self._verified()
         except ConnectionLost as error:
             return replace(self._facts, examined=0, file=replace(file, opened="", code="dropped", reason=str(error)))
         except QueryFailed as error:
@@ -180,9 +206,12 @@ class _Examination:
             examined=0 if tables and refused == len(tables) else 1 + len(tables) - refused,
             gaps=tuple(self._gaps),
             unexamined=tuple(self._refused),
-            file=file,
+            file=_with_damage(file, found, complete=self._depth is Depth.FULL),
             tables=tables,
             recorded=tuple(_recorded(recorded, tables)) if self._counts else (),
+            indexes=found.indexes if found is not None else (),
+            violated=found.violated if found is not None else (),
+            unusable=found.unusable if found is not None else (),
         )
 
     def _expected(self, names: Mapping[str, str]) -> Iterator[TableState]:
@@ -199,13 +228,20 @@ class _Examination:
             if folded not in known:
                 yield TableState(name=name, role="", kind="other")
 
-    def _table(self, table: TableState, names: Mapping[str, str], recorded: Sequence[_Record]) -> TableState:
+    def _table(
+        self, table: TableState, names: Mapping[str, str], recorded: Sequence[_Record], *, derived: bool
+    ) -> TableState:
         name = names.get(table.name.casefold())
         if name is None:
             return replace(table, present=False)
+        table = replace(table, derived=derived)
         about = [record for record in recorded if record.is_about(table) and not record.outdated]
         try:
-            columns = [column.name.casefold() for column in self._database.columns(name)]
+            declared = [column.name for column in self._database.columns(name)]
+            if derived:  # to count rows, an engine does not have to compute them
+                chosen = ", ".join(map(quote, declared))
+                self._database.query(f"SELECT {chosen} FROM {quote(name)} LIMIT 1")  # noqa: S608 - quoted
+            columns = [column.casefold() for column in declared]
             known = dict.fromkeys(column for record in about for column in record.columns)
             return replace(
                 table,
@@ -217,9 +253,13 @@ class _Examination:
         except ConnectionLost:
             raise
         except QueryFailed as error:
+            table = replace(table, why=error.why)
+            registered = table.kind != "other"
+            if is_broken(error, derived=derived) or (error.why == "lacking" and not registered):
+                return replace(table, broken=without_values(str(error), names.values()))
             if is_damage(self._database.engine, error):
                 return replace(table, failed=str(error))
-            reasons = self._gaps if table.kind == "other" else self._refused  # nothing depends on unregistered tables
+            reasons = self._refused if registered else self._gaps  # nothing depends on unregistered tables
             reasons.append(f"the table {name} could not be read: {error}")
             return replace(table, refused=str(error))
 
@@ -229,17 +269,25 @@ class _Examination:
             return self._database.count(name)
         return None if self._database.query(f"SELECT 1 FROM {quote(name)} LIMIT 1") else 0  # noqa: S608 - quoted
 
-    def _verified(self, file: FileState) -> FileState:
+    def _verified(self) -> Verification | None:
+        """What the engine finds when it verifies the data; None if it was not asked, or has not finished."""
         if not self._counts:
-            return file
-        complete = self._depth is Depth.FULL
+            return None
         try:
-            problems = self._database.integrity(complete=complete, within_s=self._within_s)
+            found = self._database.verify(complete=self._depth is Depth.FULL, within_s=self._within_s)
         except Unfinished:
-            self._gaps.append(f"verifying the whole file takes longer than {self._within_s:g} s (see --mdm-timeout)")
-            return file
-        own = problems[:-1] if file.surplus else problems  # the surplus is a finding of its own
-        return replace(file, problems=own, verified="complete" if complete else "quick")
+            reason = f"verifying it takes longer than {self._within_s:g} s (see --mdm-timeout)"
+            self._refused.append(f"the database could not be verified to its end: {reason}")
+            return None
+        self._gaps += found.unverified
+        return found
+
+
+def _with_damage(file: FileState, found: Verification | None, *, complete: bool) -> FileState:
+    if found is None:
+        return file
+    own = found.damage[:-1] if file.surplus else found.damage  # the surplus is a finding of its own
+    return replace(file, problems=own, verified="complete" if complete else "quick")
 
 
 def _base_of(role: str, name: str, base: Mapping[str, str]) -> str:
@@ -251,17 +299,35 @@ def _base_of(role: str, name: str, base: Mapping[str, str]) -> str:
 def _without_content(facts: DataFacts) -> DataFacts:
     """The facts without what was found in the file, to examine another one in its place."""
     file = FileState(path=facts.file.path, size=facts.file.size)
-    return replace(facts, examined=0, gaps=(), unexamined=(), file=file, tables=(), recorded=())
+    return replace(
+        facts,
+        examined=0,
+        gaps=(),
+        unexamined=(),
+        file=file,
+        tables=(),
+        recorded=(),
+        indexes=(),
+        violated=(),
+        unusable=(),
+    )
 
 
-def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
-    """The facts of the file by itself, if a log or journal beside it makes a sound file a damaged one."""
-    log = next((sidecar for sidecar in facts.left_over if not sidecar.live), None)
-    if log is None:
+def _ignored_logs(facts: DataFacts, options: Options) -> Iterator[str]:
+    """The logs that DuckDB ignores; a quick look does not try that."""
+    tried = facts.readable and facts.engine == "duckdb" and Depth(options.depth) is not Depth.QUICK
+    if tried and facts.logs and not facts.stray_logs:
+        yield from map(str, ignored_logs(Path(facts.file.path), [log.path for log in facts.logs]))
+
+
+def _without_stray_logs(dataset: Dataset, backend: Backend, facts: DataFacts, options: Options) -> DataFacts:
+    """The facts of the file by itself, if logs or a journal beside it make a sound file a damaged one."""
+    logs = facts.logs
+    if not logs:
         return facts
     real = Path(os.path.realpath(facts.file.path))
     damaged = facts.file.code in {*BROKEN, "unreadable"} or facts.file.problems or any(t.failed for t in facts.tables)
-    if not damaged and not (log.kind == "wal" and is_of_another_file(real, log.path)):
+    if not damaged and not any(log.kind == "wal" and is_of_another_file(real, log.path) for log in logs):
         return facts
     try:
         copy = PrivateCopy([real])
@@ -277,7 +343,14 @@ def _without_stray_log(dataset: Dataset, backend: Backend, facts: DataFacts, opt
         copy.remove()
     lost = any(table.failed or (table.kind == "base" and not table.present) for table in alone.tables)
     sound = not (alone.file.problems or alone.unexamined or lost)
-    return replace(alone, stray_log=str(log.path)) if sound else facts
+    if not sound:
+        return facts
+    return replace(
+        alone,
+        stray_logs=tuple(str(log.path) for log in logs),
+        with_logs=facts.file.code,
+        reason_with_logs=facts.file.reason,
+    )
 
 
 def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: Options, within_s: float) -> str:
@@ -293,7 +366,8 @@ def _problem_of(saved: SavedData, dataset: Dataset, facts: DataFacts, options: O
     missing = [table.name for table in found.tables if table.kind != "other" and not table.present]
     if missing:
         return f"the registered table {missing[0]} is not in there"
-    if found.unexamined or found.to_restore:
+    broken = any(table.broken for table in found.tables if table.kind != "other")
+    if found.unexamined or found.to_restore or broken:
         return "it is not sound or not complete either"
     return "" if found.data_tables else "no table is registered to compare it with"
 

@@ -6,7 +6,8 @@ import posixpath
 import shlex
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.backends import Sidecar
+from pytest_mdm_health.backends import IndexProblem, Sidecar, Unusable, Violated
+from pytest_mdm_health.backends.sidecars import holding_changes
 from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
 from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
@@ -14,8 +15,14 @@ from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
 from pytest_mdm_health.integrity.stored_tables import StoredTable
 from pytest_mdm_health.integrity.table_comparison import TableComparison
 from pytest_mdm_health.mdm.backups.search import SavedData
+from pytest_mdm_health.mdm.registrations import OWN_TABLES
 
-BROKEN = frozenset({"missing", "not-a-file", "empty", "wrong-format", "truncated", "damaged", "no-database"})
+BROKEN = frozenset(
+    {
+        *("missing", "not-a-file", "empty", "wrong-format", "truncated", "damaged", "no-database"),
+        *("foreign-log", "damaged-log"),
+    }
+)
 """Why data cannot be opened because it is broken; every other reason means that it was not examined."""
 
 KEPT = ".damaged"
@@ -66,6 +73,10 @@ class TableState:
         rows: how many; None if they were not counted.
         failed: why it cannot be read, in one line, if that is damage.
         refused: why it could not be read, in one line, if it is not: a right, a lock, the time.
+        broken: the same if it refers to what the database does not have, or for one that is not registered to what
+            only another program has; nothing is damaged by it.
+        why: the one word for it, as in `QueryFailed.why`.
+        derived: whether its rows are not stored as such, as those of a view.
         lost_columns: columns that MDM recorded and that it does not have.
         had_rows: whether MDM recorded values that cannot have come from an empty table.
     """
@@ -79,6 +90,9 @@ class TableState:
     columns: int | None = None
     failed: str = ""
     refused: str = ""
+    broken: str = ""
+    why: str = ""
+    derived: bool = False
     lost_columns: tuple[str, ...] = ()
     had_rows: bool = False
 
@@ -130,8 +144,15 @@ class DataFacts(Facts):
         shared_with: other datasets that are registered with the file, or in whose folder it is.
         elsewhere: which of the others hold all registered tables, where the file does not.
         registration, twin: the files of the registration; empty if there are none.
-        stray_log: a log or journal of another time beside the file, without which the file is sound; the tables are
-            then those of the file by itself.
+        program: the engine's command line, which only looks at the data; empty if it could not be opened.
+        indexes: indexes that disagree with their tables.
+        violated: constraints that rows break.
+        unusable: indexes and tables that need what this engine does not have.
+        stray_logs: logs or journals beside the file, of another time or damaged, without which the file is sound; the
+            tables are then those of the file by itself.
+        with_logs: why the file cannot be opened together with them, in one word; empty if it can.
+        reason_with_logs: the same for a person, to follow the file's name.
+        ignored_logs: logs from which the engine takes nothing when it opens the file.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
         mdm_python: the interpreter of the MDM that can make the data from its source again, where no backup holds it;
@@ -161,7 +182,14 @@ class DataFacts(Facts):
     elsewhere: tuple[str, ...] = ()
     registration: str = ""
     twin: str = ""
-    stray_log: str = ""
+    program: tuple[str, ...] = ()
+    indexes: tuple[IndexProblem, ...] = ()
+    violated: tuple[Violated, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
+    stray_logs: tuple[str, ...] = ()
+    with_logs: str = ""
+    reason_with_logs: str = ""
+    ignored_logs: tuple[str, ...] = ()
     source: str = ""
     written_source: str = ""
     mdm_python: str = ""
@@ -195,6 +223,12 @@ class DataFacts(Facts):
         return bool(self.file.opened)
 
     @property
+    def logs(self) -> tuple[Sidecar, ...]:
+        """The logs and journals that the engine takes for the file's own and no process uses."""
+        own = holding_changes(self.left_over, self.engine)
+        return tuple(sidecar for sidecar in own if not sidecar.live)
+
+    @property
     def expected(self) -> ExpectedDataset:
         """What is planned; nothing without a file of expectations."""
         return self.plan or ExpectedDataset()
@@ -208,6 +242,17 @@ class DataFacts(Facts):
     def data_tables(self) -> tuple[TableState, ...]:
         """The tables that are registered and not made from others."""
         return tuple(table for table in self.tables if table.kind == "base")
+
+    @property
+    def command_line(self) -> str:
+        """The engine's command line, quoted for a shell."""
+        return shlex.join(self.program)
+
+    def is_registered(self, table: str) -> bool:
+        """Whether a table is one that MDM reads, its own included."""
+        folded = table.casefold()
+        names = {each.name.casefold() for each in self.tables if each.kind != "other"}
+        return folded in names or folded in OWN_TABLES
 
     @property
     def is_misregistered(self) -> bool:

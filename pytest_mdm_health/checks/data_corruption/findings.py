@@ -6,7 +6,7 @@ where no backup holds it.
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE
+from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROWS_ARE_VISIBLE, SERVER_LETS_IN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -20,8 +20,7 @@ CHECK = Check(
     title="Damaged, incomplete or altered data",
     per=Kind.DATASET,
     requires=(
-        "postgres-slowdown.unreachable",
-        "postgres-slowdown.login-refused",
+        *SERVER_LETS_IN,
         *ROWS_ARE_VISIBLE,
         "metadata-corruption",
     ),
@@ -48,10 +47,15 @@ MAKE_AGAIN = Steps(
     "changed if a row that can be read now would be missing then, and the registration stays.",
     (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
 )
-RECOVER = Steps(
-    f"{KEEP_COPY.text} SQLite's command line (.recover) gets rows out of a copy of the damaged file, but not always "
-    "all of them nor the right ones: read them into a new database, and count and compare them before they take the "
-    "place of anything."
+READ_AROUND_DAMAGE = Steps(
+    f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
+    "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "
+    "missing."
+)
+MOVE_LOG_FIRST = Steps(
+    "Before anything is opened or restored there, move {logs} to a folder outside the home, and keep it: it holds "
+    "changes, and goes only with the very file that it was written for. Search for that file first; a disk or link "
+    "that is missing may be all."
 )
 COMPARE_COPIES = Steps(
     "Keep the file: it can be read. Compare it with any other copy before you restore one. {facts.other_sources}"
@@ -69,9 +73,30 @@ GRANT_SELECT = Steps(
 WAIT_FOR_TABLE = Steps(
     "Wait until whoever locks or changes it is done, or allow more time with --mdm-timeout; " + _RUN_AGAIN
 )
+END_PREPARED = Steps(
+    "No session holds a prepared transaction, and a restart does not end it: ask who runs the program that prepared it "
+    "whether it is to be kept (COMMIT PREPARED) or discarded (ROLLBACK PREPARED); " + _RUN_AGAIN
+)
+REACH_REMOTE = Steps(
+    "Its rows are on another server, or in a file beside the database: start that server, or put the file back where "
+    "the foreign table names it, and see its user mapping. Do not register the dataset again; " + _RUN_AGAIN
+)
+HAVE_WHAT_IT_NEEDS = Steps(
+    "The database is not damaged, and is not to be restored: what the message names is in no database, but in the "
+    "program that made this one. Find out whether MDM's own Python has it, and read the table with that program; until "
+    "then its state is unknown."
+)
+READ_IT_ELSEWHERE = Steps(
+    "This is no fault of the data: this suite reads no file beside a database, loads no extension, and runs no "
+    "function that may have effects. Read the table with MDM; until then its state is unknown here."
+)
 FREE_SPACE = Steps(
     "Give the machine the memory or the room that it lacks; TMPDIR names another folder for temporary files; "
     + _RUN_AGAIN
+)
+KEEP_ROWS = Steps(
+    "Where the data as it was still exists, record the baseline of it again, at --mdm-depth=full, or name its folder "
+    "with --mdm-backup; then compare at --mdm-depth=full. Without either, look through the table yourself."
 )
 REMOVE_OBSTACLE = Steps("Remove what the message names; " + _RUN_AGAIN)
 
@@ -80,10 +105,30 @@ WAIT_FOR_FILE = Steps(
 )
 NEWER_ENGINE = Steps("Run this with the release of the database engine that MDM uses, or a newer one.")
 MAKE_ROOM = Steps("Make room, or name a folder on another file system in TMPDIR.")
+OLDER_ENGINE = Steps(
+    "Export the data with a release of the database engine that reads it, and import it with the one that MDM uses."
+)
+DECRYPT = Steps(
+    "MDM has no key to give to the engine, so it cannot open the file either. Find out who encrypted it; with the key, "
+    "the engine copies it into a file without (ATTACH with ENCRYPTION_KEY, then COPY FROM DATABASE)."
+)
+RAISE_LIMIT = Steps(
+    "Let this process open more files (`ulimit -n`; `lsof -p` shows what has them), then run this check again."
+)
+FREE_MEMORY = Steps("Give the machine or this process the memory that it lacks, then run this check again.")
+READ_ERROR = Steps(
+    "The disk or the file server does not deliver the file: see what the kernel's log says (`dmesg`). Copy the home "
+    "while it can be read, and restore what cannot be read on another disk."
+)
 SERVER_ACCESS = Steps(
     "See what postgres-slowdown reports about the server, and whether the registered role may connect."
 )
 FILE_ACCESS = Steps("Run this as the user that MDM runs as, or let that user read the file.")
+LOOK_AT_FILE = Steps(
+    "Remove what the message names as the reason, then run this check again: until the file is read, its state is "
+    "unknown.",
+    ("ls -ld -- {facts.file.path!q}",),
+)
 
 PLAN_IT = "If it was intended, write it into a file of expectations (--mdm-expect)."
 PUT_BACK = Steps("{change.copy} holds the rows as they were: put them back from there. " + PLAN_IT)
@@ -103,6 +148,12 @@ MISSING_FILE = RULES.declare(
     FAIL,
     means="the dataset is registered, but its data, a file or a database on a server, does not exist",
     message=_FILE,
+    remedy=RESTORE_BACKUP,
+)
+MISSING_FILE_BESIDE_LOG = RULES.reworded(
+    MISSING_FILE,
+    message=f"{_FILE}, but {{logs}} is still there: whoever opens the dataset makes an empty file and deletes the log, "
+    "and a file that is restored beside it is merged with a log that is not its own",
     remedy=RESTORE_BACKUP,
 )
 NOT_A_FILE = RULES.declare(
@@ -136,6 +187,61 @@ UNREADABLE_DATABASE = RULES.declare(
 DAMAGED = RULES.reworded(
     UNREADABLE_DATABASE, message="{facts.engine} finds the data damaged: {problems}", remedy=RESTORE_BACKUP
 )
+_DEFINITION = ("{facts.command_line} {statement!q}",)
+_NOT_REGISTERED = "; MDM does not read it"
+
+BROKEN_OBJECT = RULES.declare(
+    "broken-object",
+    FAIL,
+    means="a view or virtual table cannot be read, or an index not be used, because it names what is not in the "
+    "database; nothing is damaged. A failure for a registered table, a warning for an index of one, a note for others",
+    message="the registered table {table} cannot be read, although nothing in it is damaged: {reason}",
+    remedy="Leave the database where it is, and do not register the dataset again: what {table} names is missing, and "
+    "the other tables are not concerned. Look at how it is defined, and bring back what it names: a table from an "
+    "earlier copy of the database, which is opened beside this one and never put in its place, or the file from where "
+    "it went.",
+    commands=_DEFINITION,
+)
+BROKEN_UNREGISTERED = RULES.reworded(
+    BROKEN_OBJECT,
+    NOTE,
+    message="{table} cannot be read: {reason}" + _NOT_REGISTERED,
+    remedy="No action is required for MDM. Find out which program made it before anything removes it.",
+    commands=_DEFINITION,
+)
+UNUSABLE_INDEX = RULES.reworded(
+    BROKEN_OBJECT,
+    WARN,
+    NOTE,
+    message="the {kind} {name} of {table} needs what is not in the database: {reason}",
+    remedy="The rows are sound, and can be read without it: do not restore the file. Statements fail where the engine "
+    "would use it. Use the program that made it where it is needed; let its owner remove it in a copy first if nothing "
+    "needs it.",
+    commands=_DEFINITION,
+)
+INDEX_DISAGREES = RULES.declare(
+    "index-disagrees",
+    FAIL,
+    WARN,
+    means="an index does not have what its table has, so that what is looked up or counted by it is wrong; the table "
+    "itself is sound. A warning for a table that is not registered",
+    message="the index {index} disagrees with its table {table}: {problems}",
+    remedy="The rows of {table} are sound: do not restore the file because of this. Copy it with its logs, and run "
+    "REINDEX on the copy first, then PRAGMA integrity_check; if that says ok, do the same with the file while no "
+    "process uses it.{surplus}",
+    commands=("{facts.command_line} 'PRAGMA integrity_check'",),
+)
+BROKEN_CONSTRAINT = RULES.declare(
+    "broken-constraint",
+    WARN,
+    NOTE,
+    means="rows break a constraint of their table (NOT NULL, UNIQUE, CHECK, a foreign key); nothing is damaged. A note "
+    "for a table that is not registered",
+    message="{what}",
+    remedy="The file is not damaged, and is not to be restored because of this. Look at these rows, find out what "
+    "wrote them, and correct them at their source: another database that they are copied to refuses them.",
+    commands=_DEFINITION,
+)
 SURPLUS = RULES.declare(
     "surplus",
     WARN,
@@ -149,11 +255,12 @@ SURPLUS = RULES.declare(
 DATA_NOT_EXAMINED = RULES.declare(
     "not-examined",
     WARN,
-    means="the data could not be examined, because it is locked, of a newer format, not readable for this user, "
-    "because there is no room for the copy that reading it without a trace needs, or because a server refuses; or a "
-    "registered table could not be read, because of a missing permission, a lock, or the time; the result is an error",
+    means="the data could not be examined, because it is locked, encrypted, of a newer or much older format, not "
+    "readable for this user, because the disk does not deliver it, because memory, open files or the room for the copy "
+    "that reading it without a trace needs are lacking, or because a server refuses; or a registered table could not "
+    "be read, because of a missing permission, a lock, or the time; the result is an error",
     message=f"the data could not be examined: {_FILE}",
-    remedy=FILE_ACCESS,
+    remedy=LOOK_AT_FILE,
 )
 TABLE_NOT_EXAMINED = RULES.reworded(DATA_NOT_EXAMINED, message="{reason}", remedy=REMOVE_OBSTACLE)
 MISSING_TABLE = RULES.declare(
@@ -198,22 +305,53 @@ FOREIGN_LOG = RULES.declare(
     "foreign-log",
     FAIL,
     means="a log or journal beside the file belongs to another copy of it; the file is sound without it",
-    message="{log} does not belong to the file beside it, but to another copy of it: the file is sound without it, and "
-    "damaged with it",
+    message="{logs} does not belong to the file beside it, but to another copy of it: the file is sound without it, "
+    "and damaged with it",
     remedy="Let nothing open the dataset before that, neither MDM nor a database's command line: whoever opens it "
     "first merges the log, and the file is damaged for good. Copy {facts.file.name} and the log to a folder outside "
     "the home, then move the log there, run this again, and compare the rows with a backup: the log came with another "
     "copy of the file, and one of the two is not what belongs here.",
-    commands=("ls -l -- {facts.file.path!q} {log!q}",),
+    commands=("ls -l -- {facts.file.path!q} {paths}",),
+)
+_MOVE_LOGS = (
+    "Let nothing open the dataset before that. Copy {facts.file.name} and its logs to a folder outside the home, then "
+    "move the logs there and run this again: DuckDB then opens the file as it was at its last checkpoint."
+)
+FOREIGN_DUCKDB_LOG = RULES.reworded(
+    FOREIGN_LOG,
+    message="{logs} does not belong to the file beside it, but to another copy or another state of it, and DuckDB "
+    "refuses to open the file with it ({facts.reason_with_logs}); the file is sound without it",
+    remedy=f"{_MOVE_LOGS} Compare the rows with a backup: the log came with another copy of the file, and one of the "
+    "two is not what belongs here.",
+    commands=("ls -l -- {facts.file.path!q} {paths}",),
+)
+UNREPLAYABLE_LOG = RULES.declare(
+    "unreplayable-log",
+    FAIL,
+    means="a DuckDB log is damaged, so that DuckDB refuses to open the file with it; the file is sound without it",
+    message="DuckDB cannot replay {logs} and refuses to open the file with it ({facts.reason_with_logs}); the file is "
+    "sound without it, and lacks the changes that are only in there",
+    remedy=f"{_MOVE_LOGS} Keep the logs, and compare the rows with a backup or with what the dataset was registered "
+    "from: what was written after the checkpoint is missing.",
+    commands=("ls -l -- {facts.file.path!q} {paths}",),
 )
 LEFT_OVER_LOG = RULES.declare(
     "left-over-log",
     WARN,
     means="changes are only in a DuckDB log that a process left behind",
-    message="leftover WAL: {size:size} of changes are only in {log}, left by a process that did not end cleanly; "
+    message="leftover WAL: {size:size} of changes are only in {logs}, left by a process that did not end cleanly; "
     "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
     remedy="Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which merges "
-    "the changes, and count its rows afterwards.",
+    "the changes, and count its rows afterwards. Do not if the file was restored or replaced after the log was "
+    "written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
+)
+IGNORED_LOG = RULES.reworded(
+    LEFT_OVER_LOG,
+    message="{logs} ({size:size}) was left by a process that did not end cleanly, and DuckDB opens the file without "
+    "taking anything from it: changes that were only in there are missing",
+    remedy="Copy the file and the log to a folder outside the home before anything writes to the dataset: DuckDB may "
+    "write over the log. Then compare the rows with a backup, or with what the dataset was registered from.",
+    commands=("ls -l -- {facts.file.path!q} {paths}",),
 )
 INTERRUPTED_WRITE = RULES.declare(
     "interrupted-write",

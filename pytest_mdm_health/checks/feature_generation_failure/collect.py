@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed
+from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, quote
 from pytest_mdm_health.checks._shared.sample_rows import ROWS_JUDGED, first_base_table, sample_task
 from pytest_mdm_health.checks.feature_generation_failure.facts import (
     Difference,
@@ -26,7 +26,7 @@ from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry, abilities, attempt
 from pytest_mdm_health.mdm.installed.trial_answers import Trial
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.logs.features import last_runs
+from pytest_mdm_health.mdm.logs.events import read_events
 from pytest_mdm_health.mdm.registrations import FEATURES
 from pytest_mdm_health.mdm.registrations.sources import source_of
 from pytest_mdm_health.mdm.settings import Settings
@@ -58,7 +58,7 @@ def circumstances_of(
         source=str(source.path) if source is not None and source.path is not None else "",
         has_regenerate=installation is not None and installation.offers("features regenerate"),
         registered=len(_registered(dataset)),
-        run=last_runs(home.log_file).get(dataset.name.lower()),
+        run=read_events(home.log_file).feature_runs.get(dataset.name.lower()),
         engine=dataset.backend or "",
         version=(installation.version or "") if installation is not None else "",
         refactored=kind_of(home.metrics) is FileKind.FILE,
@@ -94,12 +94,18 @@ def collect(
     try:
         with backend.open() as database:
             collector = _Collector(dataset, database, Depth(options.depth))
-            return collector.collect(facts, home, options, installation, had_tables=had_tables)
+            collected = collector.collect(facts, home, options, installation, had_tables=had_tables)
     except CannotOpen as error:
         reason = f"{backend.path} {error}"
         if facts.registered:
             return replace(facts, unexamined=(f"its feature tables were not examined: {reason}",))
         raise NotApplicable(reason) from error
+    log = read_events(home.log_file)  # the only witness of an error that MDM swallowed
+    return replace(
+        collected,
+        gaps=(*collected.gaps, *log.gaps),
+        unexamined=(*collected.unexamined, *log.not_understood),
+    )
 
 
 def _registered(dataset: Dataset) -> Mapping[str, str]:
@@ -130,13 +136,14 @@ class _Collector:
             raise NotApplicable("no feature tables are registered")
         readable = [table for table in tables if not table.failed]
         unread = tuple(f"the table {table.name} cannot be read: {table.failed}" for table in tables if table.failed)
+        unread += tuple(self._unexamined)
         facts = replace(facts, examined=len(readable) if tables else 1, tables=tables, unexamined=unread)
         if self._depth is Depth.QUICK:
             gap = "no values were examined and the generator was not run (see --mdm-depth)"
             return replace(facts, gaps=(*self._gaps, gap))
         differences = self._differences(readable)
         trial = self._trial(existing, home, options, installation)
-        unexamined = (*unread, *self._unexamined)
+        unexamined = tuple(dict.fromkeys((*unread, *self._unexamined)))
         return replace(facts, differences=differences, trial=trial, gaps=tuple(self._gaps), unexamined=unexamined)
 
     def _feature_tables(self, existing: Sequence[str]) -> Iterator[FeatureTable]:
@@ -157,11 +164,23 @@ class _Collector:
             return table
         try:
             columns = {column.name: column.type for column in self._database.columns(table.name)}
+            table = self._with_readable_base(table)
             base = {column.name for column in self._database.columns(table.base)} if table.base else set()
             table = replace(table, columns=columns, copied=tuple(name for name in columns if name in base))
             return table if self._depth is Depth.QUICK else self._with_values(table)
         except QueryFailed as error:
             return replace(table, failed=str(error))
+
+    def _with_readable_base(self, table: FeatureTable) -> FeatureTable:
+        """The table; without the one that it was made from if only that cannot be read."""
+        if not table.base:
+            return table
+        try:
+            self._database.query(f"SELECT * FROM {quote(table.base)} LIMIT 1")  # noqa: S608 - quoted
+        except QueryFailed as error:
+            self._unexamined.append(f"{table.name} was not compared with {table.base}, which cannot be read: {error}")
+            return replace(table, base="")
+        return table
 
     def _with_values(self, table: FeatureTable) -> FeatureTable:
         everything = self._depth is Depth.FULL
@@ -196,7 +215,7 @@ class _Collector:
         try:
             return tuple(_find_differences(self._dataset, self._database, tables))
         except QueryFailed as error:
-            self._gaps.append(f"the feature tables were not compared with each other: {error}")
+            self._unexamined.append(f"the feature tables were not compared with each other: {error}")
             return ()
 
     def _trial(

@@ -17,6 +17,7 @@ CHECK = Check(
     per=Kind.DATASET,
     requires=("metadata-corruption", *ROWS_ARE_VISIBLE),
     tolerates=("metadata-corruption.incomplete", "metadata-corruption.lost-field"),
+    reads=("log",),
     tags=("features",),
 )
 RULES = Rules(CHECK)

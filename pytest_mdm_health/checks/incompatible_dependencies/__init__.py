@@ -151,7 +151,7 @@ def check_imports(facts: DependencyFacts) -> Iterator[Finding]:
             "raised_in": failure.where,
         }
         if failure.unfinished:
-            yield UNFINISHED(subject=subject, evidence=evidence, facts=facts, module=cause.modules[0])
+            yield UNFINISHED(subject=subject, evidence=evidence, facts=facts, cause=cause, module=cause.modules[0])
         elif cause.use is Use.NEVER:
             yield LEFT_OVER(subject=subject, evidence=evidence, cause=cause)
         else:

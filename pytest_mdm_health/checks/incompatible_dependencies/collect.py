@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -38,7 +38,9 @@ def collect(installation: Installation, requirements: Path | None, command: Comm
     source = _source(installation)
     source_is_lost = source is not None and source.startswith("/") and not Path(source).exists()
     wanted, unclear = read_requirements(requirements, environment) if requirements else ([], [])
+    failures = tuple(_import_failures(installation))
     return DependencyFacts(
+        unexamined=tuple(_unfinished(failures)),
         examined=len(installation.modules) + len(distributions) + len(wanted),
         gaps=(installation.error,) if installation.error and python_version else (),
         python=str(installation.python),
@@ -55,7 +57,7 @@ def collect(installation: Installation, requirements: Path | None, command: Comm
         lost_source=source if source_is_lost else None,
         versions={name: distributions[name].version for name in needs if name in distributions},
         needs=needs,
-        import_failures=tuple(_import_failures(installation)),
+        import_failures=failures,
         late=tuple(_late(installation)),
         unmet=tuple(_unmet(installation)),
         migration=tuple(_compared(line, installation, needs) for line in wanted),
@@ -106,6 +108,13 @@ def _import_failures(installation: Installation) -> Iterator[ImportFailure]:
     order = list(Use)
     for key in sorted(modules, key=lambda key: order.index(key[0])):
         yield ImportFailure(first[key], tuple(modules[key]), key[0])
+
+
+def _unfinished(failures: Iterable[ImportFailure]) -> Iterator[str]:
+    """What could not be imported within the time and the memory of this run, which says nothing about MDM."""
+    for each in failures:
+        if each.failure.unfinished:
+            yield f"{each.modules[0]} was not imported to its end: {each.failure.message}"
 
 
 def _late(installation: Installation) -> Iterator[str]:

@@ -142,9 +142,11 @@ NOT_IMPORTABLE_ON_CALL = RULES.reworded(
 UNFINISHED = RULES.declare(
     "unfinished",
     WARN,
-    means="importing a module took longer than the check may",
-    message="importing {module} did not finish in time",
-    remedy="See what it waits for, and allow more time with --mdm-timeout if it is only slow.",
+    means="importing a module took longer than the check may, or more memory than this run may have; the result is an "
+    "error",
+    message="importing {module} did not finish: {cause.failure.message}",
+    remedy="See what it waits for, and allow more time with --mdm-timeout if it is only slow, or more memory "
+    "(ulimit -v) if it lacks that.",
     commands=("{facts.python!q} -X importtime -c 'import {module}'",),
 )
 NOT_INSTALLED = RULES.declare(

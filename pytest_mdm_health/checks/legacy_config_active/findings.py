@@ -12,6 +12,7 @@ CHECK = Check(
     issue="2.2",
     title="Configuration from before the migration still in effect",
     per=Kind.HOME,
+    reads=("custom-features",),
     tags=("configuration", "migration"),
 )
 WARN, NOTE = Severity.WARN, Severity.NOTE

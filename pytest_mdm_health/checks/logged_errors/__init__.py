@@ -27,6 +27,7 @@ that are no longer needed can be rotated away.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from pytest_mdm_health.checks._shared.log_excerpt import show_record
@@ -35,6 +36,7 @@ from pytest_mdm_health.checks.logged_errors.collect import read_errors
 from pytest_mdm_health.checks.logged_errors.facts import ErrorGroup, LogFacts
 from pytest_mdm_health.checks.logged_errors.findings import CHECK, NOTE, RULES, UNREADABLE
 from pytest_mdm_health.core.model import JSON, Finding, Severity
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.knowledge.messages import KNOWN_ERRORS
 from pytest_mdm_health.mdm.home import Home
 
@@ -103,7 +105,8 @@ def _title(group: ErrorGroup) -> str:
 def _when(group: ErrorGroup) -> str:
     if group.last is None:
         return ""
-    return f", on {group.last}" if group.first == group.last else f", from {group.first} to {group.last}"
+    first, last = (moment(datetime.fromisoformat(time)) for time in (group.first or group.last, group.last))
+    return f", on {last}" if first == last else f", from {first} to {last}"
 
 
 def _chapter(logger: str) -> str:

@@ -11,6 +11,7 @@ from pytest_mdm_health.checks.logged_errors.facts import ErrorGroup, LogFacts
 from pytest_mdm_health.core.model import Location
 from pytest_mdm_health.core.secrets import redact, without_values
 from pytest_mdm_health.knowledge.messages import known_error
+from pytest_mdm_health.mdm.host.rights import missing_right
 from pytest_mdm_health.mdm.logs import LogRecord, read_log
 from pytest_mdm_health.mdm.logs.files import log_files
 
@@ -45,6 +46,8 @@ def read_errors(log_file: Path) -> LogFacts:
     tally = _Tally()
     for record in read_log(log_file, unreadable.append, without=_IGNORED_LEVELS, not_understood=not_understood.append):
         tally.add(record)
+    closed = [path for path in log_files(log_file) if missing_right(path) is not None]
+    unreadable = [reason for reason in unreadable if not any(reason.startswith(f"{path} ") for path in closed)]
     gaps = [] if log_files(log_file) else [f"there is no log at {log_file}"]
     if tally.not_counted:
         gaps.append(f"{tally.not_counted} more records report errors of further kinds")

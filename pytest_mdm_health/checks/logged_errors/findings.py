@@ -8,7 +8,9 @@ from pytest_mdm_health.core.findings import Rule, Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
-CHECK = Check(id="logged-errors", issue="8.3", title="Errors in the log", per=Kind.HOME, live=True, tags=("log",))
+CHECK = Check(
+    id="logged-errors", issue="8.3", title="Errors in the log", per=Kind.HOME, live=True, reads=("log",), tags=("log",)
+)
 RULES = Rules(CHECK)
 
 LOGGED = "{error!r} appears {count:times} in the log{when}{outcome}"

@@ -20,6 +20,7 @@ from pytest_mdm_health.checks.memory_exhaustion.facts import (
     ProcessMemory,
 )
 from pytest_mdm_health.core.model import Depth
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import under
@@ -28,7 +29,8 @@ from pytest_mdm_health.mdm.host.memory_limit import limit_in_bytes
 from pytest_mdm_health.mdm.host.mounts import file_system_of
 from pytest_mdm_health.mdm.host.processes import mdm_processes
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import History, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import History
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.sources import READ_WHOLE, source_of, suffix_of
 
@@ -45,12 +47,12 @@ _GROWTH = {"sqlite": 2, "duckdb": 5}
 def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     """Examine the machine, running processes, the settings, the largest datasets and the log."""
     settings = inventory.settings
-    history = read_history(inventory.home.log_file)
+    events = read_events(inventory.home.log_file)
     machine = look_at_machine()
-    gaps = list(history.gaps)
+    history, gaps, unexamined = events.history, list(events.gaps), list(events.not_understood)
     batch_size = int(settings["performance.batch_size"])
     largest = _largest(inventory)
-    sizes = [_size_of(dataset, batch_size, depth, gaps) for dataset in largest]
+    sizes = [_size_of(dataset, batch_size, depth, gaps, unexamined) for dataset in largest]
     sizes.sort(key=lambda dataset: -dataset.whole)
     if machine.kills and machine.killed is None:
         gaps.append(
@@ -60,7 +62,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
     return MemoryFacts(
         examined=1 + len(largest),
         machine=replace(machine, killed=machine.killed and machine.killed[-SHOWN:]),
-        mdm_killed_at=mdm_killed.astimezone().isoformat(" ", "seconds") if mdm_killed else "",
+        mdm_killed_at=moment(mdm_killed) if mdm_killed else "",
         succeeded_since=history.succeeded_after(mdm_killed, ""),
         batch_size=batch_size,
         batch_set_in=settings.values["performance.batch_size"].origin.place,
@@ -71,6 +73,7 @@ def collect(inventory: Inventory, depth: Depth) -> MemoryFacts:
         shortages=tuple(_shortages(history)),
         shortage_count=len(history.memory_ran_out),
         gaps=tuple(gaps),
+        unexamined=tuple(unexamined),
     )
 
 
@@ -135,11 +138,11 @@ class _Sizes(NamedTuple):
     whole: int
 
 
-def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str]) -> DatasetSize:
+def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str], unexamined: list[str]) -> DatasetSize:
     """Measured in the database where it can be opened without copying it, else estimated."""
     registration = dataset.registration
     assert registration is not None
-    sampled = None if depth is Depth.QUICK else _opened_and_sampled(dataset, registration, gaps)
+    sampled = None if depth is Depth.QUICK else _opened_and_sampled(dataset, registration, gaps, unexamined)
     sizes = sampled or _estimated(dataset, registration)
     source = source_of(registration)
     files = source.files.values() if source else ()
@@ -154,7 +157,9 @@ def _size_of(dataset: Dataset, batch_size: int, depth: Depth, gaps: list[str]) -
     )
 
 
-def _opened_and_sampled(dataset: Dataset, registration: Registration, gaps: list[str]) -> _Sizes | None:
+def _opened_and_sampled(
+    dataset: Dataset, registration: Registration, gaps: list[str], unexamined: list[str]
+) -> _Sizes | None:
     """What `_sampled` measures; None where the database cannot be opened, or only as a copy."""
     path = dataset.database
     if path is None or sidecars(path):
@@ -166,7 +171,8 @@ def _opened_and_sampled(dataset: Dataset, registration: Registration, gaps: list
         with Backend(str(engine), path).open() as database:
             return _sampled(database, registration, _file_size(path))
     except (CannotOpen, QueryFailed) as error:
-        gaps.append(f"the rows of {dataset.name} could not be measured: its database {error}")
+        missed = unexamined if getattr(error, "code", "") == "unreadable" else gaps
+        missed.append(f"the rows of {dataset.name} could not be measured: its database {error}")
         return None
 
 

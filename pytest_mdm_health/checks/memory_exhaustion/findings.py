@@ -11,6 +11,7 @@ CHECK = Check(
     issue="4.2",
     title="Too little memory for the data at hand",
     per=Kind.HOME,
+    reads=("log",),
     tags=("performance", "memory"),
 )
 RULES = Rules(CHECK)

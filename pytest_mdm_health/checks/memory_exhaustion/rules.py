@@ -24,7 +24,7 @@ from pytest_mdm_health.checks.memory_exhaustion.findings import (
     WARN,
 )
 from pytest_mdm_health.core.model import JSON, Finding
-from pytest_mdm_health.core.text import counted, size
+from pytest_mdm_health.core.text import counted, moment, size
 from pytest_mdm_health.mdm.host.memory_limit import UNLIMITED
 
 COPIES = 3
@@ -203,7 +203,7 @@ def check_log(facts: MemoryFacts) -> Iterator[Finding]:
         NOTE if succeeded else WARN,
         at=record.place,
         count=facts.shortage_count,
-        time=record.time.astimezone().isoformat(" ", "seconds") if record.time else "an unknown time",
+        time=moment(record.time) if record.time else "an unknown time",
         operation=f" while {record.dataset!r} was registered" if record.dataset else "",
         outcome="; a registration succeeded afterwards" if last.succeeded_since else "",
         error=record.message,

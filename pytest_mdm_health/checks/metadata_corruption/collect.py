@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed
+from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, sidecars
+from pytest_mdm_health.backends.sidecars import holding_changes
 from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.checks._shared.registration_state import is_half_registered, registering, was_completed
 from pytest_mdm_health.checks.metadata_corruption.facts import (
@@ -24,6 +25,7 @@ from pytest_mdm_health.checks.metadata_corruption.facts import (
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.text import moment
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
 from pytest_mdm_health.mdm.edits import CannotEdit, value_at
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES, engine_of
@@ -183,7 +185,7 @@ def _older(json_copy: Path, yaml: Path) -> str:
         theirs, ours = json_copy.stat().st_mtime, yaml.stat().st_mtime
         if theirs + _MOMENT_S >= ours:
             return ""
-        first, then = (datetime.fromtimestamp(time).astimezone().isoformat(" ", "seconds") for time in (theirs, ours))
+        first, then = (moment(datetime.fromtimestamp(time, timezone.utc)) for time in (theirs, ours))
     except (OSError, ValueError, OverflowError):
         return ""
     return f"written {first}, while the YAML file was {then}"
@@ -211,7 +213,13 @@ def _data_state(
         server=_server_state(backend, guessed=is_left_to_defaults(dataset, settings)),
         barrier=barrier(Path(place.path)) if place is not None and place.kind == FileKind.UNREACHABLE.value else None,
         owner=owner,
+        logs=tuple(_logs_without_file(place, registration.backend)),
     )
+
+
+def _logs_without_file(place: Place | None, backend: str | None) -> Iterator[str]:
+    if place is not None and place.kind in {FileKind.MISSING.value, FileKind.BROKEN_LINK.value}:
+        yield from (str(log.path) for log in holding_changes(sidecars(Path(place.path)), backend or ""))
 
 
 def _server_state(backend: Backend | None, *, guessed: bool) -> ServerState | None:

@@ -107,6 +107,7 @@ class DataState:
 
     Attributes:
         owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
+        logs: logs with changes where the registered file should be, if that is missing.
     """
 
     backend: str | None
@@ -119,6 +120,7 @@ class DataState:
     server: ServerState | None = None
     barrier: Barrier | None = None
     owner: str = ""
+    logs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

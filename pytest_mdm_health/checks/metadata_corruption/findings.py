@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_mdm_health.checks._shared.prerequisites import SERVER_LETS_IN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
@@ -15,7 +16,7 @@ CHECK = Check(
     issue="7.2",
     title="Damaged or contradictory dataset registration",
     per=Kind.DATASET,
-    requires=("postgres-slowdown.unreachable", "postgres-slowdown.login-refused"),
+    requires=SERVER_LETS_IN,
     tags=("registration", "metadata"),
 )
 RULES = Rules(CHECK)
@@ -305,6 +306,16 @@ MISSING_DATA = RULES.declare(
     message="{path} {state}{found}",
     remedy="Restore {name!r} from a backup into this home, and let `path` name the restored file.",
     answers=(UNUSABLE,),
+)
+MISSING_DATA_BESIDE_LOG = RULES.reworded(
+    MISSING_DATA,
+    message="{path} {state}{found}, but {logs} is still there: whoever opens the dataset makes an empty file and "
+    "deletes the log, and a file that is restored beside it is merged with a log that is not its own",
+    remedy="Before anything is opened or restored there, move {logs} to a folder outside the home, and keep it: it "
+    "holds changes, and goes only with the very file that it was written for. Search for that file first; a disk or "
+    "link that is missing may be all. Otherwise restore {name!r} from a backup into this home, and let `path` name the "
+    "restored file.",
+    commands=("ls -l -- {paths}",),
 )
 NO_PATH = RULES.reworded(
     MISSING_DATA,

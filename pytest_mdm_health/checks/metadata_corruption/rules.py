@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import posixpath
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 
 from pytest_mdm_health.checks._shared.permissions import allowed
@@ -39,6 +40,7 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     MAKE_ABSOLUTE,
     MISSING_COLUMN,
     MISSING_DATA,
+    MISSING_DATA_BESIDE_LOG,
     MISSING_FIELD,
     NAME_A_FILE,
     NAME_DIFFERS,
@@ -375,15 +377,32 @@ def _check_path(facts: MetadataFacts, place: Place) -> Iterator[Finding]:
             named=", which its JSON copy names" if named else "",
         )
     elif not exists:
-        state = _STATES.get(place.kind, f"is a {place.kind}")
-        if is_of_windows(place.written):
-            state = f"is a path of Windows ({place.written}), which names nothing here"
-        found = f"; its folder contains {place.instead}" if place.instead else ""
-        yield MISSING_DATA(at=at, remedy=remedy, path=place.path, state=state, found=found)
+        yield _missing(facts, place, remedy)
     if place.relative:
         steps = MAKE_ABSOLUTE if exists and facts.right_path else RELATIVE_PATH.remedy
         remedy = steps.fill({"path": place.path, **_path_repair(facts, place)})
         yield RELATIVE_PATH(at=at, remedy=remedy, written=place.written)
+
+
+def _missing(facts: MetadataFacts, place: Place, remedy: Remedy) -> Finding:
+    """A file that is not there; a log without it comes first, whatever `path` should name."""
+    logs = facts.data.logs
+    state = _STATES.get(place.kind, f"is a {place.kind}")
+    if is_of_windows(place.written):
+        state = f"is a path of Windows ({place.written}), which names nothing here"
+    found = f"; its folder contains {place.instead}" if place.instead else ""
+    if not logs:
+        at = _position_of_path(facts)
+        return MISSING_DATA(at=at, remedy=remedy, path=place.path, state=state, found=found)
+    return MISSING_DATA_BESIDE_LOG(
+        at=_position_of_path(facts),
+        path=place.path,
+        state=state,
+        found=found,
+        name=facts.name,
+        logs=" and ".join(logs),
+        paths=shlex.join(logs),
+    )
 
 
 def _state_outside(facts: MetadataFacts, place: Place) -> str:

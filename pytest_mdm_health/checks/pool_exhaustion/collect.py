@@ -67,7 +67,7 @@ def collect(inventory: Inventory, installation: Installation | None, depth: Dept
     workers = _workers(inventory)
     demands = [settings.values[OPERATIONS], *([workers] if workers else [])]
     operations = max(demands, key=lambda setting: int(str(setting.value)))
-    logged = _logged(inventory.home.log_file, gaps)
+    logged = _logged(inventory.home.log_file, gaps, unexamined)
     return PoolFacts(
         examined=1 + sum(not use.problem for use in servers),
         backend=backend,
@@ -182,7 +182,8 @@ def _limits(use: ServerUse, database: PostgresDatabase, look: Look) -> ServerUse
     """The tightest of the limits that apply: the one that leaves the fewest connections."""
     names = sorted({connection.database for connection in look.server.databases.values()})
     rows = look.ask(database, sql.LIMITS, f"the limits of the server {look.server.name}", (names,))
-    limits = [(name, limit, used) for name, limit, used in rows if limit >= 0]
+    # a limit of 0 closes a single database, and one below 0 is none, or of a database that is invalid
+    limits = [(name, limit, used) for name, limit, used in rows if limit > 0]
     if not limits:
         return use
     name, limit, used = min(limits, key=lambda row: row[1] - row[2])
@@ -214,7 +215,7 @@ def _idle(database: PostgresDatabase, look: Look) -> Iterator[IdleSession]:
             )
 
 
-def _logged(log_file: Path, gaps: list[str]) -> ErrorGroup | None:
+def _logged(log_file: Path, gaps: list[str], unexamined: list[str]) -> ErrorGroup | None:
     """The records which report that connections ran out, if there are any.
 
     Most logs have none, and searching for the words is much faster than reading records.
@@ -222,8 +223,9 @@ def _logged(log_file: Path, gaps: list[str]) -> ErrorGroup | None:
     lines = (line for file in log_files(log_file) for _, line in lines_of(file, gaps.append))
     if not any(_EXHAUSTED_BYTES.search(line) for line in lines):
         return None
-    errors = read_errors(log_file).errors
-    return next((group for group in errors if group.code == _EXHAUSTED.finding), None)
+    log = read_errors(log_file)
+    unexamined += log.unexamined
+    return next((group for group in log.errors if group.code == _EXHAUSTED.finding), None)
 
 
 def _is_recent(last: str | None, log_file: Path) -> bool:

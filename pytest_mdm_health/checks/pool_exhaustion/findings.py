@@ -12,6 +12,7 @@ CHECK = Check(
     issue="3.1",
     title="Too few database connections for what runs",
     per=Kind.HOME,
+    reads=("log",),
     tags=("storage", "pool", "postgresql"),
 )
 RULES = Rules(CHECK)

@@ -43,9 +43,14 @@ from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, Pos
 from pytest_mdm_health.checks.postgres_slowdown.findings import (
     BLOCKED_SESSION,
     CHECK,
+    CLOSED_DATABASE,
     FAIL,
+    FREE_CONNECTION,
+    LIFT_LIMIT,
     LOGIN_REFUSED,
     NOTE,
+    OPEN_DATABASE,
+    RESTORE_DATABASE,
     RULES,
     SLOW_CONNECTION,
     SLOW_STATEMENT,
@@ -82,6 +87,7 @@ def observe(mdm_server: Server, mdm_inventory: Inventory, mdm_options: Options) 
 def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Finding]:
     """From the connection to what has accumulated."""
     yield from _connection(facts)
+    yield from _closed_databases(facts)
     if facts.state is not None and facts.state.connect_s > SLOW_CONNECTION_S:
         yield SLOW_CONNECTION(seconds=facts.state.connect_s, evidence={"seconds": facts.state.connect_s})
     for session in facts.blocked_sessions:
@@ -112,6 +118,29 @@ def _connection(facts: PostgresFacts) -> Iterator[Finding]:
             reason=login.reason,
             remedy=next_step(facts, "refused", login.reason, login.attempt),
             evidence={"datasets": list(login.datasets)},
+        )
+
+
+CLOSED_BECAUSE = {
+    "invalid": ("it is invalid (datconnlimit is -2), because its removal was interrupted", RESTORE_DATABASE),
+    "closed": ("it is closed (datallowconn is false)", OPEN_DATABASE),
+    "limited": ("its limit of connections is 0 (datconnlimit)", LIFT_LIMIT),
+    "full": ("as many connections as its limit allows are in use", FREE_CONNECTION),
+}
+"""Why a database accepts no connections and what to do, by its state."""
+
+
+def _closed_databases(facts: PostgresFacts) -> Iterator[Finding]:
+    for closed in facts.closed:
+        reason, remedy = CLOSED_BECAUSE[closed.state]
+        yield CLOSED_DATABASE(
+            subject=closed.database,
+            evidence={"datasets": list(closed.datasets), "limit": closed.limit},
+            remedy=remedy,
+            database=closed.database,
+            datasets=", ".join(closed.datasets),
+            reason=reason,
+            server=facts,
         )
 
 

@@ -16,10 +16,9 @@ from pytest_mdm_health.checks._shared.postgres.entry import (
     Look,
     NoWayIn,
     connection_error,
-    is_refused_too,
     opened,
 )
-from pytest_mdm_health.checks._shared.postgres.facts import RefusedLogin
+from pytest_mdm_health.checks._shared.postgres.facts import ClosedDatabase, RefusedLogin
 from pytest_mdm_health.checks._shared.postgres.places import attempt_of
 from pytest_mdm_health.checks.postgres_slowdown.facts import (
     BlockedSession,
@@ -51,6 +50,12 @@ SLOW_STATEMENT_MS = 1000.0
 DATABASES = 25
 """How many datasets' databases are examined, each over a connection of its own."""
 
+INVALID = -2
+"""The connection limit of a database whose removal was interrupted."""
+
+OF_DATABASE_LIMIT = "for database"
+"""In what the server says where it is the database's own limit that is reached."""
+
 FILTERS = 3
 """How many columns of a table are listed by which statements filter it."""
 
@@ -74,7 +79,8 @@ SELECT current_user, pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
   current_setting('autovacuum')::bool AND current_setting('track_counts')::bool
 """
 _DATABASES = """
-SELECT datname, NOT datistemplate AND (starts_with(datname, 'mdm_') OR starts_with(datname, ?))
+SELECT datname, NOT datistemplate AND (starts_with(datname, 'mdm_') OR starts_with(datname, ?)), datallowconn,
+  datconnlimit
 FROM pg_database ORDER BY datname
 """
 _BLOCKED = """
@@ -220,6 +226,7 @@ class _Visit:
         self.registered = sorted({connection.database for connection in self.server.databases.values()})
         self.existing: list[str] = []
         self.ours: list[str] = []
+        self.doors: dict[str, tuple[bool, int]] = {}
         self.state: ServerState
         self.log = _StatementLog()
         self.hits: list[Hit] = []
@@ -235,8 +242,9 @@ class _Visit:
             look.gaps.append(f"{what}; an administrator shows them with: GRANT pg_monitor TO {user}")
         prefix = self.server.prefix or "mdm_"
         rows = look.ask(database, _DATABASES, "the list of databases", (prefix,))
-        self.existing = [name for name, _ in rows]
-        self.ours = [name for name, ours in rows if ours]
+        self.existing = [name for name, *_ in rows]
+        self.ours = [name for name, ours, *_ in rows if ours]
+        self.doors = {name: (bool(allows), int(limit)) for name, _, allows, limit in rows}
         self._read_log(database)
         blocked = tuple(_blocked_sessions(database, look))
         self._ask_all(OF_SERVER, database, "")
@@ -244,7 +252,7 @@ class _Visit:
 
     def examine_databases(self, facts: PostgresFacts, until: float) -> PostgresFacts:
         """The databases of datasets, as many as there is time for."""
-        refused = list(facts.refused)
+        refused, closed = list(facts.refused), list[ClosedDatabase]()
         waiting = self._to_examine(refused)
         number, tables = len(waiting), 0
         while waiting and number - len(waiting) < DATABASES and monotonic() < until:
@@ -252,11 +260,13 @@ class _Visit:
             error = connection_error(connection)
             if error is None:
                 tables += self._examine_database(opened(connection), connection.database)
+            elif state := self._state_of(connection.database, error):
+                closed.append(self._closed(connection.database, state))
             elif error.code in FINAL:
                 raise NoWayIn(error, attempt_of(connection, self.look.inventory))
             elif error.code == "refused":
                 refused.append(self.look.refusal(connection, error))
-                waiting = [other for other in waiting if not is_refused_too(other, connection, error)]
+                waiting = [other for other in waiting if not self.look.is_refused_too(other, connection, error)]
             else:
                 self.look.gaps.append(f"the database {connection.database} {error}")
         if waiting:
@@ -268,11 +278,28 @@ class _Visit:
             facts,
             examined=1 + tables,
             refused=tuple(refused),
+            closed=tuple(closed),
             statements=tuple(self.log.slow()),
             recorded=tuple(self.log.recorded),
             recorded_since=self.log.since,
             hits=tuple(self.hits),
         )
+
+    def _state_of(self, database: str, error: CannotOpen) -> str:
+        """Why a database accepts no connections, as the server's catalogue has it; empty if it is open."""
+        allows, limit = self.doors.get(database, (True, -1))
+        if limit == INVALID:
+            return "invalid"
+        if not allows:
+            return "closed"
+        if limit == 0:
+            return "limited"
+        return "full" if limit > 0 and error.code == "full" and OF_DATABASE_LIMIT in str(error) else ""
+
+    def _closed(self, database: str, state: str) -> ClosedDatabase:
+        datasets = (name for name, connection in self.server.databases.items() if connection.database == database)
+        _, limit = self.doors[database]
+        return ClosedDatabase(database=database, state=state, limit=limit, datasets=tuple(sorted(datasets)))
 
     def _seconds_to_connect(self) -> float:
         """How long it takes to connect; a slow connection is tried twice, because names are looked up once."""

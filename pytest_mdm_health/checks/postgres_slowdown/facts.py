@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_mdm_health.checks._shared.postgres.facts import ConnectionAttempt, RefusedLogin
+from pytest_mdm_health.checks._shared.postgres.facts import ClosedDatabase, ConnectionAttempt, RefusedLogin
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts, Severity
 
 SETTLED_S = 3600.0
@@ -129,6 +129,7 @@ class PostgresFacts(Facts):
     attempt: ConnectionAttempt | None = None
     assumed: str = ""
     refused: tuple[RefusedLogin, ...] = ()
+    closed: tuple[ClosedDatabase, ...] = ()
     state: ServerState | None = None
     blocked_sessions: tuple[BlockedSession, ...] = ()
     statements: tuple[Statement, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_mdm_health.checks._shared.postgres.commands import (
     ADMINISTRATOR,
     SESSION_COLUMNS,
+    SESSIONS,
     TO_END_A_SESSION,
     psql_template,
 )
@@ -63,6 +64,38 @@ LOGIN_REFUSED = RULES.declare(
     means="the server accepts one of the home's users and refuses another",
     message="the server refuses the login {user}{affected}: {reason}",
     remedy=CORRECT_THE_LOGIN,
+)
+_DATABASE_STATES = (
+    psql_template("SELECT datname, datallowconn, datconnlimit FROM pg_database ORDER BY datname", user=ADMINISTRATOR),
+)
+RESTORE_DATABASE = Steps(
+    "Nothing can be read from it any more, and nothing opens it again. Look for a backup of it first, and look into "
+    "that; then an administrator drops the invalid database and restores it from there. The other databases of the "
+    "server are not concerned.",
+    _DATABASE_STATES,
+)
+OPEN_DATABASE = Steps(
+    "Ask the administrator why it is closed, as for a migration or a restore, and to open it again when the reason is "
+    "gone (ALTER DATABASE ... ALLOW_CONNECTIONS true). The other databases of the server are not concerned.",
+    _DATABASE_STATES,
+)
+LIFT_LIMIT = Steps(
+    "Ask the administrator why it is limited, and to lift the limit when the reason is gone (ALTER DATABASE ... "
+    "CONNECTION LIMIT), after a note of the former one. The other databases of the server are not concerned.",
+    _DATABASE_STATES,
+)
+FREE_CONNECTION = Steps(
+    "Stop programs that hold its sessions and are not needed, or let an administrator raise the limit (ALTER DATABASE "
+    "... CONNECTION LIMIT), after a note of the former one. The other databases of the server are not concerned.",
+    (psql_template(SESSIONS, user=ADMINISTRATOR),),
+)
+CLOSED_DATABASE = RULES.declare(
+    "closed-database",
+    FAIL,
+    means="one database accepts no connections, because it is invalid, closed or at its own limit of "
+    "connections; the server's others are not concerned",
+    message="the database {database} accepts no connections, so {datasets} cannot be used: {reason}",
+    remedy=OPEN_DATABASE,
 )
 SLOW_CONNECTION = RULES.declare(
     "slow-connection",

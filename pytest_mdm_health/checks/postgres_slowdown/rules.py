@@ -106,6 +106,22 @@ _OWN_TABLES = """(
 )"""
 """The tables of a database that no extension brought along."""
 
+_READ_TABLES = _OWN_TABLES.replace("('r', 'p')", "('r', 'p', 'v', 'm', 'f')")
+"""These and views, materialized ones too, and foreign tables: all that MDM can read."""
+
+_SHOWN_BY_POLICIES = """(
+  SELECT polrelid, bool_or(polpermissive AND shows) AND bool_and(polpermissive OR shows) AS all_rows
+  FROM pg_policy, LATERAL (SELECT coalesce(CASE
+      WHEN polqual::text ~ '[{](VAR|SUBLINK|FUNCEXPR|PARAM)' THEN false
+      ELSE (xpath('/row/shows/text()', query_to_xml(
+        format('SELECT (%s) AS shows', pg_get_expr(polqual, polrelid)), false, true, '')))[1]::text::bool
+    END, false) AS shows) evaluated
+  WHERE polcmd IN ('*', 'r') AND polqual IS NOT NULL AND (0 = ANY(polroles)
+    OR EXISTS (SELECT FROM unnest(polroles) member WHERE member <> 0 AND pg_has_role(current_user, member, 'USAGE')))
+  GROUP BY polrelid
+)"""
+"""The tables with policies for the role that reads, and whether those show all rows, whatever is in these."""
+
 _NUMBERED = """(
   SELECT t.name, t.sql_name, a.attname AS column, format('%I', a.attname) AS sql_column, s.last_value AS last,
     s.increment_by > 0 AS ascends
@@ -337,7 +353,8 @@ OF_DATABASE: Mapping[str, Query] = {
         SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, current_user AS role,
           format('SELECT policyname, permissive, roles, cmd, qual FROM pg_policies WHERE tablename = %L', relname)
             AS statement
-        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered) AND row_security_active(t.oid) ORDER BY 1
+        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered) AND row_security_active(t.oid)
+          AND NOT EXISTS (SELECT FROM {_SHOWN_BY_POLICIES} p WHERE p.polrelid = t.oid AND p.all_rows) ORDER BY 1
         """,  # noqa: S608 - ours
     ),
     "no-privilege": Query(
@@ -349,7 +366,7 @@ OF_DATABASE: Mapping[str, Query] = {
             t.schema, current_user) END || format('GRANT SELECT ON %s TO %I', sql_name, current_user) AS grant,
           format('SELECT relname, pg_get_userbyid(relowner), relacl FROM pg_class WHERE relname = %L', relname)
             AS statement
-        FROM context, {_OWN_TABLES} t WHERE database = ANY(registered)
+        FROM context, {_READ_TABLES} t WHERE database = ANY(registered)
           AND NOT (has_schema_privilege(t.schema, 'USAGE') AND (has_table_privilege(t.oid, 'SELECT')
             OR has_any_column_privilege(t.oid, 'SELECT')))
         ORDER BY 1

@@ -52,7 +52,7 @@ from pytest_mdm_health.checks.registration_hang.findings import (
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import JSON, Finding, Location, Severity
-from pytest_mdm_health.core.text import duration, size
+from pytest_mdm_health.core.text import duration, moment, size
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.logs.registrations import RegistrationRun
 
@@ -193,4 +193,4 @@ def _named(facts: HangFacts) -> str:
 
 
 def _start_of(run: RegistrationRun) -> str:
-    return run.began.astimezone().isoformat(" ", "seconds") if run.began else ""
+    return moment(run.began) if run.began else ""

@@ -16,32 +16,34 @@ from pytest_mdm_health.checks.registration_hang.facts import (
     Leftover,
     RunningRegistration,
 )
-from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import holders
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import Outcome, RegistrationRun
 from pytest_mdm_health.mdm.registrations.running import Registering, running_registrations
 
 _BLOCKING_LOCKS = {
-    "reserved",
-    "pending",
-    "exclusive",
-    "wal-writer",
-    "wal-checkpoint",
-    "wal-recovery",
-    "whole-file",
-    "other",
+    LockKind.RESERVED,
+    LockKind.PENDING,
+    LockKind.EXCLUSIVE,
+    LockKind.WAL_WRITER,
+    LockKind.WAL_CHECKPOINT,
+    LockKind.WAL_RECOVERY,
+    LockKind.WHOLE_FILE,
+    LockKind.OTHER,
 }
-_MDM_SUFFIXES = (*DATABASE_SUFFIXES, "-wal", "-shm", "-journal", ".wal", ".tmp")
+_MDM_SUFFIXES = (*DATABASE_SUFFIXES, *LOG_SUFFIXES, "-shm", ".tmp")
 
 
 def collect(inventory: Inventory) -> HangFacts:
     """Examine processes, log and folders."""
     home = inventory.home
-    history = read_history(home.log_file)
-    gaps = list(history.gaps)
+    events = read_events(home.log_file)
+    history, gaps = events.history, list(events.gaps)
     last_runs = {run.dataset: run for run in history.runs}
     processes = [process for process in running_registrations() if may_use(process, home)]
     gaps += [
@@ -50,7 +52,7 @@ def collect(inventory: Inventory) -> HangFacts:
         if process.moved is None or process.home is None
     ]
     in_progress = {process.dataset for process in processes}
-    unexamined: list[str] = []
+    unexamined = list(events.not_understood)
     leftovers = [
         leftover
         for leftover in _leftovers(inventory, last_runs, gaps, unexamined)
@@ -61,7 +63,7 @@ def collect(inventory: Inventory) -> HangFacts:
     registered = {dataset.name.lower() for dataset in inventory.datasets if dataset.registration is not None}
     return HangFacts(
         examined=len(processes) + len(history.runs) + len(leftovers) + (kind_of(home.datasets) is FileKind.FOLDER),
-        running=tuple(_running(process, home, last_runs.get(process.dataset)) for process in processes),
+        running=tuple(_running(process, home, last_runs.get(process.dataset), gaps) for process in processes),
         leftovers=tuple(leftovers),
         unfinished=tuple(run for run in unfinished if run.dataset not in explained),
         registered=tuple(sorted(registered)),
@@ -70,27 +72,32 @@ def collect(inventory: Inventory) -> HangFacts:
     )
 
 
-def _running(process: Registering, home: Home, last_run: RegistrationRun | None) -> RunningRegistration:
+def _running(
+    process: Registering, home: Home, last_run: RegistrationRun | None, gaps: list[str]
+) -> RunningRegistration:
     files = tuple(file for file in process.files if is_inside(file, home))[:SHOWN]
     last_record = last_run.last if last_run is not None and last_run.outcome is Outcome.UNFINISHED else None
     now = datetime.now(timezone.utc)
     return RunningRegistration(
         process=replace(process, files=files),
         silent_s=None if last_record is None else max(0.0, (now - last_record).total_seconds()),
-        blockers=tuple(_blockers(process.pid, files)) if process.idle else (),
+        blockers=tuple(_blockers(process.pid, files, gaps)) if process.idle else (),
         uses_this_home=uses(process, home),
     )
 
 
-def _blockers(pid: int, files: Sequence[Path]) -> Iterator[Blocker]:
+def _blockers(pid: int, files: Sequence[Path], gaps: list[str]) -> Iterator[Blocker]:
     """The processes that lock one of the files or its shared memory (`-shm`).
 
     In WAL mode every connection has a shared lock on the database itself, which only blocks without WAL mode.
     """
     for file in dict.fromkeys(path for opened in files for path in (opened, _shared_memory(opened))):
         in_wal_mode = kind_of(_shared_memory(file)) is FileKind.FILE
-        blocking = _BLOCKING_LOCKS if in_wal_mode else {*_BLOCKING_LOCKS, "shared"}
-        for holder in holders([file]).answer:
+        blocking = _BLOCKING_LOCKS if in_wal_mode else {*_BLOCKING_LOCKS, LockKind.SHARED}
+        found = holders([file])
+        if not found.complete:
+            gaps.append(f"other processes may lock {file}: {found.why_incomplete}")
+        for holder in found.answer:
             if holder.pid != pid and holder.lock in blocking:
                 yield Blocker(file=str(file), holder=holder)
 
@@ -104,7 +111,7 @@ def _leftovers(
 ) -> Iterator[Leftover]:
     """The folders without a registration, except those whose registration was completed and then lost."""
     home = inventory.home
-    if any(gap.startswith(f"{home.registrations} ") for gap in inventory.gaps):
+    if not inventory.could_list(home.registrations):
         gaps.append("half-registered datasets are unknown, because the registrations cannot be listed")
         return
     with_registration = [dataset for dataset in inventory.datasets if dataset.registration is not None]
@@ -118,7 +125,7 @@ def _leftovers(
         if names is None:
             continue
         if run is not None or folder in databases or all(map(_may_be_of_mdm, names)):
-            yield _leftover(folder, names, databases.get(folder, ()), run)
+            yield _leftover(folder, names, databases.get(folder, ()), run, gaps)
 
 
 def _folders_of(dataset: Dataset) -> Iterator[Path]:
@@ -147,13 +154,17 @@ def _may_be_of_mdm(name: str) -> bool:
     return name in {"metadata", "tmp"} or name.endswith(_MDM_SUFFIXES)
 
 
-def _leftover(folder: Path, names: Sequence[str], databases: Sequence[Path], run: RegistrationRun | None) -> Leftover:
-    found = holders(databases).answer if databases else ()
+def _leftover(
+    folder: Path, names: Sequence[str], databases: Sequence[Path], run: RegistrationRun | None, gaps: list[str]
+) -> Leftover:
+    found = holders(databases)
+    if databases and not found.complete:
+        gaps.append(f"other processes may have the databases in {folder} open: {found.why_incomplete}")
     return Leftover(
         dataset=folder.name.lower(),
         folder=str(folder),
         content=tuple(names[:SHOWN]),
         size=sum(path.stat().st_size for path in databases if kind_of(path) is FileKind.FILE),
-        holder=found[0] if found else None,
+        holder=found.answer[0] if found.answer else None,
         run=run,
     )

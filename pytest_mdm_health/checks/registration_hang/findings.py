@@ -16,6 +16,7 @@ CHECK = Check(
     title="Registration that does not end",
     per=Kind.HOME,
     live=True,
+    reads=("log",),
     tags=("registration", "processes"),
 )
 RULES = Rules(CHECK)

@@ -26,7 +26,8 @@ from pytest_mdm_health.mdm.engines import FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
-from pytest_mdm_health.mdm.logs.registrations import FEATURES, Outcome, RegistrationRun, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import FEATURES, Outcome, RegistrationRun
 from pytest_mdm_health.mdm.registrations.sources import Source, source_of, suffix_of
 
 LARGEST = 5
@@ -70,13 +71,13 @@ _QUERIES = _METRICS.format(types=f"IN {QUERY_TYPES}", named="operation", most=20
 def collect(inventory: Inventory, installation: Installation | None) -> SlowFacts:
     """Examine the log, the metrics, the settings, the largest datasets, their sources, and the free space."""
     settings, home = inventory.settings, inventory.home
-    history = read_history(home.log_file)
-    gaps = list(history.gaps)
+    events = read_events(home.log_file)
+    gaps, unexamined = list(events.gaps), list(events.not_understood)
     registrations, queries = _read_metrics(home.metrics, gaps)
-    timings = _timings([run for run in history.runs if run.outcome is Outcome.COMPLETED], registrations)
+    timings = _timings([run for run in events.history.runs if run.outcome is Outcome.COMPLETED], registrations)
     registered = [dataset for dataset in inventory.datasets if dataset.registration is not None]
     largest = sorted(registered, key=lambda dataset: (-_file_size(dataset), dataset.name))[:LARGEST]
-    sizes = tuple(_size_of(dataset, timings, gaps) for dataset in largest)
+    sizes = tuple(_size_of(dataset, timings, gaps, unexamined) for dataset in largest)
     return SlowFacts(
         examined=len(timings) + len(registered),
         home=str(home.root),
@@ -90,6 +91,7 @@ def collect(inventory: Inventory, installation: Installation | None) -> SlowFact
         readers=tuple(_missing_readers(_sources(registered), installation)),
         spaces=tuple(_spaces(home.datasets, sizes)),
         gaps=tuple(gaps),
+        unexamined=tuple(unexamined),
     )
 
 
@@ -185,17 +187,17 @@ def _file_size(dataset: Dataset) -> int:
         return 0
 
 
-def _size_of(dataset: Dataset, timings: Sequence[Timing], gaps: list[str]) -> DatasetSize:
+def _size_of(dataset: Dataset, timings: Sequence[Timing], gaps: list[str], unexamined: list[str]) -> DatasetSize:
     loaded = [timing.rows for timing in timings if timing.dataset == dataset.name.lower() and timing.rows]
     recorded = dataset.registration.recorded_rows if dataset.registration is not None else None
     rows = loaded[-1] if loaded else recorded
     size = _file_size(dataset)
     if rows is None and size >= _WORTH_COUNTING:
-        rows = _count_rows(dataset, size, gaps)
+        rows = _count_rows(dataset, size, gaps, unexamined)
     return DatasetSize(dataset=dataset.name, backend=dataset.backend or "", rows=rows, size=size)
 
 
-def _count_rows(dataset: Dataset, size: int, gaps: list[str]) -> int | None:
+def _count_rows(dataset: Dataset, size: int, gaps: list[str], unexamined: list[str]) -> int | None:
     """The rows of its largest table, if they can be counted without copying the database."""
     path, registration = dataset.database, dataset.registration
     engine = engine_of(path) if path is not None else None
@@ -206,7 +208,8 @@ def _count_rows(dataset: Dataset, size: int, gaps: list[str]) -> int | None:
             existing = set(database.tables()).intersection(registration.tables.values())
             return max((row_count(database, table, size) for table in existing), default=None)
     except (CannotOpen, QueryFailed) as error:
-        gaps.append(f"the rows of {dataset.name} could not be counted: its database {error}")
+        missed = unexamined if getattr(error, "code", "") == "unreadable" else gaps
+        missed.append(f"the rows of {dataset.name} could not be counted: its database {error}")
         return None
 
 

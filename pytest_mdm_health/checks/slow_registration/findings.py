@@ -15,6 +15,7 @@ CHECK = Check(
     issue="4.1",
     title="Registration that takes hours instead of minutes",
     per=Kind.HOME,
+    reads=("log", "metrics"),
     tags=("performance", "registration"),
 )
 RULES = Rules(CHECK)

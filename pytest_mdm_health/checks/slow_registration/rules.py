@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pytest_mdm_health.backends import literal
@@ -27,7 +28,7 @@ from pytest_mdm_health.checks.slow_registration.findings import (
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import JSON, Finding, Severity
-from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.core.text import counted, moment
 from pytest_mdm_health.mdm.logs.registrations import FEATURES, LOAD
 
 LONG_S, HOUR_S = 60, 3600
@@ -119,7 +120,7 @@ def _slow_registration(facts: SlowFacts, timing: Timing, reasons: Sequence[Reaso
         evidence=evidence,
         remedy=steps,
         dataset=timing.dataset,
-        ended=f" that ended {timing.ended}" if timing.ended else "",
+        ended=f" that ended {moment(datetime.fromisoformat(timing.ended))}" if timing.ended else "",
         seconds=timing.seconds,
         rows=f" for {counted(timing.rows, 'row')}" if timing.rows else "",
         reasons=", ".join(reason.words for reason in reasons),

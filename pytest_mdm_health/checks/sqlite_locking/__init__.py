@@ -38,7 +38,7 @@ from datetime import datetime, timezone
 
 from pytest_mdm_health.backends import Sidecar
 from pytest_mdm_health.checks.sqlite_locking.collect import collect
-from pytest_mdm_health.checks.sqlite_locking.facts import LeftoverWal, LockFacts
+from pytest_mdm_health.checks.sqlite_locking.facts import LargeWal, LeftoverWal, LockFacts
 from pytest_mdm_health.checks.sqlite_locking.findings import (
     CHECK,
     CONVERT,
@@ -48,6 +48,8 @@ from pytest_mdm_health.checks.sqlite_locking.findings import (
     INVALID_WAL,
     JOURNAL_MODE,
     JOURNAL_OR_WAL_FIRST,
+    LARGE_WAL,
+    LARGE_WAL_WITHOUT_READER,
     LEFT_OVER_JOURNAL,
     LEFT_OVER_WAL,
     LOCK_ERRORS,
@@ -64,19 +66,21 @@ from pytest_mdm_health.checks.sqlite_locking.findings import (
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import JSON, Finding
-from pytest_mdm_health.core.text import times
+from pytest_mdm_health.core.text import moment, times
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 
 __all__ = ["CHECK", "RULES", "judge", "observe"]
 
 _UNSAFE_MODES = ("OFF", "MEMORY")
+_WHOLE_FROM = 10
 _EFFECTS = {
-    "whole-file": "no other process can read or write it",
-    "exclusive": "no other process can read or write it",
-    "pending": "no other process can read or write it",
-    "reserved": "no other process can write to it",
-    "wal-writer": "no other process can write to it",
+    LockKind.WHOLE_FILE: "no other process can read or write it",
+    LockKind.EXCLUSIVE: "no other process can read or write it",
+    LockKind.PENDING: "no other process can read or write it",
+    LockKind.RESERVED: "no other process can write to it",
+    LockKind.WAL_WRITER: "no other process can write to it",
 }
 """What each kind of write lock does to others."""
 
@@ -96,7 +100,8 @@ def judge(facts: LockFacts) -> Iterator[Finding]:
 
 
 def _check_configuration(facts: LockFacts) -> Iterator[Finding]:
-    if facts.configured in _UNSAFE_MODES:
+    is_unsafe = facts.configured in _UNSAFE_MODES
+    if is_unsafe:
         yield UNSAFE_JOURNAL_MODE(
             at=facts.configured_in or facts.path,
             remedy=SET_SAFE_MODE if facts.configured_in else UNSAFE_JOURNAL_MODE.remedy,
@@ -115,13 +120,14 @@ def _check_configuration(facts: LockFacts) -> Iterator[Finding]:
             refusals=f", and {refusals}" if refusals else "",
             file=facts.path,
         )
-    if facts.wal and facts.last_error is not None:
+    if (facts.wal or is_unsafe) and facts.last_error is not None:  # else they are in the finding above
         last = facts.last_error
         yield LOCK_ERRORS(
             NOTE if facts.written_after_error else WARN,
             at=last.place,
             count=facts.errors,
-            last=f", last at {_in_utc(last.time)}" if last.time else "",
+            last=f", last at {moment(last.time)}" if last.time else "",
+            despite_wal=", although the file is in WAL mode" if facts.wal else "",
             written_later="; the file was written after that" if facts.written_after_error else "",
         )
 
@@ -147,6 +153,8 @@ def _conversion(facts: LockFacts) -> Steps:
 def _check_sidecars(facts: LockFacts) -> Iterator[Finding]:
     if facts.leftover_wal is not None:
         yield _check_wal(facts.leftover_wal)
+    if facts.large_wal is not None:
+        yield _check_large_wal(facts.large_wal, facts.path)
     if facts.hot_journal is not None:
         sidecar, size = facts.hot_journal.path, facts.hot_journal.size
         yield LEFT_OVER_JOURNAL(at=str(sidecar), size=size, file=_database_of(facts.hot_journal), sidecar=sidecar)
@@ -170,6 +178,27 @@ def _check_wal(wal: LeftoverWal) -> Finding:
     return LEFT_OVER_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
 
 
+def _check_large_wal(wal: LargeWal, path: str) -> Finding:
+    pids = _pids(wal.pinned_by)
+    rule = LARGE_WAL if wal.pinned_by else LARGE_WAL_WITHOUT_READER
+    return rule(
+        at=path,
+        evidence={"wal": wal.size, "file": wal.file_size, **_evidence(wal.pinned_by)},
+        remedy=_with_known_pids(rule, pids),
+        size=wal.size,
+        factor=_factor(wal.size, wal.file_size),
+        processes=_described(wal.pinned_by),
+        watched_s=wal.watched_s,
+        pids=pids,
+    )
+
+
+def _factor(size: int, other: int) -> str:
+    """How many times as large one is, with a digit after the point where that matters."""
+    factor = size / other
+    return f"{factor:.0f}" if factor >= _WHOLE_FROM else f"{factor:.1f}"
+
+
 def _database_of(sidecar: Sidecar) -> str:
     """The file that it is beside, which is not the registered path where that is a symbolic link."""
     return str(sidecar.path).removesuffix(f"-{sidecar.kind}")
@@ -182,7 +211,7 @@ def _condition(problems: Sequence[str] | None) -> str:
 
 
 def _check_processes(facts: LockFacts) -> Iterator[Finding]:
-    pids = ",".join(str(pid) for pid in sorted({holder.pid for holder in facts.holders if holder.pid}))
+    pids = _pids(facts.holders)
     if facts.locked_by:
         yield LOCKED_NOW(
             at=facts.path,
@@ -213,25 +242,30 @@ def _check_processes(facts: LockFacts) -> Iterator[Finding]:
         )
 
 
+def _pids(holders: Sequence[Holder]) -> str:
+    """Those that can be seen, as `ps` takes them."""
+    return ",".join(str(pid) for pid in sorted({holder.pid for holder in holders if holder.pid}))
+
+
 def _with_known_pids(rule: Rule, pids: str) -> Steps:
     """The remedy of a rule; without its `ps` command where only locks can be seen, not the processes."""
     return rule.remedy if pids else Steps(rule.remedy.text)
 
 
 def _described(holders: Sequence[Holder]) -> str:
-    """Each process once: one that has several locks is there several times."""
-    processes = {holder.pid: holder for holder in holders}.values()
-    return " and ".join(f"{process}{_running_since(process)}" for process in processes)
+    """Each process once: one that has several locks is there several times.
+
+    Those that cannot be seen share the PID 0, so they are told apart by their locks.
+    """
+    seen = {holder.pid: f"{holder}{_running_since(holder)}" for holder in holders if holder.pid}
+    unseen = dict.fromkeys(f"{holder} ({holder.lock} lock)" for holder in holders if not holder.pid)
+    return " and ".join((*seen.values(), *unseen))
 
 
 def _running_since(process: Holder) -> str:
     if process.since is None:
         return ""
-    return f", running since {_in_utc(datetime.fromtimestamp(process.since, timezone.utc))}"
-
-
-def _in_utc(time: datetime) -> str:
-    return time.astimezone(timezone.utc).isoformat(" ", "seconds")
+    return f", running since {moment(datetime.fromtimestamp(process.since, timezone.utc))}"
 
 
 def _evidence(holders: Sequence[Holder]) -> Mapping[str, JSON]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Sidecar, Unfinished, sidecars
@@ -13,9 +13,10 @@ from pytest_mdm_health.backends.sqlite import SqliteDatabase
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
 from pytest_mdm_health.backends.sqlite.log import of_another_time
 from pytest_mdm_health.backends.sqlite.open import a_reader
-from pytest_mdm_health.checks.sqlite_locking.facts import LeftoverWal, LockFacts
+from pytest_mdm_health.checks.sqlite_locking.facts import LargeWal, LeftoverWal, LockFacts
 from pytest_mdm_health.core.model import NotApplicable, NotExamined
 from pytest_mdm_health.core.text import size
+from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.mounts import file_system_of, is_network
 from pytest_mdm_health.mdm.host.processes import Holder, holders, lock_holders
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
@@ -25,13 +26,20 @@ READERS = 10
 WATCH_S = 1.0
 """How long a lock must be held to be more than an ordinary write in progress."""
 
+CHECKPOINT_PAGES = 1000
+"""Pages in the WAL after which SQLite, unless told otherwise, moves them into the file with every commit."""
+
+LARGE_FACTOR = 100
+"""How many times as large as its file even a WAL below that limit must be to be worth a look."""
+
+_FRAME_HEADER = 24
 _WATCH_INTERVAL_S = 0.06
 _VERIFY_LIMIT_S = 10.0
 _DAMAGE = ("damaged", "truncated", "wrong-format")
 """Reasons for which a file cannot be opened that are damage of the file."""
 
-_WRITE_LOCKS = ("exclusive", "pending", "reserved", "wal-writer")
-_WRITE_LOCKS_IN_WAL_MODE = ("whole-file", *_WRITE_LOCKS)
+_WRITE_LOCKS = (LockKind.EXCLUSIVE, LockKind.PENDING, LockKind.RESERVED, LockKind.WAL_WRITER)
+_WRITE_LOCKS_IN_WAL_MODE = (LockKind.WHOLE_FILE, *_WRITE_LOCKS)
 """The strongest lock first. A program that locks the whole file is not SQLite. With a rollback journal the readers show
 what that does; in WAL mode they are opened without locks."""
 
@@ -46,13 +54,15 @@ def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
     if not found.complete:
         gaps.append(f"other processes may have the file open: {found.why_incomplete}")
     readers, refused = read_concurrently(path, gaps)
-    locked_by, watched_s = watch(files, found.answer, wal=header.wal)
+    locked_by, watched_s = watch(files, found.answer, _writers_in_wal_mode if header.wal else _writers)
     mode = inventory.settings.values["database.sqlite.journal_mode"]
     file_system = file_system_of(path)
     names = [other.name for other in inventory.datasets]
-    errors = recent_errors(inventory.home.log_file, "database-locked", dataset.name, names, gaps)
+    not_understood: list[str] = []
+    errors = recent_errors(inventory.home.log_file, "database-locked", dataset.name, names, gaps, not_understood)
     last_error = max(errors, key=lambda error: error.timestamp, default=None)
     wal, journal = (_left_over(beside, kind) for kind in ("wal", "journal"))
+    changes = [sidecar.path for sidecar in beside if sidecar.holds_changes]  # readers make the others, too
     return LockFacts(
         examined=1,
         path=str(path),
@@ -71,9 +81,10 @@ def collect(dataset: Dataset, inventory: Inventory) -> LockFacts:
         network=is_network(file_system),
         errors=len(errors),
         last_error=last_error,
-        written_after_error=last_error is not None and _is_written_after(last_error, files),
+        written_after_error=last_error is not None and _is_written_after(last_error, [path, *changes]),
+        large_wal=_large_wal(beside, header, files, found.answer),
         gaps=tuple(gaps),
-        unexamined=_truncated(path, header, wal),
+        unexamined=(*_truncated(path, header, wal), *not_understood),
     )
 
 
@@ -134,26 +145,73 @@ def _verify_without_wal(path: Path) -> tuple[str, ...] | None:
         return None
 
 
-def watch(files: Sequence[Path], found: Sequence[Holder], *, wal: bool) -> tuple[tuple[Holder, ...], float]:
-    """The holders that keep a write lock for `WATCH_S`, and how many seconds the files were watched."""
-    writers, started = _writers(found, wal=wal), time.monotonic()
-    if not writers:
+Owners = Mapping[tuple[int, LockKind], Holder]
+"""Holders by what tells them apart.
+
+A process is known by its PID. Where only locks can be seen (PID 0: another container's, or one that belongs to an open
+file and no process), two of them may be two processes', so each lock counts by itself.
+"""
+
+
+def watch(
+    files: Sequence[Path], found: Sequence[Holder], choose: Callable[[Sequence[Holder]], Owners]
+) -> tuple[tuple[Holder, ...], float]:
+    """The holders that are chosen for `WATCH_S`, without interruption, and how many seconds the files were watched."""
+    owners, started = choose(found), time.monotonic()
+    if not owners:
         return (), 0.0
-    while writers and time.monotonic() - started < WATCH_S:
+    while owners and time.monotonic() - started < WATCH_S:
         time.sleep(_WATCH_INTERVAL_S)
-        current = _writers(lock_holders(files), wal=wal)
-        writers = {pid: current[pid] for pid in writers if pid in current}
-    return tuple(writers.values()), round(time.monotonic() - started, 1)
+        current = choose(lock_holders(files))
+        owners = {owner: current[owner] for owner in owners if owner in current}
+    return tuple(owners.values()), round(time.monotonic() - started, 1)
 
 
-def _writers(found: Sequence[Holder], *, wal: bool) -> dict[int, Holder]:
-    """The processes that keep others from writing, each with its strongest lock."""
-    strongest: dict[int, Holder] = {}
-    for kind in _WRITE_LOCKS_IN_WAL_MODE if wal else _WRITE_LOCKS:
+def _owner(holder: Holder) -> tuple[int, LockKind]:
+    return holder.pid, LockKind.NONE if holder.pid else holder.lock
+
+
+def _writers(found: Sequence[Holder], locks: Sequence[LockKind] = _WRITE_LOCKS) -> Owners:
+    """Who keeps others from writing, each with its strongest lock."""
+    strongest: dict[tuple[int, LockKind], Holder] = {}
+    for lock in locks:
         for holder in found:
-            if holder.lock == kind and holder.mode == "writes":
-                strongest.setdefault(holder.pid, holder)
+            if holder.lock is lock and holder.mode == "writes":
+                strongest.setdefault(_owner(holder), holder)
     return strongest
+
+
+def _writers_in_wal_mode(found: Sequence[Holder]) -> Owners:
+    return _writers(found, _WRITE_LOCKS_IN_WAL_MODE)
+
+
+def _readers(found: Sequence[Holder]) -> Owners:
+    """Who has a read transaction open on a file in WAL mode and does not write: a writer has both locks."""
+    writers = {holder.pid for holder in found if holder.pid and holder.lock is LockKind.WAL_WRITER}
+    return {
+        _owner(holder): holder for holder in found if holder.lock is LockKind.WAL_READER and holder.pid not in writers
+    }
+
+
+def _large_wal(
+    beside: Sequence[Sidecar], header: SqliteHeader, files: Sequence[Path], found: Sequence[Holder]
+) -> LargeWal | None:
+    """The WAL that running processes use, if it is larger than the file, and who may keep it from being emptied.
+
+    One transaction may need more than SQLite's limit, so that a WAL of up to twice that is nothing; one that holds
+    nearly all there is of a small file is worth a look too, but only a reader makes it more than that.
+    """
+    wal = next((sidecar for sidecar in beside if sidecar.kind == "wal" and sidecar.live), None)
+    if wal is None or not header.wal:
+        return None
+    limit = CHECKPOINT_PAGES * (header.page_size + _FRAME_HEADER)
+    is_beyond_limit = wal.size > max(header.size, 2 * limit)
+    if not is_beyond_limit and wal.size < LARGE_FACTOR * header.size:
+        return None
+    readers, watched_s = watch(files, found, _readers)
+    if not readers and not is_beyond_limit:
+        return None
+    return LargeWal(size=wal.size, file_size=header.size, pinned_by=readers, watched_s=watched_s)
 
 
 def read_concurrently(path: Path, gaps: list[str]) -> tuple[int, int]:

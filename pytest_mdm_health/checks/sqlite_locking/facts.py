@@ -36,6 +36,23 @@ class LeftoverWal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LargeWal:
+    """A WAL in use that is larger than SQLite would let it become if nothing kept it from being emptied.
+
+    Attributes:
+        size: bytes of the WAL.
+        file_size: bytes of the database file.
+        pinned_by: processes that kept a read transaction open all the time the file was watched.
+        watched_s: how long that was, in seconds.
+    """
+
+    size: int
+    file_size: int
+    pinned_by: tuple[Holder, ...]
+    watched_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class LockFacts(Facts):
     """How one SQLite file is locked, and how it is configured for concurrent access.
 
@@ -49,6 +66,7 @@ class LockFacts(Facts):
         holders: the other processes that have the file open.
         locked_by: those of them that held a write lock all the time the file was watched, the strongest lock first.
         watched_s: how long that was, in seconds.
+        large_wal: the WAL, if it is in use and larger than it should be.
         readers: how many concurrent readers were tried.
         refused_readers: how many of them got "database is locked".
         file_system: the type of the file system, such as `ext4`; empty if unknown.
@@ -75,3 +93,4 @@ class LockFacts(Facts):
     errors: int
     last_error: LoggedError | None
     written_after_error: bool
+    large_wal: LargeWal | None = None

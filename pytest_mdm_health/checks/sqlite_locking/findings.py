@@ -18,6 +18,7 @@ CHECK = Check(
     tolerates=DATA_IS_READABLE,
     backends=("sqlite",),
     live=True,
+    reads=("log",),
     tags=("storage", "locks"),
 )
 RULES = Rules(CHECK)
@@ -44,15 +45,15 @@ JOURNAL_MODE = RULES.declare(
     "journal-mode",
     NOTE,
     WARN,
-    means="the file is not in WAL mode; a warning if a process was refused a lock, or if the settings select a mode "
-    "in which a crash corrupts the file",
+    means="the file is not in WAL mode; a warning if a process was refused a lock",
     message="the file uses a rollback journal{despite_settings}: readers and writers block each other{refusals}",
     remedy=CONVERT,
     answers=("slow writes",),
 )
-UNSAFE_JOURNAL_MODE = RULES.reworded(
-    JOURNAL_MODE,
+UNSAFE_JOURNAL_MODE = RULES.declare(
+    "unsafe-journal-mode",
     WARN,
+    means="the settings select a journal mode (OFF or MEMORY) in which a crash during a write corrupts the file",
     message="the settings select journal mode {mode}: a crash during a write corrupts the file",
     remedy="Set `database.sqlite.journal_mode` to {safe_mode}, where it is set now, and examine the home again.{why}",
 )
@@ -77,6 +78,28 @@ INVALID_WAL = RULES.reworded(
     remedy="Copy the file together with its WAL to another folder before anything opens it, because SQLite overwrites "
     "such a WAL. Then compare the dataset with a backup.",
     commands=_LIST_FILES,
+)
+LARGE_WAL = RULES.declare(
+    "large-wal",
+    WARN,
+    NOTE,
+    means="the WAL in use is larger than the file, although SQLite should have moved its changes there; a note if no "
+    "reader prevents that",
+    message="the WAL of {size:size} is {factor} times as large as the file, which lacks those changes: {processes} "
+    "kept a read transaction open (observed for {watched_s:g} s), so SQLite cannot move them into the file and reuse "
+    "the WAL",
+    remedy="Let the reader end its transaction (close its results, commit or roll back), or end the process once you "
+    "know what it is; the next write then moves the changes. Until then include the WAL in every copy of the file.",
+    commands=_LIST_PROCESSES,
+    answers=("slow writes",),
+)
+LARGE_WAL_WITHOUT_READER = RULES.reworded(
+    LARGE_WAL,
+    NOTE,
+    message="the WAL of {size:size} is {factor} times as large as the file; no reader was seen to keep its changes "
+    "from being moved into the file",
+    remedy="No action required: SQLite deletes the WAL when the last process closes the file. Until then include it in "
+    "every copy of the file.",
 )
 FOREIGN_LOG = RULES.declare(
     "foreign-log",
@@ -134,9 +157,9 @@ LOCK_ERRORS = RULES.declare(
     "lock-errors",
     WARN,
     NOTE,
-    means="the log has lock errors although the file is in WAL mode; a note if the file was written after the last one",
-    message='"database is locked" appears {count:times} in the log{last}, although the file is in WAL mode'
-    "{written_later}",
+    means="the log has lock errors although the file is in WAL mode, or while the settings select a mode without a "
+    "journal file; a note if the file was written after the last one",
+    message='"database is locked" appears {count:times} in the log{last}{despite_wal}{written_later}',
     remedy="Two processes wrote at the same time, and one timed out before the other was done. Let connections wait "
     "longer (PRAGMA busy_timeout=30000), keep transactions short, and run one MDM command that writes at a time.",
     answers=("database is locked", "intermittent failures under load"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished
+from pytest_mdm_health.checks._shared.engine_program import program_of
 from pytest_mdm_health.checks.type_mismatch.facts import HeaderRows, TypeFacts
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
@@ -36,7 +37,7 @@ def collect(dataset: Dataset, backend: Backend | None, options: Options) -> Type
     facts = TypeFacts(
         examined=0,
         engine=backend.engine,
-        program=_program(backend),
+        program=program_of(backend),
         source=str(source.path) if source is not None and source.path is not None else "",
         identifiers=_registered(dataset, "id_columns"),
         target=_numeric_target(dataset),
@@ -46,17 +47,6 @@ def collect(dataset: Dataset, backend: Backend | None, options: Options) -> Type
             return _Collector(dataset, database, options).collect(facts, source, str(backend.path))
     except CannotOpen as error:
         return replace(facts, unexamined=(f"{backend.path} {error}",))
-
-
-def _program(backend: Backend) -> tuple[str, ...]:
-    """The engine's command line, which opens a file read-only: otherwise it would checkpoint a leftover WAL."""
-    server, path = backend.connection, str(backend.path)
-    if server is not None:
-        user = ("-U", server.user) if server.user else ()
-        return ("psql", "-h", server.host, "-p", str(server.port), *user, "-d", server.database, "-c")
-    if backend.engine == "duckdb":
-        return ("duckdb", path, "-readonly", "-c")
-    return ("sqlite3", "-readonly", path)
 
 
 class _Collector:
@@ -121,7 +111,8 @@ class _Collector:
             with time_limit(self._database, self._deadline - time.monotonic()):
                 return profile(self._database, table, dates, everything=True)
         except Unfinished:
-            self._gaps.append(f"reading all rows of {table} takes too long (see --mdm-timeout)")
+            within = f"reading them takes longer than {self._within_s:g} s (see --mdm-timeout)"
+            self._unexamined.append(f"all rows of the table {table} could not be read: {within}")
             return None
 
     def _header_rows(self, table: TableProfile) -> HeaderRows | None:
@@ -133,7 +124,7 @@ class _Collector:
                 rows = heading_rows(self._database, table.table)
                 columns = headed_columns(self._database.columns(table.table), self._database.engine)
         except (QueryFailed, Unfinished) as error:
-            self._gaps.append(f"the rows of {table.table} were not searched for headers: {error}")
+            self._unexamined.append(f"the rows of {table.table} could not be searched for headers: {error}")
             return None
         return HeaderRows(rows=rows, columns=columns) if rows else None
 

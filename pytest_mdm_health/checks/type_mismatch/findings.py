@@ -202,12 +202,12 @@ NOT_EXAMINED = RULES.declare(
     "not-examined",
     WARN,
     means=(
-        "the data or one of its tables could not be read, because of a lock, a missing permission, the time limit or "
-        "damage; the result is an error"
+        "the data or one of its tables could not be read, because of a lock, a missing permission, the time limit, "
+        "damage, or a view whose table is gone; the result is an error"
     ),
     message="{reason}",
     remedy=(
-        "Remove what prevents reading (a lock, a permission that the registered role lacks, damage that "
-        "data-corruption reports), then run this check again: until then the types are unknown."
+        "Remove what prevents reading (a lock, a permission that the registered role lacks, what data-corruption "
+        "reports), then run this check again: until then the types are unknown."
     ),
 )

@@ -1,7 +1,7 @@
 """Work that may hang or crash, done in a child process that can be killed.
 
 One child serves many calls. After a hang or a crash it is replaced, which costs a fraction of a second and one
-answer. Its temporary files lie in a folder of its own, which goes with it.
+answer. Its temporary files are in a folder of its own, which is removed with it.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _listen(requests: BinaryIO, calls: queue.SimpleQueue[bytes]) -> None:
     while (frame := read_frame(requests)) is not None:
         calls.put(frame)
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # this child's own, see sandbox.py
-    os._exit(0)  # the parent is gone: nobody waits for what is still under way
+    os._exit(0)  # the parent is gone: no process waits for what is still running
 
 
 def _answer(frame: bytes, shared: dict[str, Any]) -> bytes | None:

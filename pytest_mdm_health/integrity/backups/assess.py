@@ -28,16 +28,20 @@ from pytest_mdm_health.mdm.backups import Backup
 from pytest_mdm_health.mdm.backups.archive import read_archive
 from pytest_mdm_health.mdm.backups.archive.members import Member, Reading, inside
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
-from pytest_mdm_health.mdm.backups.contents import BESIDE, Held, Wanted, WantedDataset, held_in, identity
+from pytest_mdm_health.mdm.backups.contents import Held, Wanted, WantedDataset, held_in, identity
 from pytest_mdm_health.mdm.backups.folders import read_folder
 from pytest_mdm_health.mdm.backups.metadata import MetadataProblem, file_problem, registration_problem
+from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import Unreadable, open_regular
 
 _SLACK_S = 2.0
 """Archives keep times in whole seconds, some in every second one."""
 
 _HEADING = "***"  # SQLite's, over the problems of one file
-_NOT_ITS_FAULT = ("newer-format", "no-room", "locked", "unreadable")
+_NOT_ITS_FAULT = (
+    *("newer-format", "older-format", "encrypted", "locked", "unreadable"),
+    *("no-room", "no-permission", "no-descriptors", "no-memory", "io-error"),
+)
 
 
 @dataclass
@@ -245,7 +249,9 @@ class Assessor:
         live = dataset.live
         if live is None or self.phase is Phase.POST:
             return
-        changed = _was_changed(written_at(live), opened, [member.name, *(f"{member.name}{end}" for end in BESIDE)])
+        changed = _was_changed(
+            written_at(live), opened, [member.name, *(f"{member.name}{end}" for end in LOG_SUFFIXES)]
+        )
         where = f"{shortened(member.name)} in {shortened(str(opened.backup.path))}"
         unlike, explained = self.differences_of(file, where, dataset, changed=changed, made=opened.backup.made)
         if unlike:
@@ -391,7 +397,7 @@ def _outdated(opened: _Opened, wanted: Wanted) -> Iterator[str]:
     for dataset in wanted.datasets:
         member = opened.held.data.get(dataset.name)
         if member is not None and dataset.live is not None:
-            near = (members.get(f"{member.name}{ending}") for ending in BESIDE)
+            near = (members.get(f"{member.name}{ending}") for ending in LOG_SUFFIXES)
             times = [each.modified for each in (member, *near) if each is not None and each.modified is not None]
             if changed_since(dataset.live, max(times, default=opened.backup.made)):
                 yield dataset.name

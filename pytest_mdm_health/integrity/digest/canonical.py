@@ -136,7 +136,7 @@ def _stray(column: str, base: str, nothing: str) -> Parts:
 
 
 def _whole(c: str, arrives: str, base: str, wanted: Form) -> Parts:
-    """A whole number, which every engine keeps to the last digit; what is none, or too large, stands beside it."""
+    """A whole number, which every engine keeps to the last digit; what is none, or too large, is kept beside it."""
     if base == "BIGINT":
         return Parts(c)
     if base in _SMALL or base == "BOOLEAN":

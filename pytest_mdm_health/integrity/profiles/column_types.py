@@ -36,7 +36,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def kind_of(declared: str) -> Kind:
-    """What a type means, as a database declares it; one that nobody knows, or none, is `OTHER`."""
+    """What a type means, as a database declares it; an unknown one, or none, is `OTHER`."""
     return next((kind for pattern, kind in _WORDS if re.search(pattern, declared, re.IGNORECASE)), Kind.OTHER)
 
 

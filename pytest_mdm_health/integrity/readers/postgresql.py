@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, literal, quote
 from pytest_mdm_health.backends.base import one_line
-from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.integrity.digest.canonical import Form
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Batch
@@ -25,6 +24,8 @@ from pytest_mdm_health.integrity.readers.files import csv_relation, numbered
 
 if TYPE_CHECKING:
     import psycopg
+
+    from pytest_mdm_health.backends.postgresql import PostgresDatabase
 
 _PATIENCE_S = 0.02
 _SINGLE = ("real", "float4")
@@ -64,7 +65,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Copy
         CannotOpen: there is no connection.
         QueryFailed: there is no such table.
     """
-    with backend.open() as database:
+    with cast("PostgresDatabase", backend.open()) as database:
         columns = database.columns(table)
         single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
         relation = _relation(database, table, columns)
@@ -72,7 +73,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Copy
 
 
 def _bare(type_: str) -> str:
-    """A type without what stands in brackets."""
+    """A type without the part in brackets."""
     return re.sub(r"\([\d,-]+\)", "", type_.lower())
 
 
@@ -123,7 +124,7 @@ class CopyReader:
 
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]
-    database: Database
+    database: PostgresDatabase
     relation: Relation
     workbench: Workbench
     single: frozenset[str]
@@ -140,7 +141,7 @@ class CopyReader:
         columns = [_moment(f"t{index}", each) if each in _DATED else f"t{index}" for index, each in enumerate(types)]
         place = f"t{len(types)}" if places else COUNTED
         batch = numbered(csv_relation(path, sent or ["VARCHAR"]), columns, types, place)
-        with _Feed(path, self.database.connection, sql, self.workbench.time_left_ms):
+        with _Feed(path, self.database, sql, self.workbench.time_left_ms):
             yield _with_bytes(batch, [name in binary for name in names])
 
     def _types(self, names: Sequence[str]) -> list[str]:
@@ -165,10 +166,10 @@ def _with_bytes(batch: Batch, binary: Sequence[bool]) -> Batch:
 class _Feed:
     """A thread that writes what a server sends into a pipe."""
 
-    def __init__(self, path: Path, connection: psycopg.Connection[Any], sql: str, limit_ms: int) -> None:
-        self._path, self._connection, self._sql = path, connection, sql
+    def __init__(self, path: Path, database: PostgresDatabase, sql: str, limit_ms: int) -> None:
+        self._path, self._database, self._sql = path, database, sql
         self._settings = {**AS_IT_IS, "statement_timeout": str(limit_ms)}
-        self._failure: BaseException | None = None
+        self._failure: psycopg.Error | OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> None:
@@ -182,16 +183,19 @@ class _Feed:
             self._thread.join(_PATIENCE_S)
         self._path.unlink()
         if self._failure is not None and error is None:  # else whoever reads has an error of their own
-            raise QueryFailed(redact(one_line(self._failure))) from None
+            if isinstance(self._failure, OSError):
+                raise QueryFailed(one_line(self._failure)) from None
+            raise self._database.failed(self._failure, self._sql) from None
 
     def _run(self) -> None:
         import psycopg
 
+        connection = self._database.connection
         try:
-            with self._path.open("wb", buffering=1024 * 1024) as pipe, self._connection.transaction():
+            with self._path.open("wb", buffering=1024 * 1024) as pipe, connection.transaction():
                 for name, value in self._settings.items():
-                    self._connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
-                with self._connection.cursor().copy(self._sql.encode()) as copy:
+                    connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
+                with connection.cursor().copy(self._sql.encode()) as copy:
                     for block in copy:
                         pipe.write(block)
         except (psycopg.Error, OSError) as error:

@@ -129,7 +129,7 @@ def _chosen(
 
 
 def compare_samples(before: Sample, after: Sample) -> RowCounts | None:
-    """What became of the rows of a sample; the second is made with `like=before`. None: they cannot be compared."""
+    """How the rows of a sample have changed; the second is made with `like=before`. None: they cannot be compared."""
     same = (before.vector, before.key, before.limit) == (after.vector, after.key, after.limit)
     if not same or {each.name for each in before.columns} != {each.name for each in after.columns}:
         return None

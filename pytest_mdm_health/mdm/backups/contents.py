@@ -15,15 +15,12 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_mdm_health.mdm.backups.archive.members import Member
-from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, FILE_ENGINES
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES, FILE_ENGINES, LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import TEXT_LIMIT, FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.registrations import Registration
 from pytest_mdm_health.mdm.registrations.json_copy import moment
-
-BESIDE = ("-wal", "-journal", ".wal")
-"""What a database is not complete without, if it is there; `-shm` is made anew."""
 
 FEATURE_MODULES = 1000
 """How many custom feature modules of a home are looked for."""
@@ -76,7 +73,7 @@ class Wanted:
     def restores(self, member: Member) -> bool:
         """Whether a member may be a database of this home, or what belongs to one, wherever the home lies in it."""
         folder, _, name = member.name.rpartition("/")
-        base = next((name.removesuffix(ending) for ending in BESIDE if name.endswith(ending)), name)
+        base = next((name.removesuffix(ending) for ending in LOG_SUFFIXES if name.endswith(ending)), name)
         if folder.rpartition("/")[2] in self._folders and base.endswith(DATABASE_SUFFIXES):
             return True
         return base in self._names
@@ -95,7 +92,7 @@ class Wanted:
     def identities(self) -> frozenset[tuple[int, int]]:
         """What tells the home's own files from any copy of them, whatever their names."""
         data = (each.live for each in self.datasets if each.live is not None)
-        near = (path.with_name(path.name + ending) for path in data for ending in ("", *BESIDE))
+        near = (path.with_name(path.name + ending) for path in data for ending in ("", *LOG_SUFFIXES))
         registrations = (each.registered_as.file for each in self.datasets)
         return frozenset(found for path in (*near, *registrations, *self.files.values()) if (found := identity(path)))
 

@@ -16,7 +16,7 @@ from pytest_mdm_health.core.session import kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.archive import read_archive
 from pytest_mdm_health.mdm.backups.archive.members import BROKEN, Form, Member
-from pytest_mdm_health.mdm.backups.contents import BESIDE
+from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.home import Home
 
@@ -118,7 +118,7 @@ def _in_archive(path: Path, home: Path, data: Path, places: tuple[str, ...], wit
         if fitting:
             main = min(fitting, key=lambda each: (len(each.name), each.name))
             last = _last_two(place)
-            near = ((ending, each) for ending in BESIDE for each in by_name.get(last + ending, []))
+            near = ((ending, each) for ending in LOG_SUFFIXES for each in by_name.get(last + ending, []))
             beside = tuple(each.written for ending, each in near if each.name == main.name + ending)
             in_place = str(home / main.name) == str(data)
             return SavedData(backup=str(path), form=form or "", member=main.written, beside=beside, in_place=in_place)
@@ -132,7 +132,7 @@ def _last_two(name: str) -> str:
 def _plain(path: Path) -> SavedData | None:
     if kind_of(path) is not FileKind.FILE or not path.stat().st_size:
         return None
-    near = (path.with_name(path.name + ending) for ending in BESIDE)
+    near = (path.with_name(path.name + ending) for ending in LOG_SUFFIXES)
     beside = tuple(str(each) for each in near if kind_of(each) is FileKind.FILE)
     return SavedData(backup="", form="", member=str(path), beside=beside)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_mdm_health.mdm.backups.contents import BESIDE
+from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.accounts import (
     ENTER,
@@ -113,7 +113,7 @@ class Walk:
     def add_size(self, path: Path, size: int) -> None:
         """Count bytes that a backup would hold."""
         self.size += size
-        if path.name.endswith(BESIDE):
+        if path.name.endswith(LOG_SUFFIXES):
             self.beside += size
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from pytest_mdm_health.core.session import current
@@ -28,12 +29,34 @@ WAL_WRITER, WAL_CHECKPOINT, WAL_RECOVERY, WAL_READERS, WAL_CONNECTED = 120, 121,
 """Where SQLite locks the `-shm` file of a database in WAL mode."""
 
 
+class LockKind(str, Enum):
+    """What a lock on a database is for, by the bytes that are locked."""
+
+    NONE = ""
+    WHOLE_FILE = "whole-file"
+    """DuckDB's, or that of a program that is no database."""
+
+    SHARED = "shared"
+    RESERVED = "reserved"
+    PENDING = "pending"
+    EXCLUSIVE = "exclusive"
+    WAL_WRITER = "wal-writer"
+    WAL_CHECKPOINT = "wal-checkpoint"
+    WAL_RECOVERY = "wal-recovery"
+    WAL_READER = "wal-reader"
+    WAL_CONNECTED = "wal-connected"
+    OTHER = "other"
+
+    def __str__(self) -> str:
+        return self.value
+
+
 @dataclass(frozen=True)
 class Lock:
-    """One lock: whose, of which kind (as `processes.Holder` lists them), and whether it is one for writing."""
+    """One lock: whose (0 if that cannot be seen), of which kind, and whether it is one for writing."""
 
     pid: int
-    kind: str
+    kind: LockKind
     writes: bool
 
 
@@ -93,22 +116,22 @@ def _may_be(number: int, device: str) -> bool:
     return os.major(number) == 0 or (os.major(number), os.minor(number)) == (int(major, 16), int(minor, 16))
 
 
-def _kind(path: Path, start: int, length: int, writes: bool) -> str:
+def _kind(path: Path, start: int, length: int, writes: bool) -> LockKind:
     """What a lock on these bytes is for; a length of 0 reaches to the end of the file."""
     if path.name.endswith("-shm"):
-        return _WAL_KINDS.get(start, "wal-reader")
+        return _WAL_KINDS.get(start, LockKind.WAL_READER)
     if start == 0 and length == 0:
-        return "whole-file"
+        return LockKind.WHOLE_FILE
     if start < SHARED + SHARED_LENGTH and start + length > SHARED:
-        return "exclusive" if writes else "shared"
-    return {RESERVED: "reserved", PENDING: "pending"}.get(start, "other")
+        return LockKind.EXCLUSIVE if writes else LockKind.SHARED
+    return {RESERVED: LockKind.RESERVED, PENDING: LockKind.PENDING}.get(start, LockKind.OTHER)
 
 
 _WAL_KINDS = {
-    WAL_WRITER: "wal-writer",
-    WAL_CHECKPOINT: "wal-checkpoint",
-    WAL_RECOVERY: "wal-recovery",
-    WAL_CONNECTED: "wal-connected",
+    WAL_WRITER: LockKind.WAL_WRITER,
+    WAL_CHECKPOINT: LockKind.WAL_CHECKPOINT,
+    WAL_RECOVERY: LockKind.WAL_RECOVERY,
+    WAL_CONNECTED: LockKind.WAL_CONNECTED,
 }
 
 # Where the fields of C's `struct flock` are: their order, and the positions of type, start, length and pid in it.

@@ -1,4 +1,4 @@
-"""How much memory `database.duckdb.memory_limit` lets DuckDB have, read as DuckDB reads it."""
+"""How much memory `database.duckdb.memory_limit` lets DuckDB have, and how much this process may have."""
 
 from __future__ import annotations
 
@@ -37,3 +37,13 @@ def limit_in_bytes(text: str, ram: int) -> int | None:
     if unit == "%":
         return int(ram * number / 100)
     return min(UNLIMITED, int(number * _UNITS[unit])) if unit in _UNITS else None
+
+
+def address_space_limit() -> int | None:
+    """The bytes of address space that this process and its children may have (`ulimit -v`); None for no limit."""
+    try:
+        import resource
+    except ImportError:  # no POSIX system
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft

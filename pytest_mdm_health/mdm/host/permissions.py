@@ -37,7 +37,7 @@ def _on_the_way(path: Path) -> Barrier | None:
         except (OSError, ValueError):  # nothing is there, as the folders before it could be entered
             return None
         needed = (os.R_OK if step == path else 0) | (os.X_OK if stat.S_ISDIR(info.st_mode) else 0)
-        if not os.access(step, needed):
+        if not os.access(step, needed, effective_ids=os.access in os.supports_effective_ids):
             return Barrier(str(step), info.st_uid == os.geteuid() if hasattr(os, "geteuid") else True)
     return None
 

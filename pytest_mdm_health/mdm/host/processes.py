@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from pytest_mdm_health.mdm.files import FileKind, kind_of
 from pytest_mdm_health.mdm.host import locks, open_files
-from pytest_mdm_health.mdm.host.locks import Lock
+from pytest_mdm_health.mdm.host.locks import Lock, LockKind
 from pytest_mdm_health.mdm.host.open_files import PROC, pids
 
 _OF_OURS = "sandbox_child.py"
@@ -30,15 +30,14 @@ class Holder:
         name: the program, without its arguments.
         since: when the process started, in seconds since the epoch; it holds the file no longer than that.
         mode: `writes`, `reads`, or `holds` for open without a lock.
-        lock: what kind of lock: `reserved`, `pending`, `exclusive`, `shared`, `wal-writer`, `wal-reader`,
-            `wal-checkpoint`, `wal-recovery`, `wal-connected`, `whole-file`, `other`; empty without one.
+        lock: what kind of lock it has.
     """
 
     pid: int
     name: str
     since: float | None = None
     mode: str = "holds"
-    lock: str = ""
+    lock: LockKind = LockKind.NONE
 
     def __str__(self) -> str:
         return f"{self.name} (PID {self.pid})" if self.pid else self.name
@@ -97,7 +96,7 @@ def mdm_processes() -> tuple[MdmProcess, ...]:
     return tuple(found)
 
 
-def describe(pid: int, lock: str = "", mode: str = "holds") -> Holder:
+def describe(pid: int, lock: LockKind = LockKind.NONE, mode: str = "holds") -> Holder:
     """What is known of a process; no argument of its command line is shown, because it may be a secret."""
     name = _program(_command_line(pid))[0] or "a process that cannot be seen"
     return Holder(pid, name, _started(pid), mode, lock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,7 +22,9 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from pytest_mdm_health.core.secrets import NAMES, redact
+from pytest_mdm_health.core.text import size
 from pytest_mdm_health.mdm.files import Unreadable, read_bytes
+from pytest_mdm_health.mdm.host.memory_limit import address_space_limit
 from pytest_mdm_health.mdm.installed import installation as known
 from pytest_mdm_health.mdm.installed.commands import CannotRun, Outcome, run
 from pytest_mdm_health.mdm.installed.import_graph import Package, Use
@@ -34,7 +37,14 @@ SETTINGS_FILES = ("mdm.yaml", "feature_flags.yaml")
 ANSWERS_LIMIT = 32 * 1024 * 1024
 CRASHES_BORNE = 5
 _SCRIPTS = ("_probe.py", "_trial_confine.py")
-_KEPT_BACK = ("PYTEST_", "COV_CORE_", "COVERAGE_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
+_KEPT_BACK = (
+    *("PYTEST_", "COV_CORE_", "COVERAGE_", "PYTHONINSPECT", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"),
+    "PYTHONWARNINGS",  # of whoever tests: with `error` a sound package fails over a deprecation
+)
+_OUT_OF_MEMORY = re.compile(
+    "cannot allocate memory|failed to map segment|unable to allocate|out of memory|can't start new thread",
+    re.IGNORECASE,
+)
 
 _KNOWN = {
     "name": known.NAME,
@@ -59,7 +69,9 @@ class _Answers:
     @property
     def failure(self) -> Failure:
         """What the end of the interpreter means for what it was doing."""
-        return Failure(known.UNFINISHED if self.stopped else known.CRASHED, f"the interpreter {self.how}")
+        return _unless_own_limit(
+            Failure(known.UNFINISHED if self.stopped else known.CRASHED, f"the interpreter {self.how}")
+        )
 
 
 @dataclass(frozen=True)
@@ -220,7 +232,19 @@ def _effective(answers: _Answers) -> Effective:
 
 
 def _failure(told: Mapping[str, Any] | None) -> Failure | None:
-    return Failure(told["error"], redact(told["message"]), told["missing"], told["where"]) if told else None
+    if not told:
+        return None
+    return _unless_own_limit(Failure(told["error"], redact(told["message"]), told["missing"], told["where"]))
+
+
+def _unless_own_limit(failure: Failure) -> Failure:
+    """The failure; not finished where this process, and so its child, may use little memory (`ulimit -v`)."""
+    limit = address_space_limit()
+    lacks_memory = failure.error in {"MemoryError", known.CRASHED} or _OUT_OF_MEMORY.search(failure.message)
+    if limit is None or not lacks_memory:
+        return failure
+    why = f"this run may use no more than {size(limit)} of memory (ulimit -v), and it ended with {failure}"
+    return Failure(known.UNFINISHED, why)
 
 
 def _copy_settings(root: Path, home: Path) -> None:
@@ -246,7 +270,7 @@ def private_environment(
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary),
     }
     passed_on = {name: value for name, value in environ.items() if not name.startswith(kept_back)}
-    if path := passed_on.get("PYTHONPATH"):  # relative to where the user stands, and the probe stands elsewhere
+    if path := passed_on.get("PYTHONPATH"):  # relative to the user's working directory, which is not the probe's
         passed_on["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in path.split(os.pathsep))
     return {**passed_on, **own}
 

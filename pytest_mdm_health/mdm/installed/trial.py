@@ -81,11 +81,6 @@ def attempt(
     return current().part(_Servers).server_for(python, examined, timeout_s).attempt(task, timeout_s, file)
 
 
-def close() -> None:
-    """End the interpreter, if one is running, and remove its folder."""
-    current().part(_Servers).close()
-
-
 class _Servers:
     """The interpreter that waits for tasks, if there is one, and those that could not be started."""
 

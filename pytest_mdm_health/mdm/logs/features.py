@@ -1,20 +1,17 @@
 """How features were generated, as MDM's log tells it: MDM logs what goes wrong and goes on as if nothing had happened.
 
-MDM writes which dataset it generates features for only when it begins; what stands behind that belongs to it until
+MDM writes which dataset it generates features for only when it begins; what follows belongs to it until
 something else begins.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pytest_mdm_health.core.model import Location
-from pytest_mdm_health.core.session import kept_for_session
-from pytest_mdm_health.mdm.logs import LogRecord, read_log
-from pytest_mdm_health.mdm.logs.files import log_files
+from pytest_mdm_health.mdm.logs import LogRecord
 
 ERRORS_KEPT = 50
 """Different errors of one run that are kept."""
@@ -71,37 +68,29 @@ class FeatureRun:
             self.errors[record.message] = LoggedError(record.message, place, 1 + (known.count if known else 0))
 
 
-def last_runs(log_file: Path) -> Mapping[str, FeatureRun]:
-    """For each dataset, the last time that its features were generated. The log is read once for all of them."""
-    return _runs(log_file, tuple(_stamp(file) for file in log_files(log_file)))
+class FeatureRuns:
+    """What has been heard of the generation of features so far.
 
+    Attributes:
+        last: for each dataset, the last time that its features were generated.
+    """
 
-@kept_for_session(1)
-def _runs(log_file: Path, _state: tuple[object, ...]) -> Mapping[str, FeatureRun]:
-    return _follow(read_log(log_file, without=UNINTERESTING))
+    def __init__(self) -> None:
+        self.last: dict[str, FeatureRun] = {}
+        self._current: FeatureRun | None = None
 
-
-def _stamp(file: Path) -> tuple[str, int, int]:
-    try:
-        info = file.stat()
-    except OSError:
-        return str(file), 0, 0
-    return str(file), info.st_size, info.st_mtime_ns
-
-
-def _follow(records: Iterable[LogRecord]) -> dict[str, FeatureRun]:
-    runs: dict[str, FeatureRun] = {}
-    current: FeatureRun | None = None
-    for record in records:
-        begun = _BEGIN.match(record.message)
+    def hear(self, record: LogRecord) -> None:
+        """Take the next record into account."""
+        if record.level in UNINTERESTING:
+            return
+        begun, current = _BEGIN.match(record.message), self._current
         if begun is not None:
-            current = _begun(runs, current, begun, record)
+            self._current = _begun(self.last, current, begun, record)
         elif _OTHER_BEGINNING.match(record.message):
-            current = None
+            self._current = None
         elif record.level in _SEVERE or current is not None:
-            _hear(runs, current, record)
-            current = None if current is not None and current.ended else current
-    return runs
+            _hear(self.last, current, record)
+            self._current = None if current is not None and current.ended else current
 
 
 def _begun(

@@ -49,7 +49,12 @@ class LoggedError:
 
 
 def recent_errors(
-    log_file: Path, finding: str, dataset: str, datasets: Iterable[str], gaps: list[str]
+    log_file: Path,
+    finding: str,
+    dataset: str,
+    datasets: Iterable[str],
+    gaps: list[str],
+    not_understood: list[str],
 ) -> list[LoggedError]:
     """The records from the last week of the log that name this dataset, or none at all.
 
@@ -59,25 +64,36 @@ def recent_errors(
         dataset: the dataset.
         datasets: the names of all datasets: a record that names another one is left out.
         gaps: receives what could not be read.
+        not_understood: receives the files with the message that have lines which MDM does not write: it may be in one.
     """
     modified_ns, size = _state(log_file)
-    errors, unread = _search(log_file, finding, modified_ns, size)
-    gaps += unread
+    found = _search(log_file, finding, modified_ns, size)
+    errors = found.errors
+    gaps += found.gaps
+    not_understood += found.not_understood
     others = set(datasets)
     about_dataset = [error for error in errors if dataset in error.names or others.isdisjoint(error.names)]
     log_end = datetime.fromtimestamp(modified_ns / 1e9, timezone.utc)
     return [error for error in about_dataset if error.time is None or log_end - error.time < RECENT]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """All records with an error, what could not be read, and what was not understood."""
+
+    errors: tuple[LoggedError, ...]
+    gaps: tuple[str, ...]
+    not_understood: tuple[str, ...]
+
+
 @kept_for_session(2)
-def _search(
-    log_file: Path, finding: str, _modified_ns: int, _size: int
-) -> tuple[tuple[LoggedError, ...], tuple[str, ...]]:
-    """All records with the error, and what could not be read: searched once for all datasets."""
+def _search(log_file: Path, finding: str, _modified_ns: int, _size: int) -> _Found:
+    """Search the log once for all datasets."""
     error = next(known for known in KNOWN_ERRORS if known.finding == finding)
     in_bytes = re.compile(error.pattern.encode(), re.IGNORECASE)
     found: list[LoggedError] = []
     gaps: list[str] = []
+    not_understood: list[str] = []
     remaining = SEARCH_LIMIT
     for file in reversed(log_files(log_file)):
         remaining -= _state(file)[1]
@@ -85,12 +101,12 @@ def _search(
             gaps.append(f"the log before {file.name} was not searched for errors")
             break
         if any(in_bytes.search(line) for _, line in lines_of(file, gaps.append)):
-            found += _errors_in(file, error)
-    return tuple(found), tuple(gaps)
+            found += _errors_in(file, error, not_understood)
+    return _Found(errors=tuple(found), gaps=tuple(gaps), not_understood=tuple(not_understood))
 
 
-def _errors_in(file: Path, error: KnownError) -> Iterator[LoggedError]:
-    for record in read_file(file, without=_HARMLESS):
+def _errors_in(file: Path, error: KnownError, not_understood: list[str]) -> Iterator[LoggedError]:
+    for record in read_file(file, without=_HARMLESS, not_understood=not_understood.append):
         text = f"{record.message}\n{record.exception or ''}"
         if error.is_in(text):
             yield LoggedError(record.time, Location(str(file), record.line), _dataset_names(text))

@@ -1,6 +1,6 @@
 """Registrations as MDM's log tells them: when each began, what it loaded, how it ended, or that it never did.
 
-MDM writes which dataset a registration is for only when it begins, generates features and ends. What stands in between
+MDM writes which dataset a registration is for only when it begins, generates features and ends. What is in between
 is taken to belong to the registration that was heard of last. Where memory ran out is noted beside them.
 """
 
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
 
 from pytest_mdm_health.core.model import Location
 from pytest_mdm_health.core.secrets import without_values
-from pytest_mdm_health.core.session import kept_for_session
-from pytest_mdm_health.mdm.logs import LogRecord, read_log
-from pytest_mdm_health.mdm.logs.files import log_files
+from pytest_mdm_health.mdm.logs import LogRecord
 
 LOAD, FEATURES, STATISTICS = "load", "features", "statistics"
 """The stages of a registration."""
@@ -96,13 +93,11 @@ class History:
     Attributes:
         runs: in the order in which they began.
         records: how many there are.
-        gaps: what could not be read, as sentences without a full stop.
     """
 
     runs: tuple[RegistrationRun, ...]
     memory_ran_out: tuple[MemoryRanOut, ...]
     records: int
-    gaps: tuple[str, ...]
 
     def succeeded_after(self, time: datetime | None, dataset: str) -> bool:
         """Whether a registration, of this dataset if it is known, has ended well after that time."""
@@ -113,33 +108,20 @@ class History:
         )
 
 
-def read_history(log_file: Path) -> History:
-    """What a log tells, its rotated files included. While they stay as they are, they are read once. Never raises."""
-    return _read_history(log_file, tuple(_state(file) for file in log_files(log_file)))
+class Registrations:
+    """Records in their order become the history of registrations."""
 
+    def __init__(self) -> None:
+        self._log = _Log()
 
-@kept_for_session(1)
-def _read_history(log_file: Path, _states: tuple[object, ...]) -> History:
-    gaps: list[str] = []
-    return follow(read_log(log_file, gaps.append), gaps)
+    def hear(self, record: LogRecord) -> None:
+        """Take the next record into account."""
+        self._log.hear(record)
 
-
-def _state(file: Path) -> tuple[str, int, int]:
-    try:
-        info = file.stat()
-    except OSError:
-        return str(file), 0, 0
-    return str(file), info.st_size, info.st_mtime_ns
-
-
-def follow(records: Iterable[LogRecord], gaps: Sequence[str] = ()) -> History:
-    """What these records tell; `gaps` is taken over when all are read."""
-    log = _Log()
-    for record in records:
-        log.hear(record)
-    return History(
-        runs=tuple(log.runs), memory_ran_out=tuple(log.memory_ran_out), records=log.records, gaps=tuple(gaps)
-    )
+    def history(self) -> History:
+        """What all of them tell."""
+        log = self._log
+        return History(runs=tuple(log.runs), memory_ran_out=tuple(log.memory_ran_out), records=log.records)
 
 
 class _Log:

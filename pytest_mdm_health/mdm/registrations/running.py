@@ -62,8 +62,11 @@ class Registering:
 
     @property
     def idle(self) -> bool:
-        """Whether it did nothing while it was watched, or no more than ask again for something it waits for."""
-        return self.cpu < _IDLE_CPU_S and (self.moved or 0) < _IDLE_BYTES
+        """Whether it did nothing while it was watched, or no more than ask again for something it waits for.
+
+        One that is ready to run is at work though a busy machine gave it no time.
+        """
+        return self.state != "running" and self.cpu < _IDLE_CPU_S and (self.moved or 0) < _IDLE_BYTES
 
     @property
     def stopped(self) -> bool:

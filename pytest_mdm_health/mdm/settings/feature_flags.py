@@ -75,7 +75,7 @@ class Flags:
 
     Attributes:
         file: where the file belongs.
-        there: whether something stands there.
+        there: whether something exists at that path.
         damage: why MDM cannot use the file, as a clause; empty if it can or there is none.
         line: of the damage.
         given: whether the file or a variable says anything about a switch between old and new.

@@ -126,6 +126,9 @@ class RegisterAgain:
             real_file(database)
         elif os.path.lexists(registration.database):
             raise NotDone(f"{registration.database} is not a file: move it away first")
+        logs = [path for suffix, _ in SUFFIXES if (path := database.with_name(database.name + suffix)).is_file()]
+        if logs and not database.is_file():
+            raise NotDone(f"{logs[0]} is there and its file is not: look for that first, or set the log aside")
         source, place = self._source(registration)
         task = _Task(registration, source, place, database, self._python())
         refuse_held((database, *task.files))

@@ -1,4 +1,4 @@
-"""What is the same, said once: results that passed or were skipped, and what became of things since the baseline."""
+"""What is the same, said once: results that passed or were skipped, and what has changed since the baseline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_mdm_health.core.changes import Change, Changed
 from pytest_mdm_health.core.model import Check, Kind, Result, Status
 from pytest_mdm_health.reports.html.findings import anchor
 from pytest_mdm_health.reports.model import Report
-from pytest_mdm_health.reports.terminal import NEXT_AFTER_ERROR, run_again
+from pytest_mdm_health.reports.result_text import NEXT_AFTER_ERROR, run_again
 
 CHANGES: dict[Change, str] = {
     Change.WORSE: "Worse than before",
@@ -22,6 +22,10 @@ CHANGES: dict[Change, str] = {
 """The headings of what changed, the worst first; what is as it was is only counted."""
 _PLAIN = {"check", "finding"}
 _WORST_FIRST = ("fail", "warn", "", "note")
+
+
+_SHORT, _LONG = 4, 2500
+"""Commands, and characters of all of them, up to which they are shown in the list of what to do first."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +82,23 @@ class ToDo:
         target: on what.
         message: what is wrong.
         text: what to do, where there is no command.
-        command: what to type first; empty if there is nothing.
+        commands: what to type, in this order.
         more: how many further findings or results are of this kind, in words; empty if there are none.
-        link: where in the page all of it stands.
-        further: what to type after that.
+        link: the anchor of the whole finding in the page.
     """
 
     tone: str
     target: str
     message: str
     text: str
-    command: str
+    commands: tuple[str, ...]
     more: str
     link: str
-    further: tuple[str, ...] = ()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether all of it can be shown in the list; if not, the finding has it."""
+        return 0 < len(self.commands) <= _SHORT and sum(map(len, self.commands)) < _LONG
 
 
 def alike(report: Report, *statuses: Status) -> tuple[Alike, ...]:
@@ -122,10 +129,9 @@ def to_do(report: Report) -> tuple[ToDo, ...]:
             target=thing.result.target.name,
             message=thing.finding.message,
             text=thing.remedy.text,
-            command=next(iter(thing.remedy.commands), ""),
+            commands=thing.remedy.commands,
             more=thing.more,
             link=anchor(thing.finding.code, thing.finding.severity),
-            further=thing.remedy.commands[1:],
         )
         for thing in report.action_items
     ]
@@ -144,7 +150,7 @@ def _errors(report: Report) -> Iterator[ToDo]:
             target=first.target.name,
             message=f"{first.check.id} could not be done: {first.reason}",
             text=NEXT_AFTER_ERROR,
-            command=run_again(first, report.home),
+            commands=(run_again(first, report.home),),
             more=f"and on {len(others)} more" if others else "",
             link="not-done",
         )

@@ -1,4 +1,4 @@
-"""Go or no-go for each dataset: what became of every check on it, datasets with the same row taken together."""
+"""Go or no-go for each dataset: how every check on it ended, datasets with the same row taken together."""
 
 from __future__ import annotations
 

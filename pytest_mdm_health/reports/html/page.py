@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TONES = {
     "yes": "yes",
+    "yes, as far as selected": "yes",
     "go": "go",
     "no": "no",
     "no-go": "no-go",

@@ -1,4 +1,4 @@
-"""Small pictures for the page, as SVG without text: what they show stands beside them in words and numbers."""
+"""Small pictures for the page, as SVG without text: what they show is beside them in words and numbers."""
 
 from __future__ import annotations
 
@@ -53,8 +53,10 @@ _SIGN = Markup(
     '<svg class="sign" viewBox="0 0 24 24" aria-hidden="true" focusable="false">'
     '<circle cx="12" cy="12" r="11"/>{}</svg>'
 )
+_YES = Markup('<path d="M7 12.5l3.4 3.4L17 8.8"/>')
 _SIGNS = {
-    "yes": Markup('<path d="M7 12.5l3.4 3.4L17 8.8"/>'),
+    "yes": _YES,
+    "yes, as far as selected": _YES,
     "with care": Markup('<path d="M12 6.5v7"/><circle class="dot" cx="12" cy="17.2" r="1.5"/>'),
     "no": Markup('<path d="M8 8l8 8M16 8l-8 8"/>'),
     "not asked": Markup('<path d="M7 12h10"/>'),

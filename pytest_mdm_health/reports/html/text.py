@@ -40,7 +40,7 @@ def said(value: object, limit: int = SENTENCE) -> Markup:
 
 
 def brief(text: str, limit: int = 220) -> str:
-    """As much of a sentence as fits on a line or two, whole words or parts of it; all of it stands elsewhere."""
+    """As much of a sentence as fits on a line or two, whole words or parts of it; all of it is elsewhere."""
     if len(text) <= limit:
         return text
     head = text[:limit]

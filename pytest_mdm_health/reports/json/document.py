@@ -132,7 +132,7 @@ class ResultPart(Part):
         findings: the worst first.
         blocked_by: the node id of the failed prerequisite.
         waiver: why, by whom and until when it is accepted; null where it is not.
-        baseline: what became of it since the baseline; null without one.
+        baseline: how it has changed since the baseline; null without one.
         facts: what was seen, with --mdm-json-facts; its names depend on the check, and NaN and inf are text.
     """
 
@@ -205,11 +205,12 @@ class Document(Part):
         exit_code: what the process ended with.
         counts: how many results of each status; zeros included.
         not_run: how many of the results are of checks that were not run, because the run stopped before them.
+        not_selected: what of the home the run was not asked about, so that verdict and exit code do not speak of it.
         environment: the machine and the interpreter; `not_listed` has places of the home that could not be listed,
             `ignored` a sentence for each check that was ignored although checks that ran depend on it.
         mdm: the installed MDM; null where it was not asked.
         results: in the order of the guide, then of the targets.
-        baseline: what became of the home since its baseline; null without one.
+        baseline: how the home has changed since its baseline; null without one.
         waivers: what the waivers file did; null without one.
     """
 
@@ -224,6 +225,7 @@ class Document(Part):
     exit_code: int
     counts: dict[str, int]
     not_run: int
+    not_selected: list[str] = Field(default_factory=list)
     environment: Plain
     mdm: InstalledMdm | None
     results: list[ResultPart]
@@ -246,6 +248,7 @@ class Document(Part):
                 "exit_code": report.exit_code,
                 "counts": {status.value: report.counts.get(status, 0) for status in Status},
                 "not_run": report.not_run,
+                "not_selected": list(report.not_selected),
                 "environment": {**report.environment, "not_listed": list(report.gaps), "ignored": list(report.ignored)},
                 "mdm": report.mdm,
                 "results": [ResultPart.of(result, facts=facts) for result in report.results],
@@ -273,5 +276,6 @@ class Document(Part):
             comparison=self.baseline,
             waivers=self.waivers,
             not_run=self.not_run,
+            not_selected=tuple(self.not_selected),
             version=self.tool.version,
         )

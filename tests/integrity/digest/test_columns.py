@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, server_backend
+from pytest_mdm_health.core.session import Session
 from pytest_mdm_health.integrity.digest.columns import ColumnFigures, profiled
 from pytest_mdm_health.integrity.digest.tables import TableDigest, digest_table
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Source, TableFile, TableIn
-from pytest_mdm_health.integrity.shared_session import end_shared_workbench, shared_workbench
+from pytest_mdm_health.integrity.shared_session import shared_workbench
 from pytest_mdm_health.mdm.servers import Connection
 from tests.postgres import HOST, PASSWORD, USER, Server
 
@@ -102,9 +103,9 @@ def made(file: Path) -> TableIn:
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> Callable[[str], TableIn]:
-    end_shared_workbench()
-    return lambda name: made(tmp_path / name / f"{name}.duckdb")
+def tables(tmp_path: Path) -> Iterator[Callable[[str], TableIn]]:
+    with Session():
+        yield lambda name: made(tmp_path / name / f"{name}.duckdb")
 
 
 def digest_in(workbench: Workbench, source: TableIn) -> TableDigest:
@@ -121,7 +122,6 @@ def test_one_workbench_reads_all_tables_that_lie_beside_each_other(tables: Calla
     with shared_workbench(two) as second:
         assert digest_in(second, two).rows == 1
     assert first is second
-    end_shared_workbench()
 
 
 def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: Callable[[str], TableIn]) -> None:
@@ -131,7 +131,6 @@ def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: C
     with shared_workbench(later) as second:
         assert digest_in(second, later).rows == 1
     assert first is not second
-    end_shared_workbench()
 
 
 def test_a_workbench_in_which_something_went_wrong_is_not_used_again(tables: Callable[[str], TableIn]) -> None:
@@ -141,4 +140,3 @@ def test_a_workbench_in_which_something_went_wrong_is_not_used_again(tables: Cal
     with shared_workbench(one) as second:
         assert digest_in(second, one).rows == 1
     assert first is not second
-    end_shared_workbench()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -100,6 +101,36 @@ def test_a_module_that_kills_the_interpreter_does_not_hide_the_others(make_pytho
     assert found.modules["mdm.dataset.later"].failure is not None
     assert found.modules["mdm.storage.sqlite"].failure is None
     assert found.error is None
+
+
+NEEDS_MEMORY = "buffer = bytearray(2**36)\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not limit the address space")
+def test_a_memory_limit_of_the_run_is_no_fault_of_a_package(make_python: MakePython, examined: Path) -> None:
+    python = make_python({"mdm/dataset/large.py": NEEDS_MEMORY})
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2**34, before[1]))
+    try:
+        found = ask(python, examined)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+    large = found.modules["mdm.dataset.large"].failure
+    assert large is not None
+    assert large.unfinished
+    assert "no more than 16 GiB of memory (ulimit -v), and it ended with MemoryError" in large.message
+
+
+def test_warnings_that_are_errors_to_the_tester_are_none_to_mdm(
+    make_python: MakePython, examined: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    python = make_python({"mdm/dataset/old.py": "import warnings\nwarnings.warn('old', DeprecationWarning)\n"})
+
+    found = probe(python, examined, 60)
+
+    assert found.modules["mdm.dataset.old"].failure is None
 
 
 def test_a_module_that_never_finishes_importing_is_named_within_the_time(

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pytest_mdm_health.core.session import current
+from pytest_mdm_health.core.session import current, end_session
 from pytest_mdm_health.mdm.installed import trial
 from pytest_mdm_health.mdm.installed.trial import BrokenOff, CannotTry
 from pytest_mdm_health.mdm.installed.trial_answers import Trial
@@ -33,7 +33,7 @@ GENERATE = {
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
     yield
-    trial.close()
+    end_session()
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_the_interpreter_is_started_once_for_many_tasks(python: Path, home: Path
     first = interpreter()
     trial.attempt(python, home, GENERATE, 20)
     assert interpreter() == first
-    trial.close()
+    end_session()
     assert not first.is_running()
 
 
@@ -440,6 +440,6 @@ def test_nothing_is_left_behind(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     before = tree(home)
     trial.attempt(python, home, GENERATE, 20)
-    trial.close()
+    end_session()
     assert tree(home) == before
     assert list((tmp_path / "temporary").iterdir()) == []

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm.logs.features import ERRORS_KEPT, FeatureRun, last_runs
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.features import ERRORS_KEPT, FeatureRun
 
 MakeHome = Callable[..., Path]
 
@@ -20,7 +21,7 @@ def told(tmp_path: Path) -> Callable[..., dict[str, FeatureRun]]:
             for number, (level, _, message) in enumerate(record.partition(" ") for record in records)
         )
         (tmp_path / "mdm.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return dict(last_runs(tmp_path / "mdm.log"))
+        return dict(read_events(tmp_path / "mdm.log").feature_runs)
 
     return tell
 
@@ -30,7 +31,7 @@ BEGIN = "INFO Generating features for dataset 'shop'"
 
 
 def test_the_real_logs_tell_of_every_generation(each_home: Path) -> None:
-    runs = last_runs(each_home / "logs" / "mdm.log")
+    runs = read_events(each_home / "logs" / "mdm.log").feature_runs
     assert {name: run.tables for name, run in runs.items()} == {"wine": 1, "breast_cancer": 1, "shop": 2}
     errors = [(error.message, error.count) for run in runs.values() for error in run.errors.values()]
     message = "Error generating features for column 'signup': Can only use .str accessor with string values!"
@@ -103,4 +104,4 @@ def test_a_log_that_changed_is_read_again_and_none_tells_nothing(told: Told, tmp
     assert set(told(BEGIN)) == {"shop"}
     assert set(told(BEGIN, "INFO Generating features for dataset 'other'")) == {"shop", "other"}
     (tmp_path / "mdm.log").unlink()
-    assert last_runs(tmp_path / "mdm.log") == {}
+    assert read_events(tmp_path / "mdm.log").feature_runs == {}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mdm_health.mdm.logs.registrations import History, Outcome, read_history
+from pytest_mdm_health.mdm.logs.events import read_events
+from pytest_mdm_health.mdm.logs.registrations import History, Outcome
 
 Tell = Callable[..., History]
 
@@ -25,13 +26,13 @@ def tell(tmp_path: Path) -> Tell:
         ]
         file = tmp_path / "mdm.log"
         file.write_text("\n".join(text) + "\n")
-        return read_history(file)
+        return read_events(file).history
 
     return write
 
 
 def test_the_registrations_of_a_real_home_are_all_told(each_home: Path) -> None:
-    runs = read_history(each_home / "logs/mdm.log").runs
+    runs = read_events(each_home / "logs/mdm.log").history.runs
     assert [run.dataset for run in runs] == ["wine", "breast_cancer", "shop", "big", "wine", "ghost"]
     assert [run.outcome for run in runs] == [Outcome.COMPLETED] * 4 + [Outcome.UNFINISHED] * 2
     assert [dict(run.rows) for run in runs[:4]] == [
@@ -45,14 +46,14 @@ def test_the_registrations_of_a_real_home_are_all_told(each_home: Path) -> None:
 
 
 def test_the_older_format_tells_stages_to_the_millisecond(make_home: Callable[[str], Path]) -> None:
-    shop = read_history(make_home("mdm-0.1.0-sqlite") / "logs/mdm.log").runs[2]
+    shop = read_events(make_home("mdm-0.1.0-sqlite") / "logs/mdm.log").history.runs[2]
     assert shop.seconds is not None
     assert 0 < shop.stages["features"] < shop.seconds
     assert shop.sources == ["/home/ml/raw/shop/train.csv", "/home/ml/raw/shop/test.csv"]
 
 
 def test_the_refused_second_registration_and_the_one_without_a_path_got_nowhere(home: Path) -> None:
-    refused, ghost = read_history(home / "logs/mdm.log").runs[4:]
+    refused, ghost = read_events(home / "logs/mdm.log").history.runs[4:]
     assert (refused.step, ghost.step) == ("starting", "starting")
     assert ghost.place.line is not None
     assert "ghost" in (home / "logs/mdm.log").read_text().splitlines()[ghost.place.line - 1]
@@ -145,13 +146,13 @@ def test_lines_of_other_commands_belong_to_no_registration(tell: Tell) -> None:
 def test_a_log_without_times_tells_no_durations(tmp_path: Path) -> None:
     file = tmp_path / "mdm.log"
     file.write_text("Starting registration for dataset 'shop'\nanything\n")
-    (run,) = read_history(file).runs
+    (run,) = read_events(file).history.runs
     assert (run.dataset, run.began, run.seconds) == ("shop", None, None)
 
 
 def test_without_a_log_nothing_is_told(tmp_path: Path) -> None:
-    history = read_history(tmp_path / "none.log")
-    assert (history.runs, history.records, history.gaps) == ((), 0, ())
+    events = read_events(tmp_path / "none.log")
+    assert (events.history.runs, events.history.records, events.gaps) == ((), 0, ())
 
 
 def test_where_memory_ran_out_is_told_with_the_dataset(tell: Tell) -> None:

@@ -21,7 +21,7 @@ ANSWER_S = 5.0
 FINAL = {"away", "starting", "full", "dropped", "foreign"}
 """The answers after which another login is not worth trying."""
 
-_ABOUT_THE_DATABASE = ("pg_hba", "permission denied for database")
+_ABOUT_THE_DATABASE = ("pg_hba", "for database", "is not currently accepting connections", "invalid database")
 """In a refusal: another database of the server may be open to the same login."""
 
 
@@ -42,12 +42,14 @@ class Look:
     Attributes:
         gaps: what this role, or this server, does not show; a sound server may have some.
         missed: questions that the server did not answer although it should have.
+        let_in: the login that it accepted, for one database at least.
     """
 
     server: Server
     inventory: Inventory
     gaps: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
+    let_in: tuple[object, ...] = ()
 
     def enter(self) -> tuple[Connection, tuple[RefusedLogin, ...]]:
         """The first login that the server accepts, and those that it refused before.
@@ -64,9 +66,10 @@ class Look:
             error = connection_error(connection)
             if error is None:
                 refused.pop(connection.login, None)
+                self.let_in = connection.login
                 return connection, tuple(refused.values())
             last, attempt = error, attempt_of(connection, self.inventory)
-            if error.code in FINAL:
+            if error.code in FINAL and not _is_about_the_database(error.reason):
                 break
             if error.code != "no-database":
                 refused[connection.login] = self.refusal(connection, error)
@@ -75,13 +78,21 @@ class Look:
     def refusal(self, connection: Connection, error: CannotOpen) -> RefusedLogin:
         """What a refused login means, and for which datasets."""
         databases = self.server.databases.items()
-        alike = [dataset for dataset, other in databases if is_refused_too(other, connection, error)]
+        alike = [dataset for dataset, other in databases if self.is_refused_too(other, connection, error)]
         return RefusedLogin(
             user=connection.user or "",
             datasets=tuple(sorted(alike)),
             reason=error.reason,
             attempt=attempt_of(connection, self.inventory),
         )
+
+    def is_refused_too(self, other: Connection, connection: Connection, error: CannotOpen) -> bool:
+        """Whether the server refuses the one like the other, which it refused with this error.
+
+        A login that it let in elsewhere is not what it refuses, in whatever language it says so.
+        """
+        about_database = connection.login == self.let_in or _is_about_the_database(error.reason)
+        return other.login == connection.login and (other.database == connection.database or not about_database)
 
     def ask(
         self, database: PostgresDatabase, statement: str, what: str, parameters: Sequence[object] = ()
@@ -100,13 +111,6 @@ class Look:
             if missed not in self.missed:
                 self.missed.append(missed)
             return []
-
-
-def is_refused_too(other: Connection, connection: Connection, error: CannotOpen) -> bool:
-    """Whether the server refuses the one like the other, which it refused with this error."""
-    return other.login == connection.login and (
-        other.database == connection.database or not _is_about_the_database(error.reason)
-    )
 
 
 def _is_about_the_database(reason: str) -> bool:

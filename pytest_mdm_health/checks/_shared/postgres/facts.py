@@ -42,3 +42,19 @@ class Sessions:
     user: str
     state: str
     count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedDatabase:
+    """A database that accepts no connection of this home's role, while the server accepts it for others.
+
+    Attributes:
+        state: `invalid`, `closed`, `limited` to no connection at all, or `full`.
+        limit: how many connections it allows.
+        datasets: those that are in it.
+    """
+
+    database: str
+    state: str
+    limit: int
+    datasets: tuple[str, ...]

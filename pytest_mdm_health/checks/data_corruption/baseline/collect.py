@@ -9,7 +9,7 @@ from functools import partial
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
 from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
-from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps
+from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps, unexamined
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
@@ -40,8 +40,9 @@ def with_tables(facts: DataFacts, request: SnapshotRequest) -> DataFacts:
     )
     if request.backend is None or not facts.readable:
         return facts
-    if facts.stray_log:
-        reason = f"the tables were not compared with the baseline: {facts.stray_log} does not belong to them"
+    if facts.stray_logs:
+        logs = " and ".join(facts.stray_logs)
+        reason = f"the tables were not compared with the baseline: {logs} must be moved away first"
         return replace(facts, gaps=(*facts.gaps, reason))
     seconds = options.timeout * _SHARE_OF_TIME
     deadline = Deadline(request.started + seconds, seconds)
@@ -78,7 +79,7 @@ def data_tables(facts: DataFacts) -> Iterator[TableState]:
         name = table.name.casefold()
         base = name.removesuffix(FEATURES)
         derived = table.kind == "feature" or (table.kind == "other" and base != name and base in names)
-        if table.present and not table.failed and not derived:
+        if table.present and not (table.failed or table.broken or derived):
             yield table
 
 
@@ -124,7 +125,10 @@ def _changes(
             ).result()
         elif name in failed:
             yield TableComparison(table=stored.name, verdict="failed", reason=failed[name])
-        elif name not in features:
+        elif name in features:
+            reason = "it is registered as a feature table now"
+            yield TableComparison(table=stored.name, verdict="not-compared", reason=reason, rows_before=stored.rows)
+        else:
             yield TableComparison(table=stored.name, verdict="lost", rows_before=stored.rows)
     if before.readable:
         yield from _not_stored(facts.known, before)
@@ -133,7 +137,7 @@ def _changes(
 def _not_stored(tables: Iterable[StoredTable], before: DataFacts) -> Iterator[TableComparison]:
     """Tables that are new, and those that could not be read when the others were stored."""
     names = {name.casefold() for name in (*_names(before.known), *_names(before.tables))}
-    failed = _failed(before)
+    failed = _failed(before) | _refused(before)
     for table in tables:
         name = table.name.casefold()
         if name in failed:
@@ -148,7 +152,12 @@ def _names(tables: Iterable[StoredTable | TableState]) -> Iterator[str]:
 
 
 def _failed(facts: DataFacts) -> dict[str, str]:
-    return {table.name.casefold(): table.failed for table in facts.tables if table.failed}
+    reasons = {table.name.casefold(): table.failed or table.broken for table in facts.tables}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _refused(facts: DataFacts) -> dict[str, str]:
+    return {table.name.casefold(): table.refused for table in facts.tables if table.refused}
 
 
 def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableComparison, ...]) -> DataFacts:
@@ -157,10 +166,16 @@ def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableCompa
     if any(change.verdict in _UNDONE for change in changes):
         examined = 0
     nothing_stored = []
-    if not before.known:
+    if not before.readable:
         reason = f": the file {before.file.reason}" if before.file.reason else ""
-        nothing_stored.append(f"the baseline has nothing of its tables{reason}")
-    return replace(facts, examined=examined, changes=changes, gaps=(*facts.gaps, *nothing_stored, *gaps(changes)))
+        nothing_stored.append(f"the tables could not be compared with the baseline, which has nothing of them{reason}")
+    return replace(
+        facts,
+        examined=examined,
+        changes=changes,
+        gaps=(*facts.gaps, *gaps(changes)),
+        unexamined=(*facts.unexamined, *nothing_stored, *unexamined(changes, facts.expected)),
+    )
 
 
 def _with_digests(facts: DataFacts, backend: Backend, options: Options, deadline: Deadline) -> DataFacts:

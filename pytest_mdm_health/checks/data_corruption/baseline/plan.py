@@ -6,6 +6,7 @@ Predicates over findings decide what a plan excuses; only renamed and recomputed
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
@@ -28,10 +29,10 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     RETYPED,
     UNPLANNED_CHANGE,
 )
-from pytest_mdm_health.core.expected import EVERY_TABLE, ExpectedDataset, ExpectedTable
+from pytest_mdm_health.core.expected import EVERY_TABLE, ExpectedDataset, ExpectedTable, RowsExpected
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.integrity.stored_tables import StoredTable
-from pytest_mdm_health.integrity.table_comparison import Retyped, TableComparison
+from pytest_mdm_health.integrity.table_comparison import Retyped, RowCounts, TableComparison
 
 T = TypeVar("T")
 HARMLESS = {rule.full_code for rule in (BACKEND_CHANGED, ADDED_TABLE, ADDED_COLUMNS, RETYPED)}
@@ -39,6 +40,8 @@ HARMLESS = {rule.full_code for rule in (BACKEND_CHANGED, ADDED_TABLE, ADDED_COLU
 
 ROWS = {rule.full_code for rule in (MISSING_ROWS, ADDED_ROWS, DUPLICATED_ROWS)}
 _SIMILAR = 0.5
+_CHANCE = 3
+"""By how many standard deviations a sample may have more changed rows than their share of the whole table."""
 
 
 def applied(findings: Iterable[Finding], facts: DataFacts, before: DataFacts) -> Iterator[Finding]:
@@ -113,13 +116,30 @@ def allows_rows(expected: ExpectedTable, change: TableComparison) -> bool:
     planned, before, after = expected.rows, change.rows_before, change.rows_after
     if planned is None or before is None or after is None or not planned.allows(before, after):
         return False
-    rows = change.rows
-    if rows is None or rows.of is not None:
-        return True
+    if change.rows is None:
+        return True  # which rows these are was not examined: see `allows_only_their_number`
+    return _allows_sampled(planned, change.rows) if change.rows.of else _allows_compared(planned, change.rows, before)
+
+
+def allows_only_their_number(expected: ExpectedTable, change: TableComparison) -> bool:
+    """Whether so many rows are as planned, and nothing tells which of them are the earlier ones."""
+    return change.rows is None and change.rows_before != change.rows_after and allows_rows(expected, change)
+
+
+def _allows_compared(planned: RowsExpected, rows: RowCounts, before: int) -> bool:
     more = rows.added + rows.duplicated
     if planned.change is not None:
         return rows.missing == max(-planned.change, 0) and more == max(planned.change, 0)
     return max(rows.missing, more) <= (planned.at_most or 0) * before
+
+
+def _allows_sampled(planned: RowsExpected, rows: RowCounts) -> bool:
+    """Whether a sample agrees: it shows some of the missing and new rows, or about its share of them."""
+    more = rows.added + rows.duplicated
+    if planned.change is not None:
+        return rows.missing <= max(-planned.change, 0) and more <= max(planned.change, 0)
+    share = (planned.at_most or 0) * (rows.of or 0)
+    return max(rows.missing, more) <= share + _CHANCE * math.sqrt(share)
 
 
 def split(things: Iterable[T], planned: Callable[[T], bool]) -> Iterator[tuple[T, ...]]:

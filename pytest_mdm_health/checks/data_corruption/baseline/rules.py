@@ -36,6 +36,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     VALUES_AS_PLANNED,
 )
 from pytest_mdm_health.checks.data_corruption.rules import SHOWN, restore_or_compare
+from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.text import counted, join_names
@@ -311,10 +312,25 @@ def unpack_command(facts: DataFacts, archive: str) -> str:
     return f"mkdir -p -m 700 -- {shlex.quote(facts.unpacked)} && mkdir -- {to} && {unpack}"
 
 
-def gaps(changes: Sequence[TableComparison]) -> Iterator[str]:
-    """What was not compared, or not all of it, and why."""
+def unexamined(changes: Sequence[TableComparison], plan_of_dataset: ExpectedDataset) -> Iterator[str]:
+    """What should have been compared, and could not be: whether it is as it was, or as planned, is unknown."""
     for change in changes:
+        if change.beyond_depth:
+            continue
         if change.verdict == "not-compared":
+            yield f"the table {change.table} could not be compared with the baseline: {change.reason}"
+        elif change.verdict == "differs" and plan.allows_only_their_number(plan_of_dataset.table(change.table), change):
+            why = change.reason or "no copy of the earlier rows was found"
+            yield (
+                f"of the table {change.table} only the number of rows, which is as planned, could be compared with the "
+                f"baseline: {why}"
+            )
+
+
+def gaps(changes: Sequence[TableComparison]) -> Iterator[str]:
+    """What the depth leaves out, and where less than each row was compared."""
+    for change in changes:
+        if change.verdict == "not-compared" and change.beyond_depth:
             yield f"the table {change.table} was not compared with the baseline: {change.reason}"
         elif change.by == "sample" and change.rows is not None:
             of = f"{change.rows_after} rows of the table {change.table}"

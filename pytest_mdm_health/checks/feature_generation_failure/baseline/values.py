@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def with_values(
     values: list[ValueChanges] = []
     for table in facts.tables:
         recorded = baseline.digests.get(table.name) if baseline is not None else None
-        if not table.usable or (recorded is None and options.save_baseline is None):
+        if not table.usable:
             continue
         cells = (table.rows or 0) * len(table.columns)
         if cells > CELLS and Depth(options.depth) is not Depth.FULL:
@@ -43,6 +44,7 @@ def with_values(
                 f"the values of {table.name} were not compared: there are {cells} (--mdm-depth=full compares all)"
             )
             continue
+        unexamined += _without_digest(table, baseline)
         try:
             if recorded is not None:
                 values.append(_compare(backend, table, recorded, deadline))
@@ -58,6 +60,14 @@ def with_values(
         gaps=(*facts.gaps, *gaps),
         unexamined=(*facts.unexamined, *unexamined),
     )
+
+
+def _without_digest(table: FeatureTable, baseline: FeatureFacts | None) -> Iterator[str]:
+    """Why a table that the baseline knows cannot be compared with what it has of it."""
+    if baseline is None or table.name in baseline.digests:
+        return
+    if any(other.name == table.name and other.usable for other in baseline.tables):
+        yield f"the values of {table.name} were not compared: the baseline has none of them"
 
 
 def _compare(backend: Backend, table: FeatureTable, recorded: object, deadline: Deadline) -> ValueChanges:

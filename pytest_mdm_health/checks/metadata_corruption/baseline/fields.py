@@ -38,7 +38,7 @@ _FIRST_VERSION = "1.0.0"
 
 @dataclass(frozen=True)
 class ColumnChange:
-    """What became of the columns that a field names; renamed and dropped ones of the plan left out."""
+    """How the columns that a field names have changed; renamed and dropped ones of the plan left out."""
 
     lost: tuple[str, ...]
     added: tuple[str, ...]
@@ -167,7 +167,7 @@ def _is_expected(field: str, then: str, now: str, facts: MetadataFacts, baseline
 
 
 def _described(field: str, facts: MetadataFacts, baseline: MetadataFacts) -> str:
-    """What became of a field; with its values where they are recorded as such."""
+    """How a field has changed; with its values where they are recorded as such."""
     then, now = _recorded(field, baseline), _recorded(field, facts)
     if then and now and not is_shown(field):
         return "has another value than in the baseline"

@@ -161,7 +161,7 @@ def _read_entries(entries: Iterator[Entry], ledger: Ledger, take: Take | None) -
 
 
 def _ignore(_: bytes) -> None:
-    """What becomes of content that was not chosen."""
+    """Receive content that was not chosen, and drop it."""
 
 
 @contextmanager
