@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -21,6 +21,8 @@ from pytest_mdm_health.repair.files import copy_content
 from pytest_mdm_health.repair.step import NotDone
 
 _PROBLEMS = 3
+_FORMAT_AT = slice(12, 20)
+"""Where a DuckDB file has the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -112,18 +114,44 @@ def refuse_damaged(path: Path, engine: str) -> None:
         raise NotDone(f"the copy of {path.name} is not sound: {'; '.join(found)}")
 
 
-def refuse_other_data(before: Path, after: Path, engine: str) -> None:
-    """Refuse a database whose tables do not hold the same rows as those of another.
+def refuse_other_data(before: Path, after: Path, engine: str, but: str = "") -> None:
+    """Refuse a database whose tables do not hold the same rows as those of another; `but` names one that is left out.
 
     Raises:
         NotDone: which table differs.
     """
+    difference = _sqlite_difference if engine == "sqlite" else _duckdb_difference
     try:
-        found = _sqlite_difference(before, after) if engine == "sqlite" else _duckdb_difference(before, after)
+        found = difference(before, after, but)
     except (sqlite3.Error, duckdb.Error) as error:
         raise NotDone(f"the copy of {after.name} cannot be read: {one_line(error)}") from error
     if found:
         raise NotDone(f"the result would not hold the same data: {found}")
+
+
+def refuse_other_rows(saved: Path, after: Path, engine: str, table: str) -> None:
+    """Refuse a database in which one table does not hold the same rows as in another.
+
+    Raises:
+        NotDone: it does not.
+    """
+    try:
+        if engine == "sqlite":
+            with closing(_sqlite(saved)) as old, closing(_sqlite(after)) as new:
+                same = _same_rows(_rows(old, quote(table)), _rows(new, quote(table)))
+        else:
+            with _both(saved, after) as connection:
+                same = not _differ(connection, f"main.{quote(table)}")
+    except (sqlite3.Error, duckdb.Error) as error:
+        raise NotDone(f"the table {table!r} of {after.name} cannot be read: {one_line(error)}") from error
+    if not same:
+        raise NotDone(f"the result would not hold the rows of {table!r} as the backup has them")
+
+
+def format_of(path: Path) -> bytes:
+    """What a DuckDB file says of the version of its format."""
+    with path.open("rb") as file:
+        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
 
 
 def _engine_of(path: Path) -> str:
@@ -146,16 +174,26 @@ def _sqlite(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _sqlite_difference(before: Path, after: Path) -> str:
+def _sqlite_difference(before: Path, after: Path, but: str) -> str:
     with closing(_sqlite(before)) as old, closing(_sqlite(after)) as new:
-        schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
-        if old.execute(schema).fetchall() != new.execute(schema).fetchall():
+        if _schema_but(old, but) != _schema_but(new, but):
             return "the schema differs"
         for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            table = quote(os.fsdecode(name))
-            if not _same_rows(_rows(old, table), _rows(new, table)):
-                return f"table {table} differs"
+            table = os.fsdecode(name)
+            if not _is_called(table, but) and not _same_rows(_rows(old, quote(table)), _rows(new, quote(table))):
+                return f"table {quote(table)} differs"
     return ""
+
+
+def _schema_but(connection: sqlite3.Connection, but: str) -> list[tuple[bytes, ...]]:
+    schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    if not but:
+        return schema
+    return [row for row in schema if not _is_called(os.fsdecode(row[2]), but) and not row[1].startswith(b"sqlite_")]
+
+
+def _is_called(name: str, other: str) -> bool:
+    return bool(other) and name.casefold() == other.casefold()
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[str]:
@@ -167,27 +205,39 @@ def _same_rows(old: Iterator[str], new: Iterator[str]) -> bool:
     return all(one == other for one, other in zip_longest(old, new))
 
 
-def _duckdb_difference(before: Path, after: Path) -> str:
-    with duckdb.connect() as connection:
-        for name, path in (("old", before), ("new", after)):
-            connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
+def _duckdb_difference(before: Path, after: Path, but: str) -> str:
+    with _both(before, after) as connection:
         listing = (
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE database_name = ? AND NOT internal ORDER BY ALL"
         )
-        columns = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
-        if columns[0] != columns[1]:
+        every = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
+        old, new = ([column for column in columns if not _is_called(column[1], but)] for columns in every)
+        if old != new:
             return "the tables or columns differ"
         tables = connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old' AND NOT internal"
         ).fetchall()
         for schema, table in tables:
             place = f"{quote(schema)}.{quote(table)}"
-            old, new = f"SELECT * FROM old.{place}", f"SELECT * FROM new.{place}"  # noqa: S608 - quoted
-            different = f"SELECT count(*) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"  # noqa: S608
-            if connection.execute(different).fetchall() != [(0,)]:
+            if not _is_called(table, but) and _differ(connection, place):
                 return f"table {place} differs"
     return ""
+
+
+@contextmanager
+def _both(before: Path, after: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Two DuckDB files attached as `old` and `new`."""
+    with duckdb.connect() as connection:
+        for name, path in (("old", before), ("new", after)):
+            connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
+        yield connection
+
+
+def _differ(connection: duckdb.DuckDBPyConnection, place: str) -> bool:
+    old, new = f"SELECT * FROM old.{place}", f"SELECT * FROM new.{place}"  # noqa: S608 - quoted
+    different = f"SELECT count(*) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"  # noqa: S608
+    return connection.execute(different).fetchall() != [(0,)]
 
 
 def in_wal_mode(path: Path) -> bool:

@@ -813,11 +813,14 @@ def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_g
     (finding,) = found
     code = "metadata-corruption.unreadable" if locked.endswith(".yaml") else "metadata-corruption.out-of-reach"
     assert (finding["code"], finding["severity"]) == (code, "warn" if locked.endswith(".json") else "fail")
-    assert finding["remediation"]["commands"] == [f"chmod u+rX -- {home / locked}"]
+    assert finding["remediation"]["commands"] == [f"mdm-health permissions {home / locked} readable"]
     assert not any(word in finding["remediation"]["text"] for word in ("backup", "Restore"))
-    subprocess.run([*BOUND, "sh", "-ec", "\n".join(finding["remediation"]["commands"])], check=True, timeout=60)
+    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "MDM_HEALTH_YES": "1"}
+    commands = "\n".join(finding["remediation"]["commands"])
+    subprocess.run([*BOUND, "sh", "-ec", commands], check=True, timeout=60, env=environ)
     assert as_a_user(home, tmp_path / "report.json") == []
-    assert {name: info[2:] for name, info in tree(home).items()} == before
+    after = {name: info[2:] for name, info in tree(home).items()}
+    assert {**after, ".": None} == {**before, ".": None}  # the marker of the repair came into the home and went
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
@@ -827,11 +830,11 @@ def test_a_folder_that_cannot_be_entered_is_not_said_to_hold_anything(home: Path
     (finding,) = as_a_user(home, tmp_path / "report.json")
     assert (finding["code"], finding["severity"]) == ("metadata-corruption.out-of-reach", "warn")
     assert "what 'shop' is remains unknown" in finding["message"]
-    assert finding["remediation"]["commands"] == [f"chmod u+rX -- {home / 'datasets/shop'}"]
+    assert finding["remediation"]["commands"] == [f"mdm-health permissions {home}/datasets/shop readable"]
 
 
 def test_a_file_of_another_user_is_asked_for() -> None:
-    remedy = allowed(Barrier("/srv/it's", own=False))
+    remedy = allowed(Barrier("/srv/it's", own=False), "/srv")
     assert remedy.commands == ("ls -ld -- '/srv/it'\"'\"'s'",)
     assert "belongs to another user" in remedy.text
 

@@ -215,8 +215,7 @@ def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Pat
     finding = only(examine(CHECK, home, "shop", backup=backups), "metadata-corruption.unregistered")
     assert "the JSON copy is not JSON" in finding.message
     follow(finding)
-    assert only(examine(CHECK, home, "shop"), "metadata-corruption.damaged-twin").severity is Severity.WARN
-    assert json_copy_file(home).read_text() == "{"
+    assert examine(CHECK, home, "shop").status is Status.PASS  # the JSON copy came back with it
 
 
 @pytest.mark.parametrize("lose", [lose_yaml, lose_registration])

@@ -6,6 +6,7 @@ from pytest_mdm_health.checks._shared.settings_file import EDIT, MOVE, REMOVE, S
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 CHECK = Check(
     id="config-not-loading",
@@ -33,12 +34,12 @@ SHOW_SOURCES = "MDM_DEBUG_CONFIG=true MDM_HOME_DIR={home!q} mdm config show --so
 _READ_YAML = "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"
 TRY_YAML = f'{{python!q}} -c "{_READ_YAML}" {{file!q}}'
 SHOW_BYTES = "od -A d -c {file!q} | head -n 20"
+_PUT_BACK = Call("put-back", "{file}", options=(("from", "{spare}"),))
 RESTORE_COPY = Steps(
-    "Compare the two files, then restore the readable copy ({spare}); the current file is kept as {file}.before. "
-    "Repeat the changes that were made after the copy.",
-    (with_copy("cp -- {spare!q} {file!q}"),),
+    "Compare the two files, then put back the readable copy ({spare}). Repeat the changes that were made after it.",
+    (_PUT_BACK,),
 )
-RESTORE_MISSING = Steps("Check the copy ({spare}), then restore it.", ("cp -n -- {spare!q} {file!q}",))
+RESTORE_MISSING = Steps("Check the copy ({spare}), then put it back.", (_PUT_BACK,))
 CONVERT_TO_UTF_8 = Steps(
     "Convert the file to UTF-8; the original is kept as {file}.before.",
     (

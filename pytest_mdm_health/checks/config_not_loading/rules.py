@@ -145,7 +145,7 @@ def _for_shell(steps: Steps, variable: str) -> Steps:
 def _remedy(problem: SettingsProblem, facts: ConfigFacts) -> Steps | Remedy:
     rule = RULE_OF_PROBLEM.get(problem.code, REFUSED_VALUE)
     if rule is UNREADABLE and facts.barrier is not None:
-        return allowed(facts.barrier)
+        return allowed(facts.barrier, facts.home)
     if rule is UNREADABLE:
         return UNREADABLE_WITH_COPY if facts.spare else UNREADABLE.remedy
     if rule is ENCODING:

@@ -62,6 +62,7 @@ _SHARE_OF_TIME = 0.5
 """How much of a check's time verifying the file may take."""
 
 _SHARE_FOR_BACKUPS = 0.2
+_OBSTACLES = {FileKind.FOLDER, FileKind.FIFO, FileKind.SOCKET, FileKind.DEVICE}
 _PASSING = (
     *("is being changed while", "locked", "busy", "lock on file", "interrupt", "permission", "unable to open"),
     *("out of memory", "out-of-memory", "no space", "disk is full", "too many open files"),
@@ -113,7 +114,10 @@ def _examined(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         written_source=source.written if source is not None else "",
     )
     if backend is None:
-        return replace(facts, examined=1, file=replace(facts.file, code="missing", reason="does not exist"))
+        kind = kind_of(path)
+        there = kind in _OBSTACLES
+        code, reason = ("not-a-file", f"is a {kind.value}") if there else ("missing", "does not exist")
+        return replace(facts, examined=1, file=replace(facts.file, code=code, reason=reason))
     try:
         with backend.open() as database:
             return _Examination(dataset, database, facts, options).facts()

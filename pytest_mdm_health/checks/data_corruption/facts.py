@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from pytest_mdm_health.backends import IndexProblem, Sidecar, Unusable, Violated
 from pytest_mdm_health.backends.sidecars import holding_changes
-from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
 from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
@@ -262,18 +261,7 @@ class DataFacts(Facts):
     @property
     def backup(self) -> str:
         """The backup that holds the data; empty if none was found."""
-        return (self.saved.backup or self.saved.member) if self.saved is not None else ""
-
-    @property
-    def kept_name(self) -> str:
-        """What the file is called after it was exchanged."""
-        return f"{self.file.name}{KEPT}"
-
-    @property
-    def restore_command(self) -> str:
-        """The command that exchanges the file for the one in the backup."""
-        assert self.saved is not None
-        return in_exchange(Saved(self.saved, self.file.path), self.home, KEPT)
+        return self.saved.origin if self.saved is not None else ""
 
     @property
     def registrations(self) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, sidecars
 from pytest_mdm_health.backends.sidecars import holding_changes
-from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.checks._shared.registration_state import is_half_registered, registering, was_completed
 from pytest_mdm_health.checks.metadata_corruption.facts import (
     Absence,
@@ -26,7 +25,7 @@ from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.text import moment
-from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
+from pytest_mdm_health.mdm.backups.search import Saved, SavedData, plain_copy, search_backups
 from pytest_mdm_health.mdm.edits import CannotEdit, value_at
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES, engine_of
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, is_same_file, kind_of, read_bytes
@@ -453,7 +452,7 @@ def _saved(
     """A file in a backup, or where it was while the home was elsewhere; and where backups were searched for."""
     found, searched = search_backups(home, options.backup, dataset.name, path, options.timeout * _SHARE_OF_TIME)
     if found is None and earlier != path and kind_of(earlier) is FileKind.FILE:
-        found = SavedData(backup="", form="", member=str(earlier))
+        found = plain_copy(earlier)
     return found, searched
 
 

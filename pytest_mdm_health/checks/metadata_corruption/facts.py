@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts, Location
+from pytest_mdm_health.mdm.backups.search import Saved
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.host.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place

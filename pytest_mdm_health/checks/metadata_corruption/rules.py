@@ -101,7 +101,7 @@ def check_text(facts: MetadataFacts) -> Iterator[Finding]:
     yaml = facts.yaml
     damaged = yaml.exists and not yaml.readable
     if damaged and yaml.shape == "pointer":
-        remedy = allowed(yaml.barrier) if yaml.barrier is not None else BROKEN_POINTER.remedy
+        remedy = allowed(yaml.barrier, facts.root) if yaml.barrier is not None else BROKEN_POINTER.remedy
         yield BROKEN_POINTER(at=yaml.place("path"), remedy=remedy, target=yaml.pointer or "nowhere")
     for problem in yaml.problems:
         at = Location(yaml.path, problem.line, problem.column)
@@ -251,7 +251,7 @@ def check_json_copy(facts: MetadataFacts, found: Iterable[Finding]) -> Iterator[
         yield NO_JSON_COPY(at=copied.file, json_copy=copied.file)
     elif copied.barrier is not None:
         if copied.barrier != facts.data.barrier:
-            remedy = allowed(copied.barrier)
+            remedy = allowed(copied.barrier, facts.root)
             effect = "so its content is unknown"
             yield OUT_OF_REACH(WARN, at=copied.file, subject="copy", remedy=remedy, path=copied.file, effect=effect)
     elif not copied.usable:
@@ -286,7 +286,7 @@ def _consequence(facts: MetadataFacts) -> str:
 def _correction(facts: MetadataFacts) -> Remedy:
     """How to correct a damaged YAML file."""
     if facts.yaml.barrier is not None:
-        return allowed(facts.yaml.barrier)
+        return allowed(facts.yaml.barrier, facts.root)
     steps = CORRECT_FROM_JSON_COPY if facts.json_copy.usable else CORRECT_OR_RESTORE
     if facts.json_copy.restores:
         steps = COMPLETE_FROM_JSON_COPY
@@ -348,7 +348,9 @@ def _check_path(facts: MetadataFacts, place: Place) -> Iterator[Finding]:
     remedy = _remedy_of_path(facts, place)
     exists = facts.has_data_at(place)
     if barred is not None and not place.instead and not place.other_home:
-        yield OUT_OF_REACH(at=at, remedy=allowed(barred), path=place.path, effect="so whether it exists is unknown")
+        yield OUT_OF_REACH(
+            at=at, remedy=allowed(barred, facts.root), path=place.path, effect="so whether it exists is unknown"
+        )
     elif not place.inside and exists and not (place.instead or place.other_home):
         yield DATA_OUTSIDE(at=at, path=place.path)
     elif not place.inside:

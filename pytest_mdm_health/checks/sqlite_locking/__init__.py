@@ -57,6 +57,7 @@ from pytest_mdm_health.checks.sqlite_locking.findings import (
     NETWORK_FILE_SYSTEM,
     NO_WAL_ON_NETWORK,
     NOTE,
+    OLDER_WAL,
     READERS_REFUSED,
     RULES,
     SET_SAFE_MODE,
@@ -175,6 +176,8 @@ def _check_wal(wal: LeftoverWal) -> Finding:
         )
     if wal.valid_frames == 0:
         return INVALID_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
+    if wal.is_older:
+        return OLDER_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
     return LEFT_OVER_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
 
 
