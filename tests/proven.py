@@ -19,7 +19,9 @@ _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
 _TYPES = "checks/test_type_mismatch.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
+_MADE_AGAIN = "repair/verbs/test_register_again.py::test_the_finding_of_lost_data_names_it_and_is_gone"
 _RESTORED = (
+    _MADE_AGAIN,
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
     f"{_DATA}test_restoring_changes_one_file_and_can_be_taken_back",
@@ -30,6 +32,8 @@ _PATH = (
     f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
     f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
 )
+_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not"
+_BROKE_OFF = f"{_METADATA}test_a_yaml_file_that_broke_off_anywhere_is_completed"
 _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
 _SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
 
@@ -71,6 +75,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
         f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
         f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
+        f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",  # the setting
     ),
     "sqlite-locking.readers-refused": (  # the command of journal-mode
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
@@ -104,10 +109,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
+        _REPAIRED,
         f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
     ),
-    "metadata-corruption.not-seen": (
-        f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not",  # a file gets its right ending
+    **{f"metadata-corruption.{code}": (_REPAIRED,) for code in ("not-seen", "unknown-backend", "wrong-engine")},
+    **{f"metadata-corruption.{code}": (_BROKE_OFF,) for code in ("syntax", "missing-field")},
+    "metadata-corruption.not-done": (
+        "checks/test_metadata_corruption_baseline.py::test_a_planned_value_needs_no_baseline",
+    ),
+    "metadata-corruption.not-a-mapping": (_REPAIRED, _BROKE_OFF),
+    "metadata-corruption.missing-column": (
+        _REPAIRED,
+        f"{_METADATA}test_a_missing_column_comes_with_the_one_that_is_meant",
     ),
     "metadata-corruption.unregistered": (
         f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
@@ -136,6 +149,23 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
     "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
+    **{
+        f"config-not-loading.{code}": (f"{_SETTINGS}test_damaged_settings_are_found_and_repaired_ones_are_not",)
+        for code in ("unknown-key", "refused-value")
+    },
+    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_from_the_file_is_found_and_repaired",),
+    "config-not-loading.points-back": (
+        f"{_SETTINGS}test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired",
+    ),
+    "config-not-loading.unexpanded-path": (f"{_SETTINGS}test_a_path_that_a_shell_would_expand_is_written_out",),
+    "config-not-loading.unplanned-setting": (f"{_SETTINGS}test_a_change_that_is_not_planned_fails_and_is_repaired",),
+    "config-not-loading.not-done": (f"{_SETTINGS}test_what_was_not_done_is_repaired_by_doing_it",),
+    "legacy-config-active.other-names": (
+        f"{_LEGACY}test_flat_names_are_found_and_repaired_by_the_names_that_count",
+        f"{_LEGACY}test_a_setting_under_both_names_says_which_counts",
+    ),
+    "legacy-config-active.flags-off": (f"{_LEGACY}test_switches_that_are_all_off_matter_only_after_the_migration",),
+    "legacy-config-active.misread-flag": (f"{_LEGACY}test_a_switch_that_is_misread_is_found_and_repaired",),
     "legacy-config-active.unread-flags": (
         f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
     ),

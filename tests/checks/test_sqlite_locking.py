@@ -174,10 +174,10 @@ def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Exami
     assert finding.severity is WARN
     assert finding.location is not None
     assert finding.location.file == str(settings)
-    assert finding.remedy.commands == ()
     assert found["sqlite-locking.lock-errors"].severity is WARN
     home.joinpath("logs/mdm.log").write_text("")
-    settings.write_text(sound, encoding="utf-8")
+    follow(finding)
+    assert "    journal_mode: 'WAL'\n" in settings.read_text(encoding="utf-8")
     assert look(home).findings == ()
 
 

@@ -1,6 +1,7 @@
 """What data-corruption can find: every code with its wording and its remedy.
 
-The one command that changes anything takes the data out of a backup that was opened and found sound.
+What changes anything takes the data out of a backup that was opened and found sound, or makes it from its source again
+where no backup holds it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ RESTORE_TABLE = Steps(
     (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"), ("table", "{table}"))),),
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
+MAKE_AGAIN = Steps(
+    "{facts.no_backup} The MDM that is installed can make the data from its source again, {facts.source}. Nothing is "
+    "changed if a row that can be read now would be missing then, and the registration stays.",
+    (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
+)
 READ_AROUND_DAMAGE = Steps(
     f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
     "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "

@@ -39,6 +39,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     LEFT_OVER_LOG,
     LOOK_AT_FILE,
     LOST_COLUMNS,
+    MAKE_AGAIN,
     MAKE_ROOM,
     MISSING_FILE,
     MISSING_FILE_BESIDE_LOG,
@@ -108,7 +109,9 @@ def restore(facts: DataFacts) -> Steps:
         return RESTORE_DUMP
     if facts.is_misregistered:
         return LEAVE_FILE if facts.registrations else LEAVE_UNREGISTERED
-    return RESTORE_BACKUP if facts.saved_is_sound else KEEP_COPY
+    if facts.saved_is_sound:
+        return RESTORE_BACKUP
+    return MAKE_AGAIN if facts.mdm_python else KEEP_COPY
 
 
 def restore_over(facts: DataFacts) -> Steps:

@@ -56,7 +56,11 @@ UNSAFE_JOURNAL_MODE = RULES.declare(
     WARN,
     means="the settings select a journal mode (OFF or MEMORY) in which a crash during a write corrupts the file",
     message="the settings select journal mode {mode}: a crash during a write corrupts the file",
-    remedy="Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.",
+    remedy="Set `database.sqlite.journal_mode` to {safe_mode}, where it is set now, and examine the home again.{why}",
+)
+SET_SAFE_MODE = Steps(
+    "Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.{why}",
+    (Call("set-setting", "{settings_file}", ("database.sqlite.journal_mode", "{safe_mode}"), (("was", "{mode}"),)),),
 )
 LEFT_OVER_WAL = RULES.declare(
     "left-over-wal",
