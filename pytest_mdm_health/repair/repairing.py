@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Repairing:
             self._show(plan, saved)
             return ExitCode.HEALTHY
         done = self._apply(chosen, saved)
-        return self._concluded(plan, done, saved)
+        return self._concluded(done, saved)
 
     def _show(self, plan: RepairPlan, saved: Path) -> None:
         home = located(self.root)
@@ -140,12 +140,12 @@ class Repairing:
         findings = result.findings if result is not None else ()
         return result, next((each for each in findings if each.fingerprint(target) == planned.fingerprint), None)
 
-    def _concluded(self, plan: RepairPlan, done: Sequence[Step], saved: Path) -> int:
-        say(*how_to_undo(saved, done), *_left_over(plan))
+    def _concluded(self, done: Sequence[Step], saved: Path) -> int:
+        say(*how_to_undo(saved, done))
         now = self.examination.results()
         left = make_plan(self.reported, now, self.given.only, notes=self.given.notes)
         say(f"examined again: {now.verdict}; {counted(len(left.found), 'finding')} of the report left")
-        say(*(f"not examined: {name}" for name in left.unknown), *(f"new: {name}" for name in left.new))
+        say(*_left_over(replace(left, gone=())), *(f"new: {name}" for name in left.new))
         if done and now.comparison is not None:
             say("the home is not what the baseline has: once it is healthy, record a new one with --mdm-save-baseline")
         return ExitCode.UNHEALTHY if left.found or left.unknown or left.new else ExitCode.HEALTHY

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -92,7 +93,10 @@ def collect(
         in_force=registration.in_force,
         yaml=_yaml_state(registration, dataset, recorded.get("yaml", {})),
         json_copy=_json_copy_state(registration, home),
-        data=_data_state(registration, dataset, place, owner, settings, backend),
+        data=replace(
+            _data_state(registration, dataset, place, owner, settings, backend),
+            saved=_saved_data(dataset, place, home, options),
+        ),
         content=content,
         taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
         absence=absence,
@@ -454,6 +458,15 @@ def _saved(
     if found is None and earlier != path and kind_of(earlier) is FileKind.FILE:
         found = plain_copy(earlier)
     return found, searched
+
+
+def _saved_data(dataset: Dataset, place: Place | None, home: Home, options: Options) -> str:
+    """The backup that holds the data which is missing at its place in this home; empty if none does."""
+    if place is None or place.kind not in _GONE or place.instead or not Path(place.path).is_relative_to(home.root):
+        return ""
+    within_s = options.timeout * _SHARE_OF_TIME
+    found, _ = search_backups(home, options.backup, dataset.name, Path(place.path), within_s)
+    return found.origin if found is not None else ""
 
 
 def _known_as(dataset: Dataset, inventory: Inventory, former_place: Path | str | None) -> str:

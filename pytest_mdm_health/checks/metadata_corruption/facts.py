@@ -108,6 +108,7 @@ class DataState:
     Attributes:
         owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
         logs: logs with changes where the registered file should be, if that is missing.
+        saved: the newest backup that holds the file, if it is missing at its place in this home; empty if none does.
     """
 
     backend: str | None
@@ -121,6 +122,7 @@ class DataState:
     barrier: Barrier | None = None
     owner: str = ""
     logs: tuple[str, ...] = ()
+    saved: str = ""
 
 
 @dataclass(frozen=True)

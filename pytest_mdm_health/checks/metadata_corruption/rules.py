@@ -63,6 +63,7 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     RENAME_TO_NAME_INSIDE,
     REPAIR_YAML_FIRST,
     REPAIR_YAML_IN_FORCE,
+    RESTORE_FROM,
     SET_BACKEND,
     SET_COLUMN,
     SET_NAME,
@@ -75,8 +76,9 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     WRITE_ONE_OF_THE_BACKENDS,
     WRONG_ENGINE,
 )
-from pytest_mdm_health.core.findings import Steps
+from pytest_mdm_health.core.findings import Steps, remedy_of
 from pytest_mdm_health.core.model import Finding, Location, Remedy
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.placement import Place, is_of_windows
@@ -418,6 +420,9 @@ def _state_outside(facts: MetadataFacts, place: Place) -> str:
 
 def _remedy_of_path(facts: MetadataFacts, place: Place) -> Remedy:
     """How to get the registered path right; by a command only where the right file is known for sure."""
+    if facts.data.saved and not facts.data.logs:
+        text = RESTORE_FROM.fill({"backups": facts.data.saved}).text
+        return remedy_of(text, [Repair("put-back", place.path, options=(("from", facts.data.saved),))])
     if not place.instead:
         return MISSING_DATA.remedy.fill({"name": facts.name})
     if facts.right_path and not place.relative:
