@@ -16,9 +16,12 @@ _SETTINGS = "checks/test_config_not_loading.py::"
 _LEGACY = "checks/test_legacy_config_active.py::"
 _BACKUP = "checks/test_backup_commands.py::"
 _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
+_TYPES = "checks/test_type_mismatch.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
+_MADE_AGAIN = "repair/verbs/test_register_again.py::test_the_finding_of_lost_data_names_it_and_is_gone"
 _RESTORED = (
+    _MADE_AGAIN,
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
     f"{_DATA}test_restoring_changes_one_file_and_can_be_taken_back",
@@ -29,6 +32,8 @@ _PATH = (
     f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
     f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
 )
+_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not"
+_BROKE_OFF = f"{_METADATA}test_a_yaml_file_that_broke_off_anywhere_is_completed"
 _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
 _SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
 
@@ -51,6 +56,17 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_log_left_by_a_killed_process_is_merged_as_printed",
         f"{_LOCKING}test_a_log_older_than_its_file_is_not_merged",
     ),
+    "sqlite-locking.foreign-log": (f"{_LOCKING}test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away",),
+    "data-corruption.foreign-log": (
+        f"{_DATA}test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy",
+    ),
+    "data-corruption.unreplayable-log": (
+        "checks/test_data_corruption_logs.py::test_a_damaged_duckdb_log_is_no_foreign_one",
+    ),
+    "data-corruption.left-over-log": (
+        f"{_DATA}test_what_a_killed_duckdb_left_is_merged_as_printed",
+        "checks/test_data_corruption_logs.py::test_a_log_that_duckdb_merges_is_merged_as_printed",
+    ),
     "config-not-loading.unfinished-repair": (
         "repair/test_broken_off.py::test_a_repair_killed_at_any_moment_is_found_and_finished",
     ),
@@ -59,6 +75,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
         f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
         f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
+        f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",  # the setting
     ),
     "sqlite-locking.readers-refused": (  # the command of journal-mode
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
@@ -92,10 +109,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
+        _REPAIRED,
         f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
     ),
-    "metadata-corruption.not-seen": (
-        f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not",  # a file gets its right ending
+    **{f"metadata-corruption.{code}": (_REPAIRED,) for code in ("not-seen", "unknown-backend", "wrong-engine")},
+    **{f"metadata-corruption.{code}": (_BROKE_OFF,) for code in ("syntax", "missing-field")},
+    "metadata-corruption.not-done": (
+        "checks/test_metadata_corruption_baseline.py::test_a_planned_value_needs_no_baseline",
+    ),
+    "metadata-corruption.not-a-mapping": (_REPAIRED, _BROKE_OFF),
+    "metadata-corruption.missing-column": (
+        _REPAIRED,
+        f"{_METADATA}test_a_missing_column_comes_with_the_one_that_is_meant",
     ),
     "metadata-corruption.unregistered": (
         f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
@@ -125,6 +150,23 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
     "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
+    **{
+        f"config-not-loading.{code}": (f"{_SETTINGS}test_damaged_settings_are_found_and_repaired_ones_are_not",)
+        for code in ("unknown-key", "refused-value")
+    },
+    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_from_the_file_is_found_and_repaired",),
+    "config-not-loading.points-back": (
+        f"{_SETTINGS}test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired",
+    ),
+    "config-not-loading.unexpanded-path": (f"{_SETTINGS}test_a_path_that_a_shell_would_expand_is_written_out",),
+    "config-not-loading.unplanned-setting": (f"{_SETTINGS}test_a_change_that_is_not_planned_fails_and_is_repaired",),
+    "config-not-loading.not-done": (f"{_SETTINGS}test_what_was_not_done_is_repaired_by_doing_it",),
+    "legacy-config-active.other-names": (
+        f"{_LEGACY}test_flat_names_are_found_and_repaired_by_the_names_that_count",
+        f"{_LEGACY}test_a_setting_under_both_names_says_which_counts",
+    ),
+    "legacy-config-active.flags-off": (f"{_LEGACY}test_switches_that_are_all_off_matter_only_after_the_migration",),
+    "legacy-config-active.misread-flag": (f"{_LEGACY}test_a_switch_that_is_misread_is_found_and_repaired",),
     "legacy-config-active.unread-flags": (
         f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
     ),
@@ -156,6 +198,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
         for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
     },
+    "type-mismatch.numbers-as-text": (
+        f"{_TYPES}test_texts_that_the_source_shows_to_be_numbers_are_found",
+        f"{_TYPES}test_a_column_with_one_value_that_does_not_fit_stays_text",
+    ),
+    "type-mismatch.changed-type": (f"{_TYPES}test_a_column_that_became_text_is_converted_back_to_its_type",),
     "postgres-slowdown.never-analysed": _ANALYSED,
     "postgres-slowdown.stale-statistics": _ANALYSED,
     "postgres-slowdown.dead-rows": _ANALYSED,
@@ -168,6 +215,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "postgres-slowdown.slower-statements": (
         f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
     ),
+    "postgres-slowdown.blocked-session": (f"{_SERVER}test_a_session_of_mdm_that_only_read_is_ended_as_printed",),
+    "postgres-slowdown.no-privilege": (f"{_SERVER}test_the_login_of_the_owner_grants_what_is_missing",),
+    "pool-exhaustion.leaked-transaction": (
+        "checks/test_pool_exhaustion.py::test_leaked_sessions_have_client_and_age_until_repaired",
+    ),
+    "pool-exhaustion.leaked-connection": ("checks/test_pool_exhaustion.py::test_an_idle_session_of_mdm_is_ended",),
     "postgres-slowdown.wraparound": (f"{_SERVER}test_a_server_that_will_stop_writing_is_noticed_and_repaired",),
 }
 """Code of a finding → the tests that prove its commands."""

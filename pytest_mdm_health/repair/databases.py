@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -107,7 +107,7 @@ def refuse_damaged(path: Path, engine: str) -> None:
         return  # DuckDB checks its pages when it reads them, which the comparison does
     with closing(_sqlite(path)) as connection:
         try:
-            found = [os.fsdecode(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
+            found = [text for (text,) in connection.execute(f"PRAGMA integrity_check({_PROBLEMS})")]
         except sqlite3.Error as error:
             found = [one_line(error)]
     if found != ["ok"]:
@@ -167,9 +167,81 @@ def _engine_of(path: Path) -> str:
     raise NotDone(f"{path} is a file of neither SQLite nor DuckDB")
 
 
+def reading_sqlite(path: Path) -> sqlite3.Connection:
+    """A copy of a SQLite file, open to be read with an eye on damage."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    connection.text_factory = os.fsdecode
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA cell_size_check=ON")
+    return connection
+
+
+def row_number(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> str:
+    """The name by which the number of a row is reached although a column may be called so; empty if it has none.
+
+    Args:
+        connection: a SQLite database.
+        table: the name of the table, quoted.
+        columns: the names of its columns.
+    """
+    taken = {column.casefold() for column in columns}
+    for free in (name for name in ("rowid", "_rowid_", "oid") if name not in taken):
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"SELECT {free} FROM {table} LIMIT 0")  # noqa: S608 - quoted
+            return free
+    return ""
+
+
+@contextmanager
+def changing_sqlite(path: Path) -> Iterator[sqlite3.Connection]:
+    """A copy of a SQLite file, open to be changed; afterwards no log is beside it.
+
+    Raises:
+        NotDone: SQLite refuses something.
+    """
+    try:
+        with closing(_sqlite(path)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise NotDone(f"SQLite refused it for the copy of {path.name}: {one_line(error)}") from error
+
+
+@contextmanager
+def changing_duckdb(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy of a DuckDB file, open to be changed; afterwards no log is beside it, and its format is what it was.
+
+    Raises:
+        NotDone: DuckDB refuses something, or the one that is installed would write another format.
+    """
+    before = _format_of(path)
+    try:
+        with duckdb.connect(str(path)) as connection:
+            yield connection
+            connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise NotDone(f"DuckDB refused it for the copy of {path.name}: {one_line(error)}") from error
+    if _format_of(path) != before:
+        raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
+
+
+def refuse_logs(database: DatabaseFile) -> None:
+    """Refuse a database with a log beside it, which a change would merge.
+
+    Raises:
+        NotDone: there is one.
+    """
+    if database.logs:
+        raise NotDone(f"{database.logs[0]} has to be dealt with first, because this would merge it")
+
+
+def _format_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
+
+
 def _sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)
-    connection.text_factory = bytes
+    connection.text_factory = os.fsdecode  # a text need not be UTF-8, and is no blob
     connection.execute("PRAGMA trusted_schema=OFF")
     return connection
 
@@ -209,14 +281,16 @@ def _duckdb_difference(before: Path, after: Path, but: str) -> str:
     with _both(before, after) as connection:
         listing = (
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
-            "WHERE database_name = ? AND NOT internal ORDER BY ALL"
+            "WHERE database_name = ? AND NOT internal AND table_name <> ? ORDER BY ALL"
         )
         every = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
         old, new = ([column for column in columns if not _is_called(column[1], but)] for columns in every)
         if old != new:
             return "the tables or columns differ"
         tables = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old' AND NOT internal"
+            "SELECT schema_name, table_name FROM duckdb_tables() "
+            "WHERE database_name = 'old' AND NOT internal AND table_name <> ?",
+            [but],
         ).fetchall()
         for schema, table in tables:
             place = f"{quote(schema)}.{quote(table)}"

@@ -14,13 +14,12 @@ from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
 from pytest_mdm_health.core.model import Finding, Kind, Result
 from pytest_mdm_health.core.text import counted, size
-from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.repair.dialogue import agreed, do, how_to_undo, say, warning
 from pytest_mdm_health.repair.examination import Examination, arguments_of
 from pytest_mdm_health.repair.journal import Journal, new_journal
 from pytest_mdm_health.repair.places import located, refuse_unfinished, saved_folder
 from pytest_mdm_health.repair.planning import EXAMINED, PlannedStep, RepairPlan, make_plan
-from pytest_mdm_health.repair.step import NotDone
+from pytest_mdm_health.repair.step import NotDone, Step, can_be_undone
 from pytest_mdm_health.repair.verbs import step_of
 from pytest_mdm_health.reports.model import Report
 
@@ -74,12 +73,14 @@ class Repairing:
                 f"{planned.number}. {planned.finding.code} ({planned.result.target.name}): {planned.finding.message}",
             )
             try:
-                outline = step_of(planned.repair, home).outline()
+                step = step_of(planned.repair, home)
+                outline = step.outline()
             except NotDone as error:
                 say(f"   cannot be done now: {error}")
             else:
-                say(f"   would {outline.does}{warning(planned.repair)}", *(f"   {line}" for line in outline.details))
-                say(f"   keeps what there was, {size(outline.room)} at most")
+                say(f"   would {outline.does}{warning(step)}", *(f"   {line}" for line in outline.details))
+                if can_be_undone(step):
+                    say(f"   keeps what there was, {size(outline.room)} at most")
             say(f"   $ {planned.repair.command}")
         say(*_left_over(plan))
         if plan.steps:
@@ -88,8 +89,8 @@ class Repairing:
     def _command(self) -> str:
         return f"mdm-health repair {self.given.report} --home {self.root}"
 
-    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Repair]:
-        done: list[Repair] = []
+    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Step]:
+        done: list[Step] = []
         if not chosen:
             return done
         with new_journal(self.root, saved) as journal:
@@ -100,7 +101,7 @@ class Repairing:
                 done += repaired
         return done
 
-    def _step(self, planned: PlannedStep, journal: Journal, *, half_done: bool) -> list[Repair]:
+    def _step(self, planned: PlannedStep, journal: Journal, *, half_done: bool) -> list[Step]:
         """Examine the finding again, and do what repairs it now if it is still there and the user agrees.
 
         One that is half done by an earlier step may be called otherwise by now; the rest of it is done all the same.
@@ -114,20 +115,20 @@ class Repairing:
             return []
         repairs = (planned.repair,) if current is None else current.remedy.repairs
         alike = [each for each in repairs if each.verb == planned.repair.verb]
-        repair = planned.repair if planned.repair in alike else next(iter(alike), None)
+        repair = planned.repair if planned.repair in alike else alike[0] if len(alike) == 1 else None
         if repair is None:
             say(f"{name}: what would repair it is another step now; make the plan again")
             return []
         try:
             step = step_of(repair, located(self.root))
-            question = f"{name}: {step.outline().does}?{warning(repair)}"
+            question = f"{name}: {step.outline().does}?{warning(step)}"
         except NotDone as error:
             say(f"{name}: not done: {error}")
             return []
         if not agreed(question, yes=self.given.yes):
             say(f"{name}: left as it is")
             return []
-        return [repair] if do(step, journal) else []
+        return [step] if do(step, journal) else []
 
     def _found_again(self, planned: PlannedStep) -> tuple[Result | None, Finding | None]:
         """The result of examining what a step is for once more, and its finding if it is still there."""
@@ -139,7 +140,7 @@ class Repairing:
         findings = result.findings if result is not None else ()
         return result, next((each for each in findings if each.fingerprint(target) == planned.fingerprint), None)
 
-    def _concluded(self, plan: RepairPlan, done: Sequence[Repair], saved: Path) -> int:
+    def _concluded(self, plan: RepairPlan, done: Sequence[Step], saved: Path) -> int:
         say(*how_to_undo(saved, done), *_left_over(plan))
         now = self.examination.results()
         left = make_plan(self.reported, now, self.given.only, notes=self.given.notes)

@@ -31,7 +31,6 @@ from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks._shared.engine_program import program_of
 from pytest_mdm_health.checks.data_corruption.facts import (
     BROKEN,
-    OWN_TABLES,
     DataFacts,
     FileState,
     Recorded,
@@ -46,8 +45,9 @@ from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, is_same_file, kind_of, read_bytes
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.installed.search import UnusableInterpreter, find_interpreter
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.registrations import FEATURES, Registration
+from pytest_mdm_health.mdm.registrations import FEATURES, OWN_TABLES, Registration
 from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.registrations.sources import source_of
 
@@ -83,7 +83,8 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
         return facts
     path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
     saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
-    facts = replace(facts, saved=saved, sought=sought)
+    again = _mdm(dataset, options) if saved is None and not facts.stray_logs else ""
+    facts = replace(facts, saved=saved, sought=sought, mdm_python=again)
     if saved is None or facts.is_misregistered or facts.stray_logs:
         return facts
     problem = _problem_of(saved, dataset, facts, options, within_s)
@@ -124,6 +125,20 @@ def _examined(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         holders = tuple(map(str, error.holders))
         file = replace(facts.file, code=error.code, reason=error.reason, holders=holders)
         return replace(facts, examined=int(error.code in BROKEN), file=file)
+
+
+def _mdm(dataset: Dataset, options: Options) -> str:
+    """The interpreter of the MDM that can make the data from its source again; empty if none can."""
+    registration = dataset.registration
+    if registration is None or registration.shape != "full" or registration.in_force != "yaml":
+        return ""
+    source = source_of(registration)
+    if source is None or not source.files or dataset.backend not in FILE_ENGINES:
+        return ""
+    try:
+        return str(find_interpreter(options.python) or "")
+    except UnusableInterpreter:
+        return ""
 
 
 def _path(dataset: Dataset, backend: Backend | None) -> Path:

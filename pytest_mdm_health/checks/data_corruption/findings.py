@@ -1,6 +1,7 @@
 """What data-corruption can find: every code with its wording and its remedy.
 
-The one command that changes anything takes the data out of a backup that was opened and found sound.
+What changes anything takes the data out of a backup that was opened and found sound, or makes it from its source again
+where no backup holds it.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ RESTORE_TABLE = Steps(
     (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"), ("table", "{table}"))),),
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
+MAKE_AGAIN = Steps(
+    "{facts.no_backup} The MDM that is installed can make the data from its source again, {facts.source}. Nothing is "
+    "changed if a row that can be read now would be missing then, and the registration stays.",
+    (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
+)
 READ_AROUND_DAMAGE = Steps(
     f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
     "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "
@@ -314,14 +320,14 @@ FOREIGN_LOG = RULES.declare(
     message="{logs} does not belong to the file beside it, but to another copy of it: the file is sound without it, "
     "and damaged with it",
     remedy="Let nothing open the dataset before that, neither MDM nor a database's command line: whoever opens it "
-    "first merges the log, and the file is damaged for good. Copy {facts.file.name} and the log to a folder outside "
-    "the home, then move the log there, run this again, and compare the rows with a backup: the log came with another "
-    "copy of the file, and one of the two is not what belongs here.",
+    "first merges the log, and the file is damaged for good. Move the log out of the home, where it is kept, and "
+    "compare the rows with a backup: the log came with another copy of the file, and one of the two does not belong "
+    "here.",
     commands=("ls -l -- {facts.file.path!q} {paths}",),
 )
 _MOVE_LOGS = (
-    "Let nothing open the dataset before that. Copy {facts.file.name} and its logs to a folder outside the home, then "
-    "move the logs there and run this again: DuckDB then opens the file as it was at its last checkpoint."
+    "Let nothing open the dataset before that. Move its logs out of the home, where they are kept: DuckDB then opens "
+    "the file as it was at its last checkpoint."
 )
 FOREIGN_DUCKDB_LOG = RULES.reworded(
     FOREIGN_LOG,
@@ -347,9 +353,9 @@ LEFT_OVER_LOG = RULES.declare(
     means="changes are only in a DuckDB log that a process left behind",
     message="leftover WAL: {size:size} of changes are only in {logs}, left by a process that did not end cleanly; "
     "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
-    remedy="Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which merges "
-    "the changes, and count its rows afterwards. Do not if the file was restored or replaced after the log was "
-    "written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
+    remedy="Merge the log into the file; the command keeps a copy of both. Do not if the file was restored or replaced "
+    "after the log was written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
+    commands=("ls -l -- {facts.file.path!q} {paths}", Call("checkpoint", "{facts.file.path}")),
 )
 IGNORED_LOG = RULES.reworded(
     LEFT_OVER_LOG,

@@ -39,6 +39,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     LEFT_OVER_LOG,
     LOOK_AT_FILE,
     LOST_COLUMNS,
+    MAKE_AGAIN,
     MAKE_ROOM,
     MISSING_FILE,
     MISSING_FILE_BESIDE_LOG,
@@ -74,9 +75,10 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     WARN,
     WRONG_FORMAT,
 )
-from pytest_mdm_health.core.findings import Steps
+from pytest_mdm_health.core.findings import Steps, remedy_of
 from pytest_mdm_health.core.model import JSON, Finding
 from pytest_mdm_health.core.text import counted, join_names
+from pytest_mdm_health.core.verbs import Repair
 
 SHOWN = 3
 """Names that a message lists."""
@@ -107,7 +109,9 @@ def restore(facts: DataFacts) -> Steps:
         return RESTORE_DUMP
     if facts.is_misregistered:
         return LEAVE_FILE if facts.registrations else LEAVE_UNREGISTERED
-    return RESTORE_BACKUP if facts.saved_is_sound else KEEP_COPY
+    if facts.saved_is_sound:
+        return RESTORE_BACKUP
+    return MAKE_AGAIN if facts.mdm_python else KEEP_COPY
 
 
 def restore_over(facts: DataFacts) -> Steps:
@@ -311,7 +315,10 @@ def _stray(facts: DataFacts) -> Finding:
     logs, paths = _named(facts.stray_logs)
     refused = {"damaged-log": UNREPLAYABLE_LOG, "foreign-log": FOREIGN_DUCKDB_LOG}
     rule = refused.get(facts.with_logs, FOREIGN_LOG)
-    return rule(at=facts.stray_logs[0], subject="log", facts=facts, logs=logs, paths=paths)
+    shown = rule.remedy.fill({"facts": facts, "logs": logs, "paths": paths})
+    moves = (Repair("set-aside", log) for log in facts.stray_logs)
+    remedy = remedy_of(shown.text, (*shown.commands, *moves))
+    return rule(at=facts.stray_logs[0], subject="log", remedy=remedy, facts=facts, logs=logs, paths=paths)
 
 
 def _left_over(facts: DataFacts) -> Iterator[Finding]:

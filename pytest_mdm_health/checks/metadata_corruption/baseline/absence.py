@@ -25,7 +25,6 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     VANISHED_UNKNOWN,
     VANISHED_UNREGISTERED,
     WARN,
-    WRITE_BY_HAND,
     WRONG_FOLDER,
 )
 from pytest_mdm_health.core.findings import remedy_of
@@ -117,9 +116,7 @@ def _restoring_from_json_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
         return _registering_copied_folder(facts)
     if facts.in_default_folder and absence.saved:
         return _out_of_backups(absence)
-    steps = UNREGISTERED.remedy if facts.json_copy.same_as_yaml else WRITE_BY_HAND
-    if not facts.in_default_folder:
-        steps = IN_THE_FOLDER_OF_THE_SETTINGS
+    steps = UNREGISTERED.remedy if facts.in_default_folder else IN_THE_FOLDER_OF_THE_SETTINGS
     return steps.fill(
         {
             "json_copy": facts.json_copy.file,
