@@ -127,6 +127,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "metadata-corruption.unregistered": (
         f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
+        f"{_ABSENT}test_a_lost_yaml_file_comes_out_of_a_backup_before_its_copy",
         f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
     ),
     "metadata-corruption.lost-registration": (

@@ -368,9 +368,10 @@ def _absence(dataset: Dataset, inventory: Inventory, options: Options, baseline:
     saved: list[Saved] = []
     searched: tuple[str, ...] = ()
     unusable = dataset.registration is None or dataset.registration.in_force is None
-    if unusable and Depth(options.depth) is not Depth.QUICK:
+    if Depth(options.depth) is not Depth.QUICK:
         data = former_place if dataset.remembered and not exists else None
-        for path, earlier in _missing_files(dataset, home, baseline, data):
+        missing = tuple(_missing_files(dataset, home, baseline, data))
+        for path, earlier in missing if unusable else missing[:1]:  # the YAML file alone, where its copy is of use
             found, searched = _saved(dataset, home, options, path, earlier)
             saved += [Saved(found, str(path))] if found is not None else []
     was_registered = (on_server or was_completed(dataset.name, home)) or None

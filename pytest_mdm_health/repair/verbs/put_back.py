@@ -205,7 +205,8 @@ class PutBack:
         own = read_json_copy(self.home.datasets / self._given.stem / JSON_COPY_FILE)
         if own is not None and own.data is not None and (later := _is_later(own.data.get("registered_at"), saved)):
             raise NotDone(
-                f"{own.path} is of {later}, after the registration in the backup: the dataset was registered again"
+                f"{own.path} is of {later}, after the registration in the backup: the dataset was registered again; "
+                "make the YAML file of that copy"
             )
 
 

@@ -114,6 +114,8 @@ def _restoring_from_json_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     own = place is not None and place.instead
     if name.lower() != facts.name.lower() or (facts.data.shared_with and own):
         return _registering_copied_folder(facts)
+    if facts.in_default_folder and absence.saved:
+        return _out_of_backups(absence)
     steps = UNREGISTERED.remedy if facts.in_default_folder else IN_THE_FOLDER_OF_THE_SETTINGS
     return steps.fill(
         {
@@ -158,13 +160,17 @@ def _restoring(facts: MetadataFacts, absence: Absence) -> Remedy:
     files = {saved.file for saved in absence.saved}
     complete = facts.expected_yaml in files and (not absence.is_gone or absence.former_place in files)
     if repairs and complete:
-        backups = ", ".join(dict.fromkeys(saved.data.origin for saved in absence.saved))
-        return remedy_of(RESTORE_FROM.fill({"backups": backups}).text, repairs)
+        return _out_of_backups(absence)
     lacking = f"No backup in {' or '.join(absence.searched)} has all of it. " if absence.searched else ""
     if absence.is_gone:
         what = "the rest" if repairs else "its data and its registration"
         return remedy_of(VANISHED.remedy.fill({"lacking": lacking, "what": what}).text, repairs)
     return remedy_of(f"{lacking}{DATA_ONLY.remedy.fill({'wanted': facts.expected_yaml}).text}", repairs)
+
+
+def _out_of_backups(absence: Absence) -> Remedy:
+    backups = ", ".join(dict.fromkeys(saved.data.origin for saved in absence.saved))
+    return remedy_of(RESTORE_FROM.fill({"backups": backups}).text, _putting_back(absence))
 
 
 def _putting_back(absence: Absence) -> Iterator[Repair]:
