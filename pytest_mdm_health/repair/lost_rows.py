@@ -15,7 +15,7 @@ import duckdb
 from pytest_mdm_health.backends.base import literal, one_line, quote
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.engines import engine_of
-from pytest_mdm_health.mdm.registrations import FEATURES, OWN_TABLES
+from pytest_mdm_health.mdm.registrations import OWN_TABLES
 from pytest_mdm_health.repair.step import NotDone
 
 _ERRORS = (sqlite3.Error, duckdb.Error)
@@ -25,7 +25,7 @@ _SOME = 10_000
 def refuse_lost_rows(old: Path, new: Path, engine: str) -> None:
     """Refuse new data that lacks a table, a column or a row of the old, as far as that can be read.
 
-    Feature tables and MDM's own are made of the others, so only that they are there is looked at.
+    MDM's own tables tell of the others and when they were made, so only that they are there is looked at.
 
     Raises:
         NotDone: what it lacks, or the new data cannot be read.
@@ -48,7 +48,7 @@ def _lacks(both: _Both, table: str) -> str:
         return ""
     if table not in both.tables("new"):
         return f"table {table} with {counted(rows, 'row')} would be gone"
-    if table.endswith(FEATURES) or table in OWN_TABLES:
+    if table in OWN_TABLES:
         return ""
     columns, there = both.columns("old", table), both.columns("new", table)
     lost = [column for column in columns if column not in there]

@@ -112,6 +112,7 @@ def test_lost_data_is_made_again_and_nothing_else_changes(
     [
         (("UPDATE train SET amount = 99 WHERE id = 5",), "1 row of table train would be gone"),
         (("INSERT INTO test SELECT * FROM test WHERE id = 1001",), "1 row of table test would be gone"),
+        (("UPDATE train_features SET id = 7000 WHERE id = 5",), "1 row of table train_features would be gone"),
         (("CREATE TABLE mine AS SELECT 1 AS x",), "table mine with 1 row would be gone"),
         (("ALTER TABLE train ADD COLUMN extra INTEGER",), "would lack the column extra"),
     ],
