@@ -143,7 +143,7 @@ class ConvertColumn:
             connection.execute("COMMIT")
 
     def _new_sqlite_table(self, connection: sqlite3.Connection) -> str:
-        """The statement that makes the table anew."""
+        """The statement that makes the table again."""
         found = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (self.table,))
         statement: str | None = next((sql for (sql,) in found), None)
         details = connection.execute(f"PRAGMA table_xinfo({quote(self.table)})").fetchall()
@@ -151,7 +151,7 @@ class ConvertColumn:
         generated = any(hidden for *_, hidden in details)
         edited = with_type(statement, _NEW, self.column, self.type_) if statement else None
         if not statement or not edited or is_key or generated or "AUTOINCREMENT" in statement.upper():
-            raise NotDone(f"the table {self.table} is of a kind that is not made anew here, so it stays as it is")
+            raise NotDone(f"the table {self.table} is of a kind that is not made again here, so it stays as it is")
         return edited
 
     def _convert_duckdb(self, path: Path, rule: Rule) -> None:
