@@ -40,8 +40,62 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
+        Verb("back-up", "make a new archive of the whole home, and read it back", "HOME", options=("to",), order=90),
         Verb("checkpoint", "merge the log beside a database into it", "FILE", order=50),
         Verb("journal-mode", "convert a SQLite file to WAL mode", "FILE", order=55),
+        Verb(
+            "set-setting",
+            "set, move or remove a key of mdm.yaml or feature_flags.yaml",
+            "FILE",
+            ("KEY", "VALUE?"),
+            ("was", "remove", "instead-of"),
+            order=30,
+        ),
+        Verb(
+            "set-field",
+            "set a field of a registration, in both of its copies",
+            "REGISTRATION",
+            ("FIELD", "VALUE?"),
+            ("was",),
+            order=40,
+        ),
+        Verb("restore-registration", "make what a registration lost of its JSON copy", "REGISTRATION", order=40),
+        Verb(
+            "rename-registration",
+            "give a registration the name under which MDM looks for it",
+            "FILE",
+            ("NAME",),
+            order=40,
+        ),
+        Verb(
+            "register-again",
+            "have MDM make the data of a dataset from its source once more",
+            "REGISTRATION",
+            options=("python", "source"),
+            order=50,
+        ),
+        Verb(
+            "prune-backups",
+            "delete older archives of the home, once the newest was read back and is good",
+            "FOLDER",
+            options=("keep",),
+            undone=False,
+            order=95,
+        ),
+        Verb(
+            "permissions",
+            "let the owner read or use a file or folder (readable, usable), or no one else (private, protected)",
+            "PATH",
+            words=("WHAT",),
+            order=10,
+        ),
+        Verb(
+            "put-back",
+            "put a file of the home, or with --table one table of it, back out of a backup",
+            "FILE",
+            options=("from", "table"),
+            order=45,
+        ),
         Verb("set-aside", "move a file, with the logs beside it, out of the home", "FILE", order=40),
         Verb("rescue", "read what can be read of a damaged SQLite file into a new one", "FILE", order=50),
         Verb(

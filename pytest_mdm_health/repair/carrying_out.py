@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from pytest_mdm_health.core.text import size
-from pytest_mdm_health.repair.files import beside, identity, put, restore, state_of, sync_folder
+from pytest_mdm_health.repair.files import beside, identity, make_folder, put, restore, state_of, sync_folder
 from pytest_mdm_health.repair.journal import ChangedFile, Journal, StepRecord
 from pytest_mdm_health.repair.step import FileStep, NotDone, Outline, ServerStep, can_be_undone
 
@@ -59,7 +59,7 @@ def apply(step: StepRecord) -> None:
         OSError: a file could not be written.
     """
     for folder in step.made:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
     for file in step.files:
         _replace(file)
     for mode in step.modes:

@@ -21,6 +21,8 @@ from pytest_mdm_health.repair.step import NotDone, can_be_undone
 from pytest_mdm_health.repair.undo import finish, undo
 from pytest_mdm_health.repair.verbs import step_of
 
+_HOME_HELP = "the MDM home (default: the one that the place is in; for a report $MDM_HOME_DIR, else ~/.mdm)"
+
 
 def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare `repair` and every verb, each by `add`, argparse's `add_parser`."""
@@ -71,7 +73,7 @@ class _Append(argparse.Action):
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--home", type=Path, metavar="DIR", help="the MDM home (default: the one that the place is in)")
+    parser.add_argument("--home", type=Path, metavar="DIR", help=_HOME_HELP)
     parser.add_argument(
         "--saved", type=Path, metavar="DIR", help="where to keep what there was (default: beside the home)"
     )
@@ -115,7 +117,7 @@ def _run_verb(given: argparse.Namespace) -> int:
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = do(step, journal)
-    say(*how_to_undo(saved, [step]))
+    say(*how_to_undo(saved, [step] if done else []))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 

@@ -114,18 +114,44 @@ def refuse_damaged(path: Path, engine: str) -> None:
         raise NotDone(f"the copy of {path.name} is not sound: {'; '.join(found)}")
 
 
-def refuse_other_data(before: Path, after: Path, engine: str, *, but: str = "") -> None:
-    """Refuse a database whose tables do not hold the same rows as those of another, but for one table.
+def refuse_other_data(before: Path, after: Path, engine: str, but: str = "") -> None:
+    """Refuse a database whose tables do not hold the same rows as those of another; `but` names one that is left out.
 
     Raises:
         NotDone: which table differs.
     """
+    difference = _sqlite_difference if engine == "sqlite" else _duckdb_difference
     try:
-        found = _sqlite_difference(before, after, but) if engine == "sqlite" else _duckdb_difference(before, after, but)
+        found = difference(before, after, but)
     except (sqlite3.Error, duckdb.Error) as error:
         raise NotDone(f"the copy of {after.name} cannot be read: {one_line(error)}") from error
     if found:
         raise NotDone(f"the result would not hold the same data: {found}")
+
+
+def refuse_other_rows(saved: Path, after: Path, engine: str, table: str) -> None:
+    """Refuse a database in which one table does not hold the same rows as in another.
+
+    Raises:
+        NotDone: it does not.
+    """
+    try:
+        if engine == "sqlite":
+            with closing(_sqlite(saved)) as old, closing(_sqlite(after)) as new:
+                same = _same_rows(_rows(old, quote(table)), _rows(new, quote(table)))
+        else:
+            with _both(saved, after) as connection:
+                same = not _differ(connection, f"main.{quote(table)}")
+    except (sqlite3.Error, duckdb.Error) as error:
+        raise NotDone(f"the table {table!r} of {after.name} cannot be read: {one_line(error)}") from error
+    if not same:
+        raise NotDone(f"the result would not hold the rows of {table!r} as the backup has them")
+
+
+def format_of(path: Path) -> bytes:
+    """What a DuckDB file says of the version of its format."""
+    with path.open("rb") as file:
+        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
 
 
 def _engine_of(path: Path) -> str:
@@ -222,16 +248,24 @@ def _sqlite(path: Path) -> sqlite3.Connection:
 
 def _sqlite_difference(before: Path, after: Path, but: str) -> str:
     with closing(_sqlite(before)) as old, closing(_sqlite(after)) as new:
-        schema = (
-            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE NOT (type = 'table' AND name = ?) ORDER BY 1, 2"
-        )
-        if old.execute(schema, (but,)).fetchall() != new.execute(schema, (but,)).fetchall():
+        if _schema_but(old, but) != _schema_but(new, but):
             return "the schema differs"
         for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            table = quote(name)
-            if name != but and not _same_rows(_rows(old, table), _rows(new, table)):
-                return f"table {table} differs"
+            table = os.fsdecode(name)
+            if not _is_called(table, but) and not _same_rows(_rows(old, quote(table)), _rows(new, quote(table))):
+                return f"table {quote(table)} differs"
     return ""
+
+
+def _schema_but(connection: sqlite3.Connection, but: str) -> list[tuple[bytes, ...]]:
+    schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    if not but:
+        return schema
+    return [row for row in schema if not _is_called(os.fsdecode(row[2]), but) and not row[1].startswith(b"sqlite_")]
+
+
+def _is_called(name: str, other: str) -> bool:
+    return bool(other) and name.casefold() == other.casefold()
 
 
 def _rows(connection: sqlite3.Connection, table: str) -> Iterator[str]:
@@ -244,15 +278,14 @@ def _same_rows(old: Iterator[str], new: Iterator[str]) -> bool:
 
 
 def _duckdb_difference(before: Path, after: Path, but: str) -> str:
-    with duckdb.connect() as connection:
-        for name, path in (("old", before), ("new", after)):
-            connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
+    with _both(before, after) as connection:
         listing = (
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE database_name = ? AND NOT internal AND table_name <> ? ORDER BY ALL"
         )
-        columns = [connection.execute(listing, [name, but]).fetchall() for name in ("old", "new")]
-        if columns[0] != columns[1]:
+        every = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
+        old, new = ([column for column in columns if not _is_called(column[1], but)] for columns in every)
+        if old != new:
             return "the tables or columns differ"
         tables = connection.execute(
             "SELECT schema_name, table_name FROM duckdb_tables() "
@@ -261,11 +294,24 @@ def _duckdb_difference(before: Path, after: Path, but: str) -> str:
         ).fetchall()
         for schema, table in tables:
             place = f"{quote(schema)}.{quote(table)}"
-            old, new = f"SELECT * FROM old.{place}", f"SELECT * FROM new.{place}"  # noqa: S608 - quoted
-            different = f"SELECT count(*) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"  # noqa: S608
-            if connection.execute(different).fetchall() != [(0,)]:
+            if not _is_called(table, but) and _differ(connection, place):
                 return f"table {place} differs"
     return ""
+
+
+@contextmanager
+def _both(before: Path, after: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Two DuckDB files attached as `old` and `new`."""
+    with duckdb.connect() as connection:
+        for name, path in (("old", before), ("new", after)):
+            connection.execute(f"ATTACH {literal(path)} AS {name} (READ_ONLY)")
+        yield connection
+
+
+def _differ(connection: duckdb.DuckDBPyConnection, place: str) -> bool:
+    old, new = f"SELECT * FROM old.{place}", f"SELECT * FROM new.{place}"  # noqa: S608 - quoted
+    different = f"SELECT count(*) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"  # noqa: S608
+    return connection.execute(different).fetchall() != [(0,)]
 
 
 def in_wal_mode(path: Path) -> bool:

@@ -94,20 +94,27 @@ class Repairing:
         if not chosen:
             return done
         with new_journal(self.root, saved) as journal:
+            begun: set[str] = set()
             for planned in chosen:
-                done += self._step(planned, journal)
+                repaired = self._step(planned, journal, half_done=planned.fingerprint in begun)
+                begun |= {planned.fingerprint} if repaired else set()
+                done += repaired
         return done
 
-    def _step(self, planned: PlannedStep, journal: Journal) -> list[Step]:
-        """Examine the finding again, and do what repairs it now if it is still there and the user agrees."""
+    def _step(self, planned: PlannedStep, journal: Journal, *, half_done: bool) -> list[Step]:
+        """Examine the finding again, and do what repairs it now if it is still there and the user agrees.
+
+        One that is half done by an earlier step may be called otherwise by now; the rest of it is done all the same.
+        """
         name = f"step {planned.number}, {planned.finding.code} ({planned.result.target.name})"
         result, current = self._found_again(planned)
-        if current is None:
+        if current is None and not half_done:
             examined = result is not None and result.status in EXAMINED
             reason = "not found any more, nothing to do" if examined else _not_examined(result)
             say(f"{name}: {reason}")
             return []
-        alike = [each for each in current.remedy.repairs if each.verb == planned.repair.verb]
+        repairs = (planned.repair,) if current is None else current.remedy.repairs
+        alike = [each for each in repairs if each.verb == planned.repair.verb]
         repair = planned.repair if planned.repair in alike else alike[0] if len(alike) == 1 else None
         if repair is None:
             say(f"{name}: what would repair it is another step now; make the plan again")

@@ -1,4 +1,4 @@
-"""`checkpoint FILE`: merge the log beside a database into it, or roll back a transaction that broke off.
+"""`checkpoint FILE`: merge the write-ahead log beside a database into it.
 
 The engine does it, on a copy; then the file without a log must hold the rows that file and log held together.
 """
@@ -54,12 +54,8 @@ class Checkpoint:
         refuse_damaged(merged, database.engine)
         together = working_copy(database, work / "before")
         refuse_other_data(together, merged, database.engine)
-        for log in database.logs:
-            if is_older_than_its_file(database.path, log) and not _is_same(database.path, merged):
-                raise NotDone(
-                    f"{database.path} came to its place after {log.name} was written last, as a restored file does, "
-                    "and the merge would change it; if the file was restored, set the log aside"
-                )
+        if database.engine == "sqlite" and not _is_same(database.path, merged):
+            _refuse_older(database)
         return Changes({database.path: merged, **database.beside()})
 
     def _database(self) -> DatabaseFile:
@@ -67,6 +63,8 @@ class Checkpoint:
         if not database.logs:
             raise NotDone(f"there is no log beside {database.path}")
         for log in database.logs:
+            if log.name.endswith("-journal"):
+                raise NotDone(f"{log} is a journal, which SQLite rolls back when MDM opens the file")
             if log.name.endswith("-wal") and (why := _foreign(database.path, log)):
                 raise NotDone(f"{log} does not belong to the file as it is: {why}; set the log aside instead")
         return database
@@ -85,6 +83,20 @@ def _foreign(path: Path, log: Path) -> str:
         raise NotDone(f"{path} {error}") from None
 
 
+def _refuse_older(database: DatabaseFile) -> None:
+    """Refuse a log that was last written before the file came to its place.
+
+    Raises:
+        NotDone: it was.
+    """
+    for log in database.logs:
+        if is_older_than_its_file(database.path, log):
+            raise NotDone(
+                f"{database.path} came to its place after {log.name} was written last, as a restored file does, and "
+                "the merge would change it; if the file was restored, set the log aside"
+            )
+
+
 def _is_same(one: Path, other: Path) -> bool:
     state = state_of(one)
     return state is not None and state.is_like(state_of(other))
@@ -101,7 +113,6 @@ def _checkpoint(path: Path, engine: str) -> None:
             return  # it makes the checkpoint
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # a hot journal is rolled back here
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
         raise NotDone(f"the log of {path.name} cannot be merged: {one_line(error)}") from error
