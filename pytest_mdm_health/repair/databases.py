@@ -213,14 +213,14 @@ def changing_duckdb(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         NotDone: DuckDB refuses something, or the one that is installed would write another format.
     """
-    before = _format_of(path)
+    before = format_of(path)
     try:
         with duckdb.connect(str(path)) as connection:
             yield connection
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise NotDone(f"DuckDB refused it for the copy of {path.name}: {one_line(error)}") from error
-    if _format_of(path) != before:
+    if format_of(path) != before:
         raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
 
 
@@ -232,11 +232,6 @@ def refuse_logs(database: DatabaseFile) -> None:
     """
     if database.logs:
         raise NotDone(f"{database.logs[0]} has to be dealt with first, because this would merge it")
-
-
-def _format_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
 
 
 def _sqlite(path: Path) -> sqlite3.Connection:
@@ -251,17 +246,17 @@ def _sqlite_difference(before: Path, after: Path, but: str) -> str:
         if _schema_but(old, but) != _schema_but(new, but):
             return "the schema differs"
         for (name,) in old.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            table = os.fsdecode(name)
-            if not _is_called(table, but) and not _same_rows(_rows(old, quote(table)), _rows(new, quote(table))):
-                return f"table {quote(table)} differs"
+            table = quote(name)
+            if not _is_called(name, but) and not _same_rows(_rows(old, table), _rows(new, table)):
+                return f"table {table} differs"
     return ""
 
 
-def _schema_but(connection: sqlite3.Connection, but: str) -> list[tuple[bytes, ...]]:
+def _schema_but(connection: sqlite3.Connection, but: str) -> list[tuple[str, ...]]:
     schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
     if not but:
         return schema
-    return [row for row in schema if not _is_called(os.fsdecode(row[2]), but) and not row[1].startswith(b"sqlite_")]
+    return [row for row in schema if not _is_called(row[2], but) and not row[1].startswith("sqlite_")]
 
 
 def _is_called(name: str, other: str) -> bool:
@@ -281,16 +276,14 @@ def _duckdb_difference(before: Path, after: Path, but: str) -> str:
     with _both(before, after) as connection:
         listing = (
             "SELECT schema_name, table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
-            "WHERE database_name = ? AND NOT internal AND table_name <> ? ORDER BY ALL"
+            "WHERE database_name = ? AND NOT internal ORDER BY ALL"
         )
         every = [connection.execute(listing, [name]).fetchall() for name in ("old", "new")]
         old, new = ([column for column in columns if not _is_called(column[1], but)] for columns in every)
         if old != new:
             return "the tables or columns differ"
         tables = connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() "
-            "WHERE database_name = 'old' AND NOT internal AND table_name <> ?",
-            [but],
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'old' AND NOT internal"
         ).fetchall()
         for schema, table in tables:
             place = f"{quote(schema)}.{quote(table)}"
