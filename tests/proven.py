@@ -201,6 +201,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
         for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
     },
+    "data-corruption.index-disagrees": (
+        "checks/test_data_corruption_objects.py::test_an_index_that_disagrees_is_made_again",
+        "checks/test_data_corruption_objects.py::test_entries_that_a_table_lacks_are_a_last_trace",
+    ),
+    "data-corruption.damaged": (f"{_DATA}test_what_recovering_gets_out_takes_the_place_of_nothing",),
     "type-mismatch.numbers-as-text": (
         f"{_TYPES}test_texts_that_the_source_shows_to_be_numbers_are_found",
         f"{_TYPES}test_a_column_with_one_value_that_does_not_fit_stays_text",

@@ -213,14 +213,14 @@ def changing_duckdb(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         NotDone: DuckDB refuses something, or the one that is installed would write another format.
     """
-    before = _format_of(path)
+    before = format_of(path)
     try:
         with duckdb.connect(str(path)) as connection:
             yield connection
             connection.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise NotDone(f"DuckDB refused it for the copy of {path.name}: {one_line(error)}") from error
-    if _format_of(path) != before:
+    if format_of(path) != before:
         raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
 
 
@@ -232,11 +232,6 @@ def refuse_logs(database: DatabaseFile) -> None:
     """
     if database.logs:
         raise NotDone(f"{database.logs[0]} has to be dealt with first, because this would merge it")
-
-
-def _format_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
 
 
 def _sqlite(path: Path) -> sqlite3.Connection:

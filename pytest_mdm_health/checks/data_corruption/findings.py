@@ -60,9 +60,10 @@ MAKE_AGAIN = Steps(
     (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
 )
 READ_AROUND_DAMAGE = Steps(
-    f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
-    "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "
-    "missing."
+    "{facts.other_sources} What is around the damaged pages is read into a new file, table by table and by ranges of "
+    "`rowid`. It takes the place of this one only if no row is lost; otherwise it is kept outside the home, and what "
+    "may be missing is listed: count and compare its rows before they are used.",
+    (Call("rescue", "{facts.file.path}"),),
 )
 MOVE_LOG_FIRST = Steps(
     "Before anything is opened or restored there, move {logs} to a folder outside the home, and keep it: it holds "
@@ -231,6 +232,7 @@ UNUSABLE_INDEX = RULES.reworded(
     "needs it.",
     commands=_DEFINITION,
 )
+_CHECK_INTEGRITY = "{facts.command_line} 'PRAGMA integrity_check'"
 INDEX_DISAGREES = RULES.declare(
     "index-disagrees",
     FAIL,
@@ -238,10 +240,15 @@ INDEX_DISAGREES = RULES.declare(
     means="an index does not have what its table has, so that what is looked up or counted by it is wrong; the table "
     "itself is sound. A warning for a table that is not registered",
     message="the index {index} disagrees with its table {table}: {problems}",
-    remedy="The rows of {table} are sound: do not restore the file because of this. Copy it with its logs, and run "
-    "REINDEX on the copy first, then PRAGMA integrity_check; if that says ok, do the same with the file while no "
-    "process uses it.{surplus}",
-    commands=("{facts.command_line} 'PRAGMA integrity_check'",),
+    remedy="The rows of {table} are sound: do not restore the file because of this. Build the index again, which "
+    "changes no row of any table, while no process uses the file.",
+    commands=(_CHECK_INTEGRITY, Call("reindex", "{facts.file.path}", ("{index}",))),
+)
+INDEX_HAS_MORE = Steps(
+    "The rows of {table} are sound: do not restore the file because of this. Compare the number of rows with an "
+    "earlier copy before the index is built again (mdm-health reindex, which refuses as long as it is so): the index "
+    "may have entries of rows that the table does not have any more, and they are the last trace of them.",
+    (_CHECK_INTEGRITY,),
 )
 BROKEN_CONSTRAINT = RULES.declare(
     "broken-constraint",

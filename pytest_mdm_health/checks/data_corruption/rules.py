@@ -31,6 +31,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     HAVE_WHAT_IT_NEEDS,
     IGNORED_LOG,
     INDEX_DISAGREES,
+    INDEX_HAS_MORE,
     INTERRUPTED_WRITE,
     KEEP_COPY,
     KEEP_ROWS,
@@ -257,7 +258,7 @@ def check_objects(facts: DataFacts) -> Iterator[Finding]:
             index=index.name,
             table=index.table,
             problems="; ".join(index.problems[:SHOWN]) + more,
-            surplus=LAST_TRACE if index.surplus else "",
+            remedy=INDEX_HAS_MORE if index.surplus else None,
         )
     for violated in facts.violated:
         registered = facts.is_registered(violated.table) and violated.constraint != "type"
@@ -270,12 +271,6 @@ def check_objects(facts: DataFacts) -> Iterator[Finding]:
             what=what_breaks(violated),
             statement=definition(facts, violated.table),
         )
-
-
-LAST_TRACE = (
-    " Before that, compare the number of rows with an earlier copy: the index may have entries of rows that the table "
-    "does not have any more, and they are the last trace of them."
-)
 
 
 def definition(facts: DataFacts, name: str) -> str:

@@ -7,14 +7,16 @@ there is removed again.
 
 from __future__ import annotations
 
-import contextlib
+import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
 from pytest_mdm_health.backends.base import quote
+from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.servers import Connection
@@ -26,6 +28,7 @@ from pytest_mdm_health.repair.databases import (
     refuse_damaged,
     refuse_logs,
     refuse_other_data,
+    row_number,
     working_copy,
 )
 from pytest_mdm_health.repair.servers import Relation, Session, connection_for, session_on
@@ -41,6 +44,7 @@ SELECT i.oid, format('%%I.%%I', n.nspname, i.relname)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = i.relnamespace
 WHERE x.indrelid = %s AND NOT x.indisvalid AND i.relname ~ '_ccnew[0-9]*$'
 """
+_COLUMNS = "SELECT * FROM pragma_table_info(?)"
 _SQLITE_INDEXES = "SELECT name FROM sqlite_master WHERE type = 'index'"
 _DUCKDB_INDEXES = "SELECT schema_name, index_name, sql FROM duckdb_indexes() WHERE sql IS NOT NULL ORDER BY ALL"
 _ROWS = "SELECT count(*), sum(hashtextextended(t::text, 0)) FROM ONLY {table} t"
@@ -156,6 +160,9 @@ class FileReindex:
             self._refuse_unknown(known)
             if connection.execute("PRAGMA integrity_check(1)").fetchall() == [("ok",)]:
                 raise NotDone(f"every index of {self.repair.place} agrees with its table")
+            for name in known:
+                if self._index in {"", name}:
+                    _refuse_last_trace(connection, name)
             connection.execute(f"REINDEX main.{quote(self._index)}" if self._index else "REINDEX")
 
     def _build_duckdb(self, path: Path) -> None:
@@ -171,6 +178,27 @@ class FileReindex:
         if not known or (self._index and self._index not in known):
             which = f"index {self._index}" if self._index else "index that can be built again"
             raise NotDone(f"{self.repair.place} has no {which}")
+
+
+def _refuse_last_trace(connection: sqlite3.Connection, index: str) -> None:
+    """Refuse an index that has entries of rows which its table lacks: nothing else may know of them.
+
+    Raises:
+        NotDone: it has some.
+    """
+    ((table,),) = connection.execute("SELECT tbl_name FROM sqlite_master WHERE name = ? AND type = 'index'", (index,))
+    number = row_number(connection, quote(table), [name for _, name, *_ in connection.execute(_COLUMNS, (table,))])
+    if not number:
+        return
+    by_index = f"SELECT {number} FROM {quote(table)} INDEXED BY {quote(index)}"  # noqa: S608 - quoted
+    in_table = f"SELECT {number} FROM {quote(table)} NOT INDEXED"  # noqa: S608 - quoted
+    with suppress(sqlite3.OperationalError):  # a partial index cannot be asked for all rows
+        ((more,),) = connection.execute(f"SELECT count(*) FROM ({by_index} EXCEPT {in_table})")  # noqa: S608 - quoted
+        if more:
+            raise NotDone(
+                f"the index {index} has entries of {counted(more, 'row')} that its table {table} lacks, the last trace "
+                "of them; compare the table with an earlier copy first"
+            )
 
 
 def step(repair: Repair, home: Home) -> ServerReindex | FileReindex:
@@ -192,7 +220,7 @@ def _build(session: Session, found: _Index) -> None:
     try:
         session.rows(found.statement)
     except BaseException:  # such as Ctrl-C
-        with contextlib.suppress(psycopg.Error):
+        with suppress(psycopg.Error):
             left = [row for row in session.rows(_INCOMPLETE, (found.table_oid,)) if row not in before]
             for _, name in left:
                 session.rows(f"DROP INDEX CONCURRENTLY {name}")

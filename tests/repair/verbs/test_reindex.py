@@ -87,6 +87,16 @@ def test_rows_that_a_unique_index_refuses_stay(file: Path, capsys: pytest.Captur
     assert file.read_bytes() == content
 
 
+def test_entries_that_are_the_last_trace_of_rows_stay(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split_index(file)
+    assert repair("reindex", file) == 0
+    behind_index(file, "of_k", "DELETE FROM t WHERE k = 2")
+    content = file.read_bytes()
+    assert repair("reindex", file) == 1
+    assert "has entries of 1 row that its table t lacks" in capsys.readouterr().out
+    assert file.read_bytes() == content
+
+
 @pytest.mark.parametrize(
     ("words", "why"), [((), "agrees with its table"), (("none",), "has no index none"), (("t",), "has no index t")]
 )
