@@ -25,17 +25,17 @@ _RESTORED = (
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
     f"{_DATA}test_restoring_changes_one_file_and_can_be_taken_back",
-    f"{_DATA}test_a_backup_that_breaks_off_since_leaves_everything_as_it_is",
+    f"{_DATA}test_a_backup_damaged_meanwhile_leaves_everything_as_it_is",
 )
 _PATH = (
-    f"{_METADATA}test_the_paths_of_a_moved_home_are_put_right_and_nothing_else",
+    f"{_METADATA}test_only_the_paths_of_a_moved_home_are_corrected",
     f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
     f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
 )
-_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not"
+_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_not"
 _BROKE_OFF = f"{_METADATA}test_a_yaml_file_that_broke_off_anywhere_is_completed"
 _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
-_SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
+_SETTINGS_KEPT = f"{_SETTINGS}test_an_older_safety_copy_is_never_overwritten"
 
 _NEW_BACKUP = (
     f"{_BACKUP}test_the_new_backup_is_one_that_this_check_finds_good",
@@ -47,8 +47,8 @@ _MODES = (
     "repair/verbs/test_permissions.py::test_a_mode_is_changed_and_changed_back",
 )
 _NEW_ENVIRONMENT = (
-    f"{_DEPENDENCIES}test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment",
-    f"{_DEPENDENCIES}test_the_file_of_requirements_is_installed_in_a_new_environment",
+    f"{_DEPENDENCIES}test_mdm_is_reinstalled_from_its_origin_in_a_new_environment",
+    f"{_DEPENDENCIES}test_the_requirements_are_installed_in_a_new_environment",
 )
 
 PROVEN: dict[str, tuple[str, ...]] = {
@@ -56,10 +56,8 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_log_left_by_a_killed_process_is_merged_as_printed",
         f"{_LOCKING}test_a_log_older_than_its_file_is_not_merged",
     ),
-    "sqlite-locking.foreign-log": (f"{_LOCKING}test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away",),
-    "data-corruption.foreign-log": (
-        f"{_DATA}test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy",
-    ),
+    "sqlite-locking.foreign-log": (f"{_LOCKING}test_an_unrelated_wal_fails_and_is_repaired_by_moving_it",),
+    "data-corruption.foreign-log": (f"{_DATA}test_an_unrelated_wal_is_never_merged_and_its_removal_heals",),
     "data-corruption.unreplayable-log": (
         "checks/test_data_corruption_logs.py::test_a_damaged_duckdb_log_is_no_foreign_one",
     ),
@@ -93,9 +91,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         for code in ("missing-table", "empty-table")
     },
     **{
-        f"data-corruption.{code}": (
-            f"{_COMPARED}test_what_is_printed_unpacks_a_backup_outside_the_home_and_with_it_the_rows_are_named",
-        )
+        f"data-corruption.{code}": (f"{_COMPARED}test_a_backup_unpacked_as_printed_outside_names_the_rows",)
         for code in ("altered-rows", "missing-rows", "added-rows", "duplicated-rows")
     },
     "metadata-corruption.path-elsewhere": _PATH,
@@ -104,16 +100,16 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
     ),
     "metadata-corruption.incomplete": (
-        f"{_METADATA}test_a_yaml_file_that_lost_its_end_gets_it_back_from_its_copy",
-        f"{_METADATA}test_a_cut_yaml_file_that_was_updated_is_not_replaced_by_its_older_copy",
+        f"{_METADATA}test_a_truncated_yaml_file_gets_its_end_back_from_its_copy",
+        f"{_METADATA}test_an_updated_truncated_yaml_keeps_out_its_older_copy",
     ),
     "metadata-corruption.other-datasets-file": (
-        f"{_METADATA}test_another_datasets_file_is_told_and_the_own_one_registered_again",
+        f"{_METADATA}test_a_registration_of_another_datasets_file_is_made_again",
     ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
         _REPAIRED,
-        f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
+        f"{_METADATA}test_a_file_with_an_invalid_name_gets_the_name_inside",
     ),
     **{f"metadata-corruption.{code}": (_REPAIRED,) for code in ("not-seen", "unknown-backend", "wrong-engine")},
     **{f"metadata-corruption.{code}": (_BROKE_OFF,) for code in ("syntax", "missing-field")},
@@ -126,30 +122,26 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_METADATA}test_a_missing_column_comes_with_the_one_that_is_meant",
     ),
     "metadata-corruption.unregistered": (
-        f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
+        f"{_ABSENT}test_an_unregistered_dataset_is_restored_from_a_backup",
         f"{_ABSENT}test_a_lost_yaml_file_comes_out_of_a_backup_before_its_copy",
-        f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
+        f"{_ABSENT}test_a_lost_yaml_file_is_made_from_its_copy_and_nothing_else",
     ),
     "metadata-corruption.lost-registration": (
-        f"{_ABSENT}test_a_registration_that_the_baseline_knows_is_lost_and_brought_back",
-        f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
+        f"{_ABSENT}test_a_registration_known_to_the_baseline_is_restored",
+        f"{_ABSENT}test_a_lost_yaml_file_is_made_from_its_copy_and_nothing_else",
     ),
     "metadata-corruption.vanished": (
-        f"{_ABSENT}test_a_dataset_that_vanished_is_a_failure_and_comes_back_out_of_a_backup",
-        f"{_ABSENT}test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was",
+        f"{_ABSENT}test_a_vanished_dataset_fails_and_is_restored_from_a_backup",
+        f"{_ABSENT}test_a_dataset_missing_in_a_copied_home_is_fetched",
     ),
-    "metadata-corruption.unreadable": (
-        f"{_METADATA}test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given",
-    ),
+    "metadata-corruption.unreadable": (f"{_METADATA}test_an_unreadable_file_is_not_damaged_but_needs_permission",),
     "config-not-loading.encoding": (
-        f"{_SETTINGS}test_settings_that_name_their_encoding_are_written_in_utf_8_with_every_value",
-        f"{_SETTINGS}test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file",
+        f"{_SETTINGS}test_settings_that_name_their_encoding_become_utf_8",
+        f"{_SETTINGS}test_settings_of_zeros_are_restored_and_never_emptied",
         _SETTINGS_KEPT,
     ),
     "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",),
-    "config-not-loading.defaults-in-force": (
-        f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired",
-    ),
+    "config-not-loading.defaults-in-force": (f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some",),
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
     "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
@@ -157,22 +149,18 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"config-not-loading.{code}": (f"{_SETTINGS}test_damaged_settings_are_found_and_repaired_ones_are_not",)
         for code in ("unknown-key", "refused-value")
     },
-    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_from_the_file_is_found_and_repaired",),
-    "config-not-loading.points-back": (
-        f"{_SETTINGS}test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired",
-    ),
+    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_is_found_and_repaired",),
+    "config-not-loading.points-back": (f"{_SETTINGS}test_a_path_to_the_old_place_of_a_home_is_found_and_repaired",),
     "config-not-loading.unexpanded-path": (f"{_SETTINGS}test_a_path_that_a_shell_would_expand_is_written_out",),
     "config-not-loading.unplanned-setting": (f"{_SETTINGS}test_a_change_that_is_not_planned_fails_and_is_repaired",),
     "config-not-loading.not-done": (f"{_SETTINGS}test_what_was_not_done_is_repaired_by_doing_it",),
     "legacy-config-active.other-names": (
-        f"{_LEGACY}test_flat_names_are_found_and_repaired_by_the_names_that_count",
+        f"{_LEGACY}test_flat_names_are_found_and_replaced_by_those_that_count",
         f"{_LEGACY}test_a_setting_under_both_names_says_which_counts",
     ),
-    "legacy-config-active.flags-off": (f"{_LEGACY}test_switches_that_are_all_off_matter_only_after_the_migration",),
+    "legacy-config-active.flags-off": (f"{_LEGACY}test_disabled_switches_matter_only_after_the_migration",),
     "legacy-config-active.misread-flag": (f"{_LEGACY}test_a_switch_that_is_misread_is_found_and_repaired",),
-    "legacy-config-active.unread-flags": (
-        f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
-    ),
+    "legacy-config-active.unread-flags": (f"{_LEGACY}test_switches_that_mdm_does_not_have_are_a_note_and_repaired",),
     **{
         f"backup-failure.{code}": _NEW_BACKUP
         for code in (
@@ -214,15 +202,9 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "postgres-slowdown.never-analysed": _ANALYSED,
     "postgres-slowdown.stale-statistics": _ANALYSED,
     "postgres-slowdown.dead-rows": _ANALYSED,
-    "postgres-slowdown.invalid-index": (
-        f"{_SERVER}test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes",
-    ),
-    "postgres-slowdown.slow-statement": (
-        f"{_SERVER}test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_repaired_is_not",
-    ),
-    "postgres-slowdown.slower-statements": (
-        f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
-    ),
+    "postgres-slowdown.invalid-index": (f"{_SERVER}test_an_invalid_index_is_rebuilt_as_printed_without_changes",),
+    "postgres-slowdown.slow-statement": (f"{_SERVER}test_a_repeatedly_slow_statement_is_noticed_until_repaired",),
+    "postgres-slowdown.slower-statements": (f"{_SERVER}test_statements_slower_than_the_baseline_are_reported",),
     "postgres-slowdown.blocked-session": (f"{_SERVER}test_a_session_of_mdm_that_only_read_is_ended_as_printed",),
     "postgres-slowdown.no-privilege": (f"{_SERVER}test_the_login_of_the_owner_grants_what_is_missing",),
     "pool-exhaustion.leaked-transaction": (

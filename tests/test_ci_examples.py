@@ -72,7 +72,7 @@ def test_the_page_has_commands_for_both_and_variations() -> None:
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_a_healthy_home_passes_both_gates_and_leaves_the_artifacts(run: Run, tmp_path: Path, pipeline: object) -> None:
+def test_a_healthy_home_passes_both_gates_and_leaves_artifacts(run: Run, tmp_path: Path, pipeline: object) -> None:
     for command in commands_in(texts_in(pipeline)):
         done = run(command)
         assert done.returncode == 0, done.stdout

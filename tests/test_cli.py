@@ -99,7 +99,7 @@ def test_what_was_repaired_is_no_regression(command: Command, saved: Save) -> No
     assert run.stdout.endswith("exit code 0: nothing is worse than before\n")
 
 
-def test_runs_of_other_versions_are_compared_with_a_word_of_caution(command: Command, saved: Save) -> None:
+def test_comparing_runs_of_different_versions_prints_a_warning(command: Command, saved: Save) -> None:
     run = command("compare", saved("a.json", replace(AFTER, version="0.0.1")), saved("b.json", AFTER))
     assert run.returncode == 0
     assert "it may have looked for other things" in run.stdout
@@ -202,9 +202,7 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_4(
     assert run.stderr.count("\n") == 1
 
 
-def test_a_report_that_cannot_be_written_is_one_line_and_exit_code_11(
-    command: Command, saved: Save, tmp_path: Path
-) -> None:
+def test_an_unwritable_report_is_one_line_and_exit_code_11(command: Command, saved: Save, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     run = command("report", saved("r.json", REPORT), "--html", "file/r.html")
     assert run.returncode == 11

@@ -46,7 +46,7 @@ def test_every_issue_of_the_guide_has_one_check() -> None:
     assert [issue for issue, count in issues.items() if count > 1] == []
 
 
-def test_a_check_that_the_guide_does_not_have_is_in_the_section_for_it() -> None:
+def test_a_check_missing_in_the_guide_is_in_its_own_section() -> None:
     further = {each.check.issue for each in MODULES.values()} - set(GUIDE_ISSUES)
     assert {issue.partition(".")[0] for issue in further} <= {"9"}
 
@@ -89,7 +89,7 @@ def test_every_requirement_stands_before_the_check(each: CheckModule) -> None:
 
 
 @pytest.mark.parametrize("engine", ["psycopg", "duckdb", "pandas", "sqlalchemy"])
-def test_listing_the_checks_does_not_import_what_only_running_them_needs(engine: str) -> None:
+def test_listing_the_checks_imports_nothing_only_runs_need(engine: str) -> None:
     program = (
         f"import sys; from pytest_mdm_health.engine.registry import load; load(); print({engine!r} in sys.modules)"
     )

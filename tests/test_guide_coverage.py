@@ -338,7 +338,7 @@ def test_every_line_of_the_guide_ends_in_its_findings(line: Line) -> None:
     assert line.findings
 
 
-def test_every_row_of_the_table_of_messages_has_its_issue_and_ends_in_its_finding() -> None:
+def test_every_row_of_the_message_table_ends_in_its_finding() -> None:
     known = [(each.issue, fingerprint(each.issue, each.name), f"logged-errors.{each.finding}") for each in KNOWN_ERRORS]
     assert known == [row[:3] for row in ROWS]
     assert {row.finding for row in ROWS} <= CODES
@@ -350,7 +350,7 @@ def test_every_issue_has_its_check_and_its_title() -> None:
     assert set(TITLES) == issues <= {each.check.issue for each in load().values()}
 
 
-def test_the_quick_diagnosis_leads_to_every_section_with_symptoms() -> None:
+def test_the_quick_diagnosis_leads_to_every_symptom_section() -> None:
     assert sorted(AREAS.values()) == ["2", "3", "4", "5", "6", "7", "8"]
 
 
@@ -366,7 +366,7 @@ def test_the_comprehensive_check_runs_every_command_of_the_guide() -> None:
     assert {"system-check.command-failed", "system-check.command-hangs", "system-check.not-listed"} <= CODES
 
 
-def test_a_run_gives_the_roll_up_the_debug_information_and_what_a_ticket_carries(
+def test_a_run_gives_what_the_guide_asks_for_in_a_ticket(
     health: Callable[..., pytest.RunResult], tmp_path: Path
 ) -> None:
     result = health(

@@ -8,7 +8,7 @@ import pytest
 from tests.postgres import PASSWORD, USER, Server
 
 
-def test_a_server_wants_the_password_of_a_member_and_nobody_else_gets_in(each_postgres: Server) -> None:
+def test_only_a_role_with_its_password_gets_into_a_server(each_postgres: Server) -> None:
     assert each_postgres.run("SELECT current_user", user=USER) == [(USER,)]
     with pytest.raises(psycopg.OperationalError, match="password"):
         each_postgres.connect(user=USER, password=PASSWORD + "!")

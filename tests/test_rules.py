@@ -182,7 +182,7 @@ def test_every_rule_is_used(each: CheckModule) -> None:
 
 
 @each_declaring
-def test_every_rule_says_what_to_do_and_answers_symptoms_that_there_are(each: CheckModule) -> None:
+def test_every_rule_has_a_remedy_and_answers_known_symptoms(each: CheckModule) -> None:
     known = {symptom.text for symptom in SYMPTOMS}
     for rule in each.rules:
         assert rule.severities

@@ -36,7 +36,7 @@ def shop(postgres: Server) -> Server:
 
 
 @pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
-def test_a_home_on_a_server_is_healthy_and_its_password_is_nowhere(
+def test_a_home_on_a_server_is_healthy_and_shows_no_password(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
     home = make_postgres_home(shop)
@@ -52,7 +52,7 @@ def test_a_home_on_a_server_is_healthy_and_its_password_is_nowhere(
     assert not any(PASSWORD in text or "s3cr" in text for text in shown)
 
 
-def test_a_server_that_is_away_is_one_failure_and_blocks_what_depends_on_it(
+def test_an_unreachable_server_is_one_failure_that_blocks(
     own_postgres: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path
 ) -> None:
     own_postgres.start()
@@ -86,7 +86,7 @@ def test_a_wrong_password_is_told_without_a_traceback(
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
-def test_a_users_own_tests_reach_servers_and_datasets_through_the_fixtures(
+def test_fixtures_give_users_tests_their_servers_and_datasets(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, pytester: pytest.Pytester
 ) -> None:
     pytester.makepyfile(
@@ -121,7 +121,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-def test_a_login_that_is_refused_is_one_failure_and_blocks_the_datasets_that_have_it(
+def test_a_refused_login_is_one_failure_and_blocks_its_datasets(
     shop: Server, make_postgres_home: MakePostgresHome, health: Health, tmp_path: Path, refused: list[str]
 ) -> None:
     shop.add_database("mdm_other", "CREATE TABLE train AS SELECT 1 AS id", "ANALYZE train", owner=USER)
@@ -154,7 +154,7 @@ def pytest_runtest_logreport(report):
 
 
 @pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
-def test_a_server_that_stops_midway_is_one_failure_and_blocks_what_comes_after(
+def test_a_server_that_stops_midway_is_one_failure_that_blocks(
     own_postgres: Server,
     make_postgres_home: MakePostgresHome,
     health: Health,

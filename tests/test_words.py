@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from scripts import words
+
+LONGEST_NAME = 60
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 
 def test_no_file_has_more_rejected_expressions_than_its_baseline() -> None:
@@ -19,6 +23,12 @@ def test_no_file_has_more_rejected_expressions_than_its_baseline() -> None:
 
 def test_the_baseline_names_only_files_of_the_project() -> None:
     assert set(words.load_baseline(words.BASELINE)) <= set(words.project_files(words.ROOT))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(Path(__file__).parent)))
+def test_the_name_of_a_test_fits_on_a_line(path: Path) -> None:
+    names = re.findall(r"\bdef (test_\w+)", path.read_text(encoding="utf-8"))
+    assert [name for name in names if len(name) > LONGEST_NAME] == [], f"at most {LONGEST_NAME} characters"
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_leaving_an_inner_use_does_not_close_the_outer(handle: Callable[[str], B
         assert outer.count("wine") == 178
 
 
-def test_a_database_that_nobody_could_wait_for_stays_open_for_the_next_check(make_home: Callable[[str], Path]) -> None:
+def test_a_database_no_check_waits_for_stays_open_for_the_next(make_home: Callable[[str], Path]) -> None:
     backend = Backend("sqlite", make_home("mdm-1.0.6-sqlite") / "datasets/wine/wine.sqlite")
     with backend.open() as first:
         pass

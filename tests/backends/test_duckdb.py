@@ -70,7 +70,7 @@ def test_a_healthy_database_answers_and_is_not_touched(shop: Path, tree: Tree) -
     assert tree(shop.parent) == before
 
 
-def test_a_database_that_was_handed_back_can_be_written_by_others(shop: Path) -> None:
+def test_a_returned_database_can_be_written_by_others(shop: Path) -> None:
     with Backend("duckdb", shop).open() as database:
         assert database.count("test") == 500
     assert database.closed
@@ -162,7 +162,7 @@ def test_a_damaged_log_is_not_touched_either(with_log: Path, tree: Tree, content
     assert tree(with_log.parent) == before
 
 
-def test_a_database_that_somebody_writes_is_locked_and_says_by_whom(shop: Path, hold: Hold) -> None:
+def test_a_database_with_a_writer_is_locked_and_names_the_writer(shop: Path, hold: Hold) -> None:
     holder = hold(f"import duckdb; c = duckdb.connect({str(shop)!r})")
     reason = reason_for(shop)
     assert reason.code == "locked"
@@ -226,7 +226,7 @@ def test_a_file_of_a_newer_duckdb_is_told_apart(shop: Path) -> None:
     assert "newer than the one here" in reason.reason
 
 
-def test_a_file_of_a_very_old_duckdb_is_not_taken_for_a_newer_one(shop: Path) -> None:
+def test_a_file_of_a_very_old_duckdb_is_not_called_newer(shop: Path) -> None:
     overwrite(shop, 0, header_of_version(shop, 30))
     reason = reason_for(shop)
     assert reason.code == "older-format"

@@ -167,7 +167,7 @@ def test_nothing_beside_a_duckdb_file_is_touched(tmp_path: Path, tree: Tree, mak
 @pytest.mark.parametrize(
     "lately", ["", "c.execute('PRAGMA wal_checkpoint(TRUNCATE)'); c.execute('INSERT INTO t VALUES (1, 2)')"]
 )
-def test_a_large_file_that_others_work_on_keeps_the_index_of_its_log(
+def test_a_large_file_in_use_keeps_the_index_of_its_wal(
     tmp_path: Path, tree: Tree, hold: Hold, lately: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_mdm_health.backends.sqlite.open._SNAPSHOT_LIMIT", 0)
@@ -187,7 +187,7 @@ def test_a_large_file_that_others_work_on_keeps_the_index_of_its_log(
     assert tree(path.parent) == before
 
 
-def test_files_are_opened_in_the_places_that_know_what_is_beside_them() -> None:
+def test_files_are_opened_only_where_sidecars_are_considered() -> None:
     """Who opens a database elsewhere opens one of their own, in a temporary folder or in memory."""
     root = Path(pytest_mdm_health.__file__).parent
     opening = set()

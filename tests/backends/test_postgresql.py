@@ -141,7 +141,7 @@ def refusal(connection: Connection) -> CannotOpen:
     return refused.value
 
 
-def test_what_somebody_locks_or_what_cannot_be_computed_is_not_damaged(shop: Server) -> None:
+def test_what_is_locked_or_not_computable_is_not_damaged(shop: Server) -> None:
     shop.run('CREATE VIEW odd AS SELECT 1 / (id - id) AS x FROM "tr%in?"', database="mdm_shop", user=USER)
     with server_backend(to(shop)).open() as database:
         assert database.integrity(complete=True) == ()
@@ -151,7 +151,7 @@ def test_what_somebody_locks_or_what_cannot_be_computed_is_not_damaged(shop: Ser
             assert database.integrity(complete=True) == ()
 
 
-def test_a_server_that_is_stopped_while_everything_is_read_does_not_make_it_damaged(own_postgres: Server) -> None:
+def test_a_server_stopped_during_a_full_read_is_not_damaged(own_postgres: Server) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", "CREATE VIEW slow AS SELECT 1 AS x FROM pg_sleep(60)", owner=USER)
     with server_backend(to(own_postgres)).open() as database, ThreadPoolExecutor(1) as thread:
@@ -266,7 +266,7 @@ def test_a_pooler_whose_server_is_away_is_away(own_postgres: Server, pgbouncer: 
     assert refusal(replace(to(own_postgres), port=port)).code == "away"
 
 
-def test_a_pooler_that_lets_us_wait_for_a_server_that_is_away_is_waited_for_a_little_only(
+def test_a_pooler_waiting_for_its_server_is_given_little_time(
     own_postgres: Server, pgbouncer: Callable[[Server], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgresql, "GRACE_S", 1.0)
@@ -282,9 +282,7 @@ def test_a_pooler_that_lets_us_wait_for_a_server_that_is_away_is_waited_for_a_li
         server_backend(replace(to(own_postgres), port=port)).open().query("SELECT 1")
 
 
-def test_an_answer_that_does_not_come_is_waited_for_a_little_only(
-    own_postgres: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_does_not_arrive_gets_little_time(own_postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgresql, "GRACE_S", 0.5)
     own_postgres.start()
     with server_backend(to(own_postgres, "postgres")).open() as database:

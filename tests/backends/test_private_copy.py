@@ -12,7 +12,7 @@ from pytest_mdm_health.backends.base import CannotOpen
 from pytest_mdm_health.backends.private_copy import PrivateCopy
 
 
-def test_files_are_copied_under_their_names_where_nobody_else_can_look(tmp_path: Path) -> None:
+def test_files_are_copied_by_name_to_a_private_place(tmp_path: Path) -> None:
     files = [tmp_path / "a.sqlite", tmp_path / "a.sqlite-wal"]
     for number, file in enumerate(files):
         file.write_bytes(bytes([number]) * 100_000)

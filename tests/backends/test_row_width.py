@@ -62,7 +62,7 @@ def test_an_empty_table_has_no_width(sqlite_file: Path) -> None:
     close_all()
 
 
-def test_numbers_that_are_no_row_numbers_are_not_taken_for_a_count(sqlite_file: Path) -> None:
+def test_numbers_that_are_no_row_numbers_do_not_count_as_such(sqlite_file: Path) -> None:
     with Backend("sqlite", sqlite_file).open() as database:
         assert row_count(database, "t", sqlite_file.stat().st_size) == 3
         assert row_count(database, "unnumbered", sqlite_file.stat().st_size) == 1

@@ -137,14 +137,14 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
         read(file)
 
 
-def test_an_unusable_baseline_ends_the_run_with_its_own_code_and_one_line(health: Health, tmp_path: Path) -> None:
+def test_an_unusable_baseline_is_one_line_and_its_own_exit_code(health: Health, tmp_path: Path) -> None:
     result = health(f"--mdm-baseline={tmp_path / 'none.json'}")
     assert result.ret == 12
     assert "none.json does not exist" in "\n".join([*result.outlines, *result.errlines])
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
-def test_the_results_of_a_run_are_refused_as_a_baseline_on_one_line(health: Health, tmp_path: Path) -> None:
+def test_results_of_a_run_are_refused_as_a_baseline_in_one_line(health: Health, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     assert health("--mdm-select=config-not-loading", f"--mdm-json={results}").ret == 0
     result = health(f"--mdm-baseline={results}")

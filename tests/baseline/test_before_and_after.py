@@ -120,7 +120,7 @@ def test_a_dataset_that_vanished_is_a_failure(
     assert {status for check, status in statuses.items() if check != "metadata-corruption"} == {"skip"}
 
 
-def test_a_plan_that_was_kept_is_no_failure_and_a_change_beside_it_is(
+def test_a_kept_plan_is_no_failure_but_a_change_beside_it_is(
     home: Path, recorded: Callable[[str], Path], compare: Compare, tmp_path: Path
 ) -> None:
     baseline = recorded("mdm-1.0.6-sqlite")
@@ -225,7 +225,7 @@ def test_what_was_not_asked_for_is_not_called_removed(home: Path, record: Record
 
 
 @pytest.mark.slow
-def test_what_could_not_be_examined_before_keeps_a_gate_from_calling_it_good(
+def test_a_gate_does_not_call_good_what_was_not_examined_before(
     health: Health, home: Path, compare: Compare, tmp_path: Path
 ) -> None:
     baseline = tmp_path / "before.json"
@@ -252,9 +252,7 @@ def test_options_that_cannot_be_meant_are_refused(
     assert said.format(f=file) in result.stderr.str()
 
 
-def test_a_target_that_the_migration_forgot_is_a_failure_and_a_regression(
-    home: Path, record: Record, compare: Compare
-) -> None:
+def test_a_target_forgotten_by_the_migration_is_a_regression(home: Path, record: Record, compare: Compare) -> None:
     baseline = record(home)
     for file in (home / "config/datasets/wine.yaml", home / "datasets/wine/dataset_info.json"):
         data = {**yaml.safe_load(file.read_text()), "target_column": None}

@@ -230,7 +230,7 @@ def test_damage_is_found_and_located_with_a_backup_in_parquet(
 
 
 @pytest.mark.parametrize(("each_store", "what"), crossed(ENGINES, [*DAMAGE]), indirect=["each_store"])
-def test_damage_is_found_without_any_copy_and_the_columns_are_named(each_store: Store, look: Look, what: str) -> None:
+def test_damage_is_found_without_a_copy_and_names_its_columns(each_store: Store, look: Look, what: str) -> None:
     statements, _, cells, expected = DAMAGE[what]
     before = look(each_store.home, save=True)
     each_store.run(*statements)
@@ -240,9 +240,7 @@ def test_damage_is_found_without_any_copy_and_the_columns_are_named(each_store: 
     assert change(result, "train")["altered_columns"] == ([*cells] or None)
 
 
-def test_values_that_changed_places_are_found_though_every_column_has_the_same_ones(
-    each_store: Store, look: Look
-) -> None:
+def test_swapped_values_are_found_though_the_columns_are_equal(each_store: Store, look: Look) -> None:
     before = look(each_store.home, save=True)
     each_store.run(*SWAP)
     result = look(each_store.home, before=before)
@@ -256,7 +254,7 @@ def test_values_that_changed_places_are_found_though_every_column_has_the_same_o
         ("DECIMAL(20, 18)", "0.123456789012345678", "0.1"),
     ],
 )
-def test_a_value_that_the_sum_of_its_column_leaves_out_has_not_changed_places(
+def test_a_value_that_the_column_sum_omits_was_not_swapped(
     store: Callable[..., Store], look: Look, type_: str, value: str, other: str
 ) -> None:
     made = (f"CREATE TABLE train (id BIGINT, x {type_})", f"INSERT INTO train VALUES (1, {value}), (2, 5), (3, NULL)")
@@ -267,9 +265,7 @@ def test_a_value_that_the_sum_of_its_column_leaves_out_has_not_changed_places(
     assert "other values are in x" in message
 
 
-def test_digits_that_the_sum_of_a_column_leaves_out_are_not_said_to_have_changed_places(
-    store: Callable[..., Store], look: Look
-) -> None:
+def test_digits_that_a_column_sum_omits_are_not_called_swapped(store: Callable[..., Store], look: Look) -> None:
     made = (
         "CREATE TABLE train (id BIGINT, x DECIMAL(20, 18))",
         "INSERT INTO train VALUES (1, 0.123456789012345678)",
@@ -293,14 +289,14 @@ def test_values_are_told_only_when_they_may_be(store: Callable[..., Store], look
     assert "name 6" in json.dumps(dict(look(home.home, save=True, show_values=True).kept))
 
 
-def test_the_old_file_at_its_old_place_is_what_rows_are_compared_with(store: Callable[..., Store], look: Look) -> None:
+def test_rows_are_compared_with_the_old_file_at_its_old_place(store: Callable[..., Store], look: Look) -> None:
     old, new = store("duckdb", folder="old"), store("sqlite", *TABLE, DAMAGE["a number"][0][0], folder="new")
     result = look(new.home, before=look(old.home, save=True))
     assert change(result, "train")["copy"] == str(file_of(old.home, "duckdb"))
     assert change(result, "train")["cells"] == {"amount": 1}
 
 
-def test_the_old_database_on_a_server_is_what_rows_are_compared_with(
+def test_rows_are_compared_with_the_old_database_on_a_server(
     postgres: Server, make_postgres_home: MakePostgresHome, look: Look
 ) -> None:
     postgres.add_database("mdm_old", *TABLE, owner=USER)
@@ -312,7 +308,7 @@ def test_the_old_database_on_a_server_is_what_rows_are_compared_with(
     assert "moved" in codes(result, Severity.NOTE)
 
 
-def test_from_a_server_to_a_file_the_server_is_asked_with_the_password_that_the_settings_have(
+def test_the_old_server_is_asked_with_the_configured_password(
     postgres: Server, make_postgres_home: MakePostgresHome, store: Callable[..., Store], look: Look
 ) -> None:
     postgres.add_database("mdm_shop", *TABLE, owner=USER)
@@ -357,7 +353,7 @@ def test_a_packed_backup_is_named_and_a_plain_copy_is_read(
 
 
 @pytest.mark.parametrize(("form", "inside"), [("gztar", ""), ("zip", ""), ("tar", ""), ("gztar", "home")])
-def test_what_is_printed_unpacks_a_backup_outside_the_home_and_with_it_the_rows_are_named(
+def test_a_backup_unpacked_as_printed_outside_names_the_rows(
     store: Callable[..., Store], look: Look, tree: Tree, form: str, inside: str
 ) -> None:
     made = store("sqlite")
@@ -384,7 +380,7 @@ def test_what_is_printed_unpacks_a_backup_outside_the_home_and_with_it_the_rows_
     assert tree(folder) == unpacked
 
 
-def test_the_source_of_the_registration_is_a_copy_if_it_has_the_same_rows(
+def test_the_registered_source_is_a_copy_if_its_rows_are_equal(
     store: Callable[..., Store], look: Look, tmp_path: Path
 ) -> None:
     source = tmp_path / "source" / "train.csv"
@@ -410,7 +406,7 @@ REGISTERED = {"tables": {"train": "select", "test": "leer"}, "id_columns": []}
 
 
 @pytest.mark.parametrize(("old", "new"), list(permutations(("sqlite", "duckdb"), 2)))
-def test_odd_names_doubled_rows_no_key_and_no_rows_are_equal_on_another_backend(
+def test_odd_names_and_rows_are_equal_on_another_backend(
     store: Callable[..., Store], look: Look, old: str, new: str
 ) -> None:
     before = look(store(old, *ODD, folder="old", **REGISTERED).home, save=True)
@@ -439,9 +435,7 @@ def test_odd_names_on_a_server_are_equal_in_a_file(
 
 
 @pytest.mark.parametrize("value", ["'NaN'::DOUBLE", "'-0.0'::DOUBLE"])
-def test_what_sqlite_cannot_keep_is_a_loss_on_sqlite_and_damage_elsewhere(
-    store: Callable[..., Store], look: Look, value: str
-) -> None:
+def test_what_sqlite_cannot_store_is_a_loss_only_on_sqlite(store: Callable[..., Store], look: Look, value: str) -> None:
     old = store("duckdb", "CREATE TABLE train (id BIGINT, x DOUBLE)", f"INSERT INTO train VALUES (1, {value}), (2, 5)")
     before = look(old.home, save=True)
     lost = "NULL" if "NaN" in value else "0.0"
@@ -454,7 +448,7 @@ def test_what_sqlite_cannot_keep_is_a_loss_on_sqlite_and_damage_elsewhere(
 
 
 @pytest.mark.parametrize("registered", [True, False])
-def test_feature_tables_are_no_data_here_registered_or_only_called_so(
+def test_feature_tables_are_no_data_registered_or_only_so_named(
     store: Callable[..., Store], look: Look, registered: bool
 ) -> None:
     features = "CREATE TABLE train_features AS SELECT id, amount * 2 AS twice FROM train"
@@ -480,7 +474,7 @@ def _changes(result: Result) -> list[dict[str, Any]]:
     return list(changes)
 
 
-def test_a_home_that_moved_with_its_data_is_the_same_and_said_to_have_moved(
+def test_a_home_moved_with_its_data_is_equal_and_called_moved(
     store: Callable[..., Store], look: Look, tmp_path: Path
 ) -> None:
     old = store("sqlite", folder="old")
@@ -526,9 +520,7 @@ def test_what_remains_of_planned_columns_is_still_compared(
     assert "not-done" not in codes(look(each_store.home, before=before, expected=expected))
 
 
-def test_rows_that_were_scrambled_are_found_by_the_digest_alone_where_a_column_was_renamed_as_planned(
-    each_store: Store, look: Look
-) -> None:
+def test_scrambled_rows_are_found_by_digest_beside_a_rename(each_store: Store, look: Look) -> None:
     before = look(each_store.home, save=True)
     each_store.run(*SWAP, RENAME)
     result = look(each_store.home, before=before, expected=RENAMED)
@@ -548,7 +540,7 @@ def test_rows_that_were_scrambled_are_found_by_the_digest_alone_where_a_column_w
         ),
     ],
 )
-def test_rows_of_the_old_copy_are_opened_over_the_columns_that_remain(
+def test_rows_of_the_old_copy_are_compared_by_remaining_columns(
     each_store: Store,
     look: Look,
     saved_as_parquet: Path,
@@ -644,7 +636,7 @@ def test_what_was_planned_and_did_not_happen_fails(
         ),
     ],
 )
-def test_a_plan_that_names_what_is_not_there_or_was_so_before_fails(
+def test_a_plan_for_what_is_absent_or_was_so_before_fails(
     store: Callable[..., Store], look: Look, plan: ExpectedDataset, messages: set[str]
 ) -> None:
     home = store("sqlite").home
@@ -654,7 +646,7 @@ def test_a_plan_that_names_what_is_not_there_or_was_so_before_fails(
     assert {each.message for each in result.findings} == {f"{each}, although it is planned" for each in messages}
 
 
-def test_a_pattern_may_plan_for_tables_that_only_other_datasets_have(store: Callable[..., Store], look: Look) -> None:
+def test_a_pattern_may_plan_for_tables_of_other_datasets_only(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite").home
     before = look(home, save=True)
     plan = Expected(given=True, datasets={"s*": ExpectedDataset(dropped={"other": ("x",)})})
@@ -697,7 +689,7 @@ def test_planned_values_are_left_out_and_all_else_is_compared(
         assert told["altered_columns"] == (None if copied or not cells else [*cells])
 
 
-def test_a_column_beside_the_planned_one_is_counted_by_its_cells_however_many_rows_changed(
+def test_a_column_beside_the_planned_one_is_counted_by_cells(
     store: Callable[..., Store], look: Look, tmp_path: Path
 ) -> None:
     rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999) "
@@ -718,7 +710,7 @@ def test_a_column_beside_the_planned_one_is_counted_by_its_cells_however_many_ro
 
 
 @pytest.mark.parametrize("copied", [True, False])
-def test_values_that_changed_places_in_a_planned_column_alone_are_as_planned(
+def test_values_swapped_only_in_a_planned_column_are_as_planned(
     store: Callable[..., Store], look: Look, saved_as_parquet: Path, copied: bool
 ) -> None:
     made = store("duckdb")
@@ -733,7 +725,7 @@ def test_values_that_changed_places_in_a_planned_column_alone_are_as_planned(
     assert change(result, "train")["cells"] == {"amount": 2}
 
 
-def test_planned_values_that_did_not_change_are_told_beside_lost_rows_and_other_changes(
+def test_unchanged_planned_values_are_reported_beside_losses(
     store: Callable[..., Store], look: Look, saved_as_parquet: Path
 ) -> None:
     made = store("sqlite")
@@ -756,7 +748,7 @@ def test_a_column_without_values_is_not_said_to_have_kept_them(store: Callable[.
     assert codes(look(made.home, before=before, expected=RECOMPUTED)) == {"altered-rows"}
 
 
-def test_a_column_may_be_renamed_get_another_type_and_other_values_in_one_plan(
+def test_one_plan_may_rename_retype_and_change_a_column(
     store: Callable[..., Store], look: Look, saved_as_parquet: Path
 ) -> None:
     made = store("duckdb")
@@ -812,7 +804,7 @@ def test_rows_may_come_and_go_as_planned_and_not_otherwise(
         assert result.status is (Status.PASS if copied else Status.ERROR)
 
 
-def test_a_planned_number_of_rows_is_enough_where_only_it_is_asked_for(store: Callable[..., Store], look: Look) -> None:
+def test_a_planned_row_count_suffices_if_only_it_is_asked_for(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite")
     before = look(home.home, save=True)
     home.run(*DAMAGE["a new row"][0])
@@ -854,9 +846,7 @@ def test_altered_rows_are_none_of_a_planned_growth(
     assert codes(look(home.home, before=before, expected=plan, backup=saved_as_parquet)) == {"altered-rows"}
 
 
-def test_a_backend_that_is_planned_is_as_planned_and_one_that_is_not_fails(
-    store: Callable[..., Store], look: Look
-) -> None:
+def test_a_planned_backend_is_as_planned_and_another_fails(store: Callable[..., Store], look: Look) -> None:
     before = look(store("sqlite", folder="old").home, save=True)
     new = store("duckdb", folder="new").home
     assert codes(look(new, before=before, expected=planned())) == {"unplanned-change"}
@@ -881,7 +871,7 @@ RETYPE = (
         (planned(), "unplanned-change", Severity.FAIL),
     ],
 )
-def test_another_type_with_the_same_values_is_told_by_what_is_planned(
+def test_another_type_with_equal_values_is_judged_by_the_plan(
     store: Callable[..., Store], look: Look, expected: Expected | None, code: str, severity: Severity
 ) -> None:
     home = store("duckdb")
@@ -892,7 +882,7 @@ def test_another_type_with_the_same_values_is_told_by_what_is_planned(
     assert "id was BIGINT and is DOUBLE; the values are as they were" in found.message
 
 
-def test_a_digest_that_was_tampered_with_is_an_error_and_not_equal(store: Callable[..., Store], look: Look) -> None:
+def test_a_manipulated_digest_is_an_error_and_not_equal(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite").home
     before = look(home, save=True)
     kept = json.loads(json.dumps(dict(before.kept)))
@@ -901,7 +891,7 @@ def test_a_digest_that_was_tampered_with_is_an_error_and_not_equal(store: Callab
     assert (result.status, codes(result)) == (Status.ERROR, {"incomparable"})
 
 
-def test_a_baseline_that_could_not_read_the_data_has_nothing_to_compare(
+def test_a_baseline_without_the_data_has_nothing_to_compare(
     store: Callable[..., Store], look: Look, tmp_path: Path
 ) -> None:
     home = store("sqlite").home
@@ -938,9 +928,7 @@ def test_a_table_that_became_a_feature_table_is_not_compared(store: Callable[...
     assert result.status in {Status.ERROR, Status.FAIL}
 
 
-def test_a_table_that_could_not_be_read_for_the_baseline_is_said_not_to_be_compared(
-    store: Callable[..., Store], look: Look
-) -> None:
+def test_a_table_unread_for_the_baseline_is_called_not_compared(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite")
     file = file_of(home.home, "sqlite")
     whole = file.read_bytes()
@@ -978,9 +966,7 @@ def large(store: Callable[..., Store]) -> Callable[..., Store]:
     return make
 
 
-def test_a_large_table_is_sampled_at_standard_and_compared_whole_at_full(
-    large: Callable[..., Store], look: Look
-) -> None:
+def test_a_large_table_is_compared_whole_only_at_full_depth(large: Callable[..., Store], look: Look) -> None:
     home = large()
     before = look(home.home, save=True)
     result = look(home.home, before=before)
@@ -998,7 +984,7 @@ def test_a_large_table_is_sampled_at_standard_and_compared_whole_at_full(
     assert change(result, "train")["rows"]["altered"] == change(result, "train")["rows"]["of"] > 1000
 
 
-def test_of_a_large_table_with_planned_values_the_keys_are_compared(large: Callable[..., Store], look: Look) -> None:
+def test_keys_of_a_large_table_with_planned_values_are_compared(large: Callable[..., Store], look: Look) -> None:
     home = large()
     before = look(home.home, save=True)
     assert codes(look(home.home, before=before, expected=RECOMPUTED)) == {"not-done"}
@@ -1010,9 +996,7 @@ def test_of_a_large_table_with_planned_values_the_keys_are_compared(large: Calla
     assert codes(look(home.home, before=before, expected=RECOMPUTED)) >= {"missing-rows"}
 
 
-def test_a_large_table_without_a_key_is_counted_and_said_not_to_be_compared(
-    large: Callable[..., Store], look: Look
-) -> None:
+def test_a_large_table_without_a_key_is_counted_not_compared(large: Callable[..., Store], look: Look) -> None:
     home = large(id_columns=[])
     before = look(home.home, save=True)
     assert "no key to sample it by is registered" in before.reason
@@ -1028,9 +1012,7 @@ def test_a_large_table_without_a_key_is_counted_and_said_not_to_be_compared(
     assert codes(look(home.home, before=before)) == {"missing-rows"}
 
 
-def test_at_depth_quick_columns_are_compared_and_rows_are_said_not_to_be(
-    store: Callable[..., Store], look: Look
-) -> None:
+def test_at_depth_quick_only_columns_are_compared(store: Callable[..., Store], look: Look) -> None:
     home = store("sqlite")
     quick, whole = look(home.home, save=True, depth="quick"), look(home.home, save=True)
     home.run(DROP)

@@ -218,7 +218,7 @@ datasets:
     assert expected.of("other").removed
 
 
-def test_columns_with_other_values_add_up_and_one_that_goes_or_is_renamed_later_has_none(read: Read) -> None:
+def test_changed_columns_add_up_without_dropped_or_renamed_ones(read: Read) -> None:
     expected = read(
         """
 datasets:
@@ -239,7 +239,7 @@ def test_a_dataset_can_be_kept_from_what_is_planned_for_all(read: Read) -> None:
     assert expected.of("tmp").removed is True
 
 
-def test_a_table_that_comes_back_in_a_later_pattern_is_not_dropped(read: Read) -> None:
+def test_a_table_kept_by_a_later_pattern_is_not_dropped(read: Read) -> None:
     expected = read(
         'datasets: {"*": {dropped_tables: [a, b], added_tables: [c]}, shop: {dropped_tables: [c], added_tables: [a]}}'
     )
@@ -301,9 +301,7 @@ def test_one_pattern_alone_says_just_what_it_says(planned: ExpectedDataset) -> N
 
 
 @given(tables, tables)
-def test_merging_keeps_what_the_later_says_and_what_it_is_silent_about(
-    earlier: ExpectedDataset, later: ExpectedDataset
-) -> None:
+def test_merging_keeps_the_later_value_and_what_it_leaves_out(earlier: ExpectedDataset, later: ExpectedDataset) -> None:
     merged = Expected(given=True, datasets={"*": earlier, "shop": later}).of("shop")
     assert merged.backend == (later.backend or earlier.backend)
     assert merged.removed == (earlier.removed if later.removed is None else later.removed)
@@ -366,7 +364,7 @@ documents = shaped(
 
 
 @given(documents)
-def test_the_published_schema_takes_and_refuses_what_the_reader_does(document: object) -> None:
+def test_the_published_schema_agrees_with_the_reader(document: object) -> None:
     try:
         ExpectationsFile.model_validate(document)
         taken = True

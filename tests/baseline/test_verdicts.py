@@ -77,18 +77,18 @@ def test_a_result_has_the_word_for_what_became_of_it(name: str) -> None:
     assert comparison.lost == (word == "lost")
 
 
-def test_a_result_that_only_the_earlier_run_had_was_not_asked_for() -> None:
+def test_a_result_only_in_the_earlier_run_was_not_requested() -> None:
     _, comparison = compared(Baseline(results=(GOOD,)), (), "/home")
     assert (comparison.counts, comparison.changes, comparison.unasked) == ({}, (), 1)
 
 
-def test_what_could_not_be_examined_before_is_called_neither_better_nor_worse() -> None:
+def test_what_was_not_examined_before_is_not_better_or_worse() -> None:
     _, comparison = compared(Baseline(results=(ERROR,)), (GOOD,), "/home")
     assert comparison.unknown == ("sqlite-locking [shop] could not be examined when the baseline was recorded",)
     assert compared(Baseline(results=(SKIP,)), (GOOD,), "/home")[1].unknown == ()
 
 
-def test_a_table_that_was_not_compared_is_called_neither_better_nor_worse() -> None:
+def test_a_table_that_was_not_compared_is_not_better_or_worse() -> None:
     data = Check(id="data-corruption", issue="5.1", title="data", per=Kind.DATASET)
     tables: list[JSON] = [{"table": "a", "verdict": "equal"}, {"table": "b", "verdict": "not-compared"}]
     before = Result(check=data, target=SHOP, status=Status.PASS, examined=1)
@@ -137,7 +137,7 @@ def test_a_run_that_fails_on_regressions_is_red_for_those_only(after: Result, wo
     assert exit_code([replace(after, baseline=word)], fail_on="regression") is code
 
 
-def test_what_could_be_examined_only_before_is_no_regression_and_not_well_either() -> None:
+def test_what_is_no_longer_examined_is_neither_worse_nor_well() -> None:
     lost = replace(SKIP, baseline="lost")
     assert exit_code([GOOD, lost], fail_on="regression") is ExitCode.INCONCLUSIVE
     assert exit_code([GOOD, lost]) is ExitCode.HEALTHY

@@ -95,7 +95,7 @@ def waive(waivers: Waivers, *results: Result, phase: Phase = Phase.ANY, today: d
     return apply(results, waivers, phase, today)
 
 
-def test_a_result_of_which_all_is_accepted_is_waived_and_says_why_by_whom_and_until_when(read: Read) -> None:
+def test_a_waived_result_shows_reason_owner_and_expiry(read: Read) -> None:
     (after,) = waive(read(entry()), result(finding())).results
     assert after.status is Status.WAIVED
     assert after.waiver == "the importer (Ann, until 2026-12-31)"
@@ -122,7 +122,7 @@ def test_a_pattern_means_what_its_codes_are_now(read: Read) -> None:
     assert waiver.codes == {"backup-failure.damaged-archive"}
 
 
-def test_a_result_of_which_some_is_accepted_is_what_is_left_and_shows_that_first(read: Read) -> None:
+def test_a_partly_waived_result_shows_what_is_left_first(read: Read) -> None:
     bad, tolerable = finding(LOCKED, Severity.FAIL), finding()
     (after,) = waive(read(entry(code=LOCKED)), result(bad, tolerable)).results
     assert after.status is Status.WARN
@@ -149,7 +149,7 @@ ALTERED = "data-corruption.altered-rows"
         ("data-corruption.duplicated-rows", {"cells": {"ts": 900}}, False),
     ],
 )
-def test_a_waiver_for_columns_accepts_nothing_that_happened_outside_of_them(
+def test_a_waiver_for_columns_accepts_nothing_outside_of_them(
     read: Read, code: str, evidence: dict[str, Any], accepted: bool
 ) -> None:
     about = replace(finding(code, Severity.FAIL, "table train"), evidence=evidence)
@@ -260,7 +260,7 @@ def test_a_waiver_covers_what_it_names_where_and_while_it_says(
     assert (outcome.results[0].status is Status.WAIVED) is covered
 
 
-def test_a_waiver_for_one_phase_does_not_count_in_a_run_without_one(read: Read) -> None:
+def test_a_waiver_for_one_phase_is_ignored_without_a_phase(read: Read) -> None:
     outcome = waive(read(entry(phase="pre")), result(finding()), phase=Phase.ANY)
     assert outcome.results[0].status is Status.WARN
     assert outcome.unused == ()
@@ -279,7 +279,7 @@ def test_an_expired_waiver_does_not_count_and_is_told(read: Read) -> None:
     assert outcome.unused == ()
 
 
-def test_a_report_hears_which_entries_did_nothing_and_where_they_stand(read: Read) -> None:
+def test_a_report_lists_unused_entries_with_their_lines(read: Read) -> None:
     waivers = read(f"{entry(expires='2026-01-01')}\n{entry(target='sh*', subject='orders')}")
     use = waive(waivers, result()).use(waivers)
     assert use.file == str(waivers.file)
@@ -301,13 +301,11 @@ def test_a_report_hears_which_entries_did_nothing_and_where_they_stand(read: Rea
         ([], False),
     ],
 )
-def test_a_waiver_that_met_nothing_is_told_only_if_what_it_speaks_of_was_examined(
-    read: Read, results: list[Result], told: bool
-) -> None:
+def test_an_unused_waiver_is_reported_only_if_its_part_was_seen(read: Read, results: list[Result], told: bool) -> None:
     assert bool(waive(read(entry()), *results).unused) is told
 
 
-def test_a_pattern_is_not_called_unused_while_part_of_what_it_means_could_not_be_examined(read: Read) -> None:
+def test_a_pattern_is_unused_only_if_all_it_covers_was_examined(read: Read) -> None:
     everywhere = read(entry(target='"*"'))
     assert waive(everywhere, result(), result(target=NOTES)).unused
     assert not waive(everywhere, result(), result(target=NOTES, status=Status.ERROR)).unused
@@ -404,7 +402,7 @@ def test_an_unknown_code_is_answered_with_codes_in_use(read: Read) -> None:
     assert "slow-registration.estimate`" not in str(error.value).partition(";")[2]
 
 
-def test_a_draft_names_each_finding_and_asks_for_reason_and_owner() -> None:
+def test_a_draft_lists_findings_and_asks_for_reason_and_owner() -> None:
     text = draft([result(finding(message="Somebody\nholds it.")), result(finding(LOCKED), target=HOME)], TODAY)
     data = yaml.safe_load(text)
     assert data == {
@@ -430,7 +428,7 @@ def test_a_draft_is_refused_until_somebody_has_filled_it_in(tmp_path: Path) -> N
         read_waivers(path, KNOWN)
 
 
-def test_a_draft_leaves_out_what_is_accepted_advice_or_was_not_examined(read: Read) -> None:
+def test_a_draft_omits_what_is_accepted_advice_or_unexamined(read: Read) -> None:
     some = waive(read(entry(code=LOCKED)), result(finding(LOCKED), finding())).results
     others = [
         *waive(read(entry()), result(finding())).results,
@@ -442,7 +440,7 @@ def test_a_draft_leaves_out_what_is_accepted_advice_or_was_not_examined(read: Re
 
 
 @pytest.mark.parametrize(("count", "entries"), [(1, 1), (2, 2), (MOST_SUBJECTS, MOST_SUBJECTS), (MOST_SUBJECTS + 1, 1)])
-def test_a_draft_has_an_entry_for_each_of_some_subjects_and_one_for_many(count: int, entries: int) -> None:
+def test_a_draft_groups_many_subjects_into_one_entry(count: int, entries: int) -> None:
     many = [finding(subject=f"table {number}") for number in range(count)]
     drafted = yaml.safe_load(draft([result(*many)], TODAY))["waivers"]
     assert len(drafted) == entries
@@ -485,7 +483,7 @@ def test_a_draft_takes_a_name_with_marks_for_that_name_alone(tmp_path: Path) -> 
     assert [each.status for each in outcome.results] == [Status.WAIVED, Status.WARN]
 
 
-def test_a_draft_never_grows_beyond_what_can_be_read_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+def test_a_draft_stays_readable_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     path = tmp_path / "draft.yaml"
     many = [result(finding(), target=Target(Kind.DATASET, f"{number:06}" + "x" * 800)) for number in range(2500)]
     text = draft(many, TODAY)
@@ -535,7 +533,7 @@ results = st.lists(
 
 @given(results)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_a_draft_that_is_filled_in_waives_everything_it_was_made_from(tmp_path: Path, before: list[Result]) -> None:
+def test_a_completed_draft_waives_everything_it_was_made_from(tmp_path: Path, before: list[Result]) -> None:
     path = tmp_path / "draft.yaml"
     text = draft(before, TODAY)
     path.write_text(text.replace(PLACEHOLDER, "known"), encoding="utf-8")
@@ -561,7 +559,7 @@ def test_results_may_be_waived_one_by_one_and_all_together_again(
     assert waive(waivers, *one_by_one) == together
 
 
-def test_what_met_nothing_is_also_told_of_results_that_are_waived_already(read: Read) -> None:
+def test_an_unused_waiver_of_a_waived_result_is_also_reported(read: Read) -> None:
     waivers = read(f"{entry()}\n{entry(code=LOCKED)}")
     together = waive(waivers, result(finding()))
     assert [each.code for each in together.unused] == [LOCKED]
@@ -607,7 +605,7 @@ good: dict[str, Any] = {"code": HELD, "target": "shop", "reason": "known", "owne
 
 
 @given(st.booleans(), waiver, st.sampled_from([SCHEMA, "mdm-waivers/2", None, 1]), st.sampled_from([{}, {"other": 1}]))
-def test_the_published_schema_takes_and_refuses_what_the_reader_does(
+def test_the_published_schema_agrees_with_the_reader(
     mostly_good: bool, changed: dict[str, Any], schema: object, more: dict[str, Any]
 ) -> None:
     one = {**good, **dict(list(changed.items())[:1])} if mostly_good else changed

@@ -403,9 +403,7 @@ def test_every_healthy_real_home_only_lacks_a_backup(each_home: Path, examine: E
     assert codes(examine(CHECK, each_home, phase="pre")) == {"backup-failure.no-backup": FAIL}
 
 
-def test_every_healthy_real_home_can_be_backed_up_with_the_command_that_is_offered(
-    each_home: Path, examine: Examine
-) -> None:
+def test_every_real_home_can_be_backed_up_by_the_command(each_home: Path, examine: Examine) -> None:
     follow(the(examine(CHECK, each_home), "no-backup"))
 
     result = examine(CHECK, each_home, phase="pre", depth="full")
@@ -425,16 +423,14 @@ def test_looking_leaves_the_home_and_its_backups_as_they_were(each_home: Path, e
     assert tree(each_home) == before
 
 
-def test_a_home_with_a_space_and_a_quote_in_its_name_is_backed_up_too(
-    make_home: Callable[..., Path], examine: Examine
-) -> None:
+def test_a_home_with_space_and_quote_in_its_name_is_backed_up(make_home: Callable[..., Path], examine: Examine) -> None:
     home = make_home(folder="it's $(a) home")
     follow(the(examine(CHECK, home), "no-backup"))
 
     assert examine(CHECK, home, phase="pre").findings == ()
 
 
-def test_the_next_older_backup_is_looked_into_when_the_newest_would_not_restore(home: Path, examine: Examine) -> None:
+def test_an_older_backup_is_examined_if_the_newest_is_unusable(home: Path, examine: Examine) -> None:
     settle(home)
     archive_of(home, "mdm_backup_1.tar.gz", age_s=2 * HOUR)
     cut_off(archive_of(home, "mdm_backup_2.tar.gz"))
@@ -462,7 +458,7 @@ def test_old_backups_are_only_listed_and_none_is_deleted(home: Path, examine: Ex
     assert "restored" in finding.remedy.text
 
 
-def test_a_dataset_that_was_registered_after_the_backup_is_a_warning(home: Path, examine: Examine) -> None:
+def test_a_dataset_registered_after_the_backup_is_a_warning(home: Path, examine: Examine) -> None:
     settle(home)
     archive_of(home, "mdm_backup_1.tar.gz", "--exclude=shop*")
     for file in (home / "config/datasets/shop.yaml", home / "datasets/shop/dataset_info.json"):
@@ -487,7 +483,7 @@ def test_many_missing_datasets_are_told_together_after_the_first(home: Path, exa
     assert len({each.subject for each in missing}) == 21
 
 
-def test_data_on_another_disk_is_backed_up_by_the_command_that_is_offered(home: Path, examine: Examine) -> None:
+def test_data_on_another_disk_is_backed_up_by_the_command(home: Path, examine: Examine) -> None:
     settle(home)
     for name in ("shop", "wine"):
         (home / "datasets" / name / f"{name}.sqlite").rename(home.parent / f"{name}.sqlite")
@@ -552,7 +548,7 @@ def test_what_is_wrong_with_a_database_in_a_backup_is_told(home: Path, examine: 
     assert "***" not in repr(finding.evidence)
 
 
-def test_bytes_after_the_end_of_a_database_in_a_backup_do_no_harm(home: Path, examine: Examine) -> None:
+def test_bytes_after_the_end_of_a_database_in_a_backup_are_fine(home: Path, examine: Examine) -> None:
     settle(home)
     with_damage(lambda other: append(other / "datasets/shop/shop.sqlite"))(home)
 
@@ -566,9 +562,7 @@ def only(home: Path, name: str) -> Path:
     return folder
 
 
-def test_a_damaged_block_of_a_duckdb_file_in_a_backup_is_found_at_full_depth(
-    make_home: Callable[..., Path], examine: Examine
-) -> None:
+def test_a_damaged_duckdb_block_in_a_backup_is_found_at_full(make_home: Callable[..., Path], examine: Examine) -> None:
     home = make_home("mdm-1.0.6-duckdb")
     settle(home)
 
@@ -602,7 +596,7 @@ def test_a_zip_and_a_plain_tar_are_backups_too(home: Path, examine: Examine) -> 
         assert (assessed["reading"]["form"], assessed["root"], assessed["opened"]) == (form, "home", 4)
 
 
-def test_a_plain_copy_of_the_home_is_a_backup_and_its_data_is_verified(home: Path, examine: Examine) -> None:
+def test_a_plain_copy_of_the_home_is_a_backup_and_verified(home: Path, examine: Examine) -> None:
     settle(home)
     copy = home / "backup" / "copy"
     shutil.copytree(home, home.parent / "copy")
@@ -641,7 +635,7 @@ def test_a_dataset_without_a_file_of_its_own_is_missing(home: Path, examine: Exa
     assert missing == ["breast_cancer", "wine"]
 
 
-def test_settings_and_changes_count_for_files_of_single_datasets_too(home: Path, examine: Examine) -> None:
+def test_settings_and_changes_count_for_single_dataset_files_too(home: Path, examine: Examine) -> None:
     settle(home)
     save_parquet(home, *NAMES)
     (home / "backup" / "mdm.yaml").unlink()
@@ -652,7 +646,7 @@ def test_settings_and_changes_count_for_files_of_single_datasets_too(home: Path,
     assert codes(result) == {"backup-failure.missing-settings": WARN, "backup-failure.outdated": WARN}
 
 
-def test_settings_that_are_saved_by_themselves_need_not_be_in_the_archive(home: Path, examine: Examine) -> None:
+def test_separately_saved_settings_may_be_left_out(home: Path, examine: Examine) -> None:
     settle(home)
     without("mdm.yaml")(home)
     save_parquet(home)
@@ -666,7 +660,7 @@ def test_saved_settings_alone_are_no_backup_of_the_data(home: Path, examine: Exa
     assert "only settings" in the(examine(CHECK, home), "no-backup", NOTE).message
 
 
-def test_a_file_of_a_dataset_that_would_be_of_no_use_is_damaged_data(home: Path, examine: Examine) -> None:
+def test_a_useless_file_of_a_dataset_is_damaged_data(home: Path, examine: Examine) -> None:
     save_parquet(home, "big", "shop")
     cut_off(home / "backup" / "shop.parquet")
     (home / "backup" / "big.parquet").write_bytes(b"")
@@ -678,7 +672,7 @@ def test_a_file_of_a_dataset_that_would_be_of_no_use_is_damaged_data(home: Path,
     assert damaged == {"big", "shop", "wine"}
 
 
-def test_a_dataset_that_is_saved_by_itself_need_not_be_in_the_archive(home: Path, examine: Examine) -> None:
+def test_a_separately_saved_dataset_may_be_left_out(home: Path, examine: Examine) -> None:
     settle(home)
     without("shop.sqlite")(home)
     save_parquet(home, "shop")
@@ -693,7 +687,7 @@ def test_an_archive_of_something_else_is_no_backup(home: Path, examine: Examine)
     assert codes(examine(CHECK, home)) == {"backup-failure.no-backup": NOTE}
 
 
-def test_what_the_time_did_not_suffice_for_is_named_and_never_called_verified(home: Path) -> None:
+def test_what_the_time_limit_left_out_is_never_called_verified(home: Path) -> None:
     archive_of(home)
 
     facts = collect(home, timeout=1e-6)
@@ -718,7 +712,7 @@ def test_in_the_guides_other_place_only_what_is_of_mdm_counts(
     assert list(judge(facts)) == []
 
 
-def test_room_is_counted_from_data_logs_and_how_the_last_backup_packed(home: Path, examine: Examine) -> None:
+def test_space_is_estimated_from_data_logs_and_compression(home: Path, examine: Examine) -> None:
     archive_of(home)
     (home / "datasets" / "shop" / "shop.sqlite-wal").write_bytes(b"x" * 5000)
     (home / "cache").mkdir()
@@ -748,7 +742,7 @@ def test_data_outside_the_home_takes_room_too(home: Path, examine: Examine) -> N
     assert place["needed"] == needed + outside.stat().st_size + yaml.stat().st_size - before
 
 
-def test_room_that_suffices_if_the_backup_packs_well_is_no_failure(home: Path) -> None:
+def test_space_that_suffices_if_compressed_is_no_failure(home: Path) -> None:
     facts = collect(home, phase="pre")
 
     def judged(free: int, expected: int | None, *, full: bool = False) -> list[Severity]:
@@ -857,7 +851,7 @@ def test_what_the_owner_may_not_use_is_found_and_repaired(
 
 
 @pytest.mark.parametrize(("phase", "severity"), [("pre", FAIL), ("any", WARN)])
-def test_a_folder_of_backups_that_the_owner_may_not_write_to_is_found_and_repaired(
+def test_a_backup_folder_without_write_permission_is_found(
     ordinary_home: Path, examine: Examine, phase: str, severity: Severity
 ) -> None:
     (ordinary_home / "backup").chmod(0o555)
@@ -903,7 +897,7 @@ def test_files_of_somebody_else_are_found_and_repaired(ordinary_home: Path, exam
 @pytest.mark.parametrize(
     ("path", "severity"), [("datasets/shop/shop.sqlite", FAIL), ("datasets/shop", FAIL), ("logs/mdm.log", WARN)]
 )
-def test_what_is_unreadable_because_it_is_of_somebody_else_is_one_finding_and_gone_once_given_back(
+def test_what_another_user_owns_is_one_finding_until_given_back(
     ordinary_home: Path, examine: Examine, path: str, severity: Severity
 ) -> None:
     os.chown(ordinary_home / path, 0, 0)
@@ -919,9 +913,7 @@ def test_what_is_unreadable_because_it_is_of_somebody_else_is_one_finding_and_go
 
 
 @needs_root
-def test_a_backup_goes_elsewhere_while_its_folder_is_mounted_read_only(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_a_backup_goes_elsewhere_if_its_folder_is_read_only(home: Path, tmp_path: Path, examine: Examine) -> None:
     folder = home / "backup"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=False).returncode:
@@ -957,9 +949,7 @@ def test_many_files_of_somebody_else_are_all_listed_at_once(ordinary_home: Path,
     assert len(shown.splitlines()) == facts_of(result)["access"]["foreign"]["count"]
 
 
-def test_what_everybody_may_change_is_a_warning_where_nothing_is_in_their_way(
-    ordinary_home: Path, examine: Examine
-) -> None:
+def test_what_every_user_may_change_is_a_warning_where_reachable(ordinary_home: Path, examine: Examine) -> None:
     (ordinary_home / "datasets" / "shop" / "shop.sqlite").chmod(0o666)
 
     finding = the(examine(CHECK, ordinary_home), "writable-by-others", WARN)
@@ -1013,7 +1003,7 @@ def test_a_password_in_a_closed_home_is_only_worth_a_note(ordinary_home: Path, e
     assert codes(examine(CHECK, ordinary_home))["backup-failure.password-readable"] is NOTE
 
 
-def test_the_script_is_run_only_when_asked_and_in_a_folder_of_its_own(home: Path, examine: Examine) -> None:
+def test_the_script_runs_only_on_request_and_in_its_own_folder(home: Path, examine: Examine) -> None:
     archive_of(home)
     seen = home.parent / "seen"
     (home / "scripts").mkdir()
@@ -1037,7 +1027,7 @@ def test_the_script_is_run_only_when_asked_and_in_a_folder_of_its_own(home: Path
     assert not Path(folder).exists()
 
 
-def test_what_a_failing_script_says_is_told_without_its_passwords(home: Path, examine: Examine) -> None:
+def test_output_of_a_failing_script_is_shown_without_passwords(home: Path, examine: Examine) -> None:
     failing_script(home)
 
     finding = the(examine(CHECK, home, run_scripts=True), "script-fails")
@@ -1105,9 +1095,7 @@ def test_facts_are_plain_data(home: Path) -> None:
     assert facts.datasets == 4
 
 
-def test_data_on_a_server_does_not_make_a_missing_backup_a_partial_one(
-    home: Path, examine: Callable[..., Result]
-) -> None:
+def test_data_on_a_server_does_not_make_a_backup_partial(home: Path, examine: Callable[..., Result]) -> None:
     text = "name: web\ndatabase: {backend: postgresql, host: db, port: 5432, user: ml, database: mdm_web}\ntables: {}\n"
     (home / "config" / "datasets" / "web.yaml").write_text(text)
     found = {finding.code for finding in examine("backup-failure", home).findings}

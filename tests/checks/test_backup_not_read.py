@@ -81,9 +81,7 @@ def compressed(home: Path, ending: str) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["gz", "bz2", "xz", "zst"])
-def test_every_compressed_archive_is_read_to_its_end_and_fails_where_it_is_cut(
-    settled: Path, examine: Examine, ending: str
-) -> None:
+def test_compressed_archives_are_read_to_the_end_and_fail_if_cut(settled: Path, examine: Examine, ending: str) -> None:
     path = compressed(settled, ending)
     sound = examine(CHECK, settled, phase="pre")
     assert (sound.status, sound.findings) == (Status.PASS, ())
@@ -158,7 +156,7 @@ def named(name: str, content: bytes) -> Callable[[Path], object]:
     ],
     ids=["zip", "gpg", "age", "openssl", "7z", "lz4", "one-dataset", "split", "restic", "borg"],
 )
-def test_what_is_encrypted_or_of_another_form_is_named_and_fails_before_a_migration(
+def test_unreadable_formats_are_named_and_fail_before_migration(
     settled: Path, examine: Examine, make: Callable[[Path], object], says: str
 ) -> None:
     make(settled)
@@ -274,7 +272,7 @@ def test_a_closed_backup_is_an_error_in_every_phase(open_home: Path, kind: str, 
 
 
 @needs_root
-def test_a_closed_file_of_one_dataset_is_an_error_before_a_migration(open_home: Path) -> None:
+def test_an_unreadable_dataset_file_is_an_error_before_migration(open_home: Path) -> None:
     shutil.copy2(open_home / "mdm.yaml", open_home / "backup" / "mdm.yaml")
     for name in ("big", "breast_cancer", "shop", "wine"):
         aged(Path(shutil.copy2(open_home / f"datasets/{name}/{name}.sqlite", open_home / "backup" / f"{name}.db")))
@@ -319,7 +317,7 @@ def with_log(home: Path, code: str, data: Path) -> Path:
 
 @pytest.mark.parametrize(("how", "engine"), crossed(["folder", "archive"], ["sqlite", "duckdb"]))
 @pytest.mark.parametrize("depth", ["quick", pytest.param("standard", marks=pytest.mark.slow)])
-def test_a_copy_without_the_log_that_holds_the_last_changes_is_found(
+def test_a_copy_without_the_wal_of_its_last_changes_is_found(
     make_home: Callable[..., Path], examine: Examine, engine: str, how: str, depth: str
 ) -> None:
     home = make_home(f"mdm-1.0.6-{engine}")
@@ -350,7 +348,7 @@ def test_a_copy_without_the_log_that_holds_the_last_changes_is_found(
     assert log.stat().st_size
 
 
-def test_a_copy_made_by_the_engine_holds_the_changes_and_needs_no_log(settled: Path, examine: Examine) -> None:
+def test_a_copy_made_by_the_engine_is_complete_without_a_wal(settled: Path, examine: Examine) -> None:
     data = settled / "datasets/shop/shop.sqlite"
     with_log(settled, LOGGED, data)
     copy = copied(settled)
@@ -367,9 +365,7 @@ def test_a_copy_made_by_the_engine_holds_the_changes_and_needs_no_log(settled: P
     assert examine(CHECK, settled, phase="pre").findings == ()
 
 
-def test_changes_in_the_log_that_are_newer_than_a_backup_of_the_same_file_fail_before_a_migration(
-    settled: Path, examine: Examine
-) -> None:
+def test_a_wal_newer_than_the_backup_fails_before_migration(settled: Path, examine: Examine) -> None:
     data = settled / "datasets/shop/shop.sqlite"
     log = with_log(settled, LOGGED, data)
     copy = copied(settled)
@@ -382,7 +378,7 @@ def test_changes_in_the_log_that_are_newer_than_a_backup_of_the_same_file_fail_b
     assert codes(later) == {"without-log": NOTE, "outdated": NOTE}
 
 
-def test_a_log_that_cannot_be_compared_is_an_error_before_a_migration(settled: Path, examine: Examine) -> None:
+def test_an_incomparable_wal_is_an_error_before_migration(settled: Path, examine: Examine) -> None:
     log = with_log(settled, LOGGED, settled / "datasets/shop/shop.sqlite")
     copy = copied(settled)
     (copy / "datasets/shop" / log.name).unlink()
@@ -434,9 +430,7 @@ def test_a_file_for_each_dataset_is_read_to_its_end(settled: Path, examine: Exam
     assert says in the(result, code).message
 
 
-def test_a_dataset_in_an_unsound_file_of_its_own_still_has_to_be_in_the_archive(
-    settled: Path, examine: Examine
-) -> None:
+def test_a_dataset_in_a_damaged_dump_still_has_to_be_archived(settled: Path, examine: Examine) -> None:
     path = settled / "backup" / "mdm_backup_1.tar.gz"
     subprocess.run(
         ["tar", "-C", str(settled), "--exclude=./backup", "--exclude=shop.sqlite", "-czf", str(path), "."], check=True

@@ -204,7 +204,7 @@ def test_a_good_copy_among_the_backups_repairs_what_is_no_yaml(home: Path, exami
 CHANGING = re.compile(r"\b(mv|rm|cp|tr|iconv|export|chown|chmod|mkdir|tee)\b|[^2]>(?!&)")
 
 
-def test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file(home: Path, examine: Examine) -> None:
+def test_settings_of_zeros_are_restored_and_never_emptied(home: Path, examine: Examine) -> None:
     good = file_of(home).read_bytes()
     for damage in (b"\0" * len(good), good[:100] + b"\0" * 100, good[:50] + b"\0" + good[50:], good[:-9] + b"\x01" * 9):
         says(damage)(home)
@@ -223,9 +223,7 @@ SPEAKING = "logging:\n  file: Übersicht-€-Ł-я-日本-😀.log\npaths: {logs
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be"])
-def test_settings_that_name_their_encoding_are_written_in_utf_8_with_every_value(
-    home: Path, examine: Examine, encoding: str
-) -> None:
+def test_settings_that_name_their_encoding_become_utf_8(home: Path, examine: Examine, encoding: str) -> None:
     content = (SPEAKING if encoding in {"utf-16", "utf-32"} else f"\ufeff{SPEAKING}").encode(encoding)
     says(content)(home)
     file_of(home).chmod(0o600)
@@ -253,9 +251,7 @@ def test_settings_that_name_their_encoding_are_written_in_utf_8_with_every_value
     ],
     ids=["odd", "cut", "zeros", "surrogate", "cp1252", "latin-1", "cp1251", "cp1250", "mac", "mixed"],
 )
-def test_what_an_encoding_that_cannot_be_known_meant_is_not_guessed(
-    home: Path, examine: Examine, content: bytes
-) -> None:
+def test_the_meaning_of_an_unknown_encoding_is_not_guessed(home: Path, examine: Examine, content: bytes) -> None:
     says(content)(home)
     remedy = the("encoding", examine(CHECK, home)).remedy
     assert remedy.text.startswith("Restore the file from a backup")
@@ -263,7 +259,7 @@ def test_what_an_encoding_that_cannot_be_known_meant_is_not_guessed(
     assert not CHANGING.search("\n".join(remedy.commands))
 
 
-def test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then(home: Path, examine: Examine) -> None:
+def test_an_older_safety_copy_is_never_overwritten(home: Path, examine: Examine) -> None:
     (home / "backup").mkdir()
     (home / "backup" / "mdm.yaml").write_bytes(file_of(home).read_bytes())
     (home / "mdm.yaml.before").write_text("older")
@@ -279,9 +275,7 @@ def test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then(home: Pa
 
 
 @pytest.mark.parametrize("damage", [lambda home: file_of(home).unlink(), says(""), says("# later\n")])
-def test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired(
-    home: Path, examine: Examine, damage: Change
-) -> None:
+def test_lost_settings_are_a_warning_where_a_copy_has_some(home: Path, examine: Examine, damage: Change) -> None:
     good = file_of(home).read_bytes()
     (home / "backup").mkdir()
     (home / "backup" / "mdm.yaml").write_bytes(good)
@@ -412,9 +406,7 @@ def test_settings_that_may_not_be_read_are_not_moved_away(home: Path, tmp_path: 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="shells are POSIX")
-def test_the_command_that_tries_the_file_needs_no_python_on_the_path(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_the_command_that_tries_the_file_needs_no_python_in_path(home: Path, tmp_path: Path, examine: Examine) -> None:
     changed("  batch_size", "\tbatch_size")(home)
     (_, trial) = the("syntax", examine(CHECK, home)).remedy.commands
     typed = [str(shutil.which("sh")), "-c", trial]
@@ -444,7 +436,7 @@ def test_a_finding_leads_to_the_line_and_column(home: Path, examine: Examine) ->
     assert finding.remedy.commands == (f'"${{EDITOR:-vi}}" +3 {file_of(home)}',)
 
 
-def test_names_of_the_other_generation_are_another_checks_business(home: Path, examine: Examine) -> None:
+def test_names_of_the_other_generation_belong_to_another_check(home: Path, examine: Examine) -> None:
     says("database: {sqlite_journal_mode: WAL}\n")(home)
     assert examine(CHECK, home).findings == ()
 
@@ -521,7 +513,7 @@ def test_a_variable_that_no_shell_can_name_is_given_no_command(home: Path, exami
 
 
 @pytest.mark.parametrize("value", ["", "~/.mdm", "work/mdm"])
-def test_a_home_variable_that_is_no_whole_path_is_found_and_repaired(home: Path, examine: Examine, value: str) -> None:
+def test_a_home_variable_without_a_whole_path_is_repaired(home: Path, examine: Examine, value: str) -> None:
     finding = next(iter(examine(CHECK, home, environ={"MDM_HOME_DIR": value}).findings))
     assert (finding.code, finding.severity) == ("config-not-loading.home-variable", Severity.WARN)
     assert f"MDM_HOME_DIR={home}" in finding.remedy.text
@@ -554,7 +546,7 @@ def get_config():
 """
 
 
-def test_a_value_that_the_installed_mdm_does_not_take_is_found_and_repaired(
+def test_a_value_that_the_installed_mdm_refuses_is_repaired(
     home: Path, examine: Examine, make_python: MakePython
 ) -> None:
     python = str(make_python({"mdm/config.py": FLAT}))
@@ -568,7 +560,7 @@ def test_a_value_that_the_installed_mdm_does_not_take_is_found_and_repaired(
     assert "not-effective" not in codes(examine(CHECK, home, python=python)), "config-not-loading.not-effective"
 
 
-def test_a_variable_that_the_installed_mdm_does_take_is_not_ignored(
+def test_a_variable_that_the_installed_mdm_reads_is_not_ignored(
     home: Path, examine: Examine, make_python: MakePython
 ) -> None:
     says("")(home)
@@ -579,7 +571,7 @@ def test_a_variable_that_the_installed_mdm_does_take_is_not_ignored(
     ]
 
 
-def test_settings_that_only_the_installed_mdm_refuses_are_found_and_repaired(
+def test_settings_that_only_the_installed_mdm_refuses_are_found(
     home: Path, examine: Examine, make_python: MakePython
 ) -> None:
     python = str(make_python({"mdm/config.py": STRICT}))
@@ -637,7 +629,7 @@ def test_between_real_homes_only_the_backend_is_another_one(
     assert told(result) == expected
 
 
-def test_a_setting_that_vanished_from_the_file_is_found_and_repaired(home: Path, examine: Examine) -> None:
+def test_a_setting_that_vanished_is_found_and_repaired(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home)
     good = (home / "mdm.yaml").read_text(encoding="utf-8")
     written(home, performance={})
@@ -678,7 +670,7 @@ def test_a_setting_that_was_written_as_the_default_may_go(home: Path, examine: E
     assert examine(CHECK, home, before=before).findings == ()
 
 
-def test_a_variable_that_is_not_set_any_more_is_found_and_repaired(home: Path, examine: Examine) -> None:
+def test_a_variable_that_is_no_longer_set_is_found_and_repaired(home: Path, examine: Examine) -> None:
     environ = {"MDM_PERFORMANCE_BATCH_SIZE": "700", "MDM_CLI_SHOW_PROGRESS": "false"}
     before = examine(CHECK, home, environ=environ)
     result = examine(CHECK, home, before=before)
@@ -712,9 +704,7 @@ def test_paths_are_compared_as_seen_from_the_home(make_home: MakeHome, examine: 
     assert examine(CHECK, new, before=examine(CHECK, old)).findings == ()
 
 
-def test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired(
-    make_home: MakeHome, examine: Examine
-) -> None:
+def test_a_path_to_the_old_place_of_a_home_is_found_and_repaired(make_home: MakeHome, examine: Examine) -> None:
     old = make_home(folder="old")
     written(old, paths={"datasets_path": str(old / "datasets")})
     before = examine(CHECK, old)
@@ -743,7 +733,7 @@ def test_of_a_password_only_that_it_is_set_is_known(home: Path, examine: Examine
         assert SECRET not in json.dumps([result.facts, result.kept])
 
 
-def test_what_a_baseline_keeps_hidden_is_not_said_to_have_changed(home: Path, examine: Examine) -> None:
+def test_what_a_baseline_keeps_hidden_is_not_called_changed(home: Path, examine: Examine) -> None:
     written(home, database={"postgresql": {"password": SECRET}, "duckdb": {"temp_directory": f"/tmp/{SECRET}"}})
     before = examine(CHECK, home)
     assert SECRET not in json.dumps(before.facts)
@@ -851,9 +841,7 @@ def test_what_was_not_done_is_repaired_by_doing_it(home: Path, examine: Examine)
     assert SECRET not in repr(result)
 
 
-def test_the_backend_that_datasets_are_planned_for_is_planned_as_the_default(
-    make_home: MakeHome, examine: Examine
-) -> None:
+def test_the_backend_planned_for_datasets_is_the_planned_default(make_home: MakeHome, examine: Examine) -> None:
     before = examine(CHECK, make_home("mdm-1.0.6-sqlite", "before"))
     after = make_home("mdm-1.0.6-duckdb", "after")
     moving = Expected(given=True, datasets={"*": ExpectedDataset(backend="duckdb")})

@@ -94,7 +94,7 @@ def test_a_folder_that_is_not_there_is_the_same(home: Path, examine: Examine) ->
     assert examine(CHECK, home).reason == "no custom features"
 
 
-def test_a_healthy_file_is_loaded_and_its_features_are_in_the_table(
+def test_a_healthy_file_is_loaded_with_its_features_in_the_table(
     home: Path, python: str, examine: Examine, tree: Tree
 ) -> None:
     put(home, CUSTOM)
@@ -143,7 +143,7 @@ SOURCES: dict[str, tuple[str, Severity, str]] = {
 
 
 @pytest.mark.parametrize(("with_mdm", "name"), crossed([True, False], [*SOURCES]))
-def test_a_damaged_source_is_found_with_and_without_an_mdm_and_passes_repaired(
+def test_a_damaged_source_is_found_with_and_without_an_mdm(
     home: Path, python: str, examine: Examine, name: str, with_mdm: bool
 ) -> None:
     code, severity, source = SOURCES[name]
@@ -292,7 +292,7 @@ def test_what_only_loading_shows_is_found_and_passes_repaired(
     assert examine(CHECK, home, python=python).findings == ()
 
 
-def test_a_file_that_never_ends_is_stopped_and_the_others_are_loaded(home: Path, python: str, examine: Examine) -> None:
+def test_an_endless_file_is_stopped_and_the_others_are_loaded(home: Path, python: str, examine: Examine) -> None:
     put(home, "import time\ntime.sleep(600)\n")
     put(home, CUSTOM.replace("Shop", "Wine"), "wine.py")
     started = time.monotonic()
@@ -313,7 +313,7 @@ def test_files_for_which_no_time_is_left_are_named(home: Path, python: str, exam
     assert 1 <= len(stopped) <= 4
 
 
-def test_a_file_that_tries_to_write_in_the_home_is_found_and_changes_nothing(
+def test_a_file_that_tries_to_write_in_the_home_changes_nothing(
     home: Path, python: str, examine: Examine, tree: Tree
 ) -> None:
     attempts = (
@@ -343,7 +343,7 @@ WRITERS = {
 
 @pytest.mark.parametrize("when", WRITERS)
 @pytest.mark.parametrize(("place", "severity"), [("home/log.txt", WARN), ("elsewhere.txt", NOTE)])
-def test_a_file_that_only_fails_because_it_may_not_write_is_found_once(
+def test_a_file_failing_only_for_its_writes_is_found_once(
     home: Path, python: str, examine: Examine, when: str, place: str, severity: Severity
 ) -> None:
     make_features(home, "per_piece")
@@ -397,9 +397,7 @@ PLACES: dict[str, tuple[str, Severity, str]] = {
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_file_that_mdm_does_not_look_for_is_found_kept_and_repaired_by_being_put_in_its_place(
-    home: Path, examine: Examine, name: str
-) -> None:
+def test_a_misplaced_file_is_found_and_repaired_by_moving_it(home: Path, examine: Examine, name: str) -> None:
     code, severity, place = PLACES[name]
     (home / place).parent.mkdir(parents=True, exist_ok=True)
     (home / place).write_text(CUSTOM)
@@ -421,7 +419,7 @@ def test_settings_move_the_place(home: Path, examine: Examine) -> None:
     assert findings(examine(CHECK, home)) == [("custom-features-not-loading.wrong-place", WARN)]
 
 
-def test_a_module_that_the_index_leaves_out_is_found_and_repaired(
+def test_a_module_that_the_index_omits_is_found_and_repaired(
     home: Path, make_python: MakePython, examine: Examine
 ) -> None:
     python = str(make_python(FUNCTIONS_ONLY))
@@ -434,9 +432,7 @@ def test_a_module_that_the_index_leaves_out_is_found_and_repaired(
     assert (result.findings, result.examined) == ((), 2)
 
 
-def test_an_index_that_the_installed_mdm_does_not_read_is_only_worth_a_note(
-    home: Path, python: str, examine: Examine
-) -> None:
+def test_an_index_that_mdm_does_not_read_is_only_a_note(home: Path, python: str, examine: Examine) -> None:
     make_features(home, "per_piece")
     put(home, CUSTOM)
     put(home, "", "__init__.py")
@@ -459,7 +455,7 @@ def test_helpers_are_no_features(home: Path, python: str, examine: Examine) -> N
     assert (result.findings, result.examined) == ((), 2)
 
 
-def test_a_file_for_another_mdm_is_found_and_passes_where_it_fits(
+def test_a_file_for_another_mdm_is_found_and_passes_if_it_fits(
     home: Path, python: str, make_python: MakePython, examine: Examine
 ) -> None:
     other = str(make_python(FUNCTIONS_ONLY, name="other"))
@@ -521,7 +517,7 @@ def test_what_is_no_file_is_found_and_passes_repaired(
     assert examine(CHECK, home, python=python).findings == ()
 
 
-def test_a_file_that_mdm_used_the_last_time_is_missed_until_it_is_restored(home: Path, examine: Examine) -> None:
+def test_a_file_used_last_time_is_missed_until_it_is_restored(home: Path, examine: Examine) -> None:
     with (home / "logs/mdm.log").open("a") as file:
         for message in (
             "Generating features for dataset 'shop'",
@@ -541,7 +537,7 @@ def test_features_of_a_dataset_without_a_feature_table_are_found(home: Path, pyt
     assert "creates features that are not in any feature table: per_piece" in finding.message
 
 
-def test_the_features_are_made_again_without_a_command_that_deletes_the_dataset(
+def test_features_are_remade_without_deleting_the_dataset(
     home: Path, make_home: MakeHome, python: str, examine: Examine
 ) -> None:
     sources = make_home("raw", "raw")

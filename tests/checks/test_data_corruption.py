@@ -177,7 +177,7 @@ def test_one_damage_is_one_finding(each_engine: Path, look: Examine, name: str) 
         ("INSERT INTO train_features SELECT * FROM train_features WHERE id = 5", "row-count"),
     ],
 )
-def test_what_happens_to_feature_tables_is_told_once_and_by_the_check_of_features(
+def test_feature_tables_are_reported_only_by_the_feature_check(
     each_engine: Path, look: Examine, examine: Examine, statement: str, code: str
 ) -> None:
     features = "feature-generation-failure"
@@ -316,7 +316,7 @@ def test_logs_of_the_damaged_file_are_put_aside_with_it(home: Path, look: Examin
 
 
 @pytest.mark.parametrize("ending", ["damaged", "before", "rescued", "bak"])
-def test_a_file_that_was_put_aside_is_never_registered_in_the_place_of_the_data(
+def test_a_file_put_aside_is_never_registered_as_the_data(
     home: Path, examine: Examine, look: Examine, ending: str
 ) -> None:
     path = data(home)
@@ -330,7 +330,7 @@ def test_a_file_that_was_put_aside_is_never_registered_in_the_place_of_the_data(
     assert "data-corruption.missing-file" in findings(look(home))
 
 
-def test_without_a_backup_that_is_said_and_readable_data_stays_where_it_is(home: Path, look: Examine) -> None:
+def test_without_a_backup_readable_data_stays_where_it_is(home: Path, look: Examine) -> None:
     run_sql(home, "DELETE FROM train WHERE id = (SELECT max(id) FROM train)")
     finding = findings(look(home))["data-corruption.row-count"]
     assert not any(command.startswith("mv ") for command in finding.remedy.commands)
@@ -382,7 +382,7 @@ def test_restoring_changes_one_file_and_can_be_taken_back(each_engine: Path, loo
     assert contents(each_engine) == before
 
 
-def test_a_backup_that_breaks_off_since_leaves_everything_as_it_is(home: Path, look: Examine) -> None:
+def test_a_backup_damaged_meanwhile_leaves_everything_as_it_is(home: Path, look: Examine) -> None:
     save(home, "from inside")
     os.truncate(data(home), 300_000)
     (command,) = findings(look(home))["data-corruption.truncated"].remedy.repairs
@@ -396,9 +396,7 @@ def test_a_backup_that_breaks_off_since_leaves_everything_as_it_is(home: Path, l
 @pytest.mark.parametrize(
     "what", ["DROP TABLE test", "DELETE FROM train WHERE id < 9", "ALTER TABLE train DROP COLUMN city"]
 )
-def test_a_backup_in_which_something_is_missing_too_is_named_and_not_restored(
-    home: Path, look: Examine, what: str
-) -> None:
+def test_an_incomplete_backup_is_named_and_not_restored(home: Path, look: Examine, what: str) -> None:
     whole = data(home).read_bytes()
     run_sql(home, what)
     save(home, "from inside")
@@ -432,9 +430,7 @@ def rows_of(path: Path) -> dict[str, list[str]]:
         return {name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"'))) for name in names}
 
 
-def test_a_registration_that_names_the_data_of_another_dataset_is_what_has_to_be_corrected(
-    each_engine: Path, look: Examine, tree: Tree
-) -> None:
+def test_a_registration_of_another_datasets_data_is_to_correct(each_engine: Path, look: Examine, tree: Tree) -> None:
     registration = each_engine / "config/datasets/shop.yaml"
     text = registration.read_text(encoding="utf-8")
     own, other = data(each_engine), data(each_engine, "wine")
@@ -488,7 +484,7 @@ def restore_older_file_beside_log(home: Path, *, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
-def test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy(
+def test_an_unrelated_wal_is_never_merged_and_its_removal_heals(
     home: Path, look: Examine, tree: Tree, mode: str
 ) -> None:
     restore_older_file_beside_log(home, mode=mode)
@@ -506,9 +502,7 @@ def test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_health
 
 @pytest.mark.parametrize("mode", ["DELETE", "WAL"])
 @pytest.mark.parametrize("newer", [True, False])
-def test_a_log_is_told_to_be_another_files_by_the_counter_and_the_mode_of_the_file(
-    tmp_path: Path, mode: str, newer: bool
-) -> None:
+def test_an_unrelated_wal_is_known_by_counter_and_file_mode(tmp_path: Path, mode: str, newer: bool) -> None:
     path, log = tmp_path / "x.sqlite", tmp_path / "x.sqlite-wal"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("CREATE TABLE train (id INTEGER)")
@@ -545,7 +539,7 @@ KILLED = {
 
 
 @pytest.mark.parametrize("engine", KILLED)
-def test_what_a_killed_process_left_of_another_copy_of_the_file_is_never_merged(
+def test_a_killed_process_wal_of_another_copy_is_never_merged(
     make_home: MakeHome, look: Examine, tree: Tree, engine: str
 ) -> None:
     home = make_home(f"mdm-1.0.6-{engine}")
@@ -581,7 +575,7 @@ def test_a_log_that_belongs_to_its_file_is_no_foreign_one(home: Path, look: Exam
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
-def test_data_that_is_locked_is_not_examined_and_passes_when_it_is_free(
+def test_locked_data_is_not_examined_and_passes_when_it_is_free(
     make_home: MakeHome, look: Examine, hold: Hold, engine: str
 ) -> None:
     home = make_home(f"mdm-1.0.6-{engine}")
@@ -622,14 +616,14 @@ def duckdb_header_of_version(path: Path, version: int) -> bytes:
     return checksum.to_bytes(8, "little") + bytes(body)
 
 
-def test_an_emptied_table_that_nothing_was_recorded_of_is_a_warning(make_home: MakeHome, look: Examine) -> None:
+def test_an_emptied_table_without_recorded_counts_is_a_warning(make_home: MakeHome, look: Examine) -> None:
     home = make_home("mdm-0.1.0-duckdb")
     run_sql(home, "DELETE FROM big", dataset="big")
     finding = findings(look(home, "big"))["data-corruption.empty-table"]
     assert finding.severity is WARN
 
 
-def test_an_emptied_table_is_proven_by_what_mdm_recorded_of_its_columns(home: Path, look: Examine) -> None:
+def test_an_emptied_table_is_proven_by_recorded_columns(home: Path, look: Examine) -> None:
     run_sql(home, "DELETE FROM big", dataset="big")
     finding = findings(look(home, "big"))["data-corruption.empty-table"]
     assert finding.severity is FAIL
@@ -652,7 +646,7 @@ def test_lost_columns_are_known_from_the_database(home: Path, look: Examine) -> 
     ]
 
 
-def test_lost_columns_and_rows_are_known_from_the_computed_statistics(make_home: MakeHome, look: Examine) -> None:
+def test_lost_columns_and_rows_are_known_from_statistics(make_home: MakeHome, look: Examine) -> None:
     home = make_home("mdm-0.1.0-duckdb")
     run_sql(home, "ALTER TABLE wine DROP COLUMN hue", "DELETE FROM wine WHERE id = 3", dataset="wine")
     result = findings(look(home, "wine"))
@@ -661,9 +655,7 @@ def test_lost_columns_and_rows_are_known_from_the_computed_statistics(make_home:
     assert "statistics.json" in result["data-corruption.row-count"].message
 
 
-def test_statistics_from_before_the_dataset_was_registered_again_are_not_held_against_it(
-    make_home: MakeHome, look: Examine
-) -> None:
+def test_statistics_older_than_the_registration_do_not_count(make_home: MakeHome, look: Examine) -> None:
     home = make_home("mdm-0.1.0-duckdb")
     statistics = home / "datasets/wine/metadata/statistics.json"
     content = json.loads(statistics.read_text(encoding="utf-8"))
@@ -687,7 +679,7 @@ def test_a_fifo_for_statistics_does_not_stop_the_check(home: Path, look: Examine
     assert "FIFO" in look(home, "wine").reason
 
 
-def test_own_tables_of_mdm_that_make_no_sense_do_not_stop_the_check(home: Path, look: Examine) -> None:
+def test_nonsensical_internal_tables_do_not_stop_the_check(home: Path, look: Examine) -> None:
     run_sql(home, "DROP TABLE _statistics", "CREATE TABLE _statistics (other INTEGER)")
     result = look(home)
     assert result.status is Status.PASS
@@ -709,7 +701,7 @@ def test_what_a_killed_duckdb_left_is_merged_as_printed(make_home: MakeHome, loo
     assert look(home).findings == ()
 
 
-def test_what_a_killed_sqlite_left_is_told_and_repaired_by_opening_it_once(home: Path, look: Examine) -> None:
+def test_a_killed_sqlite_is_reported_and_opening_repairs_it(home: Path, look: Examine) -> None:
     killed = (
         f"import sqlite3, os; c = sqlite3.connect({str(data(home))!r}, isolation_level=None)\n"
         "c.execute('PRAGMA journal_mode=DELETE'); c.execute('PRAGMA cache_size=2'); c.execute('BEGIN')\n"
@@ -777,7 +769,7 @@ def test_healthy_data_on_a_server_is_examined_and_not_accused(server_home: Path,
         ("DROP TABLE train", "data-corruption.missing-table"),
     ],
 )
-def test_damaged_data_on_a_server_is_found_and_repaired_data_is_not(
+def test_damaged_data_on_a_server_is_found_until_it_is_repaired(
     server_home: Path, examine: Examine, postgres: Server, damage: str, code: str
 ) -> None:
     postgres.run(damage, database="mdm_shop", user=USER)
@@ -787,7 +779,7 @@ def test_damaged_data_on_a_server_is_found_and_repaired_data_is_not(
     assert examine(CHECK, server_home, "shop").status is Status.PASS
 
 
-def test_a_damaged_page_on_a_server_is_found_when_every_row_is_read(
+def test_a_damaged_page_on_a_server_is_found_by_reading_all_rows(
     own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     own_postgres.start()
@@ -807,9 +799,7 @@ WITHOUT_THE_SERVERS_CHECK = ("postgres-slowdown",)
 """It fails for a right that is missing, and would block what these tests are about."""
 
 
-def test_a_role_that_may_read_no_table_examines_nothing_and_never_passes(
-    server_home: Path, examine: Examine, postgres: Server
-) -> None:
+def test_a_role_that_may_read_no_table_never_passes(server_home: Path, examine: Examine, postgres: Server) -> None:
     postgres.run("ALTER TABLE train OWNER TO postgres", database="mdm_shop")
     result = examine(CHECK, server_home, "shop", ignore=WITHOUT_THE_SERVERS_CHECK)
     assert (result.status, result.examined) == (Status.ERROR, 0)
@@ -818,7 +808,7 @@ def test_a_role_that_may_read_no_table_examines_nothing_and_never_passes(
 
 
 @pytest.mark.parametrize("depth", ["quick", "standard"])
-def test_one_table_that_may_not_be_read_is_an_error_though_others_were_examined(
+def test_one_unreadable_table_is_an_error_beside_examined_ones(
     server_home: Path, examine: Examine, postgres: Server, depth: str
 ) -> None:
     for file in (server_home / "config/datasets/shop.yaml", server_home / "datasets/shop/dataset_info.json"):
@@ -836,9 +826,7 @@ def test_one_table_that_may_not_be_read_is_an_error_though_others_were_examined(
     assert (result.status, {each.severity for each in result.findings}) == (Status.FAIL, {FAIL, WARN})
 
 
-def test_a_table_that_another_session_locks_is_an_error_until_it_is_free(
-    server_home: Path, examine: Examine, postgres: Server
-) -> None:
+def test_a_table_locked_by_another_session_is_an_error(server_home: Path, examine: Examine, postgres: Server) -> None:
     with postgres.connect("mdm_shop") as other, other.transaction():
         other.execute("LOCK TABLE train IN ACCESS EXCLUSIVE MODE")
         result = examine(CHECK, server_home, "shop")
@@ -888,7 +876,7 @@ def test_a_broken_registration_blocks_the_check(home: Path, examine: Examine) ->
     assert result.blocked_by == "mdm-health::metadata-corruption[shop]"
 
 
-def test_data_that_mdm_refuses_for_its_backend_is_examined_all_the_same(examine: Examine, home: Path) -> None:
+def test_data_that_mdm_refuses_for_its_backend_is_examined(examine: Examine, home: Path) -> None:
     settings = home / "mdm.yaml"
     settings.write_text(settings.read_text().replace("default_backend: sqlite", "default_backend: duckdb"))
     assert examine("metadata-corruption", home, "shop").status is Status.FAIL
@@ -949,7 +937,7 @@ def kept_before(each_engine: Path, look: Examine, tmp_path: Path) -> Result:
 
 
 @pytest.mark.parametrize("what", SINCE)
-def test_what_happened_since_the_baseline_is_found_and_gone_when_it_is_repaired(
+def test_changes_since_the_baseline_are_found_until_repaired(
     each_engine: Path, kept_before: Result, look: Examine, tmp_path: Path, what: str
 ) -> None:
     code, severity, statements, expected = SINCE[what]
@@ -965,7 +953,7 @@ def test_what_happened_since_the_baseline_is_found_and_gone_when_it_is_repaired(
     assert set(findings(repaired)) == {"data-corruption.unregistered-table"}
 
 
-def test_another_backend_at_another_place_is_told_and_does_no_harm(make_home: MakeHome, look: Examine) -> None:
+def test_another_backend_elsewhere_is_reported_and_harmless(make_home: MakeHome, look: Examine) -> None:
     old, new = make_home("mdm-0.1.0-duckdb", "old"), make_home("mdm-1.0.6-sqlite", "new")
     run_sql(old, "CREATE TABLE odd AS SELECT TRUE AS yes, 'NaN'::DOUBLE AS x")
     run_sql(new, "CREATE TABLE odd (yes INTEGER, x DOUBLE)", "INSERT INTO odd VALUES (1, NULL)")
@@ -977,7 +965,7 @@ def test_another_backend_at_another_place_is_told_and_does_no_harm(make_home: Ma
     assert "x: NaN became NULL" in found["data-corruption.lossy-backend"].message
 
 
-def test_a_baseline_of_another_hash_function_is_an_error_and_not_equal(kept_before: Result, look: Examine) -> None:
+def test_a_baseline_of_another_hash_function_is_an_error(kept_before: Result, look: Examine) -> None:
     home = Path(str(kept_before.facts["home"]))
     kept = json.loads(json.dumps(kept_before.kept))
     for table in kept["known"]:
@@ -989,9 +977,7 @@ def test_a_baseline_of_another_hash_function_is_an_error_and_not_equal(kept_befo
     assert f"(DuckDB 0.9.0 then, {duckdb.__version__} now)" in result.reason
 
 
-def test_a_table_that_cannot_be_read_for_the_comparison_is_not_passed_over(
-    home: Path, look: Examine, tmp_path: Path
-) -> None:
+def test_a_table_unreadable_for_comparison_is_not_passed_over(home: Path, look: Examine, tmp_path: Path) -> None:
     before = look(home, "big", save_baseline=tmp_path / "before.json")
     overwrite(data(home, "big"), 20 * 4096, bytes(4096))
     result = look(home, "big", before=before)

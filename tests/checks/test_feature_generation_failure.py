@@ -187,7 +187,7 @@ DAMAGE: dict[str, tuple[str, Severity, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damaged_features_are_found_and_repaired_when_they_are_made_again(
+def test_damaged_features_are_found_until_they_are_made_again(
     each_engine: Path, make_home: MakeHome, examine: Examine, tree: Tree, name: str
 ) -> None:
     code, severity, statements = DAMAGE[name]
@@ -213,7 +213,7 @@ def test_evidence_names_the_columns_and_the_rows(home: Path, examine: Examine) -
     assert the(result, f"{CHECK}.infinite-feature").evidence == {"columns": {"qty_log": 2000}, "rows": 2000}
 
 
-def test_columns_that_the_data_itself_does_not_fill_are_not_accused(each_engine: Path, examine: Examine) -> None:
+def test_columns_that_the_data_leaves_empty_are_not_reported(each_engine: Path, examine: Examine) -> None:
     infinite = "'inf'" if data(each_engine).suffix == ".duckdb" else "9e999"
     for table in ("train", "train_features"):
         run_sql(each_engine, f"UPDATE {table} SET city = NULL, amount = {infinite}, qty = 7")
@@ -242,7 +242,7 @@ def test_differences_with_a_known_reason_are_no_warning(each_engine: Path, exami
     assert findings(examine(CHECK, each_engine, "shop"), "feature-generation-failure.left-out") == []
 
 
-def test_a_generation_that_failed_is_found_and_repaired_by_the_next_one(home: Path, examine: Examine) -> None:
+def test_a_failed_generation_is_repaired_by_the_next_one(home: Path, examine: Examine) -> None:
     register(home, feature_tables={}, tables={"train": "train", "test": "test"})
     run_sql(home, "DROP TABLE test_features", "DELETE FROM train_features WHERE id > 1000")
     log(home, "INFO Generating features for dataset 'shop'", "ERROR Failed to generate features: no column named x")
@@ -260,7 +260,7 @@ def test_a_generation_that_failed_is_found_and_repaired_by_the_next_one(home: Pa
     assert examine(CHECK, home, "shop").status is Status.SKIP
 
 
-def test_a_generation_that_failed_while_there_are_older_features_is_a_warning(home: Path, examine: Examine) -> None:
+def test_a_failed_generation_beside_older_features_is_a_warning(home: Path, examine: Examine) -> None:
     log(home, "INFO Generating features for dataset 'shop'", "ERROR Failed to generate features: no column named x")
     assert findings(examine(CHECK, home, "shop")) == [("feature-generation-failure.logged-failure", WARN)]
 
@@ -271,7 +271,7 @@ def test_the_result_says_what_was_not_looked_at(home: Path, examine: Examine) ->
     assert standard.reason == "the generator was not run: no MDM was found (see --mdm-python)"
 
 
-def test_a_large_table_is_sampled_and_read_as_a_whole_when_that_is_wanted(home: Path, examine: Examine) -> None:
+def test_a_large_table_is_sampled_unless_all_of_it_is_wanted(home: Path, examine: Examine) -> None:
     run_sql(
         home,
         *["INSERT INTO train SELECT * FROM train", "INSERT INTO train_features SELECT * FROM train_features"] * 4,
@@ -283,7 +283,7 @@ def test_a_large_table_is_sampled_and_read_as_a_whole_when_that_is_wanted(home: 
     assert findings(full) == [("feature-generation-failure.infinite-feature", WARN)]
 
 
-def test_the_installed_generator_is_run_on_the_data_and_is_healthy(
+def test_the_installed_generator_runs_on_the_data_and_is_healthy(
     each_engine: Path, make_python: MakePython, examine: Examine, tree: Tree
 ) -> None:
     before = tree(each_engine)
@@ -306,7 +306,7 @@ RAISING = "class FeatureGenerator:\n    def generate_features(self, df):\n      
         ("return None", "AttributeError: '…' object has no attribute '…'"),
     ],
 )
-def test_a_generator_that_fails_is_found_and_one_that_is_repaired_passes(
+def test_a_failing_generator_is_found_until_it_is_repaired(
     home: Path, make_python: MakePython, examine: Examine, statement: str, message: str
 ) -> None:
     broken = make_python({**FEATURES, "mdm/features/generator.py": RAISING.format(statement)}, name="broken")
@@ -325,9 +325,7 @@ def test_a_generator_that_hangs_is_stopped_in_time(home: Path, make_python: Make
     assert time.monotonic() - started < 120
 
 
-def test_errors_that_the_generator_only_logs_are_found_and_gone_when_the_data_is_repaired(
-    home: Path, make_python: MakePython, examine: Examine
-) -> None:
+def test_errors_that_the_generator_only_logs_are_found(home: Path, make_python: MakePython, examine: Examine) -> None:
     sound = data(home).read_bytes()
     run_sql(home, "UPDATE train SET qty = x'00ff' WHERE id = 7")
     broken = FEATURES["mdm/features/generator.py"].replace("value * 2", "value * 2.0")
@@ -369,9 +367,7 @@ def test_a_command_that_makes_features_again_is_named(home: Path, make_python: M
     assert "save the dataset's folder" in finding.remedy.text
 
 
-def test_features_are_not_made_again_by_a_command_that_deletes_the_dataset(
-    home: Path, make_home: MakeHome, examine: Examine
-) -> None:
+def test_features_are_remade_without_deleting_the_dataset(home: Path, make_home: MakeHome, examine: Examine) -> None:
     sources = make_home("raw", "raw")
     run_sql(home, "DROP TABLE test_features")
     remedy = the(examine(CHECK, home, "shop"), "feature-generation-failure.missing-table").remedy
@@ -403,7 +399,7 @@ def test_a_database_that_cannot_be_opened_is_an_error(home: Path, examine: Exami
     assert str(data(home)) in result.reason
 
 
-def test_a_feature_table_that_cannot_be_read_is_neither_missing_nor_a_skip(home: Path, examine: Examine) -> None:
+def test_an_unreadable_feature_table_is_not_missing_or_skipped(home: Path, examine: Examine) -> None:
     run_sql(home, "DROP TABLE test_features", "CREATE VIEW test_features AS SELECT * FROM nowhere")
     result = examine(CHECK, home, "shop")
     assert (result.status, findings(result), result.examined) == (Status.ERROR, [], 1)
@@ -530,7 +526,7 @@ LATER: dict[str, tuple[tuple[str, ...], dict[tuple[str, str], Severity]]] = {
 
 
 @pytest.mark.parametrize("change", LATER)
-def test_features_that_are_not_as_they_were_are_found_and_repaired_ones_are_not(
+def test_changed_features_are_found_until_they_are_repaired(
     each_engine: Path, examine: Examine, recorded: Callable[..., Result], tmp_path: Path, change: str
 ) -> None:
     statements, expected = LATER[change]
@@ -575,7 +571,7 @@ def test_a_number_that_became_text_since_is_found(
     assert found["altered-features", "types in train_features"] is WARN
 
 
-def test_a_feature_of_a_persons_own_is_missed_after_any_migration(
+def test_a_missing_custom_feature_is_found_after_any_migration(
     make_home: MakeHome, examine: Examine, recorded: Callable[..., Result]
 ) -> None:
     old = make_home("mdm-0.1.0-sqlite", "before")
@@ -592,7 +588,7 @@ def test_a_feature_of_a_persons_own_is_missed_after_any_migration(
 
 
 @pytest.mark.parametrize("forgotten", [{}, {"train_features": "train_features"}])
-def test_feature_tables_that_are_gone_altogether_are_found_and_repaired(
+def test_missing_feature_tables_are_found_and_repaired(
     each_engine: Path, examine: Examine, recorded: Callable[..., Result], tmp_path: Path, forgotten: dict[str, str]
 ) -> None:
     shutil.copytree(each_engine, tmp_path / "good")

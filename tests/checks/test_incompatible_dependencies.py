@@ -178,9 +178,7 @@ def test_a_healthy_installation_has_no_finding(make_python: MakePython, home: Pa
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code}-{case.severity.value}-{case.says[:12]}")
-def test_a_damaged_installation_is_found_and_a_repaired_one_is_not(
-    make_python: MakePython, home: Path, case: Case
-) -> None:
+def test_a_damaged_installation_is_found_until_it_is_repaired(make_python: MakePython, home: Path, case: Case) -> None:
     settings: dict[str, Any] = asdict(case)
     options = {name: settings[name] for name in ("files", "requires", "requires_python")}
     python = make_python(**options, distributions={**case.distributions, "pip": "24.0"})
@@ -210,7 +208,7 @@ def test_one_cause_is_reported_once_with_all_that_it_breaks(make_python: MakePyt
     assert set(found.evidence["modules"]) >= {"mdm.storage", "mdm.storage.sqlite", "mdm.cli.dataset"}  # type: ignore[arg-type]
 
 
-def test_commands_use_mdms_own_interpreter_and_the_installer_that_is_there(make_python: MakePython, home: Path) -> None:
+def test_commands_use_mdms_own_interpreter_and_its_installer(make_python: MakePython, home: Path) -> None:
     without = make_python(requires=("psutil",), name="has no pip")
     having = make_python(requires=("psutil",), name="has pip", distributions={"pip": "24.0"})
 
@@ -263,7 +261,7 @@ def wheel_of(folder: Path, name: str, version: str, files: dict[str, str]) -> Pa
     return path
 
 
-def test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment(
+def test_mdm_is_reinstalled_from_its_origin_in_a_new_environment(
     make_python: MakePython, home: Path, tmp_path: Path
 ) -> None:
     python = make_python({"mdm/storage/sqlite.py": "import mdm.lost\n"}, distributions={"pip": "24.0"})
@@ -285,7 +283,7 @@ def test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment(
     assert tree_of(tmp_path / "work") == made  # what is there is not installed into
 
 
-def test_the_file_of_requirements_is_installed_in_a_new_environment(
+def test_the_requirements_are_installed_in_a_new_environment(
     make_python: MakePython, home: Path, tmp_path: Path
 ) -> None:
     wheel_of(tmp_path / "wheels", "ghost", "1.0", {"ghost.py": ""})
@@ -318,7 +316,7 @@ def test_a_module_of_python_itself_is_never_looked_for_on_pypi(
     assert not any("pip" in command for command in found.remedy.commands)
 
 
-def test_a_module_that_python_had_is_not_to_be_built_into_it_again(make_python: MakePython, home: Path) -> None:
+def test_a_missing_standard_module_is_not_to_be_installed(make_python: MakePython, home: Path) -> None:
     facts = observe(
         probe(make_python({"mdm/storage/sqlite.py": raising("distutils")}), home, 60, {}),
         Options(home=home),
@@ -330,7 +328,7 @@ def test_a_module_that_python_had_is_not_to_be_built_into_it_again(make_python: 
         assert says in found.remedy.text
 
 
-def test_a_damaged_library_below_a_module_of_python_is_no_matter_for_pip(make_python: MakePython, home: Path) -> None:
+def test_a_damaged_standard_library_is_not_repaired_with_pip(make_python: MakePython, home: Path) -> None:
     facts = observe(
         probe(make_python({"mdm/storage/sqlite.py": BROKEN}), home, 60, {}), Options(home=home), read_settings(home, {})
     )
@@ -342,9 +340,7 @@ def test_a_damaged_library_below_a_module_of_python_is_no_matter_for_pip(make_py
     assert "a module of Python itself" in found.remedy.text
 
 
-def test_an_import_that_takes_too_long_is_a_warning_and_repaired_by_waiting(
-    make_python: MakePython, home: Path
-) -> None:
+def test_a_slow_import_is_a_warning_and_repaired_by_waiting(make_python: MakePython, home: Path) -> None:
     python = make_python({"mdm/storage/sqlite.py": "import time\ntime.sleep(8)\n"})
 
     found = look(python, home, timeout_s=5)
@@ -354,9 +350,7 @@ def test_an_import_that_takes_too_long_is_a_warning_and_repaired_by_waiting(
     assert look(python, home, timeout_s=30) == []
 
 
-def test_versions_that_do_not_go_together_are_a_note_where_nothing_uses_them(
-    make_python: MakePython, home: Path
-) -> None:
+def test_conflicting_versions_that_nothing_uses_are_a_note(make_python: MakePython, home: Path) -> None:
     python = make_python(
         requires=("duckdb-engine", "sqlalchemy"), distributions={"duckdb-engine": "0.17.0", "sqlalchemy": "2.1.9"}
     )
@@ -367,7 +361,7 @@ def test_versions_that_do_not_go_together_are_a_note_where_nothing_uses_them(
     ]
 
 
-def test_an_interpreter_that_is_gone_is_found_and_once_repaired_is_not(
+def test_a_missing_interpreter_is_found_until_it_is_repaired(
     make_python: MakePython, home: Path, examine: Callable[..., Result]
 ) -> None:
     python = make_python()
@@ -413,7 +407,7 @@ def test_what_the_migration_asks_for_is_compared(make_python: MakePython, home: 
     assert look(python, home, file) == []
 
 
-def test_a_migration_that_contradicts_mdm_is_found_and_repaired_in_its_file(
+def test_a_migration_contradicting_mdm_is_repaired_in_its_file(
     make_python: MakePython, home: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "r.txt"
@@ -441,7 +435,7 @@ def test_lines_of_requirements_that_cannot_be_compared_are_named(
     assert (found.code, found.severity) == ("incompatible-dependencies.requirements-file", severity)
 
 
-def test_without_an_mdm_the_check_does_not_apply_and_says_what_to_give(home: Path, tmp_path: Path) -> None:
+def test_without_an_mdm_the_check_is_skipped_with_what_to_give(home: Path, tmp_path: Path) -> None:
     with pytest.raises(NotApplicable, match="--mdm-python"):
         observe(None, Options(home=home), read_settings(home, {}))
     with pytest.raises(NotApplicable, match="has no MDM; name MDM's interpreter with --mdm-python"):
@@ -531,7 +525,7 @@ def test_a_command_that_cannot_start_is_a_failure_and_no_skip(
     leaves_alone(python, found)
 
 
-def test_an_editable_installation_whose_source_was_moved_is_a_failure_that_names_it(
+def test_a_moved_editable_source_is_a_failure_that_names_it(
     make_python: MakePython, home: Path, path_with: Path, tmp_path: Path
 ) -> None:
     python = make_python({"mdm/cli/main.py": "def main():\n    return 0\n"})
@@ -557,7 +551,7 @@ def test_an_editable_installation_whose_source_was_moved_is_a_failure_that_names
     assert looked_from_the_path(home) == []
 
 
-def test_a_command_that_leads_nowhere_or_may_not_be_executed_is_a_failure(home: Path, path_with: Path) -> None:
+def test_a_dangling_or_not_executable_command_is_a_failure(home: Path, path_with: Path) -> None:
     with pytest.raises(NotApplicable):
         looked_from_the_path(home)
     (path_with / "mdm").symlink_to("/opt/pipx/venvs/mdm/bin/mdm")
@@ -570,9 +564,7 @@ def test_a_command_that_leads_nowhere_or_may_not_be_executed_is_a_failure(home: 
     assert found.message.endswith("may not be executed")
 
 
-def test_another_program_called_mdm_is_no_command_that_cannot_start(
-    make_python: MakePython, home: Path, path_with: Path
-) -> None:
+def test_another_program_called_mdm_is_no_broken_command(make_python: MakePython, home: Path, path_with: Path) -> None:
     python = make_python(distributions={"mdm": "0.3"})
     shutil.rmtree(site_of(python) / "mdm")
     command_of(path_with, f"#!{python}", "import mdm\nmdm.run()\n")
@@ -666,7 +658,7 @@ def test_a_wrapper_whose_interpreter_stays_hidden_is_no_skip(home: Path, path_wi
     assert "did not finish in time" in facts.unexamined[0]
 
 
-def test_a_whole_run_says_what_is_wrong_and_leaves_the_home_alone(
+def test_a_whole_run_reports_it_and_leaves_the_home_unchanged(
     make_python: MakePython,
     make_home: Callable[..., Path],
     examine: Callable[..., Result],

@@ -95,9 +95,7 @@ def test_a_link_to_a_folder_elsewhere_is_not_followed(home: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["mdm.yml", "MDM.yaml", "config.yaml", "mdm.json", "mdm.toml"])
-def test_a_settings_file_of_nearly_the_right_name_is_found_and_repaired(
-    home: Path, examine: Examine, name: str
-) -> None:
+def test_a_misnamed_settings_file_is_found_and_repaired(home: Path, examine: Examine, name: str) -> None:
     text = {"mdm.json": '{"database": {}}', "mdm.toml": "[database]\n"}.get(name, "database: {}\n")
     file = put(home / name, text)
     finding = the("lookalike-file", examine(CHECK, home))
@@ -108,7 +106,7 @@ def test_a_settings_file_of_nearly_the_right_name_is_found_and_repaired(
     assert examine(CHECK, home).findings == ()
 
 
-def test_flat_names_are_found_and_repaired_by_the_names_that_count(home: Path, examine: Examine) -> None:
+def test_flat_names_are_found_and_replaced_by_those_that_count(home: Path, examine: Examine) -> None:
     put(home / "mdm.yaml", "database:\n  sqlite_journal_mode: DELETE\n  sqlite:\n    cache_size: 5\n")
     finding = the("other-names", examine(CHECK, home))
     assert finding.code == "legacy-config-active.other-names"
@@ -138,9 +136,7 @@ def test_a_key_that_cannot_be_changed_alone_is_left_to_an_editor(home: Path, exa
     assert finding.remedy.text == "Write database: {sqlite: {journal_mode: ...}} instead."
 
 
-def test_nested_names_are_the_others_where_the_installed_mdm_has_flat_ones(
-    home: Path, examine: Examine, make_python: MakePython
-) -> None:
+def test_nested_names_are_legacy_where_mdm_has_flat_ones(home: Path, examine: Examine, make_python: MakePython) -> None:
     source = "def get_settings():\n    return {'database': {'sqlite_journal_mode': 'WAL'}}\n"
     python = str(make_python({"mdm/config.py": source}))
     put(home / "mdm.yaml", "database:\n  sqlite:\n    journal_mode: DELETE\n")
@@ -166,7 +162,7 @@ def test_a_variable_alone_can_make_the_switches_mixed(home: Path, examine: Exami
     assert examine(CHECK, home, environ=SWITCHED).findings == ()
 
 
-def test_switches_that_are_all_off_matter_only_after_the_migration(home: Path, examine: Examine) -> None:
+def test_disabled_switches_matter_only_after_the_migration(home: Path, examine: Examine) -> None:
     put(home / "feature_flags.yaml", "use_new_backend: false\n")
     assert examine(CHECK, home, phase="any").findings == ()
     finding = the("flags-off", examine(CHECK, home, phase="post"))
@@ -205,7 +201,7 @@ def test_damaged_switches_are_found_and_repaired(home: Path, examine: Examine) -
     assert examine(CHECK, home).findings == ()
 
 
-def test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired(
+def test_switches_that_mdm_does_not_have_are_a_note_and_repaired(
     home: Path, examine: Examine, make_python: MakePython
 ) -> None:
     python = str(make_python())
@@ -221,7 +217,7 @@ def test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired(
     assert examine(CHECK, home, python=python).findings == ()
 
 
-def test_switches_in_a_home_where_the_installed_mdm_does_not_look_are_a_note(
+def test_switches_in_a_home_that_mdm_does_not_use_are_a_note(
     home: Path, examine: Examine, make_python: MakePython
 ) -> None:
     put(home / "feature_flags.yaml", "use_new_backend: false\n")
@@ -229,7 +225,7 @@ def test_switches_in_a_home_where_the_installed_mdm_does_not_look_are_a_note(
     assert "MDM reads its feature flags in ~/.mdm" in the("unread-flags", result).message
 
 
-def test_a_cache_that_is_older_than_the_settings_is_found_and_repaired(home: Path, examine: Examine) -> None:
+def test_a_cache_older_than_the_settings_is_found_and_repaired(home: Path, examine: Examine) -> None:
     cached = put(home / "cache" / "config" / "settings.pickle", "x")
     settled = (home / "mdm.yaml").stat().st_mtime
     os.utime(cached, (settled + 60, settled + 60))
@@ -244,9 +240,7 @@ def test_a_cache_that_is_older_than_the_settings_is_found_and_repaired(home: Pat
     assert examine(CHECK, home).findings == ()
 
 
-def test_an_mdm_that_says_it_works_the_old_way_is_found_and_repaired(
-    home: Path, examine: Examine, make_python: MakePython
-) -> None:
+def test_an_mdm_in_legacy_mode_is_found_and_repaired(home: Path, examine: Examine, make_python: MakePython) -> None:
     source = (
         "import os\n"
         "CONFIG_TYPE = 'new' if os.environ.get('MDM_FORCE_NEW_CONFIG') == 'true' else 'legacy'\n"
@@ -259,7 +253,7 @@ def test_an_mdm_that_says_it_works_the_old_way_is_found_and_repaired(
     assert examine(CHECK, home, environ={"MDM_FORCE_NEW_CONFIG": "true"}, python=python).findings == ()
 
 
-def test_a_custom_feature_that_asks_the_old_configuration_is_found_and_repaired(home: Path, examine: Examine) -> None:
+def test_a_feature_that_uses_legacy_config_is_found_and_repaired(home: Path, examine: Examine) -> None:
     file = put(home / "config" / "custom_features" / "shop.py", FEATURE)
     imported, used = examine(CHECK, home).findings
     assert imported.code == used.code == "legacy-config-active.legacy-code"

@@ -72,7 +72,7 @@ def test_the_logs_of_healthy_real_homes_bring_notes_at_most(
     assert {found.severity for found in result.findings} <= {NOTE}
 
 
-def test_old_noise_in_a_real_log_is_one_note_with_count_and_times(make_home: Callable[..., Path]) -> None:
+def test_old_noise_in_a_real_log_is_one_note_with_its_count(make_home: Callable[..., Path]) -> None:
     (found,) = found_in(make_home("mdm-1.0.6-sqlite") / "logs" / "mdm.log")
 
     assert (found.code, found.severity) == ("logged-errors.error", NOTE)
@@ -101,7 +101,7 @@ def test_every_message_of_the_guide_has_a_test() -> None:
 
 @pytest.mark.parametrize("line", [text_line, json_line])
 @pytest.mark.parametrize(("message", "finding", "issue"), MESSAGES, ids=[finding for _, finding, _ in MESSAGES])
-def test_a_message_of_the_guide_leads_to_its_issue_and_once_repaired_is_a_note(
+def test_a_guide_message_leads_to_its_issue_until_repaired(
     log: Path, line: Callable[..., str], message: str, finding: str, issue: str
 ) -> None:
     log.write_text(line(0, "INFO", BEGIN) + line(1, "ERROR", message) + line(60, "ERROR", message))
@@ -197,7 +197,7 @@ def test_a_critical_record_is_a_failure_until_repaired(log: Path) -> None:
     assert [found.severity for found in found_in(log)] == [NOTE]
 
 
-def test_a_traceback_is_found_without_an_error_and_shown_by_its_last_line(log: Path) -> None:
+def test_a_traceback_without_an_error_is_shown_by_its_last_line(log: Path) -> None:
     log.write_text(
         text_line(1, "INFO", "did not work") + "Traceback (most recent call last):\n  File x\nZeroDivisionError: oh\n"
     )
@@ -265,7 +265,7 @@ def test_passwords_are_nowhere_in_the_findings(log: Path) -> None:
     assert "hunter2" not in repr(found)
 
 
-def test_values_of_data_are_nowhere_in_the_findings_and_names_are(log: Path) -> None:
+def test_findings_contain_names_but_no_values_of_data(log: Path) -> None:
     signup = "Error generating features for column 'signup': Can only use .str accessor with string values!"
     insert = "(sqlite3.IntegrityError) failed\n[SQL: INSERT INTO t VALUES (?)]\n[parameters: ('Jane Doe', '4111 1111')]"
     log.write_text(
@@ -315,7 +315,7 @@ def test_a_home_without_a_log_is_skipped_with_the_reason(home: Path, examine: Ca
     assert result.reason == f"there is no log at {home / 'logs' / 'mdm.log'}"
 
 
-def test_a_log_full_of_different_errors_takes_bounded_memory_and_says_what_it_left_out(log: Path) -> None:
+def test_many_different_errors_take_bounded_memory(log: Path) -> None:
     with log.open("w") as file:
         for n in range(10_000):
             name = "".join(chr(ord("a") + int(digit)) for digit in str(n))

@@ -184,17 +184,13 @@ def test_a_dataset_is_repaired_when_it_is_made_smaller(examine_limited: Examine,
     assert codes(examine_limited(large)) <= {"memory-exhaustion.duckdb-limit"}
 
 
-def test_a_limit_that_the_data_can_reach_and_the_machine_cannot_is_a_warning(
-    examine_limited: Examine, large: Path
-) -> None:
+def test_a_limit_that_data_but_not_memory_can_reach_is_a_warning(examine_limited: Examine, large: Path) -> None:
     finding = only(examine_limited(large), "memory-exhaustion.duckdb-limit")
     assert finding.severity is Severity.WARN
     assert "may use 2GB" in finding.message
 
 
-def test_a_limit_above_the_machine_is_a_note_while_the_data_does_not_reach_it(
-    examine: Examine, duckdb_home: Path
-) -> None:
+def test_a_limit_above_memory_is_a_note_while_the_data_is_small(examine: Examine, duckdb_home: Path) -> None:
     change(duckdb_home / "mdm.yaml", "memory_limit: 2GB", "memory_limit: 900TB")
     result = examine(CHECK, duckdb_home)
     assert only(result, "memory-exhaustion.duckdb-limit").severity is Severity.NOTE
@@ -333,7 +329,7 @@ def out_of_memory(home: Path) -> None:
         )
 
 
-def test_memory_that_ran_out_is_a_warning_with_its_place_in_the_log(examine: Examine, home: Path) -> None:
+def test_exhausted_memory_is_a_warning_with_its_place_in_the_log(examine: Examine, home: Path) -> None:
     out_of_memory(home)
     finding = only(examine(CHECK, home), "memory-exhaustion.ran-out")
     assert finding.severity is Severity.WARN

@@ -274,7 +274,7 @@ def test_what_update_left_in_a_healthy_home_is_a_note(home: Path, examine: Exami
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
-def test_the_description_that_mdm_0_1_0_writes_as_a_mapping_is_a_warning(
+def test_a_description_that_mdm_0_1_0_writes_is_a_warning(
     make_home: Callable[..., Path], examine: Examine, engine: str
 ) -> None:
     home = make_home(f"mdm-0.1.0-{engine}")
@@ -292,7 +292,7 @@ def test_the_description_that_mdm_0_1_0_writes_as_a_mapping_is_a_warning(
 @pytest.mark.parametrize(
     "case", CASES, ids=lambda case: f"{case.code.partition('.')[2]}{case.label and '-' + case.label}"
 )
-def test_a_damaged_registration_is_found_and_a_repaired_one_is_not(home: Path, examine: Examine, case: Case) -> None:
+def test_a_damaged_registration_is_found_and_a_repaired_one_not(home: Path, examine: Examine, case: Case) -> None:
     shutil.copy(yaml_file(home), kept_yaml(home))
     shutil.copy(json_copy_file(home), kept_yaml(home).with_suffix(".json"))
     case.damage(home)
@@ -309,9 +309,7 @@ def test_a_damaged_registration_is_found_and_a_repaired_one_is_not(home: Path, e
     assert case.code not in codes(examine(CHECK, home, "shop")), "repaired"
 
 
-def test_a_copied_home_that_points_at_the_old_place_is_a_failure_that_says_so(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_a_copied_home_with_its_old_paths_is_a_failure_saying_so(home: Path, tmp_path: Path, examine: Examine) -> None:
     copy = tmp_path / "it's a & copy # 2"
     shutil.copytree(home, copy)
     finding = the("path-elsewhere", examine(CHECK, copy, "shop"))
@@ -338,7 +336,7 @@ def with_path(copies: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("engine", ["mdm-1.0.6-sqlite", "mdm-1.0.6-duckdb", "mdm-0.1.0-sqlite", "mdm-0.1.0-duckdb"])
 @pytest.mark.parametrize("name", ["big", "breast_cancer", "shop", "wine"])
-def test_the_paths_of_a_moved_home_are_put_right_and_nothing_else(
+def test_only_the_paths_of_a_moved_home_are_corrected(
     make_home: Callable[..., Path],
     tmp_path: Path,
     examine: Examine,
@@ -381,7 +379,7 @@ def refused(finding: Finding) -> None:
 
 @pytest.mark.parametrize("lost", ["the end", "the file"])
 @pytest.mark.parametrize("value", ["red \U0001f377 wine", 1e-05, 1e22], ids=["wine", "small", "large"])
-def test_a_value_that_yaml_reads_unlike_json_is_restored_as_it_is(
+def test_a_value_that_yaml_reads_unlike_json_is_restored(
     home: Path, examine: Examine, lost: str, value: object
 ) -> None:
     copies = [{**each, "description": "", "metadata": {"note": value}} for each in both(home)]
@@ -446,7 +444,7 @@ def test_a_path_that_others_refer_to_is_not_changed_by_a_command(home: Path, exa
 
 
 @pytest.mark.parametrize("broken", ["tables", "engine", "name"])
-def test_a_file_that_is_not_proven_to_be_the_datasets_own_is_only_looked_at(
+def test_data_of_unproven_ownership_is_only_looked_at(
     home: Path, make_home: Callable[..., Path], examine: Examine, broken: str
 ) -> None:
     in_both(r"(path\"?: \"?)/.*/datasets/shop", r"\1/old/home/datasets/shop")(home)
@@ -478,7 +476,7 @@ def test_a_path_from_windows_is_put_right_by_one_command(home: Path, examine: Ex
     assert examine(CHECK, home, "shop").status is Status.PASS
 
 
-def test_another_datasets_file_is_told_and_the_own_one_registered_again(home: Path, examine: Examine) -> None:
+def test_a_registration_of_another_datasets_file_is_made_again(home: Path, examine: Examine) -> None:
     right = both(home)
     in_yaml("^(  path: ).*", rf"\g<1>{home}/datasets/wine/wine.sqlite")(home)
     result = examine(CHECK, home, "shop")
@@ -496,7 +494,7 @@ def test_another_datasets_file_is_told_and_the_own_one_registered_again(home: Pa
     assert examine(CHECK, home, "shop").status is Status.PASS
 
 
-def test_another_datasets_file_in_both_copies_is_told_without_a_command(home: Path, examine: Examine) -> None:
+def test_another_datasets_file_in_both_copies_gives_no_command(home: Path, examine: Examine) -> None:
     in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", rf"\1{home}/datasets/wine/wine.sqlite")(home)
     finding = the("other-datasets-file", examine(CHECK, home, "shop"))
     assert [command.split()[0] for command in finding.remedy.commands] == ["ls", "sha256sum"]
@@ -511,7 +509,7 @@ def test_a_relative_path_is_made_absolute_and_nothing_else(home: Path, examine: 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "big"])
 @pytest.mark.parametrize("end", ["problem_type", "id_columns", "registered_at"])
-def test_a_yaml_file_that_lost_its_end_gets_it_back_from_its_copy(
+def test_a_truncated_yaml_file_gets_its_end_back_from_its_copy(
     home: Path, examine: Examine, name: str, end: str
 ) -> None:
     right = both(home, name)
@@ -530,7 +528,7 @@ def test_a_yaml_file_that_lost_its_end_gets_it_back_from_its_copy(
     assert examine(CHECK, home, name).status is Status.PASS
 
 
-def test_a_cut_yaml_file_that_was_updated_is_not_replaced_by_its_older_copy(home: Path, examine: Examine) -> None:
+def test_an_updated_truncated_yaml_keeps_out_its_older_copy(home: Path, examine: Examine) -> None:
     copies = both(home)
     assert differing(*copies) == {"description", "last_updated_at"}
     yaml_file(home).write_text(yaml_file(home).read_text().partition("problem_type:")[0])
@@ -544,7 +542,7 @@ def test_a_cut_yaml_file_that_was_updated_is_not_replaced_by_its_older_copy(home
     assert all(not each.remedy.commands for each in result.findings)
 
 
-def test_a_cut_yaml_file_does_not_keep_the_data_from_being_examined(home: Path, examine: Examine) -> None:
+def test_data_is_examined_although_its_yaml_file_is_truncated(home: Path, examine: Examine) -> None:
     file = yaml_file(home, "wine")
     file.write_text(file.read_text().partition("target_column:")[0])
     assert examine(CHECK, home, "wine").status is Status.FAIL
@@ -589,14 +587,14 @@ def test_a_link_to_another_home_names_that_one(home: Path, tmp_path: Path, exami
     assert f"outside this home: {other}/datasets/shop/shop.sqlite" in finding.message
 
 
-def test_data_that_was_put_somewhere_else_on_purpose_is_a_warning(home: Path, tmp_path: Path, examine: Examine) -> None:
+def test_data_that_was_moved_intentionally_is_a_warning(home: Path, tmp_path: Path, examine: Examine) -> None:
     shutil.move(home / "datasets" / "shop" / "shop.sqlite", tmp_path / "big-disk.sqlite")
     in_both(r"(path\"?: \"?)/.*/datasets/shop/shop.sqlite", rf"\1{tmp_path}/big-disk.sqlite")(home)
     finding = the("path-elsewhere", examine(CHECK, home, "shop"))
     assert finding.severity is Severity.WARN
 
 
-def test_both_copies_unusable_is_a_failure_without_a_command_that_would_not_help(home: Path, examine: Examine) -> None:
+def test_two_unusable_copies_are_a_failure_without_a_command(home: Path, examine: Examine) -> None:
     yaml_file(home).write_text("name: [")
     json_copy_file(home).write_text("{")
     result = examine(CHECK, home, "shop")
@@ -609,12 +607,12 @@ def test_the_default_backend_from_a_variable_is_named(home: Path, examine: Exami
     assert "(from MDM_DATABASE_DEFAULT_BACKEND)" in the("other-default", result).message
 
 
-def test_a_wrong_engine_is_one_cause_and_not_also_another_default(home: Path, examine: Examine) -> None:
+def test_a_wrong_engine_is_not_also_a_different_default(home: Path, examine: Examine) -> None:
     in_both(r"(backend\"?: \"?)sqlite", r"\1duckdb")(home)
     assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop"))
 
 
-def test_a_change_of_the_target_without_an_update_is_more_than_a_note(home: Path, examine: Examine) -> None:
+def test_a_target_changed_without_an_update_is_more_than_a_note(home: Path, examine: Examine) -> None:
     rewrite(yaml_file(home), "^target_column: churn", "target_column: qty")
     assert the("twins-disagree", examine(CHECK, home, "shop")).severity is Severity.NOTE
     rewrite(yaml_file(home), "^last_updated_at: .*", "last_updated_at: null")
@@ -707,7 +705,7 @@ def test_data_on_a_server_is_healthy_damaged_and_repaired(
     assert PASSWORD not in repr(result)
 
 
-def test_data_on_the_server_of_the_settings_is_registered_well_and_examined_by_others(
+def test_data_on_the_configured_server_is_well_registered(
     examine: Examine, postgres: Server, make_postgres_home: MakePostgresHome
 ) -> None:
     home = make_postgres_home(postgres)
@@ -745,9 +743,7 @@ def test_a_connection_that_cannot_be_meant_is_found(
     assert "no number of a port" in finding.message
 
 
-def test_a_server_that_is_away_blocks_what_is_on_it_and_nothing_else(
-    home: Path, examine: Examine, own_postgres: Server
-) -> None:
+def test_an_unreachable_server_blocks_only_what_is_on_it(home: Path, examine: Examine, own_postgres: Server) -> None:
     own_postgres.start()
     own_postgres.stop()
     register(home, own_postgres, "remote")
@@ -757,7 +753,7 @@ def test_a_server_that_is_away_blocks_what_is_on_it_and_nothing_else(
     assert blocked.blocked_by == f"mdm-health::postgres-slowdown[{HOST}:{own_postgres.port}]"
 
 
-def test_a_connection_that_cannot_be_meant_is_not_laid_at_the_door_of_another_server(
+def test_an_invalid_connection_is_not_blamed_on_another_server(
     examine: Examine, own_postgres: Server, make_postgres_home: MakePostgresHome
 ) -> None:
     own_postgres.start()
@@ -778,7 +774,7 @@ def test_a_device_in_place_of_the_data_is_called_one(home: Path, examine: Examin
     )
 
 
-def test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside(home: Path, examine: Examine) -> None:
+def test_a_file_with_an_invalid_name_gets_the_name_inside(home: Path, examine: Examine) -> None:
     yaml_file(home).rename(yaml_file(home, "my shop"))
     finding = the("name-differs", examine(CHECK, home, "my shop"))
     follow(finding)
@@ -804,7 +800,7 @@ def as_a_user(home: Path, report: Path) -> list[dict[str, Any]]:
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
 @pytest.mark.slow
 @pytest.mark.parametrize("locked", BEHIND_A_LOCK)
-def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_given(
+def test_an_unreadable_file_is_not_damaged_but_needs_permission(
     home: Path, tmp_path: Path, tree: Callable[[Path], dict[str, tuple[object, ...]]], locked: str
 ) -> None:
     before = {name: info[2:] for name, info in tree(home).items()}
@@ -824,7 +820,7 @@ def test_what_may_not_be_read_is_not_called_damaged_and_only_its_permission_is_g
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
-def test_a_folder_that_cannot_be_entered_is_not_said_to_hold_anything(home: Path, tmp_path: Path) -> None:
+def test_nothing_is_claimed_about_an_unreadable_folder(home: Path, tmp_path: Path) -> None:
     yaml_file(home).unlink()
     (home / "datasets/shop").chmod(0o000)
     (finding,) = as_a_user(home, tmp_path / "report.json")
@@ -839,7 +835,7 @@ def test_a_file_of_another_user_is_asked_for() -> None:
     assert "belongs to another user" in remedy.text
 
 
-def test_a_yaml_file_that_is_there_is_not_overwritten_by_its_copy(home: Path, examine: Examine) -> None:
+def test_an_existing_yaml_file_is_not_overwritten_by_its_copy(home: Path, examine: Examine) -> None:
     kept = yaml_file(home).read_bytes()
     yaml_file(home).unlink()
     finding = the("unregistered", examine(CHECK, home, "shop"))
@@ -857,7 +853,7 @@ def test_a_yaml_file_that_is_there_is_not_overwritten_by_its_copy(home: Path, ex
         ("path-elsewhere", in_yaml("^(  path: ).*", r"\1/old/home/datasets/shop/shop.sqlite")),
     ],
 )
-def test_a_good_copy_is_not_overwritten_with_what_is_wrong_in_the_yaml_file(
+def test_a_good_copy_is_not_overwritten_with_a_wrong_yaml_file(
     home: Path, examine: Examine, code: str, damage: Change
 ) -> None:
     good = json_copy_file(home).read_bytes()
@@ -873,7 +869,7 @@ def test_a_good_copy_is_not_overwritten_with_what_is_wrong_in_the_yaml_file(
     assert json_copy_file(home).read_bytes() == good
 
 
-def test_a_path_in_a_yaml_file_that_was_made_from_its_copy_is_repaired_too(home: Path, examine: Examine) -> None:
+def test_a_path_in_a_yaml_file_made_from_its_copy_is_repaired(home: Path, examine: Examine) -> None:
     shutil.copy(json_copy_file(home), yaml_file(home))
     rewrite(yaml_file(home), '^( *"path": )"[^"]*"', r'\1"/old/home/datasets/shop/shop.sqlite"')
     follow(the("path-elsewhere", examine(CHECK, home, "shop")))
@@ -881,7 +877,7 @@ def test_a_path_in_a_yaml_file_that_was_made_from_its_copy_is_repaired_too(home:
     assert both(home)[0] == both(home)[1]
 
 
-def test_a_copy_that_is_older_than_the_yaml_file_is_said_to_be_so(home: Path, examine: Examine) -> None:
+def test_a_copy_older_than_the_yaml_file_is_reported_as_older(home: Path, examine: Examine) -> None:
     written = json_copy_file(home).stat().st_mtime
     rewrite(yaml_file(home), r"^  path: .*\n", "")
     for later, older in {0: False, 3600: True}.items():
@@ -892,7 +888,7 @@ def test_a_copy_that_is_older_than_the_yaml_file_is_said_to_be_so(home: Path, ex
         assert finding.remedy.commands == ()
 
 
-def test_a_column_that_the_copy_has_and_the_table_has_not_is_not_offered(home: Path, examine: Examine) -> None:
+def test_a_column_only_in_the_copy_is_not_offered(home: Path, examine: Examine) -> None:
     in_both('(target_column"?: "?)churn', r"\1nothing")(home)
     assert the("missing-column", examine(CHECK, home, "shop")).remedy.commands == ()
 
@@ -907,16 +903,14 @@ def test_a_default_is_not_flipped_for_all_datasets(make_home: Callable[..., Path
     assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop", environ={named[1]: named[2]}))
 
 
-def test_no_copy_is_written_from_a_yaml_file_that_nothing_proves_whole(home: Path, examine: Examine) -> None:
+def test_no_copy_is_written_from_a_yaml_file_of_unproven_content(home: Path, examine: Examine) -> None:
     rewrite(home / "mdm.yaml", r"\Z", "paths:\n  datasets_path: $MDM_DATA/datasets\n")
     finding = the("no-twin", examine(CHECK, home, "shop"))
     assert finding.remedy.commands == ()
     assert "`paths.datasets_path`" in finding.remedy.text
 
 
-def test_a_file_of_an_impossible_name_beside_the_right_one_is_one_finding_without_a_command(
-    home: Path, examine: Examine
-) -> None:
+def test_an_invalid_name_beside_the_right_one_is_one_finding(home: Path, examine: Examine) -> None:
     shutil.copy(yaml_file(home, "wine"), yaml_file(home, "Wine Bad"))
     result = examine(CHECK, home, "Wine Bad")
     finding = the("name-differs", result)
@@ -933,7 +927,7 @@ def test_a_file_of_an_impossible_name_is_not_renamed_to_another(home: Path, exam
     assert finding.remedy.commands == ()
 
 
-def test_a_name_in_capitals_beside_the_right_one_is_not_renamed_to_it(home: Path, examine: Examine) -> None:
+def test_a_name_in_capitals_is_not_renamed_to_an_existing_one(home: Path, examine: Examine) -> None:
     shutil.copy(yaml_file(home), yaml_file(home, "Shop"))
     finding = the("not-seen", examine(CHECK, home, "Shop"))
     assert finding.remedy.commands == ()
@@ -948,7 +942,7 @@ def test_a_fifo_in_place_of_the_data_is_found_at_once(home: Path, examine: Exami
     assert the("missing-data", examine(CHECK, home, "shop", timeout=20.0)).message == f"{data} is a FIFO"
 
 
-def test_two_registrations_with_the_same_missing_data_are_not_told_twice(home: Path, examine: Examine) -> None:
+def test_two_registrations_share_one_finding_for_missing_data(home: Path, examine: Examine) -> None:
     register_twice(home)
     (home / "datasets" / "shop" / "shop.sqlite").unlink()
     found = codes(examine(CHECK, home, "shop"))

@@ -86,7 +86,7 @@ def test_data_that_a_running_registration_makes_is_left_to_it(
     only(examine(CHECK, home, "shop"), "metadata-corruption.unregistered")
 
 
-def test_a_registration_of_something_else_does_not_hide_what_is_unregistered(
+def test_unrelated_registrations_hide_no_unregistered_data(
     home: Path, examine: Examine, run_mdm: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     lose_registration(home)
@@ -111,7 +111,7 @@ def test_data_that_was_registered_whole_is_told_once_too(home: Path, examine: Ex
     assert f"{HANG}.half-registered" not in {each.code for each in examine(HANG, home).findings}
 
 
-def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home: Path, examine: Examine) -> None:
+def test_an_unregistered_dataset_is_restored_from_a_backup(home: Path, examine: Examine) -> None:
     backups = pack(home)
     lose_registration(home)
     follow(only(examine(CHECK, home, "shop", backup=backups), "metadata-corruption.unregistered"))
@@ -120,7 +120,7 @@ def test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup(home
 
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
 @pytest.mark.parametrize("keep", [True, False], ids=["copied", "renamed"])
-def test_a_folder_that_was_copied_or_renamed_is_said_to_be_and_registered_by_hand(
+def test_a_copied_or_renamed_folder_is_registered_by_hand(
     make_home: Callable[[str], Path], examine: Examine, name: str, keep: bool
 ) -> None:
     home = make_home(name)
@@ -151,7 +151,7 @@ def test_a_copied_folder_without_data_is_moved_out_of_the_way(home: Path, examin
     assert finding.remedy.commands == ()
 
 
-def test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed(
+def test_a_lost_yaml_file_is_made_from_its_copy_and_nothing_else(
     home: Path, examine: Examine, tree: Callable[[Path], dict[str, tuple[object, ...]]]
 ) -> None:
     for name in ("wine", "big", "breast_cancer", "shop"):
@@ -175,7 +175,7 @@ def test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed(
 
 @pytest.mark.parametrize("value", ["${MDM_HOME_DIR}/config/datasets", "~/no/config/datasets", "/nowhere/datasets"])
 @pytest.mark.parametrize("lose", [lambda _: None, lambda home: json_copy_file(home).unlink()])
-def test_registrations_are_not_made_again_where_the_settings_lead_elsewhere(
+def test_nothing_is_registered_where_the_settings_lead_elsewhere(
     home: Path, examine: Examine, value: str, lose: Change
 ) -> None:
     backups = pack(home)
@@ -196,9 +196,7 @@ def test_registrations_are_not_made_again_where_the_settings_lead_elsewhere(
         assert ("expands neither" in each.remedy.text) is ("$" in value or "~" in value)
 
 
-def test_a_registration_that_is_lost_in_a_folder_of_the_settings_is_not_made_by_a_command(
-    home: Path, examine: Examine
-) -> None:
+def test_a_registration_lost_in_a_custom_folder_gets_no_command(home: Path, examine: Examine) -> None:
     (home / "config/datasets").rename(home / "registered")
     with (home / "mdm.yaml").open("a") as settings:
         settings.write("paths:\n  configs_path: registered\n")
@@ -208,7 +206,7 @@ def test_a_registration_that_is_lost_in_a_folder_of_the_settings_is_not_made_by_
     assert f"See whether {home}/registered is where the registrations are" in remedy.text
 
 
-def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Path, examine: Examine) -> None:
+def test_an_unreadable_copy_says_why_and_a_backup_is_used(home: Path, examine: Examine) -> None:
     backups = pack(home)
     lose_yaml(home)
     json_copy_file(home).write_text("{")
@@ -220,7 +218,7 @@ def test_a_copy_that_cannot_be_read_says_why_and_gives_way_to_a_backup(home: Pat
 
 @pytest.mark.parametrize("lose", [lose_yaml, lose_registration])
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-0.1.0-duckdb"])
-def test_a_registration_that_the_baseline_knows_is_lost_and_brought_back(
+def test_a_registration_known_to_the_baseline_is_restored(
     make_home: Callable[[str], Path], examine: Examine, name: str, lose: Change
 ) -> None:
     home = make_home(name)
@@ -236,9 +234,7 @@ def test_a_registration_that_the_baseline_knows_is_lost_and_brought_back(
     assert {each.code for each in again.findings} <= {each.code for each in before.findings}
 
 
-def test_data_that_lost_its_registration_since_the_baseline_is_not_half_registered(
-    home: Path, examine: Examine
-) -> None:
+def test_data_that_lost_its_registration_is_not_half_registered(home: Path, examine: Examine) -> None:
     before = {check: examine(check, home, dataset) for check, dataset in ((CHECK, "shop"), (HANG, None))}
     (home / "logs/mdm.log").write_text("")
     lose_registration(home)
@@ -249,7 +245,7 @@ def test_data_that_lost_its_registration_since_the_baseline_is_not_half_register
 
 @pytest.mark.parametrize("inside", [".", "old/.mdm"])
 @pytest.mark.parametrize("name", ["mdm-1.0.6-sqlite", "mdm-1.0.6-duckdb"])
-def test_a_dataset_that_vanished_is_a_failure_and_comes_back_out_of_a_backup(
+def test_a_vanished_dataset_fails_and_is_restored_from_a_backup(
     make_home: Callable[[str], Path], examine: Examine, name: str, inside: str
 ) -> None:
     home = make_home(name)
@@ -275,9 +271,7 @@ def test_without_a_backup_it_is_said_where_none_is(home: Path, examine: Examine)
     assert f"No backup in {home.parent} has all of it" in finding.remedy.text
 
 
-def test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_a_dataset_missing_in_a_copied_home_is_fetched(home: Path, tmp_path: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     copy = tmp_path / "copy"
     shutil.copytree(home, copy)
@@ -288,9 +282,7 @@ def test_a_dataset_that_a_copied_home_lacks_is_fetched_from_where_the_home_was(
     assert (folder(copy) / "shop.sqlite").is_file()
 
 
-def test_the_own_data_of_a_home_that_points_elsewhere_vanished_though_the_other_is_there(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_own_data_is_missed_where_paths_lead_to_another_home(home: Path, tmp_path: Path, examine: Examine) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(home, copy)
     before = examine(CHECK, copy, "shop")
@@ -302,9 +294,7 @@ def test_the_own_data_of_a_home_that_points_elsewhere_vanished_though_the_other_
     assert (folder(copy) / "shop.sqlite").is_file()
 
 
-def test_data_outside_of_the_home_that_is_still_there_is_not_called_gone(
-    home: Path, tmp_path: Path, examine: Examine
-) -> None:
+def test_existing_data_outside_of_the_home_is_not_called_gone(home: Path, tmp_path: Path, examine: Examine) -> None:
     away = tmp_path / "away.sqlite"
     shutil.copy(folder(home) / "shop.sqlite", away)
     yaml_file(home).write_text(f"name: shop\ndatabase: {{backend: sqlite, path: {away}}}\ntables: {{train: train}}\n")
@@ -317,7 +307,7 @@ def test_data_outside_of_the_home_that_is_still_there_is_not_called_gone(
     only(examine(CHECK, home, "shop", before=before), "metadata-corruption.vanished")
 
 
-def test_a_dataset_that_is_registered_by_another_name_is_a_warning_with_that_name(home: Path, examine: Examine) -> None:
+def test_a_dataset_registered_by_another_name_is_a_warning(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     json_copy_file(home).unlink()
     text = yaml_file(home).read_text(encoding="utf-8").replace("name: shop\n", "name: store\n")
@@ -352,9 +342,7 @@ def test_unregistered_data_that_is_gone_is_a_note(home: Path, examine: Examine) 
 
 
 @pytest.mark.parametrize("logged", [True, False])
-def test_what_was_not_examined_then_is_a_failure_only_if_it_was_registered(
-    home: Path, examine: Examine, logged: bool
-) -> None:
+def test_what_was_not_examined_fails_only_if_it_was_registered(home: Path, examine: Examine, logged: bool) -> None:
     skipped = replace(examine(CHECK, home, "shop"), status=Status.SKIP)
     lose_all(home)
     if not logged:
@@ -364,7 +352,7 @@ def test_what_was_not_examined_then_is_a_failure_only_if_it_was_registered(
     assert ("is unknown" in finding.message) is not logged
 
 
-def test_a_planned_removal_is_a_note_when_it_was_done_and_a_failure_until_then(home: Path, examine: Examine) -> None:
+def test_a_planned_removal_is_a_note_only_once_it_is_done(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     finding = only(examine(CHECK, home, "shop", before=before, expected=REMOVED), "metadata-corruption.not-done")
     assert finding.severity is Severity.FAIL

@@ -100,9 +100,7 @@ LOSSES: dict[str, tuple[dict[str, object], list[tuple[str, str, Severity]]]] = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_what_is_lost_since_the_baseline_is_told_and_gone_when_it_is_put_right(
-    everything: Path, examine: Examine, name: str
-) -> None:
+def test_what_is_lost_since_the_baseline_is_found_until_restored(everything: Path, examine: Examine, name: str) -> None:
     fields, expected = LOSSES[name]
     before = examine(CHECK, everything, "breast_cancer")
     kept = [file.read_bytes() for file in copies(everything)]
@@ -119,9 +117,7 @@ def test_what_is_lost_since_the_baseline_is_told_and_gone_when_it_is_put_right(
     assert changes(examine(CHECK, everything, "breast_cancer", before=before)) == []
 
 
-def test_a_dataset_that_was_registered_again_without_its_options_has_lost_all_of_them(
-    everything: Path, examine: Examine
-) -> None:
+def test_a_registration_repeated_without_options_lost_them_all(everything: Path, examine: Examine) -> None:
     before = examine(CHECK, everything, "breast_cancer")
     nothing = {"target_column": None, "time_column": None, "group_column": None, "problem_type": None}
     change(everything, **nothing, id_columns=[], tags=[], description=None, version="1.0.0")
@@ -133,9 +129,7 @@ def test_a_dataset_that_was_registered_again_without_its_options_has_lost_all_of
     assert "named 'target' in the baseline" in the(result, "target_column").message
 
 
-def test_a_lost_target_does_not_keep_the_data_and_its_features_from_being_examined(
-    home: Path, examine: Examine
-) -> None:
+def test_data_and_features_are_examined_despite_a_lost_target(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     change(home, "shop", target_column=None)
     assert examine(CHECK, home, "shop", before=before).status is Status.FAIL
@@ -187,7 +181,7 @@ def test_a_flat_registration_has_no_such_fields_to_lose(home: Path, examine: Exa
 
 
 @pytest.mark.parametrize("text", ["name: [", ""])
-def test_a_registration_that_cannot_be_read_has_not_lost_single_fields(home: Path, examine: Examine, text: str) -> None:
+def test_an_unreadable_registration_has_not_lost_single_fields(home: Path, examine: Examine, text: str) -> None:
     before = examine(CHECK, home, "wine")
     yaml_copy, json_copy = copies(home, "wine")
     yaml_copy.write_text(text)
@@ -205,7 +199,7 @@ def test_a_dataset_of_another_name_has_lost_nothing(home: Path, examine: Examine
     assert changes(examine(CHECK, home, "port")) == changes(examine(CHECK, home, "wine", before=before)) == []
 
 
-def test_a_baseline_that_does_not_have_these_fields_yet_says_nothing_false(home: Path, examine: Examine) -> None:
+def test_a_baseline_without_these_fields_proves_nothing(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "wine")
     assert "recorded" in before.kept
     older = replace(before, kept={}, facts=without(before.facts, "recorded", "plan", "right_path"))
@@ -230,7 +224,7 @@ PLANNED = {
 
 
 @pytest.mark.parametrize("plan", PLANNED)
-def test_a_target_whose_column_is_meant_to_be_renamed_is_not_lost(home: Path, examine: Examine, plan: str) -> None:
+def test_a_target_with_a_planned_rename_is_not_lost(home: Path, examine: Examine, plan: str) -> None:
     before = examine(CHECK, home, "breast_cancer")
     expected = Expected(given=True, datasets={"breast_cancer": PLANNED[plan]})
     for target, lost in {"target": False, "diagnosis": False, "other": True}.items():
@@ -272,7 +266,7 @@ def test_a_changed_field_is_reported_where_it_is(everything: Path, examine: Exam
     assert line.strip().startswith(field.rpartition(".")[2])
 
 
-def test_what_update_changed_is_not_lost_while_the_json_copy_steps_in(home: Path, examine: Examine) -> None:
+def test_changes_by_update_are_not_lost_while_the_copy_is_used(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "shop")
     yaml_copy, json_copy = copies(home, "shop")
     assert said(yaml_copy)["description"] != said(json_copy)["description"]

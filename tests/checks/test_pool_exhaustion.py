@@ -108,9 +108,7 @@ def test_a_pool_smaller_than_what_runs_is_noticed_and_repaired(home: Path, exami
     assert examine("pool-exhaustion", home).findings == ()
 
 
-def test_workers_count_as_demand_around_the_migration_and_are_no_setting_of_the_pool(
-    home: Path, examine: Examine
-) -> None:
+def test_workers_are_demand_around_the_migration_not_pool_size(home: Path, examine: Examine) -> None:
     configure(home, performance={"max_workers": 64})
     assert codes(examine("pool-exhaustion", home)) == {"ignored-setting"}
     (home / "feature_flags.yaml").write_text("use_new_backend: true\n")
@@ -197,7 +195,7 @@ def test_exhaustion_in_a_line_of_another_form_is_no_pass(home: Path, examine: Ex
     assert (result.status, "1 line in a form that MDM does not write" in result.reason) == (Status.ERROR, True)
 
 
-def test_exhaustion_in_the_log_is_noticed_and_a_note_once_it_was_repaired(home: Path, examine: Examine) -> None:
+def test_exhaustion_in_the_log_is_a_note_once_it_was_repaired(home: Path, examine: Examine) -> None:
     (home / "logs" / "mdm.log").write_text(LIMIT * 3)
     mtime = time.mktime((2026, 7, 8, 11, 0, 0, 0, 0, -1))
     __import__("os").utime(home / "logs" / "mdm.log", (mtime, mtime))
@@ -216,7 +214,7 @@ def test_exhaustion_long_ago_is_a_note(home: Path, examine: Examine) -> None:
     assert found(examine("pool-exhaustion", home), "pool-exhaustion.logged-exhaustion").severity is Severity.NOTE
 
 
-def test_a_server_that_is_full_is_one_failure_until_it_is_repaired(
+def test_a_full_server_is_one_failure_until_it_is_repaired(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     home = small(shop, make_postgres_home)
@@ -234,7 +232,7 @@ def test_a_server_that_is_full_is_one_failure_until_it_is_repaired(
     assert examine("pool-exhaustion", home).status is Status.PASS
 
 
-def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
+def test_a_server_with_only_reserved_connections_left_is_full(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     shop.run(f"ALTER ROLE {USER} SUPERUSER")
@@ -250,7 +248,7 @@ def test_a_server_that_keeps_its_last_connections_for_administrators_is_full(
         ("SELECT pg_terminate_backend(pg_backend_pid())", "broke the connection off"),
     ],
 )
-def test_a_server_that_fails_while_the_pool_is_filled_is_an_answer_and_keeps_no_connection(
+def test_a_server_failing_under_load_leaves_no_connection_open(
     shop: Server,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -403,7 +401,7 @@ def test_a_server_that_refuses_while_there_is_room_is_a_failure(
     assert examine("pool-exhaustion", home).status is Status.PASS
 
 
-def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
+def test_a_home_whose_servers_were_not_examined_does_not_pass(
     own_postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     own_postgres.start()
@@ -421,7 +419,7 @@ def test_a_home_none_of_whose_servers_could_be_looked_at_is_no_pass(
     assert examine("pool-exhaustion", home).examined == 2
 
 
-def test_a_question_that_a_server_does_not_answer_is_no_pass_until_that_is_repaired(
+def test_an_unanswered_query_is_no_pass_until_that_is_repaired(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     home = small(shop, make_postgres_home)

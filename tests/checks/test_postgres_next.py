@@ -73,9 +73,7 @@ def enter(server: Server, user: str = USER, database: str = "postgres") -> str:
     return f"psql -h {HOST} -p {server.port} -U {user} -d {database} -c 'SELECT 1'"
 
 
-def test_a_wrong_password_is_corrected_where_it_is_written_and_tried_without_writing_it_down(
-    shop: Server, unreachable: Ask, tmp_path: Path
-) -> None:
+def test_a_wrong_password_is_corrected_and_tried_unwritten(shop: Server, unreachable: Ask, tmp_path: Path) -> None:
     remedy = unreachable(shop, password="not-the-password").remedy
     home = tmp_path / "home"
     for place in (f"{home}/mdm.yaml, line 5", f"{home}/config/datasets/shop.yaml, line 5"):
@@ -91,9 +89,7 @@ def test_a_password_that_is_nowhere_set_is_asked_for(shop: Server, unreachable: 
     assert remedy.commands == (enter(shop),)
 
 
-def test_encryption_that_the_server_does_not_offer_is_no_longer_asked_for(
-    shop: Server, unreachable: Ask, tmp_path: Path
-) -> None:
+def test_encryption_that_the_server_lacks_is_not_asked_for(shop: Server, unreachable: Ask, tmp_path: Path) -> None:
     remedy = unreachable(shop, sslmode="require").remedy
     assert "sslmode `require` makes it mandatory" in remedy.text
     assert f"{tmp_path}/home/mdm.yaml, line 7" in remedy.text
@@ -125,14 +121,14 @@ def test_other_refusals_get_the_answer_that_fits_them(problem: str, said: str, a
 
 
 @pytest.mark.parametrize("problem", ["away", "dropped"])
-def test_a_pooler_whose_server_is_away_is_not_asked_whether_it_is_ready(problem: str) -> None:
+def test_a_pooler_without_its_server_is_not_asked_to_be_ready(problem: str) -> None:
     facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml")
     remedy = next_step(facts, problem, "server login has been failing, cached error: connect failed", None)
     assert "the server behind it" in remedy.text
     assert remedy.commands == ()
 
 
-def test_one_login_that_is_refused_among_others_gets_the_answer_that_fits_it(
+def test_one_refused_login_among_others_gets_its_own_answer(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     shop.add_database("mdm_other", owner=USER)
@@ -167,15 +163,13 @@ def looked(shop: Server) -> Callable[[Finding], str]:
 Looked = Callable[..., str]
 
 
-def test_a_role_that_nobody_made_is_looked_for_among_those_that_there_are(
-    shop: Server, unreachable: Ask, looked: Looked
-) -> None:
+def test_a_missing_role_is_looked_for_among_existing_ones(shop: Server, unreachable: Ask, looked: Looked) -> None:
     finding = unreachable(shop, user="ghost")
     assert "has no role ghost" in finding.remedy.text
     assert USER in looked(finding)
 
 
-def test_a_role_that_may_not_log_in_is_a_question_to_the_administrator(
+def test_a_role_without_login_is_a_question_to_the_administrator(
     shop: Server, unreachable: Ask, looked: Looked
 ) -> None:
     shop.add_user("sleeper")
@@ -185,7 +179,7 @@ def test_a_role_that_may_not_log_in_is_a_question_to_the_administrator(
     assert "sleeper" not in looked(finding)
 
 
-def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(shop: Server, unreachable: Ask) -> None:
+def test_a_missing_hba_entry_is_added_by_an_administrator(shop: Server, unreachable: Ask) -> None:
     shop.run("CREATE ROLE stranger LOGIN")
     remedy = unreachable(shop, user="stranger").remedy
     assert (
@@ -196,7 +190,7 @@ def test_a_way_that_the_server_has_no_entry_for_is_entered_by_an_administrator(s
     assert "pg_hba.conf" in shop.follow(remedy.commands[1]).stdout
 
 
-def test_a_right_that_is_missing_is_shown_and_granted_by_the_administrator(
+def test_a_missing_right_is_granted_by_the_administrator(
     shop: Server, unreachable: Ask, examine: Examine, tmp_path: Path, looked: Looked
 ) -> None:
     names = ("postgres", "mdm_shop")
@@ -214,7 +208,7 @@ def test_a_right_that_is_missing_is_shown_and_granted_by_the_administrator(
         shop.run("GRANT CONNECT ON DATABASE postgres TO PUBLIC", "DROP DATABASE mdm_shop")
 
 
-def test_databases_that_are_missing_are_looked_for_and_not_made_empty(
+def test_missing_databases_are_looked_for_and_not_created_empty(
     own_postgres: Server, unreachable: Ask, looked: Looked
 ) -> None:
     own_postgres.start()
@@ -226,7 +220,7 @@ def test_databases_that_are_missing_are_looked_for_and_not_made_empty(
 
 
 @pytest.mark.parametrize(("others", "more"), [(["wine"], ""), (["wine", "xylo"], "; and 2 more places")])
-def test_a_server_that_only_registrations_name_is_corrected_in_all_of_them_and_nowhere_else(
+def test_a_server_in_registrations_is_corrected_in_all_of_them(
     shop: Server, make_postgres_home: MakePostgresHome, examine: Examine, others: list[str], more: str
 ) -> None:
     with socket.socket() as nobody:
@@ -242,7 +236,7 @@ def test_a_server_that_only_registrations_name_is_corrected_in_all_of_them_and_n
     assert f"host and port where it is set ({'; '.join(files)}{more})." in finding.remedy.text
 
 
-def test_something_else_that_answers_is_not_taken_for_a_server_that_refuses(shop: Server, unreachable: Ask) -> None:
+def test_another_service_that_answers_is_no_refusing_server(shop: Server, unreachable: Ask) -> None:
     with socket.create_server((HOST, 0)) as listener:
 
         def answer() -> None:
@@ -283,7 +277,7 @@ def test_a_full_server_is_asked_by_an_administrator_who_holds_it(own_postgres: S
 
 
 @pytest.mark.parametrize(("what", "name"), [("ROLE", USER), ("DATABASE", "postgres")])
-def test_a_limit_of_a_role_or_a_database_is_shown_and_stays_until_the_administrator_raises_it(
+def test_a_connection_limit_stays_until_it_is_raised(
     own_postgres: Server, unreachable: Ask, examine: Examine, tmp_path: Path, what: str, name: str, looked: Looked
 ) -> None:
     own_postgres.start()

@@ -67,7 +67,7 @@ def test_a_fresh_server_with_a_dataset_is_healthy(each_postgres: Server, look: L
     assert result.facts["state"]["user"] == USER  # type: ignore[call-overload, index] # nested facts
 
 
-def test_a_role_that_may_see_everything_leaves_no_gap_on_a_healthy_server(each_postgres: Server, look: LookAt) -> None:
+def test_a_role_that_may_see_everything_leaves_no_gap(each_postgres: Server, look: LookAt) -> None:
     each_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     each_postgres.run(f"GRANT pg_monitor TO {USER}")
     try:
@@ -89,7 +89,7 @@ def test_a_role_that_may_see_nothing_lacks_a_right(
     assert "GRANT pg_monitor TO blind" in result.reason
 
 
-def test_a_server_that_is_stopped_is_unreachable_and_healthy_once_repaired(own_postgres: Server, look: LookAt) -> None:
+def test_a_stopped_server_is_unreachable_until_it_is_started(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     own_postgres.stop()
@@ -114,7 +114,7 @@ def test_a_wrong_password_is_unreachable_without_being_shown(
     assert look(postgres, make_postgres_home(postgres)).status is Status.PASS
 
 
-def test_a_server_that_nobody_named_and_no_dataset_is_on_is_a_risk_and_says_where_it_comes_from(
+def test_a_server_only_known_by_default_is_a_risk_and_says_why(
     postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     with socket.socket() as probe:
@@ -142,7 +142,7 @@ def test_a_server_that_starts_is_unreachable(own_postgres: Server, look: LookAt)
     assert why == "starting"
 
 
-def test_a_server_that_is_full_is_unreachable_until_it_is_repaired(own_postgres: Server, look: LookAt) -> None:
+def test_a_full_server_is_unreachable_until_it_is_repaired(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(max_connections="4", superuser_reserved_connections="1")
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with contextlib.ExitStack() as held:
@@ -166,7 +166,7 @@ def test_a_server_that_breaks_off_in_the_middle_is_unreachable(
     assert finding.message.startswith(f"{HOST}:{port} broke the connection off: ")
 
 
-def test_one_refused_login_among_others_is_told_with_its_datasets(
+def test_one_refused_login_is_reported_with_its_datasets(
     postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
@@ -191,9 +191,7 @@ def test_slow_connections_are_noticed_and_gone_when_repaired(own_postgres: Serve
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_repaired_is_not(
-    each_postgres: Server, look: LookAt
-) -> None:
+def test_a_repeatedly_slow_statement_is_noticed_until_repaired(each_postgres: Server, look: LookAt) -> None:
     each_postgres.add_database("mdm_shop", "CREATE VIEW report AS SELECT 1 AS n FROM pg_sleep(1.05)", owner=USER)
     query = "SELECT 'secret 4111', n FROM report"
     with ThreadPoolExecutor(3) as threads:
@@ -210,7 +208,7 @@ def test_a_statement_that_is_slow_again_and_again_is_noticed_and_one_that_was_re
     assert look(each_postgres).status is Status.PASS
 
 
-def test_a_statement_that_was_slow_once_is_a_note_and_maintenance_is_nothing(postgres: Server, look: LookAt) -> None:
+def test_a_statement_slow_once_is_a_note_and_maintenance_nothing(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", owner=USER)
     slow = ["SELECT FROM pg_sleep(1.05)", "CREATE TABLE slow AS SELECT 1 AS n FROM pg_sleep(1.05)"]
     postgres.run("SET pg_stat_statements.track_utility = on", *slow, database="mdm_shop")
@@ -243,9 +241,7 @@ def read_reports(server: Server, times: int) -> None:
 
 
 @pytest.mark.parametrize("anew", [True, False], ids=["a new database", "the same database"])
-def test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired(
-    each_postgres: Server, look: LookAt, anew: bool
-) -> None:
+def test_statements_slower_than_the_baseline_are_reported(each_postgres: Server, look: LookAt, anew: bool) -> None:
     report_takes(each_postgres, 0.01)
     read_reports(each_postgres, 20)
     before = look(each_postgres)
@@ -324,7 +320,7 @@ def test_a_statement_is_slower_from_twice_its_time_on(
     assert found == expected
 
 
-def test_a_server_that_began_to_count_anew_is_compared_by_all_that_it_counted(postgres: Server, look: LookAt) -> None:
+def test_a_server_with_reset_statistics_is_compared_by_its_total(postgres: Server, look: LookAt) -> None:
     report_takes(postgres, 0.01)
     read_reports(postgres, 10)
     before = look(postgres)
@@ -366,9 +362,7 @@ def test_the_extension_is_found_in_a_datasets_database_too(own_postgres: Server,
 
 
 @pytest.mark.parametrize("what", ["pg_database", "pg_locks", "pg_stat_user_tables", "pg_index", "pg_extension"])
-def test_a_question_that_the_server_does_not_answer_is_no_pass_until_that_is_repaired(
-    own_postgres: Server, look: LookAt, what: str
-) -> None:
+def test_an_unanswered_query_is_no_pass_until_that_is_repaired(own_postgres: Server, look: LookAt, what: str) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     names = ("postgres", "mdm_shop")
@@ -423,12 +417,12 @@ def waiting(postgres: Server) -> Iterator[psycopg.Connection]:
         yield holder
 
 
-def test_a_session_of_ours_that_waits_in_another_worker_is_nobodys_trouble(postgres: Server, look: LookAt) -> None:
+def test_our_own_session_waiting_in_another_worker_is_no_finding(postgres: Server, look: LookAt) -> None:
     with blocked(postgres, "mdm-health"):
         assert codes(look(postgres)) == set()
 
 
-def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repaired(
+def test_a_blocked_session_is_reported_with_its_blocker(
     waiting: psycopg.Connection, postgres: Server, look: LookAt
 ) -> None:
     result = look(postgres)
@@ -528,7 +522,7 @@ def test_neglected_tables_are_noticed_and_healthy_once_repaired(own_postgres: Se
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_table_that_is_read_as_a_whole_again_and_again_needs_no_index(postgres: Server, look: LookAt) -> None:
+def test_a_small_table_often_read_whole_needs_no_index(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *NEGLECT[4:6], owner=USER)
     once = "SELECT * FROM events WHERE kind = 5"
     postgres.run(*["SELECT count(*) FROM events"] * 40, once, database="mdm_shop", user=USER)
@@ -560,7 +554,7 @@ def test_an_index_that_was_not_finished_is_noticed_and_repaired(postgres: Server
     assert look(postgres).status is Status.PASS
 
 
-def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(postgres: Server, look: LookAt) -> None:
+def test_an_invalid_index_is_rebuilt_as_printed_without_changes(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     with contextlib.closing(postgres.connect("mdm_shop", USER)) as other:
         other.execute("BEGIN")
@@ -594,7 +588,7 @@ def test_what_a_reindex_left_is_told_apart(postgres: Server, look: LookAt) -> No
     assert look(postgres).status is Status.PASS
 
 
-def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postgres: Server, look: LookAt) -> None:
+def test_a_cache_that_is_too_small_is_noticed_until_enlarged(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start(shared_buffers="1MB")
     own_postgres.add_database("mdm_shop", NEGLECT[4], NEGLECT[5], owner=USER)
     own_postgres.run(*["SELECT count(*) FROM events"] * 80, database="mdm_shop", user=USER)
@@ -608,9 +602,7 @@ def test_a_cache_that_is_too_small_is_noticed_and_enough_when_repaired(own_postg
     assert codes(look(own_postgres)) == set()
 
 
-def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
-    own_postgres: Server, look: LookAt
-) -> None:
+def test_memory_settings_above_the_machine_are_a_note(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.run("ALTER SYSTEM SET effective_cache_size = '8TB'", "SELECT pg_reload_conf()")
     result = look(own_postgres)
@@ -623,9 +615,7 @@ def test_memory_that_the_machine_does_not_have_is_a_note_and_gone_when_repaired(
     assert codes(look(own_postgres)) == set()
 
 
-def test_a_page_with_a_wrong_checksum_is_a_failure_until_the_data_is_repaired(
-    own_postgres: Server, look: LookAt
-) -> None:
+def test_a_page_with_a_wrong_checksum_is_a_failure(own_postgres: Server, look: LookAt) -> None:
     own_postgres.start()
     own_postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     ((file,),) = own_postgres.run("CHECKPOINT", "SELECT pg_relation_filepath('train')", database="mdm_shop")
@@ -669,7 +659,7 @@ def test_a_server_that_will_stop_writing_is_noticed_and_repaired(
     assert look(own_postgres).status is Status.PASS
 
 
-def test_a_database_that_no_registration_knows_is_a_note_and_kept(postgres: Server, look: LookAt) -> None:
+def test_a_database_without_a_registration_is_a_note_and_kept(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     postgres.add_database("mdm_old-one", *TRAIN, owner=USER)
     postgres.add_database("somebody_elses")
@@ -683,7 +673,7 @@ def test_a_database_that_no_registration_knows_is_a_note_and_kept(postgres: Serv
     assert codes(look(postgres)) == set()
 
 
-def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_said(
+def test_databases_left_out_when_the_time_is_up_are_reported(
     postgres: Server, make_postgres_home: MakePostgresHome
 ) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
@@ -696,7 +686,7 @@ def test_when_the_time_is_up_the_rest_of_the_databases_is_left_out_and_that_is_s
         close_all()
 
 
-def test_the_examination_leaves_the_server_as_it_was_and_no_session_behind(postgres: Server, look: LookAt) -> None:
+def test_examining_changes_nothing_and_leaves_no_session(postgres: Server, look: LookAt) -> None:
     postgres.add_database("mdm_shop", *TRAIN, owner=USER)
     look(postgres)
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mdm-health'"
@@ -917,7 +907,7 @@ def test_a_database_at_its_own_limit_leaves_the_others(
     assert codes(look(postgres, home)) == set()
 
 
-def test_a_maintenance_database_that_is_limited_shuts_nothing_else(
+def test_a_limited_maintenance_database_shuts_nothing_else(
     own_postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome, examine: Examine
 ) -> None:
     own_postgres.start()

@@ -109,7 +109,7 @@ def test_a_stopped_registration_is_repaired_by_letting_it_go_on(
 
 
 @pytest.mark.parametrize("elsewhere", ["/nowhere", "home"], ids=["that is not there", "relative"])
-def test_a_stopped_registration_that_is_not_proven_to_be_of_this_home_is_a_note_without_a_signal(
+def test_a_stopped_process_of_an_unproven_home_gets_no_signal(
     examine: Examine, home: Path, run_mdm: RunMdm, monkeypatch: pytest.MonkeyPatch, elsewhere: str
 ) -> None:
     process = run_mdm(*REGISTER, home=Path(elsewhere))
@@ -124,9 +124,7 @@ def test_a_stopped_registration_that_is_not_proven_to_be_of_this_home_is_a_note_
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can examine as somebody else")
-def test_a_stopped_registration_of_another_user_does_not_fail_this_home(
-    home: Path, stopped: subprocess.Popen[bytes]
-) -> None:
+def test_a_stopped_registration_of_another_user_is_no_failure(home: Path, stopped: subprocess.Popen[bytes]) -> None:
     from pytest_mdm_health.checks.registration_hang.collect import collect
     from pytest_mdm_health.mdm.inventory import take_inventory
 
@@ -159,7 +157,7 @@ def waiting(home: Path, run_mdm: RunMdm, holder: sqlite3.Connection) -> subproce
     return run_mdm(*REGISTER, before=opening, then="c.execute('BEGIN IMMEDIATE')", home=home)
 
 
-def test_a_registration_that_waits_for_a_lock_is_told_with_who_holds_it(
+def test_a_registration_waiting_for_a_lock_names_the_holder(
     examine: Examine, home: Path, waiting: subprocess.Popen[bytes]
 ) -> None:
     finding = only(examine("registration-hang", home), "registration-hang.waiting-for-lock")
@@ -169,7 +167,7 @@ def test_a_registration_that_waits_for_a_lock_is_told_with_who_holds_it(
     assert f"ps -o pid,stat,etime,args -p {os.getpid()}" in finding.remedy.commands
 
 
-def test_a_registration_that_waits_for_a_lock_is_repaired_when_the_holder_ends(
+def test_a_waiting_registration_is_healthy_when_the_holder_ends(
     examine: Examine, home: Path, waiting: subprocess.Popen[bytes], holder: sqlite3.Connection
 ) -> None:
     holder.close()
@@ -195,9 +193,7 @@ def test_in_wal_mode_only_a_writer_is_in_the_way(
     assert found == {f"registration-hang.{code}"}
 
 
-def test_a_registration_that_does_nothing_is_a_warning_with_what_it_waits_for(
-    examine: Examine, home: Path, run_mdm: RunMdm
-) -> None:
+def test_an_idle_registration_is_a_warning_with_what_it_awaits(examine: Examine, home: Path, run_mdm: RunMdm) -> None:
     process = run_mdm(*REGISTER, home=home)
     finding = only(examine("registration-hang", home), "registration-hang.idle")
     assert finding.severity is Severity.WARN
@@ -225,7 +221,7 @@ def test_a_registration_into_another_home_is_not_of_this_one(
     assert codes(examine("registration-hang", home)) == set()
 
 
-def test_a_registration_whose_home_does_not_exist_is_not_passed_over(
+def test_a_registration_in_a_missing_home_is_not_passed_over(
     examine: Examine, home: Path, run_mdm: RunMdm, tmp_path: Path
 ) -> None:
     run_mdm(*REGISTER, home=tmp_path / "none")
@@ -277,7 +273,7 @@ def test_how_bad_it_is_to_do_nothing_depends_on_age_and_silence(
 
 
 @pytest.mark.parametrize(("pid", "first"), [(0, "ps -o pid,user"), (12, "ps -o pid,stat,etime,args -p 12")])
-def test_a_blocker_without_a_visible_process_is_not_listed_by_a_command(pid: int, first: str) -> None:
+def test_a_blocker_without_a_visible_process_gets_no_command(pid: int, first: str) -> None:
     blocker = Blocker(file="/h/x.sqlite", holder=Holder(pid, "x", lock=LockKind.RESERVED))
     running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
     facts = HangFacts(examined=1, running=(running,), leftovers=(), unfinished=())
@@ -287,7 +283,7 @@ def test_a_blocker_without_a_visible_process_is_not_listed_by_a_command(pid: int
     assert finding.remedy.commands[-1] == "lsof -p 77"
 
 
-def test_what_a_baseline_keeps_of_a_running_registration_can_be_read_again() -> None:
+def test_a_running_registration_in_a_baseline_can_be_read_again() -> None:
     blocker = Blocker(file="/h/x.sqlite", holder=Holder(12, "x", lock=LockKind.RESERVED))
     running = RunningRegistration(process=PROCESS, silent_s=None, blockers=(blocker,))
     run = RegistrationRun(dataset="shop", began=datetime.now(timezone.utc), place=Location("/h/logs/mdm.log", 3))
@@ -382,7 +378,7 @@ def test_a_half_registered_dataset_is_told_with_how_far_it_got(
     assert "raw/shop/train.csv" in finding.remedy.text
 
 
-def test_a_half_registered_dataset_is_only_looked_at_by_commands_and_repaired_by_moving_it_aside(
+def test_half_registered_data_is_repaired_by_moving_it_aside(
     examine: Examine, home: Path, tree: Callable[[Path], object]
 ) -> None:
     folder = unregister(home)
@@ -396,9 +392,7 @@ def test_a_half_registered_dataset_is_only_looked_at_by_commands_and_repaired_by
     assert codes(examine("registration-hang", home)) == set()
 
 
-def test_the_half_that_duckdb_leaves_without_a_word_in_the_log_is_found(
-    examine: Examine, make_home: Callable[[str], Path]
-) -> None:
+def test_the_half_that_duckdb_leaves_unlogged_is_found(examine: Examine, make_home: Callable[[str], Path]) -> None:
     home = make_home("mdm-1.0.6-duckdb")
     (home / "datasets/sales").mkdir()
     shutil.copy(home / "datasets/wine/wine.duckdb", home / "datasets/sales/sales.duckdb")
@@ -407,7 +401,7 @@ def test_the_half_that_duckdb_leaves_without_a_word_in_the_log_is_found(
     assert "the log does not show whether a registration was interrupted" in finding.message
 
 
-def test_what_may_be_the_only_copy_of_the_data_is_not_to_be_deleted(examine: Examine, home: Path) -> None:
+def test_the_possibly_only_copy_of_the_data_is_not_to_be_deleted(examine: Examine, home: Path) -> None:
     unregister(home)
     (home / "datasets/a b'c").mkdir()
     shutil.copy(home / "datasets/wine/wine.sqlite", home / "datasets/a b'c/x.sqlite")
@@ -444,7 +438,7 @@ def test_a_failed_registration_tells_why(examine: Examine, home: Path) -> None:
     assert "failed: no data files found" in finding.message
 
 
-def test_a_half_registered_dataset_that_somebody_has_open_may_be_in_the_making(
+def test_a_half_registered_dataset_in_use_may_be_in_progress(
     examine: Examine, home: Path, hold: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     folder = unregister(home)
@@ -454,7 +448,7 @@ def test_a_half_registered_dataset_that_somebody_has_open_may_be_in_the_making(
     assert "it may be the registration itself" in finding.remedy.text
 
 
-def test_an_unfinished_registration_that_was_repeated_with_success_is_no_news(examine: Examine, home: Path) -> None:
+def test_an_unfinished_registration_repeated_with_success_is_old(examine: Examine, home: Path) -> None:
     log_of(home, "ghost", "Dataset 'ghost' registered successfully")
     note = only(examine("registration-hang", home), "registration-hang.unfinished")
     assert "ghost" not in note.message

@@ -120,7 +120,7 @@ def test_one_that_took_longer_for_more_rows_did_not(examine: Examine, home: Path
     assert "slow-registration.slower-than-before" not in codes(examine(CHECK, home))
 
 
-def test_one_that_took_longer_than_before_is_repaired_by_a_quick_one(examine: Examine, home: Path) -> None:
+def test_one_slower_than_before_is_repaired_by_a_quick_one(examine: Examine, home: Path) -> None:
     registered(home, "big", rows=25_000, seconds=600)
     registered(home, "big", rows=25_000, seconds=1, start=START + timedelta(hours=1))
     assert codes(examine(CHECK, home)) == set()
@@ -139,7 +139,7 @@ def test_rows_with_features_are_not_compared_with_rows_without(examine: Examine,
     assert codes(examine(CHECK, home)) == set()
 
 
-def test_one_that_took_hours_is_a_warning_unless_its_rows_explain_it(examine: Examine, home: Path) -> None:
+def test_one_of_hours_is_a_warning_unless_its_rows_explain_it(examine: Examine, home: Path) -> None:
     registered(home, "few", rows=100, seconds=7300, features=7200)
     registered(home, "many", rows=200_000_000, seconds=7300, start=START + timedelta(hours=4))
     result = examine(CHECK, home)
@@ -175,7 +175,7 @@ def test_features_that_take_most_of_a_minute_are_a_note(examine: Examine, home: 
     assert codes(examine(CHECK, home)) == set()
 
 
-def test_thousands_of_batches_are_a_warning_and_repaired_by_the_size_proposed(examine: Examine, home: Path) -> None:
+def test_thousands_of_batches_are_a_warning_until_resized(examine: Examine, home: Path) -> None:
     registered(home, "big", rows=2_000_000, seconds=20)
     small = {"MDM_PERFORMANCE_BATCH_SIZE": "100"}
     finding = only(examine(CHECK, home, environ=small), "slow-registration.small-batches")
@@ -217,7 +217,7 @@ def test_rows_that_nothing_tells_are_counted(examine: Examine, home: Path) -> No
 
 
 @pytest.mark.parametrize(("size", "severity"), [(2 * 10**9, Severity.NOTE), (11 * 10**9, Severity.WARN)])
-def test_gigabytes_in_sqlite_are_told_with_what_the_change_entails(
+def test_gigabytes_in_sqlite_are_reported_with_what_to_consider(
     examine: Examine, home: Path, size: int, severity: Severity
 ) -> None:
     os.truncate(home / "datasets/big/big.sqlite", size)
@@ -283,7 +283,7 @@ def test_a_registration_that_is_slow_in_every_way_is_one_warning(examine: Examin
     assert warned - {f"{CHECK}.no-room"} == {f"{CHECK}.small-batches", f"{CHECK}.sqlite-for-large-data"}
 
 
-def test_one_setting_that_is_too_small_for_several_datasets_is_one_finding(examine: Examine, home: Path) -> None:
+def test_a_setting_too_small_for_many_datasets_is_one_finding(examine: Examine, home: Path) -> None:
     registered(home, "big", rows=2_000_000, seconds=20)
     registered(home, "shop", rows=3_000_000, seconds=30, start=START + timedelta(hours=1))
     finding = only(examine(CHECK, home, environ={"MDM_PERFORMANCE_BATCH_SIZE": "100"}), f"{CHECK}.small-batches")
@@ -321,7 +321,7 @@ def measure(home: Path) -> Measure:
 LATER = START + timedelta(hours=1)
 
 
-def test_a_registration_that_takes_longer_than_in_the_baseline_is_one_warning(examine: Examine, home: Path) -> None:
+def test_a_registration_slower_than_the_baseline_is_one_warning(examine: Examine, home: Path) -> None:
     registered(home, "big", rows=25_000, seconds=4)
     before = examine(CHECK, home)
     registered(home, "big", rows=50_000, seconds=20, start=LATER)
@@ -339,17 +339,13 @@ def test_a_registration_that_takes_longer_than_in_the_baseline_is_one_warning(ex
     [(25_000, 4.9), (250_000, 9), (2_500_000, 80), (25_000, 0.3)],
     ids=["too little", "as expected", "less than twice", "quicker"],
 )
-def test_a_registration_that_is_hardly_slower_than_in_the_baseline_is_healthy(
-    examine: Examine, home: Path, rows: int, seconds: float
-) -> None:
+def test_a_hardly_slower_registration_is_healthy(examine: Examine, home: Path, rows: int, seconds: float) -> None:
     before = examine(CHECK, home)
     registered(home, "big", rows=rows, seconds=seconds, start=LATER)
     assert codes(examine(CHECK, home, before=before)) == set()
 
 
-def test_what_the_baseline_may_have_known_is_not_compared_with_it(
-    examine: Examine, home: Path, measure: Measure
-) -> None:
+def test_what_the_baseline_may_already_contain_is_not_compared(examine: Examine, home: Path, measure: Measure) -> None:
     measure(1, start=LATER)
     before = examine(CHECK, home)
     registered(home, "big", rows=25_000, seconds=29)
@@ -363,9 +359,7 @@ def test_a_registration_of_unknown_rows_is_not_compared(examine: Examine, home: 
     assert codes(examine(CHECK, home, before=before)) == set()
 
 
-def test_queries_that_take_longer_than_in_the_baseline_are_one_warning_for_each_dataset(
-    examine: Examine, home: Path, measure: Measure
-) -> None:
+def test_slower_queries_are_one_warning_per_dataset(examine: Examine, home: Path, measure: Measure) -> None:
     for operation, seconds in {"load_shop": 1, "count_shop": 2, "list": 0.5}.items():
         measure(seconds, operation=operation, dataset=None if operation == "list" else "Shop")
     before = examine(CHECK, home)
@@ -388,7 +382,7 @@ def test_queries_that_take_longer_than_in_the_baseline_are_one_warning_for_each_
 
 
 @pytest.mark.parametrize(("then", "now"), [(0.4, 1.3), (10, 19)], ids=["too little", "less than twice"])
-def test_queries_that_are_hardly_slower_than_in_the_baseline_are_healthy(
+def test_hardly_slower_queries_are_healthy(
     examine: Examine, home: Path, measure: Measure, then: float, now: float
 ) -> None:
     measure(then)
@@ -414,9 +408,7 @@ def test_rows_that_are_known_on_one_side_only_compare_nothing(examine: Examine, 
     assert codes(examine(CHECK, home, before=before)) == set()
 
 
-def test_slow_queries_are_a_note_beside_the_slow_registration_of_their_dataset(
-    examine: Examine, home: Path, measure: Measure
-) -> None:
+def test_slow_queries_are_a_note_beside_a_slow_registration(examine: Examine, home: Path, measure: Measure) -> None:
     measure(1)
     before = examine(CHECK, home)
     registered(home, "shop", rows=2500, seconds=20, start=LATER)

@@ -147,9 +147,7 @@ def test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma(
     assert look(rollback_home).findings == ()
 
 
-def test_a_rollback_journal_that_the_settings_ask_for_is_told_without_reproach(
-    rollback_home: Path, look: Examine
-) -> None:
+def test_a_configured_rollback_journal_is_only_a_note(rollback_home: Path, look: Examine) -> None:
     settings = rollback_home / "mdm.yaml"
     settings.write_text(
         settings.read_text(encoding="utf-8").replace("database:", "database:\n  sqlite:\n    journal_mode: DELETE"),
@@ -184,9 +182,7 @@ def test_a_journal_mode_that_risks_the_file_is_a_warning(home: Path, look: Exami
 @pytest.mark.parametrize(
     "about", ["Failed to update dataset 'shop'", "Failed", "write to /x/datasets/shop/x", "shop.sqlite"]
 )
-def test_a_rollback_journal_with_lock_errors_in_the_log_is_a_warning(
-    rollback_home: Path, look: Examine, about: str
-) -> None:
+def test_a_rollback_journal_with_logged_errors_is_a_warning(rollback_home: Path, look: Examine, about: str) -> None:
     log_error(rollback_home, about, lines=3)
     finding = findings(look(rollback_home))["sqlite-locking.journal-mode"]
     assert finding.severity is WARN
@@ -194,7 +190,7 @@ def test_a_rollback_journal_with_lock_errors_in_the_log_is_a_warning(
 
 
 @pytest.mark.parametrize(("about", "days_ago"), [("Failed to update dataset 'wine'", 0), ("Failed", 8)])
-def test_lock_errors_of_other_datasets_and_of_long_ago_are_no_evidence(
+def test_old_or_unrelated_lock_errors_are_no_evidence(
     rollback_home: Path, look: Examine, about: str, days_ago: float
 ) -> None:
     log_error(rollback_home, about, days_ago=days_ago)
@@ -222,7 +218,7 @@ def test_lock_errors_in_the_log_of_the_old_format_count(make_home: MakeHome, loo
     assert findings(look(home))["sqlite-locking.lock-errors"].severity is WARN
 
 
-def test_lock_errors_in_wal_mode_are_a_warning_until_a_write_succeeds(home: Path, look: Examine) -> None:
+def test_lock_errors_in_wal_mode_warn_until_a_write_succeeds(home: Path, look: Examine) -> None:
     log_error(home)
     finding = findings(look(home))["sqlite-locking.lock-errors"]
     assert finding.severity is WARN
@@ -311,9 +307,7 @@ def test_a_log_older_than_its_file_is_not_merged(home: Path, look: Examine) -> N
     assert data(home).read_bytes() == older
 
 
-def test_a_journal_left_by_a_killed_process_is_a_warning_and_repaired_by_the_next_who_opens_the_file(
-    rollback_home: Path, look: Examine
-) -> None:
+def test_a_journal_of_a_killed_process_warns_until_the_next_open(rollback_home: Path, look: Examine) -> None:
     right = tables(data(rollback_home))
     killed(rollback_home, SPILL)
     result = look(rollback_home)
@@ -392,7 +386,7 @@ def log_that_spoils_the_file(path: Path) -> None:
         (log_that_spoils_the_file, "does not belong to the file as it is now"),
     ],
 )
-def test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away(
+def test_an_unrelated_wal_fails_and_is_repaired_by_moving_it(
     home: Path, look: Examine, damage: Callable[[Path], None], why: str
 ) -> None:
     damage(data(home))
@@ -411,7 +405,7 @@ def test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away(
     assert tables(data(home)) == right
 
 
-def test_a_log_of_another_time_beside_a_damaged_file_sends_to_a_backup(rollback_home: Path, look: Examine) -> None:
+def test_an_unrelated_wal_beside_a_damaged_file_needs_a_backup(rollback_home: Path, look: Examine) -> None:
     rollback_copy_restored(data(rollback_home))
     with data(rollback_home).open("r+b") as file:
         file.seek(4096 * 3)
@@ -425,7 +419,7 @@ def test_a_log_of_another_time_beside_a_damaged_file_sends_to_a_backup(rollback_
     "change", ["UPDATE test SET id = id + 1000", "CREATE TABLE later (a)", "DELETE FROM train_features"]
 )
 @pytest.mark.parametrize("checkpoint", ["", "c.execute('PRAGMA wal_checkpoint(PASSIVE)'); "])
-def test_the_log_of_the_file_itself_is_not_taken_for_one_of_another_time(
+def test_a_files_own_wal_is_not_taken_for_an_unrelated_one(
     home: Path, look: Examine, change: str, checkpoint: str
 ) -> None:
     """Also after others were open, changes without a count, and a log that was begun again or taken over in part."""
@@ -447,7 +441,7 @@ def test_a_log_in_which_nothing_is_valid_is_said_to_hold_nothing(home: Path, loo
     assert tables(data(home)) == right
 
 
-def test_nothing_in_a_log_tells_that_changes_before_it_are_missing(home: Path, look: Examine) -> None:
+def test_a_wal_alone_does_not_reveal_that_changes_are_missing(home: Path, look: Examine) -> None:
     """Why the command keeps a copy: an older file and a later log fit by all that is counted."""
     older = data(home).read_bytes()
     left_log(data(home), "UPDATE test SET id = -id WHERE id < 100")
@@ -523,7 +517,7 @@ def test_what_is_no_file_beside_the_data_keeps_no_reader_waiting(
         ),
     ],
 )
-def test_a_file_that_somebody_keeps_locked_is_a_warning_and_repaired_by_ending_them(
+def test_a_held_lock_is_a_warning_and_repaired_by_ending_it(
     home: Path, look: Examine, hold: Hold, journal_mode: str, code: str, lock: str, what_waits: str
 ) -> None:
     connection = sqlite3.connect(data(home))
@@ -636,9 +630,7 @@ def test_a_large_write_in_progress_is_no_reproach(small_home: Path, look: Examin
     assert found["sqlite-locking.large-wal"].severity is NOTE
 
 
-def test_readers_that_another_program_locks_out_are_a_warning_and_repaired_when_it_ends(
-    rollback_home: Path, look: Examine, hold: Hold
-) -> None:
+def test_an_exclusive_lock_is_a_warning_until_its_program_ends(rollback_home: Path, look: Examine, hold: Hold) -> None:
     holder = hold(f"import fcntl; f = open({str(data(rollback_home))!r}, 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX)")
     found = findings(look(rollback_home))
     finding = found["sqlite-locking.readers-refused"]
@@ -684,7 +676,7 @@ def facts_of(home: Path) -> LockFacts:
     return observe(next(each for each in inventory.datasets if each.name == "shop"), inventory)
 
 
-def test_a_network_file_system_is_a_warning_and_repaired_on_a_local_disk(
+def test_a_network_file_system_warns_and_a_local_disk_repairs(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No test can count on a file server, so the system's table of mounts says there is one."""
@@ -763,9 +755,7 @@ def test_a_damaged_schema_is_said_and_left_to_others(rollback_home: Path, look: 
 
 
 @pytest.mark.parametrize(("pid", "commands"), [(0, ()), (12, ("ps -o pid,lstart,etime,args -p 12",))])
-def test_a_process_that_cannot_be_seen_is_not_listed_by_a_command(
-    home: Path, pid: int, commands: tuple[str, ...]
-) -> None:
+def test_a_process_that_is_not_visible_gets_no_command(home: Path, pid: int, commands: tuple[str, ...]) -> None:
     holder = Holder(pid, "x", mode="writes", lock=LockKind.RESERVED)
     for facts in (
         replace(facts_of(home), holders=(holder,)),

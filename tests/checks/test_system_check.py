@@ -80,15 +80,13 @@ def test_a_healthy_home_is_listed_as_it_is_on_disk(
     assert tree(home) == before
 
 
-def test_without_an_installed_mdm_it_is_skipped_with_the_option_to_give(examine: Examine, home: Path) -> None:
+def test_without_mdm_it_is_skipped_with_the_option_to_give(examine: Examine, home: Path) -> None:
     result = examine("system-check", home)
     assert result.status is Status.SKIP
     assert "--mdm-python" in result.reason
 
 
-def test_a_command_that_ends_with_an_error_is_named_with_its_last_lines(
-    examine: Examine, home: Path, make_python: MakePython
-) -> None:
+def test_a_failing_command_is_named_with_its_last_lines(examine: Examine, home: Path, make_python: MakePython) -> None:
     broken = an_mdm(make_python, storage_test="print('no such backend, password=hunter2'); sys.exit(3)")
     result = examine("system-check", home, python=str(broken))
     (finding,) = result.findings
@@ -115,7 +113,7 @@ def test_a_command_that_does_not_end_is_stopped(examine: Examine, home: Path, ma
     assert [finding.code for finding in result.findings] == ["system-check.command-hangs"]
 
 
-def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_once_mdm_can_read_it(
+def test_a_dataset_that_mdm_skips_is_named_until_repaired(
     examine: Examine, home: Path, make_python: MakePython
 ) -> None:
     skips = LIST.replace(
@@ -132,7 +130,7 @@ def test_a_registered_dataset_that_mdm_skips_is_named_and_repaired_once_mdm_can_
     assert examine("system-check", home, python=python).status is Status.PASS
 
 
-def test_the_command_for_a_dataset_that_is_not_listed_has_its_name_as_written_and_quoted(
+def test_the_command_for_an_unlisted_dataset_quotes_its_name(
     examine: Examine, home: Path, make_python: MakePython
 ) -> None:
     folder = home / "config" / "datasets"

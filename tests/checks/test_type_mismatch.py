@@ -197,7 +197,7 @@ IN_EVERY_ENGINE: dict[str, tuple[str, Severity, str]] = {
 
 
 @pytest.mark.parametrize("name", IN_EVERY_ENGINE)
-def test_damaged_columns_are_found_and_shown_and_no_value_is_changed(
+def test_damaged_columns_are_shown_and_no_value_is_changed(
     each_engine: Path, examine: Examine, tree: Tree, name: str
 ) -> None:
     code, severity, damage = IN_EVERY_ENGINE[name]
@@ -218,7 +218,7 @@ WRITTEN_OTHERWISE = {
 
 
 @pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
-def test_numbers_that_a_conversion_would_change_are_shown_and_said_to_be_changed_by_it(
+def test_numbers_that_a_conversion_would_change_are_shown(
     each_engine: Path, examine: Examine, tree: Tree, name: str
 ) -> None:
     value, odd = WRITTEN_OTHERWISE[name]
@@ -273,9 +273,7 @@ ONLY_IN_SQLITE: dict[str, tuple[str, Severity, str]] = {
 
 
 @pytest.mark.parametrize("name", ONLY_IN_SQLITE)
-def test_values_that_only_sqlite_lets_in_are_found_and_a_repaired_column_passes(
-    home: Path, examine: Examine, tree: Tree, name: str
-) -> None:
+def test_values_that_only_sqlite_accepts_are_found(home: Path, examine: Examine, tree: Tree, name: str) -> None:
     code, severity, damage = ONLY_IN_SQLITE[name]
     run_sql(data(home), damage)
     result = examine(CHECK, home, "shop")
@@ -286,7 +284,7 @@ def test_values_that_only_sqlite_lets_in_are_found_and_a_repaired_column_passes(
     assert code not in codes(examine(CHECK, home, "shop"))
 
 
-def test_a_single_odd_value_in_a_large_table_is_found_when_all_rows_are_read(home: Path, examine: Examine) -> None:
+def test_one_odd_value_in_a_large_table_is_found_at_full_depth(home: Path, examine: Examine) -> None:
     run_sql(data(home, "big"), "UPDATE big SET k = 'late' WHERE id = 12345")
     standard, full = (examine(CHECK, home, "big", depth=depth) for depth in ("standard", "full"))
     assert (standard.status, codes(full)) == (Status.PASS, {"type-mismatch.mixed-types"})
@@ -318,7 +316,7 @@ def test_dates_whose_order_only_the_source_tells_are_left_to_it(
 @pytest.mark.parametrize(
     ("value", "what"), [("2024-02-30 10:00:00", "not an existing date or time"), ("soon", "not look like a date")]
 )
-def test_values_that_are_no_dates_are_found_among_dates_and_repaired(
+def test_values_that_are_no_dates_are_found_among_dates(
     each_engine: Path, examine: Examine, value: str, what: str
 ) -> None:
     run_sql(data(each_engine), f"UPDATE train SET signup = '{value}' WHERE id < 20")
@@ -367,9 +365,7 @@ NUMBERS_AS_TEXT = {
 
 
 @pytest.mark.parametrize("name", NUMBERS_AS_TEXT)
-def test_numbers_that_are_kept_as_text_for_no_known_reason_are_a_note(
-    each_engine: Path, examine: Examine, name: str
-) -> None:
+def test_numbers_stored_as_text_without_a_reason_are_a_note(each_engine: Path, examine: Examine, name: str) -> None:
     run_sql(data(each_engine), *add("price", "TEXT", NUMBERS_AS_TEXT[name]).split("; "))
     result = examine(CHECK, each_engine, "shop")
     finding = the(result, "type-mismatch.numbers-as-text")
@@ -378,7 +374,7 @@ def test_numbers_that_are_kept_as_text_for_no_known_reason_are_a_note(
     assert "nothing is lost while they are text" in finding.remedy.text
 
 
-def test_numbers_as_text_of_which_the_type_is_recorded_are_told_once(home: Path, examine: Examine) -> None:
+def test_numbers_stored_as_text_of_a_known_type_are_one_finding(home: Path, examine: Examine) -> None:
     run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "TEXT", "CAST(id / 4.0 AS VARCHAR)"))
     found = codes(examine(CHECK, home, "shop"))
     assert "type-mismatch.changed-type" in found
@@ -446,9 +442,7 @@ def test_a_column_with_one_value_that_does_not_fit_stays_text(each_engine: Path,
     assert data(each_engine).read_bytes() == content
 
 
-def test_leading_zeros_that_the_source_has_are_missed_and_gone_when_they_are_text(
-    each_engine: Path, examine: Examine, tree: Tree
-) -> None:
+def test_lost_leading_zeros_are_found_by_the_source(each_engine: Path, examine: Examine, tree: Tree) -> None:
     run_sql(data(each_engine), *add("account_id", "BIGINT", "id + 7").split("; "))
     with_source(each_engine, id=range(2000), account_id=[f"{number + 7:08}" for number in range(2000)])
     result = examine(CHECK, each_engine, "shop")
@@ -480,9 +474,7 @@ def test_zeros_in_front_matter_unless_they_only_fill_up_a_month(
     assert [finding.severity for finding in result.findings] == ([severity] if severity else [])
 
 
-def test_digits_that_a_float_has_lost_are_known_from_the_source_or_from_their_number(
-    each_engine: Path, examine: Examine
-) -> None:
+def test_lost_digits_of_floats_are_known_by_source_or_length(each_engine: Path, examine: Examine) -> None:
     run_sql(data(each_engine), *add("account_id", "DOUBLE", "12345678901234567 + id * 1000").split("; "))
     finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.rounded-identifiers")
     assert (finding.severity, "rounds 2000 of them" in finding.message) == (FAIL, True)
@@ -504,7 +496,7 @@ def test_a_source_that_does_not_fit_is_a_gap(home: Path, examine: Examine, conte
     assert complaint in result.reason
 
 
-def test_tables_that_differ_in_a_columns_type_are_found_and_repaired(each_engine: Path, examine: Examine) -> None:
+def test_tables_with_different_column_types_are_found(each_engine: Path, examine: Examine) -> None:
     retype = (
         ["ALTER TABLE test DROP COLUMN qty", "ALTER TABLE test ADD COLUMN qty TEXT", "UPDATE test SET qty = 'many'"]
         if data(each_engine).suffix == ".sqlite"
@@ -518,7 +510,7 @@ def test_tables_that_differ_in_a_columns_type_are_found_and_repaired(each_engine
 
 
 @pytest.mark.parametrize("depth", ["quick", "standard"])
-def test_a_column_that_mdm_recorded_otherwise_is_found_and_repaired(home: Path, examine: Examine, depth: str) -> None:
+def test_a_column_recorded_differently_is_found_and_repaired(home: Path, examine: Examine, depth: str) -> None:
     run_sql(data(home), "ALTER TABLE train DROP COLUMN qty", add("qty", "TEXT", "CAST(id AS VARCHAR)"))
     finding = the(examine(CHECK, home, "shop", depth=depth), "type-mismatch.changed-type")
     assert finding.severity is WARN
@@ -527,7 +519,7 @@ def test_a_column_that_mdm_recorded_otherwise_is_found_and_repaired(home: Path, 
     assert examine(CHECK, home, "shop", depth=depth).findings == ()
 
 
-def test_a_column_that_was_of_another_type_in_the_baseline_is_found(make_home: MakeHome, examine: Examine) -> None:
+def test_a_column_of_another_type_in_the_baseline_is_found(make_home: MakeHome, examine: Examine) -> None:
     def facts(home: Path) -> TypeFacts:
         return TypeAdapter(TypeFacts).validate_python({"examined": 1, **examine(CHECK, home, "shop").facts})
 
@@ -546,7 +538,7 @@ ON_A_SERVER = {
 
 
 @pytest.mark.parametrize("code", ON_A_SERVER)
-def test_data_on_a_server_is_examined_and_shown_by_the_commands_that_are_given(
+def test_data_on_a_server_is_shown_by_the_printed_commands(
     postgres: Server, make_postgres_home: MakePostgresHome, examine: Examine, code: str
 ) -> None:
     fill = "INSERT INTO train SELECT n, n::text, n * 0.5, now() FROM generate_series(1, 300) AS n"
@@ -584,14 +576,14 @@ def test_no_value_of_the_data_is_in_a_result(home: Path, examine: Examine) -> No
     assert "Xsecret" not in repr(result)
 
 
-def test_a_database_that_cannot_be_opened_is_an_error_with_the_reason(home: Path, examine: Examine) -> None:
+def test_an_unopenable_database_is_an_error_with_its_reason(home: Path, examine: Examine) -> None:
     data(home).write_bytes(b"no database at all, whatever its name says" * 100)
     result = examine(CHECK, home, "shop", ignore=("metadata-corruption",))
     assert (result.status, codes(result)) == (Status.ERROR, {"type-mismatch.not-examined"})
     assert str(data(home)) in result.reason
 
 
-def test_a_table_that_cannot_be_read_is_an_error_though_others_were_examined(home: Path, examine: Examine) -> None:
+def test_an_unreadable_table_is_an_error_beside_examined_ones(home: Path, examine: Examine) -> None:
     run_sql(data(home), "ALTER TABLE train RENAME TO gone", "CREATE VIEW train AS SELECT * FROM nowhere")
     result = examine(CHECK, home, "shop")
     assert (result.status, result.examined) == (Status.ERROR, 8)
@@ -607,7 +599,7 @@ HELD = {
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_data_that_another_process_holds_is_an_error_until_it_is_free(
+def test_data_held_by_another_process_is_an_error_until_freed(
     make_home: MakeHome, examine: Examine, hold: Callable[[str], subprocess.Popen[bytes]], engine: str
 ) -> None:
     home = make_home(f"mdm-1.0.6-{engine}")
@@ -640,7 +632,7 @@ def test_tables_on_a_server_that_cannot_be_read_are_no_pass(
 
 
 @pytest.mark.parametrize("heading", [("id", "x", "y"), (" ID", "X ", "y")])
-def test_a_heading_among_the_rows_is_one_finding_with_its_row_and_a_repaired_table_passes(
+def test_a_header_among_the_rows_is_one_finding_until_repaired(
     each_engine: Path, examine: Examine, tree: Tree, heading: tuple[str, ...]
 ) -> None:
     types = ("BIGINT", "FLOAT", "BIGINT") if data(each_engine).suffix == ".sqlite" else ("VARCHAR",) * 3

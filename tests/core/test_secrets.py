@@ -73,7 +73,7 @@ def test_values_of_a_long_line_are_left_out_in_no_long_time(text: str) -> None:
     assert time.perf_counter() - started < 120
 
 
-def test_names_of_tables_and_limits_are_no_secrets_whatever_they_are_called() -> None:
+def test_names_of_tables_and_limits_are_never_secrets() -> None:
     document = {"tables": {"tokens": "shop_tokens"}, "metadata": {"max_tokens": 512, "has_secret": True}}
     assert [*secrets_in({**document, "database": {"backend": "sqlite", "use_credentials": True}})] == []
     assert [*secrets_in(document)] == []
@@ -93,11 +93,11 @@ def test_names_of_tables_and_limits_are_no_secrets_whatever_they_are_called() ->
         (["password"], []),
     ],
 )
-def test_secrets_are_where_a_connection_is_described_and_in_every_address(document: object, secrets: list[str]) -> None:
+def test_secrets_are_in_connections_and_in_every_address(document: object, secrets: list[str]) -> None:
     assert [*secrets_in(document)] == secrets
 
 
-def test_quoted_values_of_data_and_passwords_are_left_out_of_messages() -> None:
+def test_quoted_values_and_passwords_are_left_out_of_messages() -> None:
     message = "could not convert 'secret value' in column 'amount' of \"shop\"; password=hunter2"
     assert without_values(message, {"amount"}) == "could not convert '…' in column 'amount' of \"…\"; password=***"
 
@@ -140,5 +140,5 @@ def test_values_of_data_are_left_out(message: str, shown: str) -> None:
         '  File "/usr/lib/python3/json/decoder.py", line 3, in decode',
     ],
 )
-def test_names_stay_where_the_words_beside_them_tell_that_they_are_names(message: str) -> None:
+def test_names_stay_where_nearby_words_identify_them_as_names(message: str) -> None:
     assert without_values(message) == message

@@ -102,7 +102,7 @@ def test_a_check_whose_files_stay_as_they_are_has_its_result(each_home: Path) ->
     assert result_of(each_home, lambda: None, target=HOME).status is Status.PASS
 
 
-def test_what_another_process_writes_meanwhile_makes_a_result_inconclusive(home: Path) -> None:
+def test_a_write_by_another_process_makes_a_result_inconclusive(home: Path) -> None:
     result = result_of(home, lambda: another_process(writing(database(home))))
     assert (result.status, result.findings, result.examined) == (Status.ERROR, (), 0)
     assert result.reason == f"{database(home)} changed while it was read; {AGAIN}"
@@ -132,7 +132,7 @@ def test_a_registration_that_is_written_meanwhile_is_a_change(home: Path, file: 
     assert result_of(home, lambda: another_process(code)).reason == f"{home / file} changed while it was read; {AGAIN}"
 
 
-def test_a_copy_of_the_registration_that_comes_meanwhile_is_a_change(home: Path) -> None:
+def test_a_copy_of_the_registration_that_appears_is_a_change(home: Path) -> None:
     file = home / "datasets/shop/dataset_info.json"
     text = file.read_text(encoding="utf-8")
     file.unlink()
@@ -148,7 +148,7 @@ def test_settings_that_come_or_go_meanwhile_are_a_change(home: Path) -> None:
     assert came.reason == f"{file} came into being while it was read; {AGAIN}"
 
 
-def test_a_file_that_is_replaced_by_one_of_the_same_size_and_time_is_a_change(home: Path) -> None:
+def test_a_replacement_of_equal_size_and_time_is_a_change(home: Path) -> None:
     path = database(home)
 
     def replace() -> None:
@@ -178,9 +178,7 @@ def test_who_only_reads_meanwhile_changes_nothing(home: Path, hold: Hold) -> Non
     assert path.with_name(f"{path.name}-shm").exists(), "the reader is there"
 
 
-def test_our_own_look_at_a_database_that_somebody_holds_open_is_no_change(
-    home: Path, hold: Hold, examine: Examine
-) -> None:
+def test_our_own_read_of_an_open_database_is_no_change(home: Path, hold: Hold, examine: Examine) -> None:
     path = database(home)
     hold(IN_WAL_MODE.format(str(path)))
     assert path.with_name(f"{path.name}-wal").stat().st_size, "a live log"
@@ -198,7 +196,7 @@ def test_a_check_that_looks_at_what_is_going_on_keeps_its_result(home: Path) -> 
 
 
 @pytest.mark.parametrize("raised", [NotApplicable("it is not there"), FileNotFoundError("shop.sqlite")])
-def test_what_a_change_makes_of_a_look_is_not_shown_as_its_outcome(home: Path, raised: Exception) -> None:
+def test_a_result_spoilt_by_a_change_is_not_shown(home: Path, raised: Exception) -> None:
     def vanish() -> None:
         database(home).unlink()
         raise raised
@@ -226,7 +224,7 @@ def test_what_changes_between_the_stock_and_the_look_is_noticed(home: Path) -> N
     )
 
 
-def test_a_home_that_is_moved_during_a_run_is_plainly_said_to_be_gone(each_home: Path) -> None:
+def test_a_home_moved_during_a_run_is_reported_as_gone(each_home: Path) -> None:
     run = Run(Options(home=each_home), environ={})
     try:
         items = run.items()
@@ -249,7 +247,7 @@ def test_a_home_that_is_moved_during_a_look_is_a_plain_error(home: Path) -> None
 
 @pytest.mark.home_moves
 @pytest.mark.parametrize("check", ["data-corruption", "feature-generation-failure"])
-def test_a_dataset_that_somebody_goes_on_writing_to_is_not_judged(home: Path, examine: Examine, check: str) -> None:
+def test_a_dataset_under_continuous_writes_is_not_judged(home: Path, examine: Examine, check: str) -> None:
     path = database(home)
     go_on = f"import sqlite3, time\nc = sqlite3.connect({str(path)!r}, timeout=60, isolation_level=None)\n"
     go_on += "print('ready', flush=True)\n"
@@ -289,7 +287,7 @@ def test_a_quiet_home_is_never_said_to_move(each_home: Path, tmp_path: Path, wor
     assert [each for each in results if AGAIN in each["reason"] or each["status"] == "error"] == []
 
 
-def test_a_link_to_a_database_is_watched_with_what_lies_beside_both(tmp_path: Path) -> None:
+def test_a_link_to_a_database_is_watched_with_both_sidecars(tmp_path: Path) -> None:
     real, link = tmp_path / "real.db", tmp_path / "link.db"
     real.write_bytes(b"x")
     link.symlink_to(real)

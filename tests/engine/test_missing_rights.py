@@ -89,7 +89,7 @@ def test_a_single_check_names_the_right_that_it_lacks(run_bound: Run, filled: Pa
     assert f"{filled / close}, which has mode 000" in results[issue]["reason"]
 
 
-def test_a_custom_feature_that_only_this_user_may_not_read_is_no_failure(run_bound: Run) -> None:
+def test_a_custom_feature_closed_to_this_user_is_no_failure(run_bound: Run) -> None:
     code, results = run_bound("config/custom_features/shop.py", "6.2", mode=0)
     privileged = os.geteuid() == 0  # the home is root's, whom no mode binds, unlike the run
     assert (code, results["6.2"]["status"]) == ((11, "error") if privileged else (1, "fail"))

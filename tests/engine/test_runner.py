@@ -135,7 +135,7 @@ def test_a_home_is_not_blocked_by_one_of_its_servers(plan: Plan) -> None:
     assert run_on(plan, HOME, server, made_up(check("home", Kind.HOME, "server")))[0] is Status.PASS
 
 
-def test_servers_are_run_before_datasets_and_named_by_host_and_port(plan: Plan) -> None:
+def test_servers_run_before_datasets_and_are_named_with_port(plan: Plan) -> None:
     (target,) = plan.targets(check("server", Kind.SERVER))
     assert (target.kind, target.name, target.id) == (Kind.SERVER, "db1:5432", "db1:5432")
     assert list(Kind).index(Kind.SERVER) < list(Kind).index(Kind.DATASET)
@@ -198,7 +198,7 @@ def test_a_skipped_prerequisite_blocks_nothing(plan: Plan) -> None:
         (3, (AWAY,), Status.FAIL),
     ],
 )
-def test_what_should_have_been_examined_and_was_not_is_an_error_unless_something_failed(
+def test_what_was_not_examined_is_an_error_unless_a_check_failed(
     plan: Plan, examined: int, found: tuple[tuple[str, Severity], ...], status: Status
 ) -> None:
     each = made_up(check("dataset", Kind.DATASET))

@@ -107,7 +107,7 @@ for again in range(2):
 """
 
 
-def test_the_hash_of_a_value_is_the_same_within_a_process_and_another_in_the_next(made: Make) -> None:
+def test_hashes_of_values_are_equal_only_within_one_process(made: Make) -> None:
     sides = made(SHOP), made(SHOP, "UPDATE t SET city = 'x' WHERE id = 7")
     command = [sys.executable, "-c", HASHED, *(str(file) for side in sides for file in side.files)]
     runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
@@ -198,9 +198,7 @@ def keyed(request: pytest.FixtureRequest, made: Make, tmp_path: Path) -> Make:
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("rows", [EXAMINED + 500, pytest.param(25_000, marks=pytest.mark.slow)])
-def test_a_column_that_changed_in_every_row_is_altered_in_every_row_and_nothing_else(
-    keyed: Make, rows: int, key: tuple[str, ...]
-) -> None:
+def test_a_column_changed_in_every_row_is_the_only_one_altered(keyed: Make, rows: int, key: tuple[str, ...]) -> None:
     sides = keyed(rows), keyed(rows, "UPDATE t SET amount = amount + 0.125")
     detail = detail_of(compare_tables(*sides, key=key))
     assert (detail.rows.missing, detail.rows.added, detail.rows.duplicated, detail.rows.altered) == (0, 0, 0, rows)
@@ -210,9 +208,7 @@ def test_a_column_that_changed_in_every_row_is_altered_in_every_row_and_nothing_
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_rows_lost_new_twice_and_altered_are_counted_exactly_however_many_they_are(
-    keyed: Make, key: tuple[str, ...]
-) -> None:
+def test_lost_new_doubled_and_altered_rows_are_counted_exactly(keyed: Make, key: tuple[str, ...]) -> None:
     damage = (
         "UPDATE t SET note = coalesce(note, '') || '!' WHERE id % 2 = 0",
         "UPDATE t SET amount = NULL WHERE id % 5 = 0",
@@ -237,20 +233,20 @@ def test_a_key_with_one_value_twice_is_not_used_alone(keyed: Make) -> None:
     assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.cells) == (0, 0, 3000, {"ok": 3000})
 
 
-def test_a_key_that_changed_in_every_row_is_altered_where_another_column_tells_the_rows_apart(keyed: Make) -> None:
+def test_a_key_changed_in_every_row_is_altered_if_others_match(keyed: Make) -> None:
     for rows in (400, 3000):
         sides = keyed(rows), keyed(rows, "UPDATE t SET id = id + 500000")
         detail = detail_of(compare_tables(*sides, key=("id",)))
         assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.cells) == (0, 0, rows, {"id": rows})
 
 
-def test_rows_that_others_took_the_place_of_are_missing_and_new_by_their_key(keyed: Make) -> None:
+def test_rows_replaced_by_others_are_missing_and_new_by_key(keyed: Make) -> None:
     other = "UPDATE t SET id = id + 500000, code = 'other ' || id, shop = -shop - 1"
     detail = detail_of(compare_tables(keyed(3000), keyed(3000, other), key=("id",)))
     assert (detail.rows.missing, detail.rows.added, detail.rows.altered, detail.rows.complete) == (3000, 3000, 0, True)
 
 
-def test_rows_that_are_only_lost_are_counted_exactly_whether_they_have_a_key(keyed: Make) -> None:
+def test_lost_rows_are_counted_exactly_with_and_without_a_key(keyed: Make) -> None:
     keyless = "SELECT i % 50 AS a, i % 4 AS b FROM range({rows}) r(i)"
     for select, condition in ((KEYED, "id >= 500"), (keyless, "a >= 10")):
         detail = detail_of(
@@ -268,16 +264,14 @@ def test_wide_tables_are_paired_in_parts_of_their_columns(made: Make, monkeypatc
     assert (detail.rows.altered, detail.cells) == (1500, {"c3": 1500, "c29": 1500})
 
 
-def test_all_places_are_kept_however_few_buckets_are_looked_at_at_once(
-    keyed: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_locations_are_kept_however_few_buckets_are_read(keyed: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(differing_rows, "_ROWS_AT_ONCE", 100)
     sides = keyed(2000), keyed(2000, "UPDATE t SET amount = -1 - amount", "DELETE FROM t WHERE id < 3")
     detail = detail_of(compare_tables(*sides, key=("id",)))
     assert (detail.rows.missing, detail.rows.added, detail.rows.altered) == (3, 0, 1997)
 
 
-def test_rows_alike_in_few_columns_are_altered_though_likeness_takes_too_long(made: Make) -> None:
+def test_similar_rows_are_altered_though_time_is_too_short(made: Make) -> None:
     rows = "SELECT i AS id, i % 7 AS a, i % 5 AS b, i % 3 AS c, i % 2 AS d, i % 11 AS e FROM range(900) r(i)"
     detail = detail_of(compare_tables(made(rows), made(rows, "UPDATE t SET a = a + 10, b = b + 10")))
     assert (detail.rows.missing, detail.rows.added, detail.rows.altered) == (0, 0, 900)
@@ -295,7 +289,7 @@ KEYLESS = "SELECT i % 60 AS a, i % 7 AS b, 'x' AS c FROM range(6000) r(i)"
         (("UPDATE t SET b = b + 100", "INSERT INTO t SELECT 99, i, 'new' FROM range(5) r(i)"), (0, 5, 6000)),
     ],
 )
-def test_without_any_key_as_many_rows_as_went_and_came_are_altered_and_this_is_said_to_be_unsure(
+def test_without_a_key_altered_rows_are_counted_as_uncertain(
     made: Make, damage: tuple[str, ...], counts: tuple[int, int, int]
 ) -> None:
     detail = detail_of(compare_tables(made(KEYLESS), made(KEYLESS, *damage)))
@@ -305,9 +299,7 @@ def test_without_any_key_as_many_rows_as_went_and_came_are_altered_and_this_is_s
     assert 0 < sum(detail.cells.values()) <= EXAMINED
 
 
-def test_rows_that_differ_are_the_same_however_few_are_looked_at_at_once(
-    made: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_differing_rows_are_the_same_for_every_bucket_size(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     damage = (
         "UPDATE t SET price = '-0.0'::DOUBLE WHERE id % 20 = 7",
         "DELETE FROM t WHERE id % 10 = 1",
@@ -352,7 +344,7 @@ def test_a_table_is_equal_to_itself(made: Make) -> None:
     assert compare_tables(table, table).comparison.verdict == "equal"
 
 
-def test_each_column_by_itself_tells_which_differ_when_one_side_is_gone(made: Make) -> None:
+def test_each_column_is_compared_alone_when_one_side_is_gone(made: Make) -> None:
     before = digest_table(made(SHOP), by_column=True)
     other = made(SHOP, "UPDATE t SET price = 0 WHERE id = 9", "ALTER TABLE t DROP city")
     result = compare_digests(before, digest_table(other, like=before, by_column=True))
@@ -375,14 +367,14 @@ def test_columns_read_as_something_else_are_incomparable(made: Make) -> None:
     assert (result.verdict, result.retyped[0].code) == ("equal", "time-as-text")
 
 
-def test_integers_that_became_floating_point_numbers_are_equal_until_one_is_rounded(made: Make) -> None:
+def test_integers_stored_as_floats_are_equal_unless_rounded(made: Make) -> None:
     for number, verdict in ((2**53, "equal"), (2**53 + 1, "differs")):
         whole = f"SELECT {number}::BIGINT AS n"
         result = compare_tables(made(whole), made(f"SELECT n::DOUBLE AS n FROM ({whole})"))
         assert (result.comparison.verdict, result.comparison.retyped[0].code) == (verdict, "integer-as-float")
 
 
-def test_columns_that_moved_by_one_are_named_though_the_key_moved_with_them(made: Make) -> None:
+def test_shifted_columns_are_named_though_the_key_moved_too(made: Make) -> None:
     wide = "SELECT i AS id, i * 1.5 AS a, i * 2.5 AS b, i * 3.5 AS c, 'x' AS d, 'y' AS e, 'z' AS f FROM range(50) r(i)"
     sides = made(wide), made(wide, "UPDATE t SET a = b, b = c WHERE id > 0")
     detail = detail_of(compare_tables(*sides, key=("id", "a")))

@@ -32,7 +32,7 @@ def backend(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Itera
     close_all()
 
 
-def test_a_statement_that_never_ends_is_broken_off_and_the_database_goes_on(backend: Backend) -> None:
+def test_an_endless_statement_is_cancelled_without_harm(backend: Backend) -> None:
     started = time.monotonic()
     with backend.open() as database:
         with pytest.raises(Unfinished), time_limit(database, 0.2):

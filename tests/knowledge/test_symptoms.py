@@ -97,9 +97,7 @@ def test_an_error_message_leads_to_its_issue(text: str, issue: str) -> None:
         ("gzip: stdin: unexpected end of file", ["1.1"]),
     ],
 )
-def test_a_message_of_mdm_an_engine_or_python_leads_to_every_issue_that_explains_it(
-    text: str, issues: list[str]
-) -> None:
+def test_a_message_leads_to_every_issue_that_explains_it(text: str, issues: list[str]) -> None:
     assert [each.issue for each in explanations(text)] == issues
 
 
@@ -114,7 +112,7 @@ def _quoted() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("text", "issue"), _quoted())
-def test_every_message_that_a_check_names_as_its_symptom_leads_to_it(text: str, issue: str) -> None:
+def test_every_message_a_check_names_as_symptom_leads_to_it(text: str, issue: str) -> None:
     assert issue in {each.issue for each in explanations(text)}
 
 
@@ -158,7 +156,7 @@ def test_a_damaged_file_is_found_by_the_message_that_it_causes(
 
 
 @pytest.mark.parametrize("asked", [("--mdm-symptom", "TimeoutError: Operation timed out"), ("--mdm-select", "3.3")])
-def test_a_check_that_has_nothing_to_examine_is_named_with_what_it_needs(
+def test_a_check_without_anything_to_examine_names_what_it_needs(
     health: Callable[..., pytest.RunResult], asked: tuple[str, str]
 ) -> None:
     result = health(*asked)
@@ -173,7 +171,7 @@ def test_a_check_that_has_nothing_to_examine_is_named_with_what_it_needs(
     )
 
 
-def test_a_check_with_nothing_to_examine_beside_others_does_not_make_the_run_inconclusive(
+def test_a_check_without_targets_leaves_the_run_conclusive(
     health: Callable[..., pytest.RunResult],
 ) -> None:
     result = health("--mdm-select", "3.2", "--mdm-select", "3.3")
@@ -182,7 +180,7 @@ def test_a_check_with_nothing_to_examine_beside_others_does_not_make_the_run_inc
     result.stdout.fnmatch_lines(["MDM home: postgres-slowdown (3.3) examines nothing here: *"])
 
 
-def test_a_run_that_selects_nothing_in_particular_names_no_check_that_examines_nothing(
+def test_an_unselective_run_names_no_check_without_targets(
     health: Callable[..., pytest.RunResult],
 ) -> None:
     result = health("--collect-only")

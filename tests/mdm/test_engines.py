@@ -10,7 +10,7 @@ from pytest_mdm_health.mdm.engines import engine_of
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
-def test_the_engine_is_told_by_the_first_bytes_whatever_the_file_is_called(
+def test_the_engine_is_known_by_the_first_bytes_of_any_file(
     make_home: Callable[..., Path], tmp_path: Path, engine: str
 ) -> None:
     renamed = tmp_path / "data.csv"

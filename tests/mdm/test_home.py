@@ -48,7 +48,7 @@ def test_paths_in_the_settings_are_taken_literally_as_mdm_does(
     assert locate(tmp_path, read_settings(tmp_path, {})).datasets == tmp_path / value
 
 
-def test_a_tilde_is_the_users_home_unless_there_is_a_folder_of_that_name(
+def test_a_tilde_is_the_users_home_unless_a_folder_has_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
@@ -63,5 +63,5 @@ def test_what_no_file_system_takes_is_no_path(tmp_path: Path, text: str) -> None
     assert under(tmp_path, text) is None
 
 
-def test_a_name_longer_than_any_file_system_takes_is_not_looked_up_in_vain(tmp_path: Path) -> None:
+def test_a_name_longer_than_any_file_system_allows_is_no_error(tmp_path: Path) -> None:
     assert under(tmp_path, "~" + "x" * 5000) is not None

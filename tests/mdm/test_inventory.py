@@ -103,7 +103,7 @@ def test_a_folder_with_a_json_copy_only_is_a_registered_dataset(home: Path) -> N
     assert shop.registration.tables == {"train": "train", "test": "test"}
 
 
-def test_a_folder_with_data_only_is_a_dataset_without_registration(home: Path) -> None:
+def test_a_folder_with_only_data_is_an_unregistered_dataset(home: Path) -> None:
     (home / "config" / "datasets" / "shop.yaml").unlink()
     (home / "datasets" / "shop" / "dataset_info.json").unlink()
     shop = datasets_of(home)["shop"]
@@ -111,7 +111,7 @@ def test_a_folder_with_data_only_is_a_dataset_without_registration(home: Path) -
     assert shop.database == home / "datasets" / "shop" / "shop.sqlite"
 
 
-def test_a_folder_with_the_data_of_another_registration_is_no_dataset(home: Path) -> None:
+def test_a_folder_with_another_registrations_data_is_no_dataset(home: Path) -> None:
     register(home, "store", backend="sqlite", path=str(home / "datasets/shop/shop.sqlite"))
     (home / "config/datasets/shop.yaml").unlink()
     (home / "datasets/shop/dataset_info.json").unlink()
@@ -125,7 +125,7 @@ def test_an_empty_folder_is_no_dataset(home: Path) -> None:
     assert "nothing" not in datasets_of(home)
 
 
-def test_a_database_beside_the_folders_is_a_dataset_without_registration(home: Path) -> None:
+def test_a_database_outside_a_folder_is_an_unregistered_dataset(home: Path) -> None:
     shutil.copy(home / "datasets" / "wine" / "wine.sqlite", home / "datasets" / "stray.db")
     (home / "datasets" / "notes.db").write_text("no database")
     found = datasets_of(home)
@@ -143,7 +143,7 @@ def test_data_is_found_by_name_and_by_its_first_bytes(home: Path) -> None:
     assert names == ["empty.duckdb", "no-ending", "shop.sqlite"]
 
 
-def test_of_several_files_the_one_called_like_the_registered_is_read(home: Path) -> None:
+def test_of_several_files_the_registered_name_is_read(home: Path) -> None:
     folder = home / "datasets" / "shop"
     shutil.copy(folder / "shop.sqlite", folder / "old.sqlite")
     file = home / "config" / "datasets" / "shop.yaml"
@@ -162,7 +162,7 @@ def test_a_flat_registration_may_name_the_folder(home: Path) -> None:
     assert (wine.folder, wine.database) == (folder, folder / "wine.sqlite")
 
 
-def test_a_backend_that_mdm_does_not_know_gives_way_to_the_datas_own(home: Path) -> None:
+def test_an_unknown_backend_is_replaced_by_that_of_the_data(home: Path) -> None:
     register(home, "shop", backend="sqlite3", path=str(home / "datasets" / "shop" / "shop.sqlite"))
     assert datasets_of(home)["shop"].backend == "sqlite"
 
@@ -186,7 +186,7 @@ def test_two_registrations_with_the_same_data_know_of_each_other(home: Path) -> 
     assert found["wine"].shared_with == ()
 
 
-def test_two_registrations_with_the_same_database_on_a_server_know_of_each_other(home: Path) -> None:
+def test_two_registrations_of_one_server_database_are_linked(home: Path) -> None:
     for name, user in (("one", "a"), ("two", "b")):
         register(home, name, backend="postgresql", host="db", port=5432, database="mdm_x", user=user)
     assert datasets_of(home)["one"].shared_with == ("two",)
@@ -201,7 +201,7 @@ def test_a_crowd_with_the_same_data_is_cut_short(home: Path) -> None:
     assert len(found["n00"].shared_with) == MANY
 
 
-def test_files_that_mdm_overlooks_are_kept_beside_the_one_it_reads(home: Path) -> None:
+def test_files_that_mdm_overlooks_are_kept_beside_the_used_one(home: Path) -> None:
     registrations = home / "config" / "datasets"
     shutil.copy(registrations / "shop.yaml", registrations / "shop.yml")
     (registrations / "wine.yaml").rename(registrations / "wine.yml")
@@ -343,7 +343,7 @@ def test_a_thousand_datasets_take_less_than_three_seconds(home: Path) -> None:
         (None, None, None),
     ],
 )
-def test_a_dataset_that_only_a_baseline_knows_says_so_and_where_it_was(
+def test_a_dataset_only_in_a_baseline_names_its_origin(
     home: Path, backend: str | None, database: str | None, was: str | None
 ) -> None:
     inventory = take_inventory(home, {})

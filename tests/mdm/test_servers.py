@@ -98,7 +98,7 @@ def test_where_nobody_says_the_server_it_is_left_to_defaults(
     assert is_left_to_defaults(inventory.datasets[0], inventory.settings) is left
 
 
-def test_what_the_registration_leaves_out_comes_from_the_settings(take: Take) -> None:
+def test_what_a_registration_leaves_out_is_read_from_settings(take: Take) -> None:
     fields = {"backend": "postgresql", "host": "db2", "database": "mdm_shop", "user": None}
     found = connection(take({"postgresql": {"host": "db2", "user": "me", "password": "pw"}}, shop=fields))
     assert (found.user, found.password, found.port) == ("me", "pw", 5432)
@@ -158,7 +158,7 @@ def test_registrations_on_one_server_are_one_server(take: Take) -> None:
     assert not other.local
 
 
-def test_a_login_without_a_user_counts_only_where_there_is_no_other(take: Take) -> None:
+def test_a_login_without_a_user_counts_only_if_it_is_alone(take: Take) -> None:
     fields = {name: value for name, value in FIELDS.items() if name != "user"}
     (alone,) = servers_of(take({}, a=fields))
     assert [each.user for each in alone.logins] == [None]

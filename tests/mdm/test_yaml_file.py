@@ -39,7 +39,7 @@ def only_problem(text: str | bytes) -> YamlProblem:
     return problem
 
 
-def test_every_registration_of_a_real_home_reads_as_pyyaml_reads_it(each_home: Path) -> None:
+def test_every_real_registration_reads_as_pyyaml_reads_it(each_home: Path) -> None:
     files = sorted((each_home / "config" / "datasets").glob("*.yaml"))
     assert files
     for file in files:
@@ -151,7 +151,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
     assert read("[" * MAX_DEPTH + "]" * MAX_DEPTH).usable
 
 
-def test_a_key_that_is_there_twice_names_both_lines_and_keeps_the_last() -> None:
+def test_a_duplicate_key_names_both_lines_and_keeps_the_last() -> None:
     document = read("database:\n  x: 1\nlogging: {}\ndatabase:\n  y: 2\n")
     (problem,) = document.problems
     assert (problem.code, problem.key, problem.line, problem.column) == ("duplicate-key", "database", 4, 1)

@@ -83,9 +83,7 @@ def test_a_fixture_of_the_repository_does_not_redirect_the_suite(
     run.stdout.fnmatch_lines(["the built-in checks do not use the fixture mdm_home of *conftest.py, but their own"])
 
 
-def test_an_autouse_fixture_of_the_repository_does_not_reach_the_suite(
-    pytester: pytest.Pytester, health: Health
-) -> None:
+def test_autouse_fixtures_of_the_repository_do_not_reach_it(pytester: pytest.Pytester, health: Health) -> None:
     pytester.makeconftest(
         """
         import pytest

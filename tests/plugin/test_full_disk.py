@@ -88,7 +88,7 @@ def test_a_reader_that_goes_after_one_line_costs_no_report(runs: Runs) -> None:
 
 
 @needs_full
-def test_a_report_of_pytest_on_a_full_disk_costs_no_report_of_ours(runs: Runs) -> None:
+def test_pytests_report_on_a_full_disk_costs_none_of_ours(runs: Runs) -> None:
     done = runs.run(f"--junitxml={FULL}")
     assert done.returncode == 11
     assert "INTERNALERROR" not in done.stdout + done.stderr
@@ -106,7 +106,7 @@ def test_a_failure_stays_one_on_a_full_disk(runs: Runs, home: Path) -> None:
     assert "fail" in runs.known()[1]
 
 
-def test_what_a_plugin_leaves_out_without_a_name_is_examined_all_the_same(runs: Runs) -> None:
+def test_what_a_plugin_leaves_out_silently_is_examined(runs: Runs) -> None:
     (runs.folder / "leaves_out.py").write_text(LEAVES_OUT)
     assert runs.run("-p", "leaves_out").returncode == 0
     assert runs.known() == (0, ["pass"])

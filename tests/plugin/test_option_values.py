@@ -47,9 +47,7 @@ def test_an_interpreter_without_an_mdm_is_a_usage_error(health_here: Health, tmp
     result.stderr.fnmatch_lines([f"*--mdm-python: {python} has no MDM; name the interpreter*"])
 
 
-def test_an_ignored_prerequisite_is_named_with_what_ran_without_it(
-    home: Path, health_here: Health, tmp_path: Path
-) -> None:
+def test_an_ignored_prerequisite_is_named_with_its_dependents(home: Path, health_here: Health, tmp_path: Path) -> None:
     for each in (home / "config" / "datasets").glob("shop.yaml"):
         each.write_text("name: [unclosed\n", encoding="utf-8")
     result = health_here(

@@ -118,7 +118,7 @@ def test_two_workers_find_what_one_process_finds(home: Path, health: Health, tmp
     ids=["by-keyword", "by-issue", "by-node-id"],
 )
 @pytest.mark.parametrize("workers", ALONE_OR_ON_WORKERS)
-def test_a_failure_that_blocks_a_selected_check_makes_the_run_red(
+def test_a_failure_blocking_a_selected_check_makes_the_run_red(
     home: Path, health: Health, tmp_path: Path, selection: tuple[str, ...], workers: tuple[str, ...]
 ) -> None:
     break_registration(home, "shop")
@@ -169,7 +169,7 @@ def test_a_folder_without_anything_of_mdm_is_no_home(health: Health, tmp_path: P
         pytest.param("config/custom_features", marks=pytest.mark.slow),
     ],
 )
-def test_a_home_that_mdm_has_just_made_is_a_home_without_datasets(health: Health, tmp_path: Path, made: str) -> None:
+def test_a_home_just_made_by_mdm_is_a_home_without_datasets(health: Health, tmp_path: Path, made: str) -> None:
     folder = tmp_path / "folder"
     (folder / made).mkdir(parents=True)
     run = health(f"--mdm-home={folder}")
@@ -281,7 +281,7 @@ CRASH = "threading.Timer(0.3, lambda: [send(signal.SIGSEGV), send(signal.SIGCONT
         pytest.param(CRASH, "killed by SIGSEGV", id="crash", marks=pytest.mark.slow),
     ],
 )
-def test_a_check_that_hangs_or_dies_is_one_error_and_the_rest_is_there(
+def test_a_hanging_or_dying_check_is_one_error_beside_the_rest(
     pytester: pytest.Pytester, health: Health, tmp_path: Path, then: str, reason: str
 ) -> None:
     pytester.makepyfile(stops_the_child=STOPS_THE_CHILD.format(then=then))
@@ -418,7 +418,7 @@ def test_a_report_inside_the_home_is_refused(home: Path, health_here: Health) ->
     assert health_here("--mdm-json", home / "out.json").ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(health: Health, tmp_path: Path) -> None:
+def test_an_unwritable_report_is_reported_in_the_exit_code(health: Health, tmp_path: Path) -> None:
     result = health("--mdm-html", "/proc/nowhere/out.html", "--mdm-json", tmp_path / "out.json")
     assert result.ret == 11
     result.stdout.fnmatch_lines(["ERROR --mdm-html: *could not be written*", "exit code 11: *"])
@@ -426,7 +426,7 @@ def test_a_report_that_cannot_be_written_is_said_and_changes_the_exit_code(healt
 
 
 @pytest.mark.slow
-def test_one_folder_is_made_for_a_report_and_more_are_a_usage_error(health: Health, tmp_path: Path) -> None:
+def test_one_report_folder_is_made_and_more_are_a_usage_error(health: Health, tmp_path: Path) -> None:
     assert health(f"--mdm-json={tmp_path / 'new' / 'out.json'}").ret == 0
     assert (tmp_path / "new" / "out.json").is_file()
     result = health(f"--mdm-json={tmp_path / 'no' / 'such' / 'out.json'}")
@@ -487,7 +487,7 @@ def test_folders_that_may_not_be_listed_are_not_called_empty(home: Path, tmp_pat
     assert "nothing registered" not in done.stdout
 
 
-def test_a_selection_of_datasets_that_matches_nothing_is_a_usage_error(health_here: Health) -> None:
+def test_selecting_no_existing_dataset_is_a_usage_error(health_here: Health) -> None:
     result = health_here("--mdm-dataset=nope")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
@@ -535,7 +535,7 @@ def test_it_runs_without_docstrings(pytester: pytest.Pytester, home: Path) -> No
     assert pytester.run(sys.executable, "-OO", "-m", "pytest", "--mdm-health", f"--mdm-home={home}").ret == 0
 
 
-def test_options_come_from_command_line_then_ini_then_environment(
+def test_options_prefer_command_line_then_ini_then_environment(
     pytester: pytest.Pytester, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_MDM_HOME", str(home))
@@ -554,7 +554,7 @@ def test_a_symptom_selects_what_explains_it_and_says_why(health: Health) -> None
     assert sum(result.parseoutcomes().values()) == 4
 
 
-def test_a_symptom_that_nothing_explains_is_answered_with_the_nearest(health_here: Health) -> None:
+def test_an_unexplained_symptom_is_answered_with_the_nearest(health_here: Health) -> None:
     result = health_here("--mdm-symptom", "purple smoke")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mdm-symptom: nothing explains 'purple smoke'; the nearest*"])

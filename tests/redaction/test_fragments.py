@@ -36,9 +36,7 @@ def logged(home: Path, health: Health, tmp_path: Path, password: str, *messages:
     return file.read_text()
 
 
-def test_a_known_secret_in_the_log_is_masked_to_its_end_wherever_it_stands(
-    home: Path, health: Health, tmp_path: Path
-) -> None:
+def test_a_known_secret_in_the_log_is_masked_to_its_end(home: Path, health: Health, tmp_path: Path) -> None:
     texts = [f"connect failed password={SECRET} for bob", f'"password": "{SECRET}" x', f"third {SECRET} x"]
     written = logged(home, health, tmp_path, SECRET, *texts)
     assert "connect failed password=*** for bob" in written
@@ -70,7 +68,7 @@ def test_a_secret_at_which_a_message_is_cut_shows_no_start(
         (f"no {PLAIN[:9]} here", f"no {PLAIN[:9]} here"),
     ],
 )
-def test_a_fragment_is_masked_where_its_place_or_its_length_gives_it_away(text: str, clean: str) -> None:
+def test_a_fragment_is_masked_if_its_place_or_length_reveals_it(text: str, clean: str) -> None:
     assert Redactor([SECRET, PLAIN]).text(text) == clean
 
 
@@ -102,7 +100,7 @@ def test_the_search_sees_through_the_escapes_of_every_format(render: Callable[[R
 
 
 @pytest.mark.parametrize("written", [LINES, pytest.param(LINES.replace("\n", "\\n"), marks=pytest.mark.slow)])
-def test_a_secret_of_several_lines_is_masked_in_the_log_line_by_line(
+def test_a_multiline_secret_is_masked_in_the_log_line_by_line(
     home: Path, health: Health, tmp_path: Path, written: str
 ) -> None:
     text = logged(home, health, tmp_path, LINES, f"url postgresql://u:{written}@h/d there")

@@ -73,7 +73,7 @@ def test_a_short_secret_is_masked_as_a_word_only() -> None:
     assert Redactor(["ml"]).text("ml: yaml, html, 'ml'") == f"{MASK}: yaml, html, '{MASK}'"
 
 
-def test_the_passwords_of_both_copies_and_of_connection_strings_are_known(tmp_path: Path) -> None:
+def test_passwords_of_both_copies_and_connections_are_known(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "datasets"
     folder.mkdir(parents=True)
     (tmp_path / "datasets" / "shop").mkdir(parents=True)

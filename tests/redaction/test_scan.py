@@ -52,7 +52,7 @@ def outputs(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
-def test_no_secret_of_any_characters_from_any_place_is_in_any_output(
+def test_no_secret_from_any_place_is_in_any_output(
     seed: int, home: Path, health: Health, outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = random_secrets(seed)
@@ -78,7 +78,7 @@ def zipped(file: Path) -> str:
         return "\n".join(archive.read(name).decode() for name in archive.namelist())
 
 
-def test_what_the_users_own_tests_print_and_raise_shows_no_secret(
+def test_output_and_errors_of_users_tests_show_no_secret(
     pytester: pytest.Pytester, health: Health, outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", SECRET)
@@ -130,7 +130,7 @@ def pytest_terminal_summary(terminalreporter):
 """
 
 
-def test_what_other_plugins_write_to_the_terminal_shows_no_secret(
+def test_terminal_output_of_other_plugins_shows_no_secret(
     pytester: pytest.Pytester, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", SECRET)
@@ -149,7 +149,7 @@ def pytest_sessionstart(session):
 """
 
 
-def test_a_secret_that_is_written_to_the_terminal_in_pieces_is_reported(
+def test_a_secret_written_to_the_terminal_in_pieces_is_reported(
     pytester: pytest.Pytester, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MDM_DATABASE_POSTGRESQL_PASSWORD", SECRET)
@@ -282,7 +282,7 @@ def test_what_is_refused_before_the_run_shows_no_secret(
 ORDINARY = ["table", "postgres", "5432", "2026", "1.0.6", "a", "***", "healthy", "status", "html", "0", "100", "shop"]
 
 
-def test_a_password_that_is_an_everyday_word_makes_nothing_unusable(
+def test_a_password_that_is_a_common_word_breaks_no_report(
     health: Health, outputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, word in enumerate(ORDINARY):
@@ -296,7 +296,7 @@ def test_a_password_that_is_an_everyday_word_makes_nothing_unusable(
     assert {each["target"]["name"] for each in document["results"]} == {"home", "big", "breast_cancer", "shop", "wine"}
 
 
-def test_an_everyday_word_is_masked_in_what_others_wrote_and_where_its_name_tells_it(home: Path) -> None:
+def test_a_common_word_is_masked_where_it_can_be_the_password(home: Path) -> None:
     environ = {"MDM_X_PASSWORD": "table"}
     inventory = take_inventory(home, environ)
     ours, theirs = (redactor_for(inventory, environ, {}, foreign=foreign) for foreign in (False, True))

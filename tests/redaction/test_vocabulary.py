@@ -45,13 +45,13 @@ def test_no_source_code_is_read_to_know_them(home: Path, opened: list[str]) -> N
 
 
 @pytest.mark.parametrize("password", ["Tr0ub4dor", "open the window", "sunshine", "correct-horse", "the table is"])
-def test_a_password_that_is_no_word_of_a_report_is_masked_everywhere(home: Path, password: str) -> None:
+def test_a_password_outside_the_vocabulary_is_masked_everywhere(home: Path, password: str) -> None:
     redactor = redactor_for(take_inventory(home, {}), {"MDM_X_PASSWORD": password}, {})
     assert redactor.text(f"login with {password}.") == "login with ***."
 
 
 @pytest.mark.parametrize("password", ["mdm-health", "database", "sqlite-locking", "passed", "report.html"])
-def test_a_password_that_is_one_stays_readable_where_it_is_a_word(home: Path, password: str) -> None:
+def test_a_password_in_the_vocabulary_is_readable_as_a_word(home: Path, password: str) -> None:
     redactor = redactor_for(take_inventory(home, {}), {"MDM_X_PASSWORD": password}, {})
     assert redactor.text(f"the {password} is there") == f"the {password} is there"
     assert redactor.leaks.in_content(f"the {password} is there") is None

@@ -46,7 +46,7 @@ def test_a_single_finding_has_no_more() -> None:
     assert thing.more == ""
 
 
-def test_failures_come_before_warnings_and_the_data_before_the_rest() -> None:
+def test_failures_precede_warnings_and_data_precedes_the_rest() -> None:
     backup, data = found("backup-failure.no-room", "home"), found("data-corruption.damaged", "shop")
     warning = found("data-corruption.surplus", "shop", severity=Severity.WARN)
     assert codes(report(warning, backup, data)) == [
@@ -61,13 +61,13 @@ def test_before_a_migration_the_backup_comes_first() -> None:
     assert codes(report(data, backup, phase="pre")) == ["backup-failure.no-room", "data-corruption.damaged"]
 
 
-def test_what_became_worse_since_the_baseline_comes_before_what_was_so() -> None:
+def test_what_got_worse_since_the_baseline_precedes_the_rest() -> None:
     old = found("data-corruption.damaged", "shop", became="unchanged")
     new = found("sqlite-locking.locked-now", "shop", became="new")
     assert codes(report(old, new)) == ["sqlite-locking.locked-now", "data-corruption.damaged"]
 
 
-def test_one_loss_of_rows_that_several_counts_tell_is_one_thing_with_a_command_if_any_has_one() -> None:
+def test_one_loss_of_rows_in_several_counts_is_one_item() -> None:
     told = [found(f"data-corruption.{code}", "shop") for code in ("missing-rows", "row-count", "feature-rows")]
     counted = replace(told[1].findings[0], remedy=Remedy("compare it", ("diff a b",)))
     result = replace(told[0], findings=(*told[0].findings, counted, *told[2].findings))

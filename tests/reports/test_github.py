@@ -29,7 +29,7 @@ def found(number: int, severity: Severity = Severity.WARN, message: str = "m", f
 IN_ACTIONS = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": "/repo"}
 
 
-def test_an_annotation_names_file_line_and_column_below_the_workspace() -> None:
+def test_an_annotation_names_a_position_below_the_workspace() -> None:
     assert list(github.workflow_commands(report_with(found(3)), IN_ACTIONS)) == [
         "::warning file=a.yaml,line=3,col=2,title=sqlite-locking.x [shop]::m%0Anext: do it"
     ]
@@ -85,7 +85,7 @@ def test_the_summary_is_appended_to_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 50, 200, 500, 2000, 2500, 4000])
-def test_it_keeps_to_the_limit_with_what_others_wrote_and_says_so(tmp_path: Path, left: int) -> None:
+def test_it_keeps_to_the_limit_beside_other_annotations(tmp_path: Path, left: int) -> None:
     file = tmp_path / "summary.md"
     file.write_bytes(b"x" * (github.LIMIT_BYTES - left))
     github.append_summary(REPORT, {"GITHUB_STEP_SUMMARY": str(file)})
@@ -144,7 +144,7 @@ def test_a_summary_that_cannot_be_written_changes_no_exit_code(
     result.stdout.fnmatch_lines([f"WARNING GITHUB_STEP_SUMMARY: {tmp_path} is not a file to write to but a folder"])
 
 
-def test_nothing_is_published_that_shows_a_secret_and_a_line_says_so(tmp_path: Path) -> None:
+def test_nothing_that_shows_a_secret_is_published(tmp_path: Path) -> None:
     file = tmp_path / "summary.md"
     leaks, report = Redactor([Secret("tr0ub4dor", "mdm.yaml")]).leaks, report_with(found(3, message="tr0ub4dor"))
     (line,) = github.publish(report, leaks, {"GITHUB_STEP_SUMMARY": str(file), **IN_ACTIONS})

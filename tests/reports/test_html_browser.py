@@ -55,7 +55,7 @@ def nothing_happened(opened: Opened) -> bool:
 
 
 @pytest.mark.parametrize(("page", "way"), EACH_PAGE_EACH_WAY, indirect=["page"])
-def test_it_fits_its_window_asks_for_nothing_and_shuts_nobody_out(
+def test_it_fits_its_window_loads_nothing_and_is_accessible(
     open_page: Open, axe: Axe, page: str, way: tuple[str, Scheme, Media]
 ) -> None:
     opened = open_page(page, *way)
@@ -127,7 +127,7 @@ def test_the_keyboard_gets_from_the_top_to_what_to_do_first(open_page: Open) -> 
     assert page.locator(":focus").get_attribute("id") == "main"
 
 
-def test_the_keyboard_reaches_and_opens_every_fold_and_every_box_that_scrolls(open_page: Open) -> None:
+def test_the_keyboard_reaches_every_fold_and_scrolling_box(open_page: Open) -> None:
     page = open_page(page_of("full"), "phone").page
     reached = set()
     for _ in range(200):
@@ -178,7 +178,7 @@ def test_a_real_home_gives_a_page_for_everybody(
     assert nothing_happened(opened)
 
 
-def test_a_home_that_was_damaged_since_its_baseline_says_so_first(
+def test_a_home_damaged_since_its_baseline_says_so_first(
     pytester: pytest.Pytester, open_page: Open, axe: Axe, home: Path, tmp_path: Path
 ) -> None:
     baseline, file = tmp_path / "before.json", tmp_path / "report.html"

@@ -22,7 +22,7 @@ from pytest_mdm_health.reports.terminal import wrapped
 from tests.reports.full_report import COMPARISON, REPORT
 
 
-def test_the_command_after_an_error_is_quoted_whatever_the_dataset_is_called() -> None:
+def test_the_command_after_an_error_quotes_any_dataset_name() -> None:
     check = Check(id="data-corruption", issue="5.1", title="Data", per=Kind.DATASET)
     result = Result(check=check, target=Target(Kind.DATASET, "bob's $(id)"), status=Status.ERROR, reason="too slow")
     (command,) = [line for line in describe(result).splitlines() if line.startswith("    $ ")]
@@ -42,7 +42,7 @@ def test_what_to_do_is_said_once_for_findings_that_need_the_same() -> None:
 ACCEPTED = "DELETE, not WAL"
 
 
-def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None:
+def test_the_summary_shows_changes_actions_and_waivers() -> None:
     assert list(lines(REPORT)) == [
         "configuration pass · storage fail · features blocked · diagnostics warn",
         "1 pass, 1 warn, 1 fail, 1 error, 1 skip, 1 blocked, 1 waived",
@@ -119,7 +119,7 @@ def health(health: Health, home: Path) -> Health:
     return health
 
 
-def test_a_log_has_whole_lines_without_colours_and_says_where_the_reports_are(health: Health, tmp_path: Path) -> None:
+def test_a_log_has_whole_plain_lines_and_names_the_reports(health: Health, tmp_path: Path) -> None:
     outputs = {name: tmp_path / f"out.{name}" for name in ("html", "json", "markdown", "bundle", "save-baseline")}
     result = health(*(f"--mdm-{name}={path}" for name, path in outputs.items()))
     assert "\x1b" not in result.stdout.str()

@@ -86,7 +86,7 @@ def test_a_healthy_database_answers_and_is_not_touched(shop: Path, tree: Tree) -
     assert tree(shop.parent) == before
 
 
-def test_a_database_in_wal_mode_is_read_without_its_log_files_coming_into_being(shop: Path, tree: Tree) -> None:
+def test_reading_in_wal_mode_creates_no_sidecar_files(shop: Path, tree: Tree) -> None:
     before = tree(shop.parent)
     assert shop.read_bytes()[18:20] == b"\2\2"
     assert counts(shop)["train"] == 2000
@@ -104,7 +104,7 @@ def test_a_database_in_a_folder_that_cannot_be_written_is_read(shop: Path) -> No
         shop.parent.chmod(mode)
 
 
-def test_what_a_killed_process_left_in_the_log_is_read_from_a_copy(
+def test_what_a_killed_process_left_in_a_wal_is_read_from_a_copy(
     shop: Path, tree: Tree, killed: Callable[[Path, str], None]
 ) -> None:
     killed(shop, "c.execute('DELETE FROM train WHERE id < 10')")
@@ -152,7 +152,7 @@ def test_an_empty_or_wiped_journal_is_no_interrupted_transaction(rollback_shop: 
 
 
 @pytest.mark.parametrize(("limit", "how"), [(0, "live"), (1 << 30, "copy")])
-def test_a_database_that_others_work_on_in_wal_mode_is_read_as_it_is_now(
+def test_a_database_in_use_in_wal_mode_is_read_as_it_is_now(
     shop: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch, limit: int, how: str
 ) -> None:
     monkeypatch.setattr("pytest_mdm_health.backends.sqlite.open._SNAPSHOT_LIMIT", limit)
@@ -182,16 +182,14 @@ def test_who_stops_working_on_it_meanwhile_leaves_no_log_behind(shop: Path, hold
 
 @pytest.mark.parametrize("journal_mode", ["WAL", "DELETE"])
 @pytest.mark.parametrize("table", ["test", "train_features"])
-def test_the_transaction_that_somebody_has_not_finished_is_not_seen(
-    shop: Path, hold: Hold, journal_mode: str, table: str
-) -> None:
+def test_an_unfinished_transaction_is_not_seen(shop: Path, hold: Hold, journal_mode: str, table: str) -> None:
     sqlite3.connect(shop).execute(f"PRAGMA journal_mode={journal_mode}").connection.close()
     before = counts(shop)[table]
     hold(f"import sqlite3; c = sqlite3.connect({str(shop)!r}); c.execute('DELETE FROM {table}')")
     assert counts(shop)[table] == before > 0
 
 
-def test_a_database_locked_for_all_is_said_to_be_locked_and_by_whom(rollback_shop: Path, hold: Hold) -> None:
+def test_an_exclusively_locked_database_names_the_holder(rollback_shop: Path, hold: Hold) -> None:
     shop = rollback_shop
     spilling = SPILLED + "c.execute('UPDATE train_features SET id = -1')"
     holder = hold(f"import sqlite3; c = sqlite3.connect({str(shop)!r}, isolation_level=None); {spilling}")
@@ -388,7 +386,7 @@ def test_a_path_that_is_not_text_is_read(shop: Path) -> None:
     assert counts(path)["train"] == 2000
 
 
-def test_the_log_of_a_linked_file_is_found_beside_the_file_itself(
+def test_the_wal_of_a_linked_file_is_found_beside_its_target(
     shop: Path, tmp_path: Path, killed: Callable[[Path, str], None]
 ) -> None:
     killed(shop, "c.execute('DELETE FROM test')")

@@ -117,7 +117,7 @@ def test_different_values_stay_different(form: Form, type_: str, values: list[st
     assert len({canonical(value, type_, form) for value in values}) == len(values)
 
 
-def test_a_number_of_four_bytes_that_comes_as_text_is_read_as_one() -> None:
+def test_a_four_byte_float_that_arrives_as_text_is_read_as_one() -> None:
     assert canonical("'0.1'", "VARCHAR", Form.FLOAT, single=True) == canonical("0.1", "FLOAT", Form.FLOAT)
     assert canonical("'0.1'", "VARCHAR", Form.FLOAT) == canonical("0.1", "DOUBLE", Form.FLOAT)
     assert canonical("0.1", "FLOAT", Form.FLOAT) != canonical("0.1", "DOUBLE", Form.FLOAT)
@@ -131,7 +131,7 @@ def test_a_date_is_the_text_that_it_was_written_as() -> None:
 
 
 @pytest.mark.parametrize("texts", [["2024-01-01", "x"], ["12"], [], ["YYYY-MM-DD"]])
-def test_texts_that_are_no_dates_written_alike_have_no_way_of_writing(texts: list[str]) -> None:
+def test_texts_that_are_no_dates_have_no_date_format(texts: list[str]) -> None:
     assert not written_like(texts)
 
 

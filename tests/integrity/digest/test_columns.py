@@ -115,7 +115,7 @@ def digest_in(workbench: Workbench, source: TableIn) -> TableDigest:
         return digest
 
 
-def test_one_workbench_reads_all_tables_that_lie_beside_each_other(tables: Callable[[str], TableIn]) -> None:
+def test_one_session_reads_all_tables_of_the_same_place(tables: Callable[[str], TableIn]) -> None:
     one, two = tables("one"), tables("two")
     with shared_workbench(one) as first:
         assert digest_in(first, one).rows == 1
@@ -124,7 +124,7 @@ def test_one_workbench_reads_all_tables_that_lie_beside_each_other(tables: Calla
     assert first is second
 
 
-def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: Callable[[str], TableIn]) -> None:
+def test_a_table_elsewhere_gets_a_session_that_may_read_it(tables: Callable[[str], TableIn]) -> None:
     one = tables("one")
     with shared_workbench(one) as first:
         later = tables("later")
@@ -133,7 +133,7 @@ def test_a_table_that_lies_elsewhere_gets_a_workbench_that_may_read_it(tables: C
     assert first is not second
 
 
-def test_a_workbench_in_which_something_went_wrong_is_not_used_again(tables: Callable[[str], TableIn]) -> None:
+def test_a_session_that_failed_is_not_used_again(tables: Callable[[str], TableIn]) -> None:
     one = tables("one")
     with pytest.raises(ValueError, match="wrong"), shared_workbench(one) as first:
         raise ValueError("wrong")

@@ -179,7 +179,7 @@ def test_types_that_only_a_server_has_are_compared_as_well(postgres: Server, fol
     assert compare_digests(before, digest_table(source, like=before)).verdict == "equal"
 
 
-def test_one_column_of_texts_on_a_server_keeps_nothing_and_empty_apart(postgres: Server, folder: Path) -> None:
+def test_nothing_and_empty_differ_in_a_text_column_on_a_server(postgres: Server, folder: Path) -> None:
     texts: list[str | None] = [None, "", "x", '"', "\\.", " ", None, "a,b", "c\nd", "\\N"]
     postgres.add_database("mdm_o", "CREATE TABLE t (s text)", owner=USER)
     path = folder / "o.duckdb"
@@ -327,9 +327,7 @@ def test_hundreds_of_columns_and_any_names_are_digested(folder: Path) -> None:
     assert compare_digests(before, after).verdict == "equal"
 
 
-def test_columns_that_are_summed_together_have_the_sums_they_have_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_columns_summed_together_have_the_sums_they_have_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder / "wide.duckdb"
     kinds = (
         "i",

@@ -151,9 +151,7 @@ def test_both_orders_of_day_and_month_are_noticed(make_table: MakeTable, engine:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_spellings_of_truth_values_are_told_only_where_there_is_nothing_else(
-    make_table: MakeTable, engine: str
-) -> None:
+def test_spellings_of_booleans_are_reported_only_if_all_are_such(make_table: MakeTable, engine: str) -> None:
     assert of(make_table(engine, "TEXT", ["yes", "No", "Y", "0", "N/A", None])).spellings == ("0", "No", "Y", "yes")
 
 
@@ -163,7 +161,7 @@ def test_other_words_are_no_spellings_of_truth_values(make_table: MakeTable, val
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_whole_and_rounded_numbers_are_counted_in_a_column_of_floats(make_table: MakeTable, engine: str) -> None:
+def test_whole_and_rounded_numbers_are_counted_among_floats(make_table: MakeTable, engine: str) -> None:
     column = of(make_table(engine, "DOUBLE PRECISION", [1.0, 2.5, 2.0**60, -0.0, None, float("inf")]))
     assert (column.kind, column.values, column.reals) == (Kind.FLOAT, 5, 5)
     assert (column.whole, column.inexact) == (3, 1)
@@ -203,7 +201,7 @@ def test_declared_types_are_told_without_looking_at_values(make_table: MakeTable
         assert declared_profile(database, "t") == TableProfile(table="t", columns=(column,))
 
 
-def test_a_sample_says_that_it_is_one_and_everything_finds_the_one_odd_value(make_table: MakeTable) -> None:
+def test_a_sample_is_marked_and_a_full_read_finds_the_odd_value(make_table: MakeTable) -> None:
     values: list[object] = [*range(20_000)]
     values[12_345] = "late"
     backend = make_table("sqlite", "BIGINT", values)
@@ -213,7 +211,7 @@ def test_a_sample_says_that_it_is_one_and_everything_finds_the_one_odd_value(mak
     assert (whole.complete, whole.rows, whole.columns[0].texts) == (True, 20_000, 1)
 
 
-def test_a_large_table_on_a_server_is_sampled_as_soon_as_it_was_analysed(postgres: Server) -> None:
+def test_a_large_table_on_a_server_is_sampled_once_analysed(postgres: Server) -> None:
     fill = "INSERT INTO t SELECT 'late' FROM generate_series(1, 200000)"
     postgres.add_database("mdm_types", "CREATE TABLE t (c TEXT)", fill)
     backend = server_backend(Connection(host=HOST, port=postgres.port, database="mdm_types", user=SUPERUSER))

@@ -34,7 +34,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_numbers_are_told_by_points_exponents_signs_and_separators(name: str) -> None:
+def test_numbers_are_parsed_by_point_exponent_sign_and_separator(name: str) -> None:
     assert are_decimals("value", NUMBERS[name])
 
 

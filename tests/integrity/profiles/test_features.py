@@ -79,7 +79,7 @@ def test_columns_of_every_kind_are_told_apart(make_table: MakeTable, engine: str
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_infinite_numbers_are_counted_and_others_than_numbers_are_none(make_table: MakeTable, engine: str) -> None:
+def test_only_infinite_numbers_are_counted_as_infinite(make_table: MakeTable, engine: str) -> None:
     declared = ", ".join(f"{name} DOUBLE PRECISION" for name in ("partly", "below", "all_of_them", "no_number", "wide"))
     nan, inf = math.nan, math.inf
     rows = [(1.0, -inf, inf, nan, -1.7e308), (inf, 2.0, inf, nan, 1.7e308), (-inf, nan, inf, None, 0.0)]

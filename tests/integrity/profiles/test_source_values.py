@@ -45,7 +45,7 @@ def test_compressed_text_is_read(tmp_path: Path) -> None:
     assert look_at(file, ["code"]).columns["code"].padded == 1
 
 
-def test_of_a_large_file_only_the_beginning_is_read_unless_all_of_it_is_wanted(tmp_path: Path) -> None:
+def test_only_the_start_of_a_large_file_is_read_by_default(tmp_path: Path) -> None:
     file = written(tmp_path / "a.csv", "code\n" + "1234567\n" * (HEAD // 8) + "007\n")
     beginning, whole = look_at(file, ["code"]), look_at(file, ["code"], within_s=30)
     assert (beginning.complete, beginning.columns["code"].padded) == (False, 0)

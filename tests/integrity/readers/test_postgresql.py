@@ -97,7 +97,7 @@ def test_a_column_says_the_same_as_declared_and_as_text(
 
 
 @pytest.mark.parametrize(("type_", "last"), [("timestamp", "294276-12-31"), ("date", "5874897-12-31")])
-def test_a_moment_that_duckdb_cannot_hold_is_not_taken_for_another_one(postgres: Server, type_: str, last: str) -> None:
+def test_a_timestamp_beyond_duckdb_is_not_read_as_another(postgres: Server, type_: str, last: str) -> None:
     source = table(postgres, f"CREATE TABLE t (d {type_})", f"INSERT INTO t VALUES ('{last}'), ('2024-01-01')")
     before = digest_table(source)
     assert before.rows == 2

@@ -272,7 +272,7 @@ def test_the_row_is_named_whatever_columns_are_called(tmp_path: Path, odd: str) 
     assert detail.examples[0].cells[0].before == "text 7"
 
 
-def test_the_row_is_named_in_a_view_and_beside_a_column_of_row_ids(tmp_path: Path) -> None:
+def test_a_row_is_named_in_views_and_beside_a_row_id_column(tmp_path: Path) -> None:
     for state in ("before", "after"):
         with duckdb.connect(str(tmp_path / f"{state}.duckdb")) as connection:
             connection.execute("CREATE TABLE t AS SELECT 1 AS rowid, 'text ' || i AS b FROM range(50) r(i)")

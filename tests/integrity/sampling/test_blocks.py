@@ -58,7 +58,7 @@ def test_a_small_table_is_looked_at_as_a_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
-def test_a_sample_is_bounded_and_always_the_same_and_from_all_over_the_table(tmp_path: Path, engine: str) -> None:
+def test_a_sample_is_bounded_repeatable_and_from_the_whole_table(tmp_path: Path, engine: str) -> None:
     database = (
         sqlite_table(tmp_path, MAKE, numbers(100_000))
         if engine == "sqlite"

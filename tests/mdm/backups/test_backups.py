@@ -128,7 +128,7 @@ def test_a_path_that_no_file_system_has_is_a_gap(home: Path) -> None:
     assert "cannot be listed" in find_backups(home / ("x" * 300), home).gaps[0]
 
 
-def test_backups_are_looked_for_where_it_is_said_else_in_the_home_else_at_the_guides_place(
+def test_backups_are_searched_as_given_then_in_home_then_default(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     located = take_inventory(home, {}).home

@@ -35,7 +35,7 @@ def test_every_registered_dataset_and_the_settings_are_wanted(each_home: Path) -
     assert wanted.files == {"mdm.yaml": each_home / "mdm.yaml"}
 
 
-def test_custom_features_and_the_switches_of_the_migration_are_wanted(home: Path) -> None:
+def test_custom_features_and_migration_switches_are_wanted(home: Path) -> None:
     (home / "feature_flags.yaml").write_text("use_new_backend: true\n")
     (home / "config" / "custom_features" / "shop.py").write_text("import mdm")
     (home / "config" / "custom_features" / "__init__.py").touch()  # of which nothing can be lost
@@ -71,7 +71,7 @@ def test_what_is_missing_is_not_held(home: Path) -> None:
     assert held.files == frozenset()
 
 
-def test_data_under_another_ending_is_the_data_if_there_is_no_other(home: Path) -> None:
+def test_data_with_another_extension_counts_if_there_is_no_other(home: Path) -> None:
     members = members_of(home)
     del members["datasets/shop/shop.sqlite"]
     members["datasets/shop/shop.db"] = Member("datasets/shop/shop.db", "file", 1)
@@ -115,7 +115,7 @@ def test_only_databases_of_this_home_are_restored(home: Path, name: str, restore
     assert wanted_by(home).restores(Member(name, "file", 1)) is restored
 
 
-def test_data_outside_the_home_is_looked_for_in_the_datasets_folder(home: Path, tmp_path: Path) -> None:
+def test_data_outside_the_home_is_searched_in_its_folder(home: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside.sqlite"
     (home / "datasets" / "shop" / "shop.sqlite").rename(outside)
     yaml = home / "config" / "datasets" / "shop.yaml"

@@ -54,7 +54,7 @@ def test_logs_that_belong_to_the_data_are_found_with_it(home: Path) -> None:
     assert saved.beside == (f"{name}-wal",)
 
 
-def test_an_archive_that_would_not_unpack_is_passed_over_and_looked_at_anew_once_it_changed(home: Path) -> None:
+def test_an_unusable_archive_is_skipped_until_it_has_changed(home: Path) -> None:
     older = pack(home, "a.tar.gz", "datasets/shop/shop.sqlite", age_s=3600)
     newer = pack(home, "b.tar.gz", "datasets/shop/shop.sqlite")
     os.truncate(newer, newer.stat().st_size // 2)
@@ -72,7 +72,7 @@ def test_data_of_another_dataset_is_not_taken(home: Path) -> None:
     assert found(home) is None
 
 
-def test_a_copy_of_the_file_by_the_name_of_the_dataset_is_a_backup(home: Path) -> None:
+def test_a_copy_named_as_the_dataset_is_a_backup(home: Path) -> None:
     (home / "backup").mkdir()
     (home / "backup/shop.sqlite").write_bytes((home / "datasets/shop/shop.sqlite").read_bytes())
     saved = found(home)

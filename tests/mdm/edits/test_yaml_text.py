@@ -78,7 +78,7 @@ def test_a_section_goes_with_the_last_key_in_it() -> None:
     assert without(b"a: 1\nb:\n  c:\n    d: 2\n# end\n", ["b", "c", "d"]) == b"a: 1\n# end\n"
 
 
-def test_a_mark_at_the_beginning_and_a_missing_last_line_end_stay() -> None:
+def test_a_first_mark_and_a_missing_last_line_end_stay() -> None:
     assert with_value("\ufeffa: 1".encode(), ["a"], 2) == "\ufeffa: 2".encode()
     assert with_value(b"a: 1", ["b"], 2) == b"a: 1\nb: 2\n"
     assert with_value(b"", ["a", "b"], 2) == b"a:\n  b: 2\n"

@@ -98,7 +98,7 @@ def test_a_file_that_nobody_locks_has_no_locks(database: Path) -> None:
     assert asked(database) == []
 
 
-def test_this_process_keeps_its_own_locks_when_they_are_looked_at(database: Path) -> None:
+def test_looking_at_locks_keeps_those_of_this_process(database: Path) -> None:
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     before, _ = locks_on([database])

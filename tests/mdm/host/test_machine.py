@@ -127,7 +127,7 @@ def test_a_kernel_log_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path, pr
     assert look_at_machine(proc, tmp_path / "none", tmp_path / "no log").killed is None
 
 
-def test_without_a_killed_process_the_kernels_log_need_not_be_read(tmp_path: Path, proc: Path) -> None:
+def test_without_a_killed_process_the_kernel_log_is_not_needed(tmp_path: Path, proc: Path) -> None:
     assert look_at_machine(proc, tmp_path / "none", tmp_path / "no log").killed == ()
 
 

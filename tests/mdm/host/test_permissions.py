@@ -47,7 +47,7 @@ def test_a_folder_behind_a_link_is_named_where_it_is(tmp_path: Path) -> None:
     (tmp_path / "real").chmod(0o700)
 
 
-def test_what_is_not_there_or_no_path_at_all_is_no_matter_of_permissions(tmp_path: Path) -> None:
+def test_missing_or_invalid_paths_are_no_matter_of_permissions(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "file").touch()
     for path in ("gone", "loop", "file/below", "x" * 5000, "a\0b"):

@@ -46,7 +46,7 @@ def test_a_process_that_has_a_file_open_without_a_lock_holds_it(hold: Hold, data
     assert before - 2 < found.since < time.time() + CLOCK_TICK_S
 
 
-def test_a_process_that_locks_a_file_is_told_with_its_lock_and_only_once(hold: Hold, database: Path) -> None:
+def test_a_process_locking_a_file_is_listed_once_with_its_lock(hold: Hold, database: Path) -> None:
     holder = hold(f"import sqlite3; c = sqlite3.connect({str(database)!r}); c.execute('BEGIN IMMEDIATE')")
     assert {(each.pid, each.mode, each.lock) for each in holders([database]).answer} >= {
         (holder.pid, "writes", "reserved")
@@ -116,7 +116,7 @@ def fake_mdm(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("arguments", [["dataset", "register"], ["dataset", "register", "--password", "s3cret"]])
-def test_a_running_mdm_is_found_with_its_subcommand_and_no_other_argument(fake_mdm: Path, arguments: list[str]) -> None:
+def test_a_running_mdm_is_found_with_its_subcommand_only(fake_mdm: Path, arguments: list[str]) -> None:
     with subprocess.Popen(
         [sys.executable, fake_mdm, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as running:

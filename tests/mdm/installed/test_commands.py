@@ -37,7 +37,7 @@ def test_output_of_both_streams_and_the_exit_code_are_reported(tmp_path: Path) -
     assert outcome.how == "ended with exit code 3"
 
 
-def test_it_runs_in_the_folder_and_the_environment_that_it_is_given(tmp_path: Path) -> None:
+def test_it_runs_in_the_given_folder_and_environment(tmp_path: Path) -> None:
     code = "import os; print(os.getcwd()); print(os.environ.get('A'), os.environ.get('HOME'))"
 
     outcome = run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, environ={"A": "1"}, timeout_s=20)

@@ -117,7 +117,7 @@ def test_a_module_is_listed_if_it_is_imported_and_let_out(tmp_path: Path, index:
     assert listed_in(tmp_path / "__init__.py", ["shop", "wine"]) == listed
 
 
-def test_a_folder_without_an_index_that_can_be_read_lists_nothing(tmp_path: Path) -> None:
+def test_a_folder_without_a_readable_index_lists_nothing(tmp_path: Path) -> None:
     assert listed_in(tmp_path / "__init__.py", ["shop"]) is None
     (tmp_path / "__init__.py").write_text("from . import (")
     assert listed_in(tmp_path / "__init__.py", ["shop"]) is None

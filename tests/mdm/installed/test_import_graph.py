@@ -19,13 +19,13 @@ def package(folder: Path, **sources: str) -> Package:
     return Package("app", folder)
 
 
-def test_the_modules_are_listed_with_their_packages_but_not_what_runs_as_a_program(tmp_path: Path) -> None:
+def test_modules_are_listed_by_package_without_programs(tmp_path: Path) -> None:
     app = package(tmp_path / "app", core="", cli__main="", cli____main__="")
 
     assert list(app.modules) == ["app", "app.cli", "app.cli.main", "app.core"]
 
 
-def test_what_the_entry_leads_to_is_always_needed_and_the_rest_never(tmp_path: Path) -> None:
+def test_what_the_entry_point_imports_is_always_needed(tmp_path: Path) -> None:
     app = package(
         tmp_path / "app",
         main="import app.core\nfrom app.tools import cut\n",
@@ -53,7 +53,7 @@ def test_the_packages_around_a_needed_module_are_needed_too(tmp_path: Path) -> N
     assert app.modules["app.storage.sqlite"].name == "sqlite.py"
 
 
-def test_an_import_inside_a_function_is_needed_when_that_is_called(tmp_path: Path) -> None:
+def test_an_import_in_a_function_is_needed_when_that_is_called(tmp_path: Path) -> None:
     app = package(
         tmp_path / "app", main="import app.core\n", core="def f():\n    import app.late\n", late="import xlrd\n"
     )

@@ -52,9 +52,7 @@ def test_a_sound_installation_is_described_in_full(make_python: MakePython, exam
     assert "mdm.dataset.registrar" in found.modules
 
 
-def test_every_module_that_does_not_import_is_named_with_the_exact_reason(
-    make_python: MakePython, examined: Path
-) -> None:
+def test_every_module_that_does_not_import_is_named_with_reason(make_python: MakePython, examined: Path) -> None:
     python = make_python(
         {"mdm/storage/duckdb.py": "import no_such_engine\n", "mdm/storage/odd.py": "raise SystemExit(3)\n"}
     )
@@ -69,7 +67,7 @@ def test_every_module_that_does_not_import_is_named_with_the_exact_reason(
     assert modules["mdm.storage.sqlite"].failure is None
 
 
-def test_left_over_modules_are_told_from_those_that_commands_need(make_python: MakePython, examined: Path) -> None:
+def test_leftover_modules_are_distinguished_from_needed_ones(make_python: MakePython, examined: Path) -> None:
     broken = "import no_such_thing\n"
     python = make_python({"mdm/features/generator.py": broken, "mdm/old.py": broken})
 
@@ -91,7 +89,7 @@ def test_what_is_imported_late_and_not_there_is_missing(make_python: MakePython,
     assert found.modules["mdm.storage.sqlite"].failure is None
 
 
-def test_a_module_that_kills_the_interpreter_does_not_hide_the_others(make_python: MakePython, examined: Path) -> None:
+def test_a_module_that_kills_the_interpreter_hides_no_other(make_python: MakePython, examined: Path) -> None:
     crash = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
     python = make_python({"mdm/dataset/crash.py": crash, "mdm/dataset/later.py": "import no_such_thing\n"})
 
@@ -133,9 +131,7 @@ def test_warnings_that_are_errors_to_the_tester_are_none_to_mdm(
     assert found.modules["mdm.dataset.old"].failure is None
 
 
-def test_a_module_that_never_finishes_importing_is_named_within_the_time(
-    make_python: MakePython, examined: Path
-) -> None:
+def test_a_module_that_never_finishes_importing_is_named_in_time(make_python: MakePython, examined: Path) -> None:
     python = make_python({"mdm/dataset/slow.py": "import time\ntime.sleep(600)\n"})
     started = time.perf_counter()
 
@@ -168,9 +164,7 @@ def test_the_settings_are_those_of_the_home_and_the_environment(make_python: Mak
     assert settings.failure is None
 
 
-def test_modules_are_imported_without_the_settings_so_that_bad_ones_are_not_blamed_on_them(
-    make_python: MakePython, examined: Path
-) -> None:
+def test_bad_settings_are_not_blamed_on_modules(make_python: MakePython, examined: Path) -> None:
     eager = (
         "from mdm.config import get_config\nif get_config()['text'] or get_config()['size']:\n    raise ValueError\n"
     )
@@ -214,7 +208,7 @@ def test_settings_that_mdm_refuses_are_reported_with_its_words(
     assert str(settings.failure) == failure
 
 
-def test_an_mdm_that_writes_wherever_it_can_leaves_the_home_as_it_is(
+def test_an_mdm_that_writes_everywhere_leaves_the_home_unchanged(
     make_python: MakePython, examined: Path, tree: Callable[[Path], object]
 ) -> None:
     source = (

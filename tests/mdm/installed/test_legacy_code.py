@@ -48,7 +48,7 @@ def test_every_way_to_ask_for_a_value_is_found_once(text: str, keys: tuple[str, 
     assert use.keys == keys
 
 
-def test_writing_is_told_from_reading_and_computed_keys_from_plain_ones() -> None:
+def test_writes_are_distinguished_from_reads_and_computed_keys() -> None:
     written, read, computed = (each for each in uses(f"{IMPORT}CONFIG['a'] = 1\nCONFIG['a']\nCONFIG['a'][b]\n")[1:])
     assert (written.writes, read.writes, computed.writes) == (True, False, False)
     assert (written.complete, read.complete, computed.complete) == (True, True, False)
@@ -89,12 +89,12 @@ def test_what_does_not_parse_is_read_word_by_word(broken: str) -> None:
     assert [(use.line, use.keys) for use in uses(broken)] == [(1, None), (2, ("database", "default_backend"))]
 
 
-def test_what_stands_beside_a_use_in_what_does_not_parse_is_not_shown() -> None:
+def test_code_beside_a_use_that_does_not_parse_is_not_shown() -> None:
     text = f"{IMPORT.strip()}; login(password='hunter2')  # hunter2\nprint CONFIG['a']['b'], login('hunter2')\n"
     assert [use.text for use in uses(text)] == [IMPORT.strip(), "CONFIG['a']['b']"]
 
 
-def test_what_does_not_parse_and_imports_nothing_of_mdm_is_left_alone() -> None:
+def test_unparsable_code_without_mdm_imports_is_ignored() -> None:
     assert uses("print CONFIG['a']\n") == []
 
 

@@ -50,7 +50,7 @@ def test_requirements_for_other_circumstances_do_not_count(marker: str) -> None:
     assert list(conflicts(installed(mdm=("1.0", f"gone; {marker}")), HERE)) == []
 
 
-def test_the_examined_interpreter_decides_about_markers_not_this_one() -> None:
+def test_markers_are_evaluated_for_the_examined_interpreter() -> None:
     old = {**HERE, "python_version": "2.7"}
 
     assert [found.name for found in conflicts(installed(mdm=("1.0", "enum34; python_version < '3'")), old)] == [
@@ -72,7 +72,7 @@ def test_an_address_is_never_repeated() -> None:
     assert found.needs == "gone"
 
 
-def test_what_is_needed_indirectly_is_followed_round_in_circles_too() -> None:
+def test_indirect_requirements_are_followed_even_in_circles() -> None:
     here = installed(mdm=("1", "a"), a=("1", "b"), b=("1", "A"), other=("1", "c"))
 
     assert needed_by("mdm", here, HERE) == {"mdm", "a", "b"}

@@ -84,7 +84,7 @@ def test_an_interpreter_named_through_env_is_looked_up(folder: Path) -> None:
     assert find_interpreter(None) == python
 
 
-def test_a_command_that_names_no_interpreter_leads_to_the_one_beside_it(folder: Path) -> None:
+def test_a_command_without_an_interpreter_leads_to_its_neighbour(folder: Path) -> None:
     executable(folder / "mdm", "#!/usr/bin/env bash\nexec pyenv exec mdm\n")
     python = executable(folder / "python3", "")
 
@@ -92,7 +92,7 @@ def test_a_command_that_names_no_interpreter_leads_to_the_one_beside_it(folder: 
 
 
 @pytest.mark.usefixtures("folder")
-def test_without_a_command_this_interpreter_is_taken_if_mdm_is_here(
+def test_without_a_command_this_interpreter_is_used_if_possible(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("dataset", "features", "storage"):

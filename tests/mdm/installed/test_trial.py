@@ -187,9 +187,7 @@ def test_what_ends_its_process_ends_only_that(load: Load, source: str, how: str)
         ("import os, json\nos.write = os._exit = json.dumps = None\n1 / 0", "ZeroDivisionError", False),
     ],
 )
-def test_what_was_raised_is_told_whatever_the_code_does_to_python(
-    load: Load, source: str, error: str, ends: bool
-) -> None:
+def test_an_exception_is_reported_whatever_the_code_does(load: Load, source: str, error: str, ends: bool) -> None:
     result = load(source)
     assert result.raised is not None
     assert (result.how, result.raised.error, result.raised.ends) == ("", error, ends)
@@ -315,9 +313,7 @@ WRITES_BY_PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_python_code_cannot_write_in_the_home_and_its_attempt_is_told(
-    load: Load, home: Path, tree: Tree, name: str
-) -> None:
+def test_python_code_cannot_write_in_the_home_and_is_reported(load: Load, home: Path, tree: Tree, name: str) -> None:
     source = WRITES[name].format(home=str(home)).replace("\n", "\n    ")
     load("")
     before = {path: state for path, state in tree(home).items() if "custom_features" not in path and path != "."}
@@ -349,7 +345,7 @@ def test_nor_can_anything_write_elsewhere_but_in_its_own_folder(load: Load, tmp_
     assert not outside.exists()
 
 
-def test_what_follows_from_a_refused_attempt_is_told_from_other_errors(load: Load, home: Path) -> None:
+def test_consequences_of_a_refused_write_are_not_other_errors(load: Load, home: Path) -> None:
     place = str(home / "cache")
     attempt = f"try:\n    open({place!r}, 'w')\nexcept OSError as error:\n    raise ValueError('no cache') from error\n"
     result = load(attempt)

@@ -39,7 +39,7 @@ def test_the_real_logs_tell_of_every_generation(each_home: Path) -> None:
     assert errors == ([(message, 2)] if after_the_refactoring else [])
 
 
-def test_errors_belong_to_the_dataset_whose_features_are_generated(told: Told) -> None:
+def test_errors_belong_to_the_dataset_being_generated(told: Told) -> None:
     runs = told(
         "ERROR before",
         BEGIN,

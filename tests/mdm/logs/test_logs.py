@@ -74,7 +74,7 @@ def test_the_further_lines_of_a_real_message_belong_to_it(make_home: MakeHome) -
     assert failed.exception is None
 
 
-def test_every_format_gives_time_level_logger_function_and_message(tmp_path: Path) -> None:
+def test_every_format_gives_all_parts_of_a_record(tmp_path: Path) -> None:
     file = write(
         tmp_path / "mdm.log",
         json_line("from before"),
@@ -247,7 +247,7 @@ def test_lines_of_any_length_take_bounded_memory(tmp_path: Path) -> None:
     assert peak < 8 * 1024 * 1024
 
 
-def test_a_traceback_of_any_length_takes_bounded_memory_and_keeps_its_last_line(tmp_path: Path) -> None:
+def test_a_long_traceback_takes_bounded_memory(tmp_path: Path) -> None:
     with (tmp_path / "mdm.log").open("w", encoding="utf-8") as file:
         file.write("2026-11-22 08:00:01 | ERROR | mdm.x:f:1 - it failed\nTraceback (most recent call last):\n")
         for number in range(100_000):
@@ -264,14 +264,14 @@ def test_a_traceback_of_any_length_takes_bounded_memory_and_keeps_its_last_line(
     assert peak < 8 * 1024 * 1024
 
 
-def test_the_zeros_that_a_crash_leaves_do_not_hide_the_next_record(tmp_path: Path) -> None:
+def test_zeros_left_by_a_crash_do_not_hide_the_next_record(tmp_path: Path) -> None:
     line = b"2026-11-22 08:00:01 | INFO | mdm.x:f:1 - text\n"
     (tmp_path / "mdm.log").write_bytes(line + b"\0" * (3 * LINE_LIMIT) + line + b"\0\0\0" + line)
 
     assert [record.message for record in read_log(tmp_path / "mdm.log")] == ["text"] * 3
 
 
-def test_levels_that_nobody_wants_are_passed_over_with_their_further_lines(tmp_path: Path) -> None:
+def test_unwanted_levels_are_skipped_with_their_further_lines(tmp_path: Path) -> None:
     file = write(
         tmp_path / "mdm.log",
         "2026-11-22 08:00:01 | INFO | mdm.x:f:1 - one",

@@ -52,7 +52,7 @@ def test_the_older_format_tells_stages_to_the_millisecond(make_home: Callable[[s
     assert shop.sources == ["/home/ml/raw/shop/train.csv", "/home/ml/raw/shop/test.csv"]
 
 
-def test_the_refused_second_registration_and_the_one_without_a_path_got_nowhere(home: Path) -> None:
+def test_a_refused_or_pathless_registration_did_not_begin(home: Path) -> None:
     refused, ghost = read_events(home / "logs/mdm.log").history.runs[4:]
     assert (refused.step, ghost.step) == ("starting", "starting")
     assert ghost.place.line is not None
@@ -80,7 +80,7 @@ def test_another_process_begins_another_registration(tell: Tell) -> None:
     assert [run.outcome for run in history.runs] == [Outcome.UNFINISHED] * 2
 
 
-def test_one_that_got_somewhere_is_not_the_one_that_begins_after_it(tell: Tell) -> None:
+def test_a_start_after_some_progress_is_another_registration(tell: Tell) -> None:
     history = tell(
         "10:00:00 mdm.r Starting registration for dataset 'shop'",
         "10:00:01 mdm.r Loading raw/train.csv as table 'train'",
@@ -120,7 +120,7 @@ def test_the_registrar_of_0_2_0_ends_without_a_name(tell: Tell) -> None:
     assert (run.dataset, run.outcome) == ("shop", Outcome.COMPLETED)
 
 
-def test_two_at_once_are_kept_apart_as_far_as_their_names_are_told(tell: Tell) -> None:
+def test_two_at_once_are_separated_as_far_as_names_allow(tell: Tell) -> None:
     first, second = tell(
         "10:00:00 mdm.r Starting registration for dataset 'a'",
         "10:00:01 mdm.r Starting registration for dataset 'b'",
@@ -166,7 +166,7 @@ def test_where_memory_ran_out_is_told_with_the_dataset(tell: Tell) -> None:
     assert not history.succeeded_after(found.time, found.dataset)
 
 
-def test_a_memory_error_in_a_traceback_counts_and_one_in_passing_does_not(tell: Tell) -> None:
+def test_only_a_raised_memory_error_counts(tell: Tell) -> None:
     traceback = ("Traceback (most recent call last):", '  File "a.py", line 1, in f', "MemoryError")
     history = tell("10:00:01 mdm.r Feature generation failed", *traceback, level="ERROR")
     assert [each.message for each in history.memory_ran_out] == ["Feature generation failed"]

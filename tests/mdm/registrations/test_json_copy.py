@@ -80,7 +80,7 @@ def test_a_json_copy_does_not_show_its_password(tmp_path: Path) -> None:
     assert "hunter2" not in repr(read_json_copy(file))
 
 
-def test_another_way_of_writing_a_date_or_number_is_no_difference() -> None:
+def test_another_format_of_a_date_or_number_is_no_difference() -> None:
     json_copy = SHOP | {
         "registered_at": "2026-11-22 08:18:38.796489+00:00",
         "metadata": {"rows": "12"},
@@ -104,7 +104,7 @@ def test_differences_are_named(change: dict[str, object], found: tuple[str, ...]
     assert not explained(found, SHOP, SHOP | change)
 
 
-def test_what_update_leaves_behind_is_explained_as_long_as_the_yaml_is_in_force() -> None:
+def test_what_update_leaves_is_explained_while_the_yaml_is_used() -> None:
     yaml = SHOP | {"target_column": "y", "last_updated_at": "2026-11-23T08:00:00"}
     fields = differences(yaml, SHOP)
     assert fields == ("last_updated_at", "target_column")

@@ -42,7 +42,7 @@ def test_a_real_registration_is_read_as_mdm_wrote_it(make_home: Callable[..., Pa
     assert shop.data["description"] == "shop churn v2"
 
 
-def test_rows_that_mdm_never_counted_are_unknown_rather_than_none(home: Path) -> None:
+def test_rows_that_mdm_never_counted_are_unknown_and_not_none(home: Path) -> None:
     assert read(home, "wine").recorded_rows is None
 
 
@@ -72,7 +72,7 @@ def test_a_damaged_yaml_file_puts_the_json_copy_in_force(home: Path) -> None:
     assert shop.document.problems[0].code == "syntax"
 
 
-def test_with_neither_copy_usable_none_is_in_force_and_what_can_be_read_is_shown(home: Path) -> None:
+def test_with_two_unusable_copies_only_readable_fields_are_shown(home: Path) -> None:
     change(home, "shop", version=1.0)
     (home / "datasets" / "shop" / "dataset_info.json").write_text("{")
     shop = read(home, "shop")
@@ -119,7 +119,7 @@ def test_a_pointer_into_the_void_falls_back_to_the_json_copy(home: Path) -> None
     assert shop.pointed.problems[0].code == "missing"
 
 
-def test_feature_tables_that_are_not_listed_apart_are_told_by_their_names(home: Path) -> None:
+def test_unlisted_feature_tables_are_recognized_by_their_names(home: Path) -> None:
     file = home / "config" / "datasets" / "shop.yaml"
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
     del data["feature_tables"]
@@ -171,7 +171,7 @@ def test_a_password_is_not_in_the_repr(home: Path) -> None:
     assert "hunter2" not in repr(shop)
 
 
-def test_a_connection_string_is_known_by_its_server_without_user_and_password(home: Path) -> None:
+def test_a_connection_string_is_reduced_to_its_server(home: Path) -> None:
     change(
         home, "shop", database={"backend": "postgresql", "connection_string": "postgresql://u:hunter2@db:5432/mdm_shop"}
     )
@@ -181,7 +181,7 @@ def test_a_connection_string_is_known_by_its_server_without_user_and_password(ho
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX")
-def test_a_fifo_where_the_registration_belongs_is_an_answer_and_no_hang(home: Path) -> None:
+def test_a_fifo_as_registration_is_reported_and_does_not_hang(home: Path) -> None:
     file = home / "config" / "datasets" / "shop.yaml"
     file.unlink()
     os.mkfifo(file)

@@ -48,7 +48,7 @@ def test_without_a_registration_nothing_is_waited_for(run_mdm: RunMdm) -> None:
         ((), ""),
     ],
 )
-def test_the_dataset_is_the_first_argument_that_is_none_of_an_option(
+def test_the_dataset_is_the_first_argument_outside_an_option(
     run_mdm: RunMdm, arguments: tuple[str, ...], dataset: str
 ) -> None:
     assert watched(run_mdm("dataset", "register", *arguments)).dataset == dataset
@@ -141,7 +141,7 @@ def test_one_that_has_ended_is_not_there(run_mdm: RunMdm) -> None:
     assert process.pid not in {each.pid for each in running_registrations()}
 
 
-def test_one_that_asks_again_and_again_for_a_locked_database_is_idle(run_mdm: RunMdm, tmp_path: Path) -> None:
+def test_one_that_polls_a_locked_database_is_idle(run_mdm: RunMdm, tmp_path: Path) -> None:
     database = tmp_path / "shop.sqlite"
     holder = sqlite3.connect(database)
     holder.executescript("CREATE TABLE t (a); BEGIN EXCLUSIVE")

@@ -96,7 +96,7 @@ def test_a_field_of_the_wrong_kind_is_refused(field: str, value: object, refusal
     assert refusals(FULL | {field: value}, "full") == (refusal,)
 
 
-def test_an_unknown_problem_type_is_refused_with_those_that_there_are() -> None:
+def test_an_unknown_problem_type_is_refused_with_the_known_ones() -> None:
     (refusal,) = refusals(FULL | {"problem_type": "time-series"}, "full")
     assert refusal.field == "problem_type"
     assert "time_series" in refusal.takes
@@ -107,7 +107,7 @@ def test_moments_that_yaml_understood_are_taken() -> None:
     assert refusals(FULL | {"registered_at": date(2026, 1, 1)}, "full") == ()
 
 
-def test_a_field_name_that_is_no_text_spoils_the_whole_registration() -> None:
+def test_a_field_name_that_is_no_text_spoils_a_registration() -> None:
     assert refusals({**FULL, True: "x"}, "full") == (Refusal("True", "a text as its name", "true or false"),)
 
 

@@ -65,7 +65,7 @@ def test_in_a_folder_the_usual_names_are_the_tables(register: Register, tmp_path
     assert found.files == {"train": train, "validation": val}
 
 
-def test_in_a_folder_without_usual_names_every_data_file_is_a_table(register: Register, tmp_path: Path) -> None:
+def test_without_usual_names_every_data_file_is_a_table(register: Register, tmp_path: Path) -> None:
     packed = put(tmp_path / "raw/sales.csv.gz")
     put(tmp_path / "raw/readme.txt")
     (tmp_path / "raw/folder.csv").mkdir()
@@ -74,7 +74,7 @@ def test_in_a_folder_without_usual_names_every_data_file_is_a_table(register: Re
     assert found.files == {"sales": packed}
 
 
-def test_of_two_files_for_one_table_the_one_that_is_loaded_first_counts(register: Register, tmp_path: Path) -> None:
+def test_of_two_files_for_one_table_the_first_loaded_counts(register: Register, tmp_path: Path) -> None:
     put(tmp_path / "raw/train.parquet")
     csv = put(tmp_path / "raw/train.csv")
     found = source_of(register(str(tmp_path / "raw")))

@@ -76,7 +76,7 @@ def test_the_old_and_the_new_version_set_the_same_keys(key: str) -> None:
     assert (path_in_the_old_version(variable) == tuple(key.split("."))) == (variable_for(key) is not None)
 
 
-def test_letters_after_the_prefix_may_be_small_and_those_of_the_prefix_not() -> None:
+def test_only_letters_after_the_prefix_may_be_lower_case() -> None:
     assert path_of("MDM_logging_Level") == ("logging", "level")
     tree: dict[str, object] = {}
     assert apply_variables(tree, {"mdm_logging_level": "DEBUG", "HOME": "/root"}) == []

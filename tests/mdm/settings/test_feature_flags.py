@@ -80,7 +80,7 @@ def test_what_mdm_takes_otherwise_than_written_is_said(file: Path, text: str, na
     assert what in misread.what
 
 
-def test_switches_that_mdm_wrote_itself_are_seen_as_they_are_meant(file: Path) -> None:
+def test_switches_written_by_mdm_are_read_as_intended(file: Path) -> None:
     assert states(read(file, "flags: {use_new_backend: true}\n"))["use_new_backend"] is True
 
 

@@ -31,7 +31,7 @@ def only_problem(settings: Settings) -> SettingsProblem:
     return problem
 
 
-def test_a_real_home_has_no_problems_and_says_where_its_values_come_from(each_home: Path) -> None:
+def test_a_real_home_has_no_problems_and_knows_its_origins(each_home: Path) -> None:
     settings = read_settings(each_home, {})
     file = str(each_home / "mdm.yaml")
     assert settings.state == "present"
@@ -210,7 +210,7 @@ def test_names_of_the_guide_are_known_as_such(read: Read) -> None:
         ("on: x\n", "key-not-text", "on"),
     ],
 )
-def test_a_value_that_mdm_refuses_says_where_and_leaves_the_default(
+def test_a_refused_value_names_its_place_and_keeps_the_default(
     read: Read, text: str, code: str, key: str | None
 ) -> None:
     settings = read(text)

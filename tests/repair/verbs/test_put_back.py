@@ -246,7 +246,7 @@ def test_a_fifo_in_its_place_goes_and_comes_back_with_undo(home: Path, tmp_path:
     assert sqlite_of(home).is_fifo()
 
 
-def test_where_a_link_leads_the_file_is_put_back_and_the_link_stays(home: Path, tmp_path: Path) -> None:
+def test_a_file_behind_a_link_is_put_back_and_the_link_stays(home: Path, tmp_path: Path) -> None:
     backup = as_tar(home, tmp_path / "saved.tar.gz")
     good = (home / "mdm.yaml").read_bytes()
     dotfile = tmp_path / "dotfiles.yaml"

@@ -83,9 +83,7 @@ def test_from_the_top_it_is_in_the_order_in_which_people_ask() -> None:
         ("any", Status.PASS, 0, "May a migration go on from here? Not asked."),
     ],
 )
-def test_the_answer_fits_the_phase_and_never_says_more_than_the_exit_code(
-    phase: str, status: Status, exit_code: int, answer: str
-) -> None:
+def test_the_answer_fits_the_phase_and_the_exit_code(phase: str, status: Status, exit_code: int, answer: str) -> None:
     result = replace(REPORT.results[1], status=status, findings=())
     report = replace(REPORT, results=(result,), phase=phase, exit_code=exit_code, comparison=None, gaps=())
     assert answer in text_of(html.render(report)).replace(" .", ".")
@@ -99,7 +97,7 @@ def test_what_could_not_be_had_this_time_is_no_plain_yes() -> None:
     assert "With care. Nothing is broken. 1 result that the baseline has" in text_of(html.render(report))
 
 
-def test_after_a_migration_without_a_baseline_it_says_what_cannot_be_told() -> None:
+def test_without_a_baseline_it_says_what_is_unknown_afterwards() -> None:
     passed = replace(REPORT.results[1], status=Status.PASS, findings=())
     report = replace(REPORT, results=(passed,), exit_code=0, comparison=None, gaps=())
     assert "Whether the migration altered data is unknown" in text_of(html.render(report))
@@ -131,7 +129,7 @@ def test_rows_before_and_after_stand_in_the_page_as_numbers() -> None:
     assert "1 data table with the same rows in a sample; --mdm-depth=full compares all" in text
 
 
-def test_tables_that_are_not_as_before_are_open_however_many_groups_there_are() -> None:
+def test_changed_tables_are_open_however_many_groups_there_are() -> None:
     verdicts = (("a", "differs", "rows"), ("b", "equal", "digest"))
     tables = tuple(ComparedTable("shop", table, 9, 8, verdict, by) for table, verdict, by in verdicts)
     page = html.render(replace(REPORT, comparison=replace(COMPARISON, tables=tables)))
@@ -146,7 +144,7 @@ def test_what_changed_says_of_what_its_numbers_are() -> None:
     assert "Worse than before (1 change)" in text
 
 
-def test_datasets_with_the_same_row_share_it_and_the_worst_row_is_first() -> None:
+def test_datasets_with_equal_rows_share_one_and_worst_is_first() -> None:
     report = many(5000)
     broken = replace(report.results[7], status=Status.FAIL)
     text = text_of(html.render(replace(report, results=(*report.results[:7], broken, *report.results[8:]))))
@@ -189,7 +187,7 @@ def test_a_finding_that_is_not_shown_is_counted() -> None:
     assert told + in_full + in_lines + 5 * 3 == 10_000
 
 
-def test_a_command_with_what_cannot_be_seen_is_not_offered_for_copying() -> None:
+def test_a_command_with_invisible_characters_cannot_be_copied() -> None:
     assert not is_copyable("rm 'a\u202eb'")
     assert not is_copyable("x" * 10_000)
     assert is_copyable("cat <<'E'\n\tא\nE")
