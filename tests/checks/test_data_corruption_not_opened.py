@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, close_all
+from pytest_mdm_health.checks.data_corruption.conditions import access
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, FileState
 from pytest_mdm_health.checks.data_corruption.findings import (
     FILE_ACCESS,
@@ -22,7 +23,6 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     RAISE_LIMIT,
     READ_ERROR,
 )
-from pytest_mdm_health.checks.data_corruption.rules import access
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 
 Examine = Callable[..., Result]

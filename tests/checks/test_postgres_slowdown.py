@@ -19,8 +19,8 @@ from pytest_mdm_health.backends import CannotOpen, close_all
 from pytest_mdm_health.checks import postgres_slowdown
 from pytest_mdm_health.checks._shared.postgres.entry import Look
 from pytest_mdm_health.checks.postgres_slowdown.collect import collect
+from pytest_mdm_health.checks.postgres_slowdown.conditions import OF_SERVER, QUERIES, SCANS
 from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, PostgresFacts, RecordedStatement
-from pytest_mdm_health.checks.postgres_slowdown.rules import OF_SERVER, QUERIES, SCANS
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.mdm.inventory import take_inventory
 from pytest_mdm_health.mdm.servers import servers_of

@@ -43,9 +43,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks.backup_failure.collect import Collector
-from pytest_mdm_health.checks.backup_failure.facts import BackupFacts
-from pytest_mdm_health.checks.backup_failure.findings import CHECK, RULES
-from pytest_mdm_health.checks.backup_failure.rules import (
+from pytest_mdm_health.checks.backup_failure.conditions import (
     check_access,
     check_backup,
     check_coverage,
@@ -57,6 +55,8 @@ from pytest_mdm_health.checks.backup_failure.rules import (
     check_servers,
     check_shared,
 )
+from pytest_mdm_health.checks.backup_failure.facts import BackupFacts
+from pytest_mdm_health.checks.backup_failure.findings import CHECK, RULES
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import Inventory

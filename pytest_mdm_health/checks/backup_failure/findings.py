@@ -1,4 +1,4 @@
-"""The findings of backup-failure. Where a new backup is the remedy, `rules.py` makes the command for this home."""
+"""The findings of backup-failure. Where a new backup is the remedy, `conditions.py` makes the command for this home."""
 
 from __future__ import annotations
 

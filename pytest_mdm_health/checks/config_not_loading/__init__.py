@@ -52,9 +52,7 @@ from pathlib import Path
 
 from pytest_mdm_health.checks.config_not_loading.baseline import check_changes
 from pytest_mdm_health.checks.config_not_loading.collect import collect
-from pytest_mdm_health.checks.config_not_loading.facts import ConfigFacts
-from pytest_mdm_health.checks.config_not_loading.findings import CHECK, LOG_NOT_WRITABLE, RULES
-from pytest_mdm_health.checks.config_not_loading.rules import (
+from pytest_mdm_health.checks.config_not_loading.conditions import (
     check_home,
     check_path,
     check_plan,
@@ -63,6 +61,8 @@ from pytest_mdm_health.checks.config_not_loading.rules import (
     check_runtime,
     check_variable,
 )
+from pytest_mdm_health.checks.config_not_loading.facts import ConfigFacts
+from pytest_mdm_health.checks.config_not_loading.findings import CHECK, LOG_NOT_WRITABLE, RULES
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options

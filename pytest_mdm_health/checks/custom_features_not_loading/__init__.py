@@ -34,9 +34,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.checks.custom_features_not_loading.collect import collect
+from pytest_mdm_health.checks.custom_features_not_loading.conditions import check_loading, check_path, check_source
 from pytest_mdm_health.checks.custom_features_not_loading.facts import CustomFacts
 from pytest_mdm_health.checks.custom_features_not_loading.findings import CHECK, DELETED, RULES, UNREADABLE
-from pytest_mdm_health.checks.custom_features_not_loading.rules import check_loading, check_path, check_source
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.installed.installation import Installation

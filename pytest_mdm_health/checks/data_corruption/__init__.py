@@ -44,9 +44,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.data_corruption import rules
+from pytest_mdm_health.checks.data_corruption import conditions
 from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest, plan
-from pytest_mdm_health.checks.data_corruption.baseline import rules as changes
+from pytest_mdm_health.checks.data_corruption.baseline import conditions as changes
 from pytest_mdm_health.checks.data_corruption.baseline.collect import with_tables
 from pytest_mdm_health.checks.data_corruption.collect import collect
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts
@@ -77,13 +77,13 @@ def observe(
 
 def judge(facts: DataFacts, baseline: DataFacts | None) -> Iterator[Finding]:
     """From the file as such to its rows: what became of them, which is exact, then what MDM recorded about them."""
-    yield from rules.check_file(facts)
-    yield from rules.check_objects(facts)
-    yield from rules.check_logs(facts)
+    yield from conditions.check_file(facts)
+    yield from conditions.check_objects(facts)
+    yield from conditions.check_logs(facts)
     if baseline is not None:
         yield from plan.applied(changes.check_changes(facts, baseline), facts, baseline)
         yield from plan.check_plan(facts, baseline)
-    yield from rules.check_registration(facts)
-    for finding in (*rules.check_tables(facts), *rules.check_recorded(facts)):
+    yield from conditions.check_registration(facts)
+    for finding in (*conditions.check_tables(facts), *conditions.check_recorded(facts)):
         if not plan.excuses(finding, facts):
             yield finding

@@ -44,14 +44,14 @@ from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.feature_generation_failure.baseline.changes import check_changes
 from pytest_mdm_health.checks.feature_generation_failure.baseline.values import with_values
 from pytest_mdm_health.checks.feature_generation_failure.collect import circumstances_of, collect
-from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts
-from pytest_mdm_health.checks.feature_generation_failure.findings import CHECK, RULES
-from pytest_mdm_health.checks.feature_generation_failure.rules import (
+from pytest_mdm_health.checks.feature_generation_failure.conditions import (
     check_difference,
     check_log,
     check_table,
     check_trial,
 )
+from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts
+from pytest_mdm_health.checks.feature_generation_failure.findings import CHECK, RULES
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options

@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_mdm_health.checks.incompatible_dependencies import rules
+from pytest_mdm_health.checks.incompatible_dependencies import conditions
 from pytest_mdm_health.checks.incompatible_dependencies.collect import collect
 from pytest_mdm_health.checks.incompatible_dependencies.facts import DependencyFacts
 from pytest_mdm_health.checks.incompatible_dependencies.findings import (
@@ -104,7 +104,7 @@ def judge(facts: DependencyFacts) -> Iterator[Finding]:
     if facts.python_version and not facts.folder:
         return
     if facts.broken:
-        yield INTERPRETER(remedy=rules.remedy_for_interpreter(facts), facts=facts)
+        yield INTERPRETER(remedy=conditions.remedy_for_interpreter(facts), facts=facts)
     elif facts.other:
         yield OTHER_MDM(facts=facts)
     else:
@@ -112,7 +112,7 @@ def judge(facts: DependencyFacts) -> Iterator[Finding]:
             yield SHADOWED(subject=facts.shadowed, facts=facts)
         yield from check_imports(facts)
         for module in facts.late:
-            remedy = rules.remedy_for_module(facts, module)
+            remedy = conditions.remedy_for_module(facts, module)
             yield NOT_INSTALLED(subject=module, remedy=remedy, late=module)
         yield from check_requirements(facts)
         yield from check_known_troubles(facts)
@@ -121,7 +121,7 @@ def judge(facts: DependencyFacts) -> Iterator[Finding]:
 
 def check_start(facts: DependencyFacts) -> Iterator[Finding]:
     """A command that cannot start, or an interpreter that MDM is missing from."""
-    command, remedy = facts.command, rules.remedy_for_start(facts)
+    command, remedy = facts.command, conditions.remedy_for_start(facts)
     if command is not None and command.start_problem:
         yield NOT_STARTING(at=command.path, remedy=remedy, facts=facts)
     elif facts.missing_module:
@@ -156,14 +156,14 @@ def check_imports(facts: DependencyFacts) -> Iterator[Finding]:
             yield LEFT_OVER(subject=subject, evidence=evidence, cause=cause)
         else:
             rule = NOT_IMPORTABLE if cause.use is Use.ALWAYS else NOT_IMPORTABLE_ON_CALL
-            remedy = rules.remedy_for_failure(facts, failure)
+            remedy = conditions.remedy_for_failure(facts, failure)
             yield rule(subject=subject, evidence=evidence, remedy=remedy, cause=cause)
 
 
 def check_requirements(facts: DependencyFacts) -> Iterator[Finding]:
     """Requirements that distributions declare: those of MDM, of what it needs, and of others."""
     if not facts.python_fits:
-        yield PYTHON(remedy=rules.remedy_for_interpreter(facts), facts=facts)
+        yield PYTHON(remedy=conditions.remedy_for_interpreter(facts), facts=facts)
     for unmet in facts.unmet:
         conflict = unmet.conflict
         if conflict.installed is None:
@@ -177,13 +177,13 @@ def check_requirements(facts: DependencyFacts) -> Iterator[Finding]:
             facts=facts,
             conflict=conflict,
             requirement=conflict.needs,
-            distribution=rules.distribution_of(conflict.needs),
+            distribution=conditions.distribution_of(conflict.needs),
         )
 
 
 def check_known_troubles(facts: DependencyFacts) -> Iterator[Finding]:
     """Versions that meet every requirement and do not work together."""
-    for trouble in rules.known_troubles(facts):
+    for trouble in conditions.known_troubles(facts):
         one, other = trouble.one, trouble.other
         yield KNOWN_TROUBLE(
             FAIL if facts.duckdb_by_default else NOTE,
@@ -192,7 +192,7 @@ def check_known_troubles(facts: DependencyFacts) -> Iterator[Finding]:
             versions=f"{one} {facts.versions[one]} and {other} {facts.versions[other]}",
             effect=trouble.effect,
             requirement=trouble.helps,
-            distribution=rules.distribution_of(trouble.helps),
+            distribution=conditions.distribution_of(trouble.helps),
         )
 
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_mdm_health.checks.memory_exhaustion import rules
+from pytest_mdm_health.checks.memory_exhaustion import conditions
 from pytest_mdm_health.checks.memory_exhaustion.collect import collect
 from pytest_mdm_health.checks.memory_exhaustion.facts import MemoryFacts
 from pytest_mdm_health.checks.memory_exhaustion.findings import CHECK, RULES
@@ -47,8 +47,8 @@ def observe(mdm_inventory: Inventory, mdm_options: Options) -> MemoryFacts:
 
 def judge(facts: MemoryFacts) -> Iterator[Finding]:
     """What does not fit into memory now, what did not fit before, and what may not fit next."""
-    yield from rules.check_free_memory(facts)
-    yield from rules.check_killed_processes(facts)
-    yield from rules.check_datasets(facts)
-    yield from rules.check_duckdb(facts)
-    yield from rules.check_log(facts)
+    yield from conditions.check_free_memory(facts)
+    yield from conditions.check_killed_processes(facts)
+    yield from conditions.check_datasets(facts)
+    yield from conditions.check_duckdb(facts)
+    yield from conditions.check_log(facts)

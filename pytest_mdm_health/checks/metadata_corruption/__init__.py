@@ -44,9 +44,7 @@ from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.metadata_corruption.baseline.absence import check_absence
 from pytest_mdm_health.checks.metadata_corruption.baseline.fields import check_changes, check_planned_values
 from pytest_mdm_health.checks.metadata_corruption.collect import collect
-from pytest_mdm_health.checks.metadata_corruption.facts import MetadataFacts
-from pytest_mdm_health.checks.metadata_corruption.findings import CHECK, RULES
-from pytest_mdm_health.checks.metadata_corruption.rules import (
+from pytest_mdm_health.checks.metadata_corruption.conditions import (
     check_backend,
     check_content,
     check_fields,
@@ -55,6 +53,8 @@ from pytest_mdm_health.checks.metadata_corruption.rules import (
     check_place,
     check_text,
 )
+from pytest_mdm_health.checks.metadata_corruption.facts import MetadataFacts
+from pytest_mdm_health.checks.metadata_corruption.findings import CHECK, RULES
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options

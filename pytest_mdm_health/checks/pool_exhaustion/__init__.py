@@ -32,7 +32,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_mdm_health.checks.pool_exhaustion import rules
+from pytest_mdm_health.checks.pool_exhaustion import conditions
 from pytest_mdm_health.checks.pool_exhaustion.collect import collect
 from pytest_mdm_health.checks.pool_exhaustion.facts import PoolFacts
 from pytest_mdm_health.checks.pool_exhaustion.findings import CHECK, RULES
@@ -57,8 +57,8 @@ def observe(mdm_inventory: Inventory, mdm_installation: Installation | None, mdm
 
 def judge(facts: PoolFacts) -> Iterator[Finding]:
     """From the settings to the servers."""
-    yield from rules.check_settings(facts)
-    yield from rules.check_probe(facts)
-    yield from rules.check_log(facts)
+    yield from conditions.check_settings(facts)
+    yield from conditions.check_probe(facts)
+    yield from conditions.check_log(facts)
     for use in facts.servers:
-        yield from rules.check_server(facts, use)
+        yield from conditions.check_server(facts, use)

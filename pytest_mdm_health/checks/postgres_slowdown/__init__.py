@@ -39,6 +39,7 @@ from pytest_mdm_health.checks._shared.postgres.commands import ADMINISTRATOR, en
 from pytest_mdm_health.checks._shared.postgres.next_step import next_step
 from pytest_mdm_health.checks.postgres_slowdown.baseline import SlowerStatement, slower_statements
 from pytest_mdm_health.checks.postgres_slowdown.collect import SLOW_CONNECTION_S, collect
+from pytest_mdm_health.checks.postgres_slowdown.conditions import QUERIES
 from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, Hit, PostgresFacts
 from pytest_mdm_health.checks.postgres_slowdown.findings import (
     BLOCKED_SESSION,
@@ -62,7 +63,6 @@ from pytest_mdm_health.checks.postgres_slowdown.findings import (
     UNREACHABLE_DEFAULT,
     WARN,
 )
-from pytest_mdm_health.checks.postgres_slowdown.rules import QUERIES
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.text import counted

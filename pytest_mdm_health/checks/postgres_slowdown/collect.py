@@ -20,6 +20,13 @@ from pytest_mdm_health.checks._shared.postgres.entry import (
 )
 from pytest_mdm_health.checks._shared.postgres.facts import ClosedDatabase, RefusedLogin
 from pytest_mdm_health.checks._shared.postgres.places import attempt_of
+from pytest_mdm_health.checks.postgres_slowdown.conditions import (
+    ABOUT_REGISTERED_TABLES,
+    OF_DATABASE,
+    OF_SERVER,
+    SCANS,
+    Query,
+)
 from pytest_mdm_health.checks.postgres_slowdown.facts import (
     BlockedSession,
     Hit,
@@ -27,13 +34,6 @@ from pytest_mdm_health.checks.postgres_slowdown.facts import (
     RecordedStatement,
     ServerState,
     Statement,
-)
-from pytest_mdm_health.checks.postgres_slowdown.rules import (
-    ABOUT_REGISTERED_TABLES,
-    OF_DATABASE,
-    OF_SERVER,
-    SCANS,
-    Query,
 )
 from pytest_mdm_health.core.model import Severity
 from pytest_mdm_health.core.text import counted

@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from pytest_mdm_health.checks.slow_registration.collect import collect
+from pytest_mdm_health.checks.slow_registration.conditions import check_queries, check_registrations
 from pytest_mdm_health.checks.slow_registration.facts import SlowFacts
 from pytest_mdm_health.checks.slow_registration.findings import (
     CHECK,
@@ -43,7 +44,6 @@ from pytest_mdm_health.checks.slow_registration.findings import (
     SQLITE_FOR_LARGE_DATA,
     WARN,
 )
-from pytest_mdm_health.checks.slow_registration.rules import check_queries, check_registrations
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.installed.installation import Installation

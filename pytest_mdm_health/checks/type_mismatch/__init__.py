@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_mdm_health.backends import Backend
-from pytest_mdm_health.checks.type_mismatch import rules
+from pytest_mdm_health.checks.type_mismatch import conditions
 from pytest_mdm_health.checks.type_mismatch.collect import collect
 from pytest_mdm_health.checks.type_mismatch.facts import TypeFacts
 from pytest_mdm_health.checks.type_mismatch.findings import CHECK, NOT_EXAMINED, NUMBERS_AS_TEXT, RULES
@@ -59,12 +59,12 @@ def judge(facts: TypeFacts, baseline: TypeFacts | None) -> Iterator[Finding]:
     """Check each column, then tables against each other, then against the baseline; report each cause once."""
     for reason in facts.unexamined:
         yield NOT_EXAMINED(subject=reason.partition(" could")[0], reason=reason)
-    yield from rules.check_header_rows(facts)
-    changed = {finding.subject: finding for finding in rules.check_recorded_types(facts, baseline)}
+    yield from conditions.check_header_rows(facts)
+    changed = {finding.subject: finding for finding in conditions.check_recorded_types(facts, baseline)}
     for column in facts.examined_columns():
-        for finding in rules.check_column(column):
+        for finding in conditions.check_column(column):
             # A changed type already explains why numbers are stored as text.
             if finding.code != NUMBERS_AS_TEXT.full_code or finding.subject not in changed:
                 yield finding
-    yield from rules.check_tables(facts)
+    yield from conditions.check_tables(facts)
     yield from changed.values()

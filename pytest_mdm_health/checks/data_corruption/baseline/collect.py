@@ -8,8 +8,8 @@ from functools import partial
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.baseline import SnapshotRequest
+from pytest_mdm_health.checks.data_corruption.baseline.conditions import gaps, unexamined
 from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
-from pytest_mdm_health.checks.data_corruption.baseline.rules import gaps, unexamined
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options

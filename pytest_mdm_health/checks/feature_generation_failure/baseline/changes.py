@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_mdm_health.checks.feature_generation_failure.conditions import regenerate
 from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts, FeatureTable, ValueChanges
 from pytest_mdm_health.checks.feature_generation_failure.findings import (
     ALTERED_FEATURES,
@@ -22,7 +23,6 @@ from pytest_mdm_health.checks.feature_generation_failure.findings import (
     PLANNED_LOSS_OF_TABLE,
     RETYPED_FEATURES,
 )
-from pytest_mdm_health.checks.feature_generation_failure.rules import regenerate
 from pytest_mdm_health.core.expected import EVERY_TABLE
 from pytest_mdm_health.core.model import JSON, Finding
 from pytest_mdm_health.core.text import counted, join_names

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pytest_mdm_health.checks.data_corruption.baseline import plan
+from pytest_mdm_health.checks.data_corruption.conditions import SHOWN, restore_or_compare
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.checks.data_corruption.findings import (
     ADDED_COLUMNS,
@@ -35,7 +36,6 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     UNPACK,
     VALUES_AS_PLANNED,
 )
-from pytest_mdm_health.checks.data_corruption.rules import SHOWN, restore_or_compare
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import Finding
