@@ -6,13 +6,12 @@ An archive is listed once, however many datasets are looked for in it.
 from __future__ import annotations
 
 import os
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_mdm_health.core.session import kept_for_session
+from pytest_mdm_health.core.session import clock, kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.archive import read_archive
 from pytest_mdm_health.mdm.backups.archive.members import BROKEN, Form, Member
@@ -101,7 +100,7 @@ def _listing(
     within_s: float,
 ) -> tuple[Form | None, Mapping[str, list[Member]]]:
     """The files in an archive, by the last two parts of their names; none if it would not unpack."""
-    reading = read_archive(path, time.monotonic() + within_s)
+    reading = read_archive(path, clock() + within_s)
     by_name: dict[str, list[Member]] = defaultdict(list)
     if not any(each.code in BROKEN for each in reading.problems):
         for member in reading.members.values():
