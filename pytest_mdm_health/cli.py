@@ -1,4 +1,4 @@
-"""What can be done without pytest and without a home: `mdm-health --help` lists it."""
+"""Reports made again, runs compared, and a home repaired: `mdm-health --help` lists the commands."""
 
 from __future__ import annotations
 

@@ -16,12 +16,15 @@ _SETTINGS = "checks/test_config_not_loading.py::"
 _LEGACY = "checks/test_legacy_config_active.py::"
 _BACKUP = "checks/test_backup_commands.py::"
 _DEPENDENCIES = "checks/test_incompatible_dependencies.py::"
+_TYPES = "checks/test_type_mismatch.py::"
 _SERVER = "checks/test_postgres_slowdown.py::"
 
+_MADE_AGAIN = "repair/verbs/test_register_again.py::test_the_finding_of_lost_data_names_it_and_is_gone"
 _RESTORED = (
+    _MADE_AGAIN,
     f"{_DATA}test_what_is_printed_restores_the_data_from_a_backup",
     f"{_DATA}test_what_is_printed_restores_from_every_kind_of_backup",
-    f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+    f"{_DATA}test_restoring_changes_one_file_and_can_be_taken_back",
     f"{_DATA}test_a_backup_that_breaks_off_since_leaves_everything_as_it_is",
 )
 _PATH = (
@@ -29,15 +32,20 @@ _PATH = (
     f"{_METADATA}test_a_path_that_was_put_right_meanwhile_is_not_changed",
     f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
 )
+_REPAIRED = f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not"
+_BROKE_OFF = f"{_METADATA}test_a_yaml_file_that_broke_off_anywhere_is_completed"
 _ANALYSED = (f"{_SERVER}test_neglected_tables_are_noticed_and_healthy_once_repaired",)
 _SETTINGS_KEPT = f"{_SETTINGS}test_an_older_copy_is_never_overwritten_and_nothing_is_changed_then"
 
 _NEW_BACKUP = (
-    f"{_BACKUP}test_the_new_archive_holds_everything_with_the_logs_and_nothing_is_changed",
-    f"{_BACKUP}test_an_archive_that_is_there_is_never_overwritten",
-    f"{_BACKUP}test_a_tar_that_fails_leaves_nothing_that_looks_like_a_backup",
+    f"{_BACKUP}test_the_new_backup_is_one_that_this_check_finds_good",
+    "repair/verbs/test_back_up.py::test_the_archive_holds_everything_with_the_logs",
+    "repair/verbs/test_back_up.py::test_a_second_archive_does_not_replace_the_first",
 )
-_MODES = (f"{_BACKUP}test_modes_are_changed_of_what_is_named_and_of_nothing_else",)
+_MODES = (
+    f"{_BACKUP}test_modes_are_changed_of_what_is_named_and_of_nothing_else",
+    "repair/verbs/test_permissions.py::test_a_mode_is_changed_and_changed_back",
+)
 _NEW_ENVIRONMENT = (
     f"{_DEPENDENCIES}test_mdm_itself_is_installed_again_from_where_it_came_in_a_new_environment",
     f"{_DEPENDENCIES}test_the_file_of_requirements_is_installed_in_a_new_environment",
@@ -48,6 +56,17 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_log_left_by_a_killed_process_is_merged_as_printed",
         f"{_LOCKING}test_a_log_older_than_its_file_is_not_merged",
     ),
+    "sqlite-locking.foreign-log": (f"{_LOCKING}test_a_log_of_another_time_fails_and_is_repaired_by_moving_it_away",),
+    "data-corruption.foreign-log": (
+        f"{_DATA}test_a_log_of_another_time_is_never_merged_and_without_it_the_data_is_healthy",
+    ),
+    "data-corruption.unreplayable-log": (
+        "checks/test_data_corruption_logs.py::test_a_damaged_duckdb_log_is_no_foreign_one",
+    ),
+    "data-corruption.left-over-log": (
+        f"{_DATA}test_what_a_killed_duckdb_left_is_merged_as_printed",
+        "checks/test_data_corruption_logs.py::test_a_log_that_duckdb_merges_is_merged_as_printed",
+    ),
     "config-not-loading.unfinished-repair": (
         "repair/test_broken_off.py::test_a_repair_killed_at_any_moment_is_found_and_finished",
     ),
@@ -56,6 +75,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
         f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
         f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
+        f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",  # the setting
     ),
     "sqlite-locking.readers-refused": (  # the command of journal-mode
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
@@ -68,7 +88,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     **{
         f"data-corruption.{code}": (
             f"{_DATA}test_a_table_that_is_gone_or_empty_is_restored_from_a_backup",
-            f"{_DATA}test_restoring_changes_one_file_and_writes_over_none",
+            "repair/verbs/test_put_back_table.py::test_a_table_comes_back_and_the_others_stay_as_they_are",
         )
         for code in ("missing-table", "empty-table")
     },
@@ -79,7 +99,10 @@ PROVEN: dict[str, tuple[str, ...]] = {
         for code in ("altered-rows", "missing-rows", "added-rows", "duplicated-rows")
     },
     "metadata-corruption.path-elsewhere": _PATH,
-    "metadata-corruption.missing-data": (f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",),
+    "metadata-corruption.missing-data": (
+        "repair/test_repair_docs.py::test_the_story_ends_well",
+        f"{_METADATA}test_a_path_from_windows_is_put_right_by_one_command",
+    ),
     "metadata-corruption.incomplete": (
         f"{_METADATA}test_a_yaml_file_that_lost_its_end_gets_it_back_from_its_copy",
         f"{_METADATA}test_a_cut_yaml_file_that_was_updated_is_not_replaced_by_its_older_copy",
@@ -89,13 +112,22 @@ PROVEN: dict[str, tuple[str, ...]] = {
     ),
     "metadata-corruption.relative-path": (f"{_METADATA}test_a_relative_path_is_made_absolute_and_nothing_else",),
     "metadata-corruption.name-differs": (
+        _REPAIRED,
         f"{_METADATA}test_a_file_of_a_name_that_mdm_does_not_take_is_renamed_to_the_name_inside",
     ),
-    "metadata-corruption.not-seen": (
-        f"{_METADATA}test_a_damaged_registration_is_found_and_a_repaired_one_is_not",  # a file gets its right ending
+    **{f"metadata-corruption.{code}": (_REPAIRED,) for code in ("not-seen", "unknown-backend", "wrong-engine")},
+    **{f"metadata-corruption.{code}": (_BROKE_OFF,) for code in ("syntax", "missing-field")},
+    "metadata-corruption.not-done": (
+        "checks/test_metadata_corruption_baseline.py::test_a_planned_value_needs_no_baseline",
+    ),
+    "metadata-corruption.not-a-mapping": (_REPAIRED, _BROKE_OFF),
+    "metadata-corruption.missing-column": (
+        _REPAIRED,
+        f"{_METADATA}test_a_missing_column_comes_with_the_one_that_is_meant",
     ),
     "metadata-corruption.unregistered": (
         f"{_ABSENT}test_an_unregistered_dataset_gets_its_registration_back_out_of_a_backup",
+        f"{_ABSENT}test_a_lost_yaml_file_comes_out_of_a_backup_before_its_copy",
         f"{_ABSENT}test_a_lost_yaml_file_is_made_of_its_copy_and_nothing_else_is_changed",
     ),
     "metadata-corruption.lost-registration": (
@@ -114,17 +146,30 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_SETTINGS}test_zeros_where_the_settings_were_are_restored_and_never_made_an_empty_file",
         _SETTINGS_KEPT,
     ),
-    "config-not-loading.syntax": (
-        f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",
-        _SETTINGS_KEPT,
-    ),
+    "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",),
     "config-not-loading.defaults-in-force": (
         f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some_until_they_are_repaired",
-        _SETTINGS_KEPT,
     ),
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),
     "config-not-loading.refused-variable": (f"{_SETTINGS}test_a_refused_variable_is_found_and_repaired",),
+    **{
+        f"config-not-loading.{code}": (f"{_SETTINGS}test_damaged_settings_are_found_and_repaired_ones_are_not",)
+        for code in ("unknown-key", "refused-value")
+    },
+    "config-not-loading.reverted": (f"{_SETTINGS}test_a_setting_that_vanished_from_the_file_is_found_and_repaired",),
+    "config-not-loading.points-back": (
+        f"{_SETTINGS}test_a_path_that_stays_behind_when_the_home_moves_is_found_and_repaired",
+    ),
+    "config-not-loading.unexpanded-path": (f"{_SETTINGS}test_a_path_that_a_shell_would_expand_is_written_out",),
+    "config-not-loading.unplanned-setting": (f"{_SETTINGS}test_a_change_that_is_not_planned_fails_and_is_repaired",),
+    "config-not-loading.not-done": (f"{_SETTINGS}test_what_was_not_done_is_repaired_by_doing_it",),
+    "legacy-config-active.other-names": (
+        f"{_LEGACY}test_flat_names_are_found_and_repaired_by_the_names_that_count",
+        f"{_LEGACY}test_a_setting_under_both_names_says_which_counts",
+    ),
+    "legacy-config-active.flags-off": (f"{_LEGACY}test_switches_that_are_all_off_matter_only_after_the_migration",),
+    "legacy-config-active.misread-flag": (f"{_LEGACY}test_a_switch_that_is_misread_is_found_and_repaired",),
     "legacy-config-active.unread-flags": (
         f"{_LEGACY}test_switches_that_the_installed_mdm_does_not_have_are_a_note_and_repaired",
     ),
@@ -135,7 +180,6 @@ PROVEN: dict[str, tuple[str, ...]] = {
             *("missing-dataset", "damaged-data", "missing-settings", "link-out"),
             *(
                 "outdated",
-                "old-backups",
                 "incomplete-data",
                 "damaged-metadata",
                 "shared-files",
@@ -143,7 +187,11 @@ PROVEN: dict[str, tuple[str, ...]] = {
             ),
         )
     },
-    "backup-failure.no-room": (f"{_BACKUP}test_packing_harder_elsewhere_makes_a_good_backup_too",),
+    "backup-failure.old-backups": (
+        *_NEW_BACKUP,
+        f"{_BACKUP}test_old_archives_are_listed_and_go_once_a_newer_is_good",
+        "repair/verbs/test_prune_backups.py::test_nothing_goes_while_the_newest_is_doubtful",
+    ),
     "backup-failure.unreadable": _MODES,
     "backup-failure.writable-by-others": _MODES,
     "backup-failure.password-readable": (
@@ -153,6 +201,16 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"incompatible-dependencies.{code}": _NEW_ENVIRONMENT
         for code in ("interpreter", "python", "not-starting", "not-importable", "migration-requirements")
     },
+    "data-corruption.index-disagrees": (
+        "checks/test_data_corruption_objects.py::test_an_index_that_disagrees_is_made_again",
+        "checks/test_data_corruption_objects.py::test_entries_that_a_table_lacks_are_a_last_trace",
+    ),
+    "data-corruption.damaged": (f"{_DATA}test_what_recovering_gets_out_takes_the_place_of_nothing",),
+    "type-mismatch.numbers-as-text": (
+        f"{_TYPES}test_texts_that_the_source_shows_to_be_numbers_are_found",
+        f"{_TYPES}test_a_column_with_one_value_that_does_not_fit_stays_text",
+    ),
+    "type-mismatch.changed-type": (f"{_TYPES}test_a_column_that_became_text_is_converted_back_to_its_type",),
     "postgres-slowdown.never-analysed": _ANALYSED,
     "postgres-slowdown.stale-statistics": _ANALYSED,
     "postgres-slowdown.dead-rows": _ANALYSED,
@@ -165,6 +223,12 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "postgres-slowdown.slower-statements": (
         f"{_SERVER}test_statements_that_became_slower_since_the_baseline_are_told_until_they_are_repaired",
     ),
+    "postgres-slowdown.blocked-session": (f"{_SERVER}test_a_session_of_mdm_that_only_read_is_ended_as_printed",),
+    "postgres-slowdown.no-privilege": (f"{_SERVER}test_the_login_of_the_owner_grants_what_is_missing",),
+    "pool-exhaustion.leaked-transaction": (
+        "checks/test_pool_exhaustion.py::test_leaked_sessions_have_client_and_age_until_repaired",
+    ),
+    "pool-exhaustion.leaked-connection": ("checks/test_pool_exhaustion.py::test_an_idle_session_of_mdm_is_ended",),
     "postgres-slowdown.wraparound": (f"{_SERVER}test_a_server_that_will_stop_writing_is_noticed_and_repaired",),
 }
 """Code of a finding → the tests that prove its commands."""

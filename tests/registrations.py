@@ -1,18 +1,13 @@
-"""The two copies of a registration: where they are, what they say, and how they are compared and repaired."""
+"""The two copies of a registration: where they are, what they say, and how they are compared."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
-
-from pytest_mdm_health.core.model import Finding
 
 
 def yaml_file(home: Path, name: str = "shop") -> Path:
@@ -23,14 +18,6 @@ def yaml_file(home: Path, name: str = "shop") -> Path:
 def json_copy_file(home: Path, name: str = "shop") -> Path:
     """The JSON copy of a dataset's registration."""
     return home / "datasets" / name / "dataset_info.json"
-
-
-def apply(finding: Finding) -> None:
-    """Do what the finding says, as a person would: copy its commands to a shell that finds this Python."""
-    assert finding.remedy.commands
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    commands = "\n".join(finding.remedy.commands)
-    subprocess.run(["sh", "-ec", commands], check=True, env={**os.environ, "PATH": path}, timeout=60)
 
 
 def said(file: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def interrupting(
     until, longest_s = pace.clock() + within_s, inf if look is None else TOLD_EVERY_S
 
     def watch() -> None:
-        while not done.wait(max(min(until - pace.clock(), longest_s), _AGAIN_S)):
+        while not done.wait(min(left if (left := until - pace.clock()) > 0 else _AGAIN_S, longest_s)):
             if look is not None:
                 look()
             if pace.clock() >= until:

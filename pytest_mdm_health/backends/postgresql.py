@@ -36,10 +36,7 @@ from pytest_mdm_health.backends.base import (
 from pytest_mdm_health.backends.hanging_up import hanging_up_after
 from pytest_mdm_health.core.secrets import redact
 from pytest_mdm_health.core.session import clock, progress
-from pytest_mdm_health.mdm.servers import Connection
-
-APPLICATION = "mdm-health"
-"""What the server's lists of sessions show for ours."""
+from pytest_mdm_health.mdm.servers import OURS, Connection
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_MS = 20_000
@@ -149,7 +146,7 @@ class PostgresDatabase(SharedConnection):
     """
 
     engine = "postgresql"
-    application = APPLICATION
+    application = OURS
     how: How = "connected"
     surplus = 0
 
@@ -320,15 +317,18 @@ def connect(wanted: Connection) -> psycopg.Connection[Row]:
     Raises:
         CannotOpen: there is none, and why.
     """
-    try:
-        return _connected(wanted, _as_options(_OPTIONS))
-    except psycopg.Error as error:
-        if _POOLER not in str(error):
-            raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
-    try:
-        return _connected(wanted, "")
-    except psycopg.Error as error:
-        raise _cannot_open(error, wanted) from None
+    connection = _connected_anyhow(wanted, _OPTIONS)
+    connection.read_only = True
+    return connection
+
+
+def connect_for_repair(wanted: Connection, settings: Mapping[str, object]) -> psycopg.Connection[Row]:
+    """A connection that can write, with these settings where no pooler is in between; only the repair makes one.
+
+    Raises:
+        CannotOpen: there is none, and why.
+    """
+    return _connected_anyhow(wanted, {**settings, "default_transaction_read_only": "off"})
 
 
 @contextlib.contextmanager
@@ -362,17 +362,28 @@ def _parameters(wanted: Connection, options: str) -> dict[str, Any]:
         "password": wanted.password,
         "connect_timeout": CONNECT_TIMEOUT_S,
         "client_encoding": "UTF8",  # whatever the database has; psycopg makes no texts of one that says it has none
-        "application_name": APPLICATION,
+        "application_name": OURS,
         "options": options,
         **dict(wanted.ssl),
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
+def _connected_anyhow(wanted: Connection, settings: Mapping[str, object]) -> psycopg.Connection[Row]:
+    """A connection with these settings, or without them where a pooler takes none."""
+    try:
+        return _connected(wanted, _as_options(settings))
+    except psycopg.Error as error:
+        if _POOLER not in str(error):
+            raise _cannot_open(error, wanted) from None  # the driver's own traceback shows the password
+    try:
+        return _connected(wanted, "")
+    except psycopg.Error as error:
+        raise _cannot_open(error, wanted) from None
+
+
 def _connected(wanted: Connection, options: str) -> psycopg.Connection[Row]:
-    connection = psycopg.connect("", autocommit=True, prepare_threshold=None, **_parameters(wanted, options))
-    connection.read_only = True
-    return connection
+    return psycopg.connect("", autocommit=True, prepare_threshold=None, **_parameters(wanted, options))
 
 
 def _rows(connection: psycopg.Connection[Row], sql: str, parameters: Sequence[object]) -> list[Row]:

@@ -228,7 +228,8 @@ def examine(
         changed = what_changed(watched, WHILE_READ)
         if not changed:
             raise
-        changed += f"; the check had failed with {type(error).__name__}: {one_line(str(error))}"
+        if not isinstance(error, OSError):  # it says no more than that the file is gone
+            changed += f"; the check had failed with {type(error).__name__}: {one_line(str(error))}"
     else:
         changed = what_changed(watched, WHILE_READ)
     return _error(module.check, target, changed) if changed else result

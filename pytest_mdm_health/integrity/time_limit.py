@@ -26,7 +26,7 @@ def time_limit(database: Database, seconds: float) -> Iterator[None]:
     stop = database.connection.cancel if database.engine == "postgresql" else database.connection.interrupt
 
     def watch() -> None:
-        while not done.wait(max(until - pace.clock(), _PAUSE_S)):
+        while not done.wait(left if (left := until - pace.clock()) > 0 else _PAUSE_S):
             if pace.clock() >= until:  # more than once, because between two queries nothing can be broken off
                 expired.set()
                 stop()

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MAINTENANCE = "postgres"
 """The database that MDM itself goes to for what concerns the whole server."""
 
+OF_MDM = "mdm"
+"""With what the names begin that MDM's programs give their sessions."""
+
+OURS = "mdm-health"
+"""What the server's lists of sessions show for those of this suite."""
+
 DEFAULT_PORT = 5432
 _SETTINGS = "database.postgresql."
 _ADDRESS = re.compile(
@@ -107,6 +113,12 @@ class Server:
         """Whether it is known to run on this machine."""
         return self.logins[0].local
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that the home has a login of."""
+        connections = (*self.logins, *self.databases.values())
+        return tuple(sorted({connection.user for connection in connections if connection.user}))
+
 
 def connection_of(dataset: Dataset, settings: Settings) -> Connection | None:
     """How a dataset's data is reached; None if it is not on PostgreSQL."""
@@ -164,6 +176,15 @@ def servers_of(inventory: Inventory) -> tuple[Server, ...]:
     assumed = settings.values["database.default_backend"].origin.place if _names_no_server(settings) else ""
     servers = (_server(members, prefix, assumed) for members in found.values())
     return tuple(sorted(servers, key=lambda server: server.name))
+
+
+def registrations_on(server: Server, inventory: Inventory) -> dict[str, str]:
+    """By database of a server, the file that registers a dataset in it."""
+    return {
+        server.databases[dataset.name].database: str(dataset.registration.file)
+        for dataset in inventory.datasets
+        if dataset.registration is not None and dataset.name in server.databases
+    }
 
 
 def server_key(connection: Connection) -> str:

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 from pytest_mdm_health.core.text import size
-from pytest_mdm_health.core.verbs import VERBS
-from pytest_mdm_health.repair.files import beside, identity, put, restore, state_of, sync_folder
+from pytest_mdm_health.repair.files import beside, identity, make_folder, put, restore, state_of, sync_folder
 from pytest_mdm_health.repair.journal import ChangedFile, Journal, StepRecord
-from pytest_mdm_health.repair.step import FileStep, NotDone, Outline, ServerStep
+from pytest_mdm_health.repair.step import FileStep, NotDone, Outline, ServerStep, can_be_undone
 
 _SPARE = 16 * 1024 * 1024
 """Bytes that must stay free."""
@@ -24,7 +23,7 @@ def carry_out(step: FileStep | ServerStep, journal: Journal) -> str:
     """
     outline = step.outline()
     _need_room(outline, journal.folder)
-    record = journal.begin_step(step.repair.command, undone=VERBS[step.repair.verb].undone)
+    record = journal.begin_step(step.repair.command, undone=can_be_undone(step))
     try:
         said = step.act() if isinstance(step, ServerStep) else _changed(step, outline, journal, record)
     except (NotDone, OSError) as error:
@@ -60,7 +59,7 @@ def apply(step: StepRecord) -> None:
         OSError: a file could not be written.
     """
     for folder in step.made:
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
     for file in step.files:
         _replace(file)
     for mode in step.modes:

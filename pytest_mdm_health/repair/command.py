@@ -17,9 +17,11 @@ from pytest_mdm_health.repair.examination import NotExamined
 from pytest_mdm_health.repair.journal import Unusable, new_journal, read_journal
 from pytest_mdm_health.repair.places import home_of, located, refuse_unfinished, saved_folder
 from pytest_mdm_health.repair.repairing import Repairing
-from pytest_mdm_health.repair.step import NotDone
+from pytest_mdm_health.repair.step import NotDone, can_be_undone
 from pytest_mdm_health.repair.undo import finish, undo
 from pytest_mdm_health.repair.verbs import step_of
+
+_HOME_HELP = "the MDM home (default: the one that the place is in; for a report $MDM_HOME_DIR, else ~/.mdm)"
 
 
 def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -66,12 +68,12 @@ class _Append(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         del parser, option_string
-        if values is not None:
+        if isinstance(values, str):  # else it is the default of an optional word
             namespace.words = [*namespace.words, values]
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--home", type=Path, metavar="DIR", help="the MDM home (default: the one that the place is in)")
+    parser.add_argument("--home", type=Path, metavar="DIR", help=_HOME_HELP)
     parser.add_argument(
         "--saved", type=Path, metavar="DIR", help="where to keep what there was (default: beside the home)"
     )
@@ -106,15 +108,16 @@ def _run_verb(given: argparse.Namespace) -> int:
     outline = step.outline()
     saved = saved_folder(root, given.saved)
     if given.dry_run:
-        say(f"would {outline.does}", *outline.details, f"copies need {size(outline.room)}; kept in {saved}")
+        kept = [f"copies need {size(outline.room)}; kept in {saved}"] if can_be_undone(step) else []
+        say(f"would {outline.does}", *outline.details, *kept)
         return ExitCode.HEALTHY
     refuse_unfinished(root)
-    if not agreed(f"{outline.does}?{warning(repair)}", yes=given.yes):
+    if not agreed(f"{outline.does}?{warning(step)}", yes=given.yes):
         say("nothing was changed")
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:
         done = do(step, journal)
-    say(*how_to_undo(saved, [repair]))
+    say(*how_to_undo(saved, [step] if done else []))
     return ExitCode.HEALTHY if done else ExitCode.UNHEALTHY
 
 

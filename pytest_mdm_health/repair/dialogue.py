@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pytest_mdm_health.core.text import one_line
-from pytest_mdm_health.core.verbs import PROGRAM, VERBS, Repair
+from pytest_mdm_health.core.verbs import PROGRAM
 from pytest_mdm_health.repair.carrying_out import carry_out
 from pytest_mdm_health.repair.journal import Journal
-from pytest_mdm_health.repair.step import FileStep, NotDone, ServerStep
+from pytest_mdm_health.repair.step import FileStep, NotDone, ServerStep, Step, can_be_undone
 
 YES = "MDM_HEALTH_YES"
 """The variable that answers every question with yes."""
@@ -39,14 +39,14 @@ def agreed(question: str, *, yes: bool) -> bool:
     return input(f"{one_line(question)} [y/N] ").strip().lower() in {"y", "yes"}
 
 
-def warning(repair: Repair) -> str:
+def warning(step: Step) -> str:
     """What has to be known before one agrees."""
-    return "" if VERBS[repair.verb].undone else " This cannot be taken back."
+    return "" if can_be_undone(step) else " This cannot be taken back."
 
 
-def how_to_undo(saved: Path, done: Iterable[Repair]) -> list[str]:
+def how_to_undo(saved: Path, done: Iterable[Step]) -> list[str]:
     """The command that takes back what was done, if any of it can be taken back."""
-    if not any(VERBS[repair.verb].undone for repair in done):
+    if not any(map(can_be_undone, done)):
         return []
     return [f"to take it back: {PROGRAM} repair --undo {shlex.quote(str(saved))}"]
 

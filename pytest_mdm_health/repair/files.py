@@ -28,6 +28,7 @@ class FileState:
         gid: its group.
         mtime_ns: when it was written last, in nanoseconds since 1970.
         link: where it leads, if it is a symbolic link.
+        fifo: whether it is a FIFO.
     """
 
     sha256: str
@@ -37,27 +38,35 @@ class FileState:
     gid: int
     mtime_ns: int
     link: str | None = None
+    fifo: bool = False
+
+    @property
+    def regular(self) -> bool:
+        """Whether it has content of its own."""
+        return self.link is None and not self.fifo
 
     def is_like(self, other: FileState | None) -> bool:
         """Whether the other has the same content, whatever its time."""
-        return other is not None and (self.sha256, self.link) == (other.sha256, other.link)
+        return other is not None and (self.sha256, self.link, self.fifo) == (other.sha256, other.link, other.fifo)
 
 
 def state_of(path: Path) -> FileState | None:
     """What is at this path; None if nothing is.
 
     Raises:
-        OSError: it cannot be read, or it is neither a file nor a symbolic link.
+        OSError: it cannot be read, or it is neither a file nor a symbolic link or FIFO.
     """
     try:
         info = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     link = str(path.readlink()) if stat.S_ISLNK(info.st_mode) else None
-    if link is None and not stat.S_ISREG(info.st_mode):
+    fifo = stat.S_ISFIFO(info.st_mode)
+    if link is None and not fifo and not stat.S_ISREG(info.st_mode):
         raise OSError(0, "is neither a file nor a symbolic link", str(path))
-    digest = _sha256(path) if link is None else hashlib.sha256(os.fsencode(link)).hexdigest()
-    return FileState(digest, info.st_size, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns, link)
+    digest = hashlib.sha256(os.fsencode(link or "")).hexdigest() if link is not None or fifo else _sha256(path)
+    mode = stat.S_IMODE(info.st_mode)
+    return FileState(digest, info.st_size, mode, info.st_uid, info.st_gid, info.st_mtime_ns, link, fifo)
 
 
 def identity(path: Path) -> tuple[int, int, int] | None:
@@ -85,12 +94,15 @@ def copy_content(source: Path, destination: Path) -> None:
 def put(source: Path, target: Path, like: FileState | None) -> None:
     """Let a copy of `source` take the place of `target` at one moment, with the mode and owner of what was there.
 
+    Where there was no file, it has the mode of `source` and the owner of its folder.
+
     Raises:
         OSError: it could not be written; the target is as it was.
     """
     with _beside(target) as new:
         copy_content(source, new)
-        _give_access(new, like, target.parent)
+        new.chmod(stat.S_IMODE(source.stat().st_mode))
+        _give_access(new, like if like is not None and like.regular else None, target.parent)
         new.replace(target)
     sync_folder(target.parent)
 
@@ -104,6 +116,9 @@ def restore(saved: Path | None, target: Path, state: FileState) -> None:
     with _beside(target) as new:
         if state.link is not None:
             new.symlink_to(state.link)
+        elif state.fifo:
+            os.mkfifo(new)
+            _give_access(new, state, target.parent)
         else:
             assert saved is not None
             copy_content(saved, new)
@@ -124,13 +139,32 @@ def sync_folder(folder: Path) -> None:
 
 
 def _give_access(path: Path, like: FileState | None, folder: Path) -> None:
-    """Give a new file the mode and owner of an old one; where there was none, the owner of its folder."""
+    """Give a new file the mode and owner of an old one; where there was none, only the owner of its folder."""
     if like is not None:
         uid, gid = like.uid, like.gid
         path.chmod(like.mode)
     else:
-        info = folder.stat()
-        uid, gid = info.st_uid, info.st_gid
+        uid, gid = _owner_of(folder)
+    _give_to(path, uid, gid)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, if it is not there, which belongs to whom the one above belongs to.
+
+    Raises:
+        OSError: it could not be made.
+    """
+    if not folder.is_dir():
+        folder.mkdir()
+        _give_to(folder, *_owner_of(folder.parent))
+
+
+def _owner_of(path: Path) -> tuple[int, int]:
+    info = path.stat()
+    return info.st_uid, info.st_gid
+
+
+def _give_to(path: Path, uid: int, gid: int) -> None:
     with contextlib.suppress(PermissionError):  # only root gives files away
         os.chown(path, uid, gid)
 

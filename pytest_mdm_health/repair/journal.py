@@ -181,7 +181,7 @@ class Journal:
 
     def _saved(self, step: StepRecord, path: Path, new: Path | None) -> ChangedFile:
         before, saved = state_of(path), None
-        if before is not None and before.link is None:
+        if before is not None and before.regular:
             saved = self.folder / str(step.number) / "before" / path.relative_to(path.anchor)
             saved.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_content(path, saved)

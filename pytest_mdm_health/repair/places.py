@@ -18,10 +18,20 @@ def home_of(place: Path) -> Path:
     Raises:
         NotDone: it is in none.
     """
-    for folder in (place, *place.parents):
-        if folder.is_dir() and is_home(located(folder)) and folder != Path(folder.anchor):
+    found = [folder for folder in (place, *place.parents) if _is_home(folder)]
+    for number, folder in enumerate(found):
+        outer = map(located, found[number + 1 :])
+        is_config = any(home.registrations.is_relative_to(folder) for home in outer)  # it may look like a home
+        if folder != Path(folder.anchor) and not is_config:
             return folder
     raise NotDone(f"{place} is in no MDM home; name the home with --home")
+
+
+def _is_home(folder: Path) -> bool:
+    try:
+        return folder.is_dir() and is_home(located(folder))
+    except PermissionError:  # a folder that cannot be listed may hold anything
+        return False
 
 
 def located(root: Path) -> Home:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 
@@ -14,13 +14,12 @@ from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
 from pytest_mdm_health.core.model import Finding, Kind, Result
 from pytest_mdm_health.core.text import counted, size
-from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.repair.dialogue import agreed, do, how_to_undo, say, warning
 from pytest_mdm_health.repair.examination import Examination, arguments_of
 from pytest_mdm_health.repair.journal import Journal, new_journal
 from pytest_mdm_health.repair.places import located, refuse_unfinished, saved_folder
 from pytest_mdm_health.repair.planning import EXAMINED, PlannedStep, RepairPlan, make_plan
-from pytest_mdm_health.repair.step import NotDone
+from pytest_mdm_health.repair.step import NotDone, Step, can_be_undone
 from pytest_mdm_health.repair.verbs import step_of
 from pytest_mdm_health.reports.model import Report
 
@@ -62,7 +61,7 @@ class Repairing:
             self._show(plan, saved)
             return ExitCode.HEALTHY
         done = self._apply(chosen, saved)
-        return self._concluded(plan, done, saved)
+        return self._concluded(done, saved)
 
     def _show(self, plan: RepairPlan, saved: Path) -> None:
         home = located(self.root)
@@ -74,12 +73,14 @@ class Repairing:
                 f"{planned.number}. {planned.finding.code} ({planned.result.target.name}): {planned.finding.message}",
             )
             try:
-                outline = step_of(planned.repair, home).outline()
+                step = step_of(planned.repair, home)
+                outline = step.outline()
             except NotDone as error:
                 say(f"   cannot be done now: {error}")
             else:
-                say(f"   would {outline.does}{warning(planned.repair)}", *(f"   {line}" for line in outline.details))
-                say(f"   keeps what there was, {size(outline.room)} at most")
+                say(f"   would {outline.does}{warning(step)}", *(f"   {line}" for line in outline.details))
+                if can_be_undone(step):
+                    say(f"   keeps what there was, {size(outline.room)} at most")
             say(f"   $ {planned.repair.command}")
         say(*_left_over(plan))
         if plan.steps:
@@ -88,38 +89,46 @@ class Repairing:
     def _command(self) -> str:
         return f"mdm-health repair {self.given.report} --home {self.root}"
 
-    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Repair]:
-        done: list[Repair] = []
+    def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Step]:
+        done: list[Step] = []
         if not chosen:
             return done
         with new_journal(self.root, saved) as journal:
+            begun: set[str] = set()
             for planned in chosen:
-                done += self._step(planned, journal)
+                repaired = self._step(planned, journal, half_done=planned.fingerprint in begun)
+                begun |= {planned.fingerprint} if repaired else set()
+                done += repaired
         return done
 
-    def _step(self, planned: PlannedStep, journal: Journal) -> list[Repair]:
-        """Examine the finding again, and do what repairs it now if it is still there and the user agrees."""
+    def _step(self, planned: PlannedStep, journal: Journal, *, half_done: bool) -> list[Step]:
+        """Examine the finding again, and do what repairs it now if it is still there and the user agrees.
+
+        One that is half done by an earlier step may be called otherwise by now; the rest of it is done all the same.
+        """
         name = f"step {planned.number}, {planned.finding.code} ({planned.result.target.name})"
         result, current = self._found_again(planned)
-        if current is None:
+        if current is None and not half_done:
             examined = result is not None and result.status in EXAMINED
             reason = "not found any more, nothing to do" if examined else _not_examined(result)
             say(f"{name}: {reason}")
             return []
-        repair = next((each for each in current.remedy.repairs if each.verb == planned.repair.verb), None)
+        repairs = (planned.repair,) if current is None else current.remedy.repairs
+        alike = [each for each in repairs if each.verb == planned.repair.verb]
+        repair = planned.repair if planned.repair in alike else alike[0] if len(alike) == 1 else None
         if repair is None:
             say(f"{name}: what would repair it is another step now; make the plan again")
             return []
         try:
             step = step_of(repair, located(self.root))
-            question = f"{name}: {step.outline().does}?{warning(repair)}"
+            question = f"{name}: {step.outline().does}?{warning(step)}"
         except NotDone as error:
             say(f"{name}: not done: {error}")
             return []
         if not agreed(question, yes=self.given.yes):
             say(f"{name}: left as it is")
             return []
-        return [repair] if do(step, journal) else []
+        return [step] if do(step, journal) else []
 
     def _found_again(self, planned: PlannedStep) -> tuple[Result | None, Finding | None]:
         """The result of examining what a step is for once more, and its finding if it is still there."""
@@ -131,12 +140,12 @@ class Repairing:
         findings = result.findings if result is not None else ()
         return result, next((each for each in findings if each.fingerprint(target) == planned.fingerprint), None)
 
-    def _concluded(self, plan: RepairPlan, done: Sequence[Repair], saved: Path) -> int:
-        say(*how_to_undo(saved, done), *_left_over(plan))
+    def _concluded(self, done: Sequence[Step], saved: Path) -> int:
+        say(*how_to_undo(saved, done))
         now = self.examination.results()
         left = make_plan(self.reported, now, self.given.only, notes=self.given.notes)
         say(f"examined again: {now.verdict}; {counted(len(left.found), 'finding')} of the report left")
-        say(*(f"not examined: {name}" for name in left.unknown), *(f"new: {name}" for name in left.new))
+        say(*_left_over(replace(left, gone=())), *(f"new: {name}" for name in left.new))
         if done and now.comparison is not None:
             say("the home is not what the baseline has: once it is healthy, record a new one with --mdm-save-baseline")
         return ExitCode.UNHEALTHY if left.found or left.unknown or left.new else ExitCode.HEALTHY

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from pytest_mdm_health.core.verbs import Repair
+from pytest_mdm_health.core.verbs import VERBS, Repair
 
 
 @dataclass(frozen=True)
@@ -83,3 +83,8 @@ class ServerStep(Step, Protocol):
         Raises:
             NotDone: the server refused, or the result is not what it should be.
         """
+
+
+def can_be_undone(step: Step) -> bool:
+    """Whether `--undo` can take a step back; what was done on a server stays done."""
+    return VERBS[step.repair.verb].undone and not isinstance(step, ServerStep)

@@ -39,7 +39,7 @@ def change_lines(comparison: Comparison) -> Iterator[str]:
 def _summary(report: Report) -> Iterator[str]:
     yield " · ".join(f"{area} {status.value}" for area, status in report.areas.items())
     yield ", ".join(f"{count} {status.value}" for status, count in report.counts.items())
-    yield from (f"speaks of what was selected only: {sentence}" for sentence in report.not_selected)
+    yield from (f"not selected: {sentence}" for sentence in report.not_selected)
     if report.comparison is not None:
         yield from _changes(report.comparison, _shown_below(report))
         for group in grouped(report.comparison):

@@ -191,7 +191,8 @@ def test_files_are_opened_in_the_places_that_know_what_is_beside_them() -> None:
     """Who opens a database elsewhere opens one of their own, in a temporary folder or in memory."""
     root = Path(pytest_mdm_health.__file__).parent
     opening = set()
-    for source in root.rglob("*.py"):
+    examining = (source for source in root.rglob("*.py") if "repair" not in source.relative_to(root).parts)
+    for source in examining:  # a repair works on copies
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             named = isinstance(node, ast.Attribute) and node.attr == "connect" and isinstance(node.value, ast.Name)
             if named and node.value.id in {"sqlite3", "duckdb"}:  # type: ignore[attr-defined] # as `named` says

@@ -25,8 +25,8 @@ from pytest_mdm_health.backends import (
     postgresql,
     server_backend,
 )
-from pytest_mdm_health.backends.postgresql import APPLICATION, why
-from pytest_mdm_health.mdm.servers import Connection
+from pytest_mdm_health.backends.postgresql import why
+from pytest_mdm_health.mdm.servers import OURS, Connection
 from tests.postgres import HOST, PASSWORD, USER, Server
 
 
@@ -85,11 +85,11 @@ def test_the_session_cannot_write_and_says_who_it_is(shop: Server) -> None:
         settings = "'statement_timeout', 'lock_timeout', 'default_transaction_read_only', 'application_name'"
         rows = database.query(f"SELECT name, setting FROM pg_settings WHERE name IN ({settings})")
     expected = {"statement_timeout": "20000", "lock_timeout": "2000", "default_transaction_read_only": "on"}
-    assert dict(rows) == expected | {"application_name": APPLICATION}
+    assert dict(rows) == expected | {"application_name": OURS}
 
 
 def test_one_connection_is_open_at_a_time_and_shared(shop: Server) -> None:
-    sessions = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{APPLICATION}'"
+    sessions = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{OURS}'"
     first = server_backend(to(shop)).open()
     with first:
         assert server_backend(to(shop)).open() is first

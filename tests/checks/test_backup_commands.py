@@ -1,4 +1,4 @@
-"""The commands that backup-failure prints, run as they are: they make one archive, or change a name or modes."""
+"""The commands that backup-failure prints, run as they are: they make one archive, or change modes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +14,11 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from tests.helpers import follow
 
 CHECK = "backup-failure"
 Examine = Callable[..., Result]
 Seen = dict[str, tuple[int, bytes]]
-LOGGED = """
-import os, sqlite3
-c = sqlite3.connect({path!r})
-c.execute("PRAGMA journal_mode=WAL")
-c.execute("PRAGMA wal_autocheckpoint=0")
-c.execute("DELETE FROM train WHERE rowid % 2 = 0")
-c.commit()
-os._exit(0)
-"""
 
 
 def the(result: Result, code: str) -> Finding:
@@ -45,156 +36,49 @@ def seen(folder: Path, *, but: str = "backup") -> Seen:
     return found
 
 
-def run(finding: Finding, **environ: str) -> list[int]:
-    """Paste the commands; how each ended."""
-    return [
-        subprocess.run(command, shell=True, check=False, env=os.environ | environ).returncode  # noqa: S602 - as a person would
-        for command in finding.remedy.commands
-    ]
-
-
 def only_file(folder: Path) -> Path:
     (path,) = folder.iterdir()
     return path
 
 
-def unpacked(archive: Path, into: Path) -> Path:
-    into.mkdir()
-    subprocess.run(["tar", "-C", str(into), "-xpzf", str(archive)], check=True)
-    return into
-
-
-def test_the_new_archive_holds_everything_with_the_logs_and_nothing_is_changed(
-    each_home: Path, examine: Examine, tmp_path: Path
-) -> None:
-    if each_home.joinpath("datasets/shop/shop.sqlite").exists():
-        data = each_home / "datasets/shop/shop.sqlite"
-        subprocess.run([sys.executable, "-c", LOGGED.format(path=str(data))], check=True)
-        assert data.with_name("shop.sqlite-wal").stat().st_size
-    (each_home / "cache").mkdir(exist_ok=True)
-    (each_home / "cache" / "junk").write_bytes(b"x")
+def test_the_new_backup_is_one_that_this_check_finds_good(each_home: Path, examine: Examine) -> None:
     finding = the(examine(CHECK, each_home, phase="pre"), "no-backup")
     before = seen(each_home)
-
-    assert set(run(finding)) == {0}
-
-    archive = only_file(each_home / "backup")
+    follow(finding)
     assert seen(each_home) == before
-    assert stat.S_IMODE(archive.stat().st_mode) == 0o600  # there may be passwords in it
-    assert seen(unpacked(archive, tmp_path / "restored")) == {
-        name: each for name, each in before.items() if name.partition("/")[0] != "cache"
-    }
-    again = examine(CHECK, each_home, phase="pre")
+    again = examine(CHECK, each_home, phase="pre", depth="full")
     assert (again.status, again.findings) == (Status.PASS, ())
 
 
-def test_data_that_the_settings_put_into_the_cache_is_in_the_archive(home: Path, examine: Examine) -> None:
-    (home / "cache").mkdir(exist_ok=True)
-    (home / "datasets").rename(home / "cache" / "datasets")
-    with (home / "mdm.yaml").open("a", encoding="utf-8") as settings:
-        settings.write("paths: {datasets_path: cache/datasets}\n")
-    for file in (*home.rglob("*.yaml"), *home.rglob("dataset_info.json")):
-        file.write_text(file.read_text().replace(f"{home}/datasets/", f"{home}/cache/datasets/"), encoding="utf-8")
-    finding = the(examine(CHECK, home, phase="pre"), "no-backup")
-    assert set(run(finding)) == {0}
-    assert examine(CHECK, home, phase="pre").findings == ()
+def test_a_backup_goes_where_backups_were_looked_for(home: Path, examine: Examine, tmp_path: Path) -> None:
+    folder = tmp_path / "a b[1]"
+    folder.mkdir()
+    follow(the(examine(CHECK, home, phase="pre", backup=folder), "no-backup"))
+    assert len(list(folder.iterdir())) == 1
+    assert examine(CHECK, home, phase="pre", backup=folder).findings == ()
 
 
-@pytest.mark.parametrize("folder", ["saved[1]", "a b", "deep/er", "li*nk"])
-def test_backups_in_the_home_are_left_out_of_the_next_one_however_their_folder_is_called(
-    home: Path, examine: Examine, tmp_path: Path, folder: str
-) -> None:
-    place = home / folder
-    place.mkdir(parents=True)
-    (place / "earlier.txt").write_text("x")
-    given = place
-    if folder == "li*nk":  # named by a way that does not begin like the home
-        given = tmp_path / "way"
-        given.symlink_to(place)
-    finding = the(examine(CHECK, home, phase="pre", backup=given), "no-backup")
-
-    assert set(run(finding)) == {0}
-
-    (archive,) = place.glob("mdm_backup_*.tar.gz")
-    held = seen(unpacked(archive, tmp_path / "restored"))
-    assert "mdm.yaml" in held
-    assert not any(name == folder or name.startswith(f"{folder}/") for name in held)
-
-
-def fixed_date(tmp_path: Path) -> str:
-    """A PATH on which it is always the same second."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "date").write_text("#!/bin/sh\necho 20261129_120000\n")
-    (tmp_path / "bin" / "date").chmod(0o755)
-    return f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
-
-
-@pytest.mark.parametrize("kind", ["file", "folder", "link"])
-def test_an_archive_that_is_there_is_never_overwritten(home: Path, examine: Examine, tmp_path: Path, kind: str) -> None:
-    (home / "backup").mkdir()
-    finding = the(examine(CHECK, home, phase="pre"), "no-backup")
-    there = home / "backup" / "mdm_backup_20261129_120000.tar.gz"
-    if kind == "file":
-        there.write_text("the only good one")
-    elif kind == "folder":
-        there.mkdir()
-    else:
-        there.symlink_to("elsewhere.tar.gz")
-    before = seen(home, but="")
-
-    codes = run(finding, PATH=fixed_date(tmp_path))
-
-    if kind != "folder":
-        assert codes == [1]
-        assert seen(home, but="") == before
-    else:
-        assert before.items() <= seen(home, but="").items()
-
-
-def test_a_tar_that_fails_leaves_nothing_that_looks_like_a_backup(home: Path, examine: Examine, tmp_path: Path) -> None:
-    shutil.move(home / "datasets/shop/shop.sqlite", tmp_path / "shop.sqlite")
-    (home / "datasets/shop/shop.sqlite").symlink_to(tmp_path / "shop.sqlite")
-    (home / "backup").mkdir()
-    finding = the(examine(CHECK, home, phase="pre"), "no-backup")
-    (tmp_path / "shop.sqlite").unlink()
-    before = seen(home, but="")
-
-    (code,) = run(finding)
-
-    assert code != 0
-    assert seen(home, but="") == before
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
-def test_a_full_disk_leaves_nothing_that_looks_like_a_backup(home: Path, examine: Examine) -> None:
-    (home / "backup").mkdir()
-    finding = the(examine(CHECK, home, phase="pre"), "no-backup")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(home / "backup")], check=False).returncode:
-        pytest.skip("nothing may be mounted here")
-    try:
-        (code,) = run(finding)
-        left = [*(home / "backup").iterdir()]
-    finally:
-        subprocess.run(["umount", str(home / "backup")], check=True)
-
-    assert code != 0
-    assert left == []
-
-
-def test_packing_harder_elsewhere_makes_a_good_backup_too(home: Path, examine: Examine, tmp_path: Path) -> None:
+def test_without_room_the_place_is_for_a_person_to_say(home: Path, examine: Examine) -> None:
     with (home / "datasets/shop/import.tmp").open("wb") as file:
         file.truncate(shutil.disk_usage(home).total * 8)
     finding = the(examine(CHECK, home), "no-room")
-    (home / "datasets/shop/import.tmp").unlink()
+    assert finding.remedy.commands == ()
+    assert f"mdm-health back-up {home} --to=FOLDER" in finding.remedy.text
+
+
+def test_old_archives_are_listed_and_go_once_a_newer_is_good(home: Path, examine: Examine) -> None:
+    follow(the(examine(CHECK, home), "no-backup"))
+    newest = only_file(home / "backup")
+    old = home / "backup" / "mdm_backup_0.tar.gz"
+    shutil.copy(newest, old)
+    os.utime(old, (time.time() - 40 * 86400,) * 2)
     before = seen(home)
-    (tmp_path / "storage").mkdir()
-    (command,) = finding.remedy.commands
-
-    subprocess.run(command.replace("/path/on/other/storage", str(tmp_path / "storage")), shell=True, check=True)  # noqa: S602 - as a person would
-
+    finding = the(examine(CHECK, home), "old-backups")
+    assert "cannot be taken back" in finding.remedy.text
+    follow(finding)
     assert seen(home) == before
-    assert seen(unpacked(only_file(tmp_path / "storage"), tmp_path / "restored")) == before
-    assert examine(CHECK, home, phase="pre", backup=tmp_path / "storage").status is Status.PASS
+    assert only_file(home / "backup") == newest
+    assert examine(CHECK, home).findings == ()
 
 
 def test_the_home_itself_is_no_place_for_its_backups(home: Path, examine: Examine) -> None:
@@ -241,7 +125,7 @@ def test_modes_are_changed_of_what_is_named_and_of_nothing_else(
     before = seen(open_home, but="")
     finding = the(examine(CHECK, open_home), code)
 
-    assert run(finding) == [0]
+    follow(finding)
 
     after = seen(open_home, but="")
     assert {name for name in before if before[name] != after[name]} == set(names)
@@ -296,7 +180,15 @@ def test_no_command_deletes_gives_away_mounts_or_forges_a_time(open_home: Path, 
         for command in finding.remedy.commands:
             assert not any(word in command for word in NEVER), command
             assert command.startswith(
-                ("(umask 077 && part=", "chmod ", "mkdir -p", "ls -l", "find ", "date", "df ")
+                (
+                    "mdm-health back-up ",
+                    "mdm-health permissions ",
+                    "mdm-health prune-backups ",
+                    "ls -l",
+                    "find ",
+                    "date",
+                    "df ",
+                )
             ) or (command.endswith("--dry-run --verbose")), command
     assert result.status is not Status.PASS
     assert Severity.FAIL in {each.severity for each in result.findings}

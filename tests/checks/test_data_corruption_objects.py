@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import yaml
 
 from pytest_mdm_health.backends.sqlite import SqliteDatabase
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from tests.helpers import follow, repair
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
 
 CHECK = "data-corruption"
@@ -195,9 +197,15 @@ def test_an_index_that_disagrees_is_made_again(home: Path, examine: Examine, dep
     assert result.status is Status.FAIL
     (finding,) = result.findings
     assert (finding.code, finding.subject) == (f"{CHECK}.index-disagrees", "index by_qty")
-    assert "REINDEX on the copy first" in finding.remedy.text
+    look, *do = finding.remedy.commands
+    assert "integrity_check" in look
     with opened(home) as connection:
-        connection.execute("REINDEX by_qty")
+        rows = [connection.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall() for table in ("test", "train")]
+    follow(replace(finding, remedy=replace(finding.remedy, commands=tuple(do))))
+    with opened(home) as connection:
+        assert rows == [
+            connection.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall() for table in ("test", "train")
+        ]
     assert examine(CHECK, home, "shop", depth=depth).findings == ()
 
 
@@ -216,6 +224,10 @@ def test_entries_that_a_table_lacks_are_a_last_trace(home: Path, examine: Examin
     finding = found(examine(CHECK, home, "shop"))["index by_qty"]
     assert "wrong # of entries" in finding.message
     assert "the last trace of them" in finding.remedy.text
+    assert finding.remedy.repairs == ()
+    content = file_of(home).read_bytes()
+    assert repair("reindex", file_of(home), "by_qty") == 1
+    assert file_of(home).read_bytes() == content
 
 
 def test_an_index_of_a_table_that_mdm_does_not_read_warns(home: Path, examine: Examine) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
+from tests.helpers import follow
 
 CHECK = "legacy-config-active"
 Examine = Callable[..., Result]
@@ -114,8 +115,9 @@ def test_flat_names_are_found_and_repaired_by_the_names_that_count(home: Path, e
     assert finding.severity is Severity.WARN
     assert finding.location is not None
     assert (finding.location.line, finding.location.column) == (2, 3)
-    assert finding.remedy.text == "Write database: {sqlite: {journal_mode: ...}} instead."
-    put(home / "mdm.yaml", "database:\n  sqlite:\n    journal_mode: DELETE\n    cache_size: 5\n")
+    assert finding.remedy.text.startswith("Write it under its name, database: {sqlite: {journal_mode: ...}}")
+    follow(finding)
+    assert (home / "mdm.yaml").read_text() == "database:\n  sqlite:\n    cache_size: 5\n    journal_mode: DELETE\n"
     assert examine(CHECK, home).findings == ()
 
 
@@ -124,6 +126,16 @@ def test_a_setting_under_both_names_says_which_counts(home: Path, examine: Exami
     finding = the("other-names", examine(CHECK, home))
     assert "the file sets `database.sqlite.journal_mode` too" in finding.message
     assert finding.remedy.text == "Remove the key; the value of `database.sqlite.journal_mode` applies."
+    follow(finding)
+    assert (home / "mdm.yaml").read_text() == "database:\n  sqlite:\n    journal_mode: WAL\n"
+    assert examine(CHECK, home).findings == ()
+
+
+def test_a_key_that_cannot_be_changed_alone_is_left_to_an_editor(home: Path, examine: Examine) -> None:
+    put(home / "mdm.yaml", "database: {sqlite_journal_mode: DELETE, connection_timeout: 5}\n")
+    finding = the("other-names", examine(CHECK, home))
+    assert finding.remedy.repairs == ()
+    assert finding.remedy.text == "Write database: {sqlite: {journal_mode: ...}} instead."
 
 
 def test_nested_names_are_the_others_where_the_installed_mdm_has_flat_ones(
@@ -160,8 +172,11 @@ def test_switches_that_are_all_off_matter_only_after_the_migration(home: Path, e
     finding = the("flags-off", examine(CHECK, home, phase="post"))
     assert (finding.code, finding.severity) == ("legacy-config-active.flags-off", Severity.WARN)
     assert all(f"{name}=true" in finding.remedy.text for name in SWITCHED)
-    assert finding.remedy.commands == (f"cat -- {home / 'feature_flags.yaml'}",)
     assert examine(CHECK, home, phase="post", environ=SWITCHED).findings == ()
+    follow(finding)
+    assert examine(CHECK, home, phase="post").findings == ()
+    lines = (home / "feature_flags.yaml").read_text().splitlines()
+    assert lines == ["use_new_backend: true", "use_new_registrar: true", "use_new_features: true"]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,11 @@ def test_a_switch_that_is_misread_is_found_and_repaired(home: Path, examine: Exa
     assert (finding.code, finding.severity) == ("legacy-config-active.misread-flag", Severity.WARN)
     assert finding.location is not None
     assert finding.location.line == 4
-    put(home / "feature_flags.yaml", new)
+    if finding.remedy.repairs:
+        follow(finding)
+        assert (home / "feature_flags.yaml").read_text() == f"{new}auto_fallback: false\n"
+    else:
+        put(home / "feature_flags.yaml", new)
     assert examine(CHECK, home).findings == ()
 
 

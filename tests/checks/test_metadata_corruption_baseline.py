@@ -16,6 +16,7 @@ import yaml
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from tests.conftest import HOMES
+from tests.helpers import follow
 from tests.registrations import json_copy_file, said, yaml_file
 
 CHECK = "metadata-corruption"
@@ -207,7 +208,7 @@ def test_a_dataset_of_another_name_has_lost_nothing(home: Path, examine: Examine
 def test_a_baseline_that_does_not_have_these_fields_yet_says_nothing_false(home: Path, examine: Examine) -> None:
     before = examine(CHECK, home, "wine")
     assert "recorded" in before.kept
-    older = replace(before, kept={}, facts=without(before.facts, "recorded", "plan", "path_edits"))
+    older = replace(before, kept={}, facts=without(before.facts, "recorded", "plan", "right_path"))
     change(home, "wine", tags=[], problem_type=None)
     assert changes(examine(CHECK, home, "wine", before=older)) == []
 
@@ -341,6 +342,9 @@ def test_a_plan_allows_what_it_names_and_demands_it(everything: Path, examine: E
 def test_a_planned_value_needs_no_baseline(home: Path, examine: Examine) -> None:
     expected = planned(ExpectedDataset(registration={"description": "new"}))
     result = examine(CHECK, home, "breast_cancer", expected=expected)
-    assert [each.subject for each in result.findings if each.code == NOT_DONE] == ["description"]
-    change(home, description="new")
+    (finding,) = (each for each in result.findings if each.code == NOT_DONE)
+    assert finding.subject == "description"
+    right = said(yaml_file(home, "breast_cancer"))
+    follow(finding)
+    assert said(yaml_file(home, "breast_cancer")) == {**right, "description": "new"}
     assert examine(CHECK, home, "breast_cancer", expected=expected).status is Status.PASS

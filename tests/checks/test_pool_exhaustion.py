@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 import yaml
 
@@ -20,6 +22,7 @@ from pytest_mdm_health.checks.pool_exhaustion import probe as _pool_probe
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.engine.sandbox import Sandbox
 from pytest_mdm_health.mdm.servers import Connection
+from tests.helpers import repair
 from tests.postgres import HOST, PASSWORD, USER, MakePostgresHome, Server, broken_line
 
 Examine = Callable[..., Result]
@@ -329,13 +332,34 @@ def test_leaked_sessions_have_client_and_age_until_repaired(
         assert open_one.message.startswith("1 session is idle in transaction on ")
         assert forgotten.message.startswith("1 session is idle on ")
         assert "secret" not in repr(result)
-        for finding in (open_one, forgotten):
-            (look,) = finding.remedy.commands
-            assert "terminate" not in look
-            assert "idle" in shop.follow(look).stdout
-            assert "what it has not committed is lost" in finding.remedy.text
+        look, end = open_one.remedy.commands
+        assert "idle" in shop.follow(look).stdout
+        (only,) = forgotten.remedy.commands
+        assert "idle" in shop.follow(only).stdout
+        assert "what it has not committed is lost" in forgotten.remedy.text, "it is not MDM's own"
         assert connection.execute("SELECT count(*) FROM train").fetchone() == (100,), "no one ended it"
+        assert repair(*shlex.split(end)[1:]) == 0
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            connection.execute("SELECT count(*) FROM train")
+        assert "leaked-transaction" not in codes(examine("pool-exhaustion", home))
     assert examine("pool-exhaustion", home).findings == ()
+
+
+def test_an_idle_session_of_mdm_is_ended(shop: Server, make_postgres_home: MakePostgresHome, examine: Examine) -> None:
+    home = small(shop, make_postgres_home)
+    before = shop.run("SELECT * FROM train", database="mdm_shop")
+    with held(shop, 2, "mdm"), held(shop, 1, "notebook"):
+        time.sleep(1.1)
+        finding = found(examine("pool-exhaustion", home), "pool-exhaustion.leaked-connection")
+        look, *ends = finding.remedy.commands
+        assert "notebook" in shop.follow(look).stdout
+        assert len(ends) == 2
+        for end in ends:
+            shop.follow(end)
+        again = found(examine("pool-exhaustion", home), "pool-exhaustion.leaked-connection")
+        assert again.message.startswith("1 session is idle")
+        assert len(again.remedy.commands) == 1, "another program's"
+    assert shop.run("SELECT * FROM train", database="mdm_shop") == before
 
 
 def test_a_blocking_transaction_is_a_note_for_an_administrator(

@@ -446,6 +446,27 @@ def test_a_blocked_session_is_told_with_what_is_in_its_way_and_freed_when_repair
     assert postgres.run("SELECT target FROM train WHERE id = 1", database="mdm_shop") == [(1234,)], "and the other's"
 
 
+def test_a_session_of_mdm_that_only_read_is_ended_as_printed(postgres: Server, look: LookAt) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, owner=USER)
+    with (
+        ThreadPoolExecutor(1) as thread,
+        contextlib.closing(postgres.connect("mdm_shop", USER, application="mdm")) as reader,
+        contextlib.closing(postgres.connect("mdm_shop", USER)) as changer,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM train")
+        changing = thread.submit(changer.execute, "ALTER TABLE train ADD COLUMN note text")
+        seconds = "SELECT extract(epoch FROM clock_timestamp() - min(waitstart)) FROM pg_locks WHERE NOT granted"
+        while (postgres.run(seconds)[0][0] or 0) < 1:
+            time.sleep(0.05)
+        finding = found(look(postgres), "postgres-slowdown.blocked-session")
+        for command in finding.remedy.commands:
+            postgres.follow(command)
+        changing.result()
+    assert postgres.run("SELECT * FROM train LIMIT 1", database="mdm_shop") == [(1, 1, None)]
+    assert "blocked-session" not in codes(look(postgres))
+
+
 def test_a_session_that_hangs_for_a_minute_is_a_failure() -> None:
     blocked = BlockedSession(pid=1, waits_s=61, statement="", blocked_by=(2,))
     facts = PostgresFacts(examined=1, server="s:1", host="s", port=1, login="ml", blocked_sessions=(blocked,))
@@ -463,7 +484,8 @@ def test_every_query_gives_what_the_sentences_of_its_rule_need(postgres: Server,
     needed = query.rule.fields | query.rule.remedy.fields
     if name == SCANS:  # what statements filter by is added from the server's record of them
         columns = (columns | {"column", "sql_column", "filtered"}) - {"relname", "columns", "often"}
-    assert columns - {"severity", "subject", "evidence"} == needed - {"server"}
+    grant = {"sql_name"} if name == "no-privilege" else set()  # for the remedy where the home has the owner's login
+    assert columns - {"severity", "subject", "evidence"} == (needed | grant) - {"server", "place"}
 
 
 NEGLECT = (
@@ -552,6 +574,23 @@ def test_an_index_that_broke_off_is_made_again_as_printed_and_no_value_changes(p
     data = contents(postgres, "train")
     postgres.follow(finding.remedy.commands[0])
     assert contents(postgres, "train") == data
+    assert look(postgres).status is Status.PASS
+
+
+def test_what_a_reindex_left_is_told_apart(postgres: Server, look: LookAt) -> None:
+    postgres.add_database("mdm_shop", *TRAIN, "CREATE INDEX good ON train (target)", owner=USER)
+    with contextlib.closing(postgres.connect("mdm_shop", USER)) as other:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO train VALUES (9999, 9)")
+        with contextlib.closing(postgres.connect("mdm_shop", USER)) as maker:
+            maker.execute("SET statement_timeout = '500ms'")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                maker.execute("REINDEX INDEX CONCURRENTLY good")
+        other.execute("COMMIT")
+    finding = found(look(postgres), "postgres-slowdown.invalid-index")
+    assert "good_ccnew on mdm_shop.train is left over from a REINDEX" in finding.message
+    assert "CREATE INDEX good_ccnew" in postgres.follow(finding.remedy.commands[0]).stdout
+    postgres.run("DROP INDEX CONCURRENTLY good_ccnew", database="mdm_shop", user=USER)
     assert look(postgres).status is Status.PASS
 
 
@@ -781,6 +820,23 @@ def test_a_table_without_the_right_to_read_names_the_grant(postgres: Server, loo
     grant = next(part for part in finding.remedy.text.split(": ") if part.startswith("GRANT")).partition(". Do")[0]
     postgres.run(grant, database="mdm_shop")
     assert codes(look(postgres)) == set()
+
+
+def test_the_login_of_the_owner_grants_what_is_missing(
+    postgres: Server, look: LookAt, make_postgres_home: MakePostgresHome
+) -> None:
+    postgres.add_user("reader")
+    postgres.add_database("mdm_shop", *TRAIN, "CREATE TABLE other AS SELECT 1 AS n", owner=USER)
+    home = make_postgres_home(postgres, shop={"user": "reader"})
+    finding = found(look(postgres, home), "postgres-slowdown.no-privilege")
+    assert f"The home has the login of {USER}" in finding.remedy.text
+    data = contents(postgres, "train", "other")
+    for command in finding.remedy.commands:
+        postgres.follow(command)
+    assert contents(postgres, "train", "other") == data
+    assert codes(look(postgres, home)) == set()
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        postgres.run("SELECT * FROM other", database="mdm_shop", user="reader")
 
 
 def test_another_version_of_a_collation_is_found(postgres: Server, look: LookAt) -> None:

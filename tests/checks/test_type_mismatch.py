@@ -20,6 +20,7 @@ from pytest_mdm_health.checks.type_mismatch.facts import TypeFacts
 from pytest_mdm_health.core.model import Finding, Result, Severity, Status
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.mdm.inventory import take_inventory
+from tests.helpers import repair
 from tests.postgres import PASSWORD, USER, MakePostgresHome, Server
 
 CHECK = "type-mismatch"
@@ -50,9 +51,25 @@ def run_sql(path: Path, *statements: str) -> None:
 def shown_by(result: Result, tree: Tree, home: Path) -> list[object]:
     """What the commands of all findings show, run as a shell would, with proof that they change nothing."""
     before = tree(home)
-    shown = [row for finding in result.findings for command in finding.remedy.commands for row in _shown(command)]
+    commands = [command for finding in result.findings for command in finding.remedy.commands]
+    shown = [row for command in commands if not command.startswith("mdm-health ") for row in _shown(command)]
     assert tree(home) == before
     return shown
+
+
+def convert(finding: Finding) -> int:
+    """Run the command of a finding that converts a column; its exit code."""
+    (command,) = (each for each in finding.remedy.commands if each.startswith("mdm-health "))
+    close_all()
+    return repair(*shlex.split(command)[1:])
+
+
+def rows(path: Path, statement: str) -> list[tuple[object, ...]]:
+    if path.suffix == ".duckdb":
+        with duckdb.connect(str(path)) as engine:
+            return engine.execute(statement).fetchall()
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
 
 
 def _shown(command: str) -> list[object]:
@@ -391,6 +408,42 @@ def test_texts_that_the_source_shows_to_be_numbers_are_found(each_engine: Path, 
     with_source(each_engine, id=range(2000), qty=range(2000), price=range(2000))
     finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.numbers-as-text")
     assert "all of its values in the source are numbers" in finding.message
+    others = rows(data(each_engine), "SELECT * FROM test"), rows(data(each_engine), "SELECT id, note FROM train")
+    assert convert(finding) == 0
+    assert codes(examine(CHECK, each_engine, "shop")) == set()
+    assert rows(data(each_engine), "SELECT id, price FROM train WHERE id <> price") == []
+    assert rows(data(each_engine), "SELECT count(*) FROM train WHERE price = 7") == [(1,)]
+    assert others == (
+        rows(data(each_engine), "SELECT * FROM test"),
+        rows(data(each_engine), "SELECT id, note FROM train"),
+    )
+
+
+def test_a_column_that_became_text_is_converted_back_to_its_type(each_engine: Path, examine: Examine) -> None:
+    """The comparison with the baseline has nothing to say then: what came back are the values that were there."""
+    checks = (CHECK, "data-corruption")
+    before = {check: examine(check, each_engine, "shop") for check in checks}
+    whole = rows(data(each_engine), "SELECT * FROM train ORDER BY id")
+    text = "CREATE TABLE new AS SELECT {} FROM train; DROP TABLE train; ALTER TABLE new RENAME TO train"
+    names = [name for name, *_ in rows(data(each_engine), "SELECT name FROM pragma_table_info('train')")]
+    columns = ", ".join("CAST(qty AS VARCHAR) AS qty" if name == "qty" else str(name) for name in names)
+    run_sql(data(each_engine), *text.format(columns).split("; "))
+    finding = the(examine(CHECK, each_engine, "shop", before=before[CHECK]), "type-mismatch.changed-type")
+    assert convert(finding) == 0
+    assert rows(data(each_engine), "SELECT * FROM train ORDER BY id") == whole
+    for check in checks:
+        after = examine(check, each_engine, "shop", before=before[check])
+        assert after.status in {Status.PASS, before[check].status}, after.findings
+
+
+def test_a_column_with_one_value_that_does_not_fit_stays_text(each_engine: Path, examine: Examine) -> None:
+    value = "CASE WHEN id = 1900 THEN '+7' ELSE CAST(id AS VARCHAR) END"
+    run_sql(data(each_engine), *add("price", "TEXT", value).split("; "))
+    with_source(each_engine, id=range(2000), qty=range(2000), price=range(2000))
+    finding = the(examine(CHECK, each_engine, "shop"), "type-mismatch.numbers-as-text")
+    content = data(each_engine).read_bytes()
+    assert convert(finding) == 1
+    assert data(each_engine).read_bytes() == content
 
 
 def test_leading_zeros_that_the_source_has_are_missed_and_gone_when_they_are_text(

@@ -46,6 +46,8 @@ def test_the_summary_says_what_changed_what_to_do_and_what_is_accepted() -> None
     assert list(lines(REPORT)) == [
         "configuration pass · storage fail · features blocked · diagnostics warn",
         "1 pass, 1 warn, 1 fail, 1 error, 1 skip, 1 blocked, 1 waived",
+        "not selected: 2 datasets not examined: big, wine",
+        "not selected: 1 check not run: backup-failure",
         (
             "since the baseline /tmp/before.json of 2026-11-21T20:00:00+00:00: 2 regressions "
             "(results: 1 new, 1 unchanged, 1 worse, 1 lost)"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shlex
 
+from pytest_mdm_health.core.findings import remedy_of
 from pytest_mdm_health.core.model import Remedy
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.host.permissions import Barrier
 
 
-def allowed(barrier: Barrier) -> Remedy:
-    """Give this user the permission that is missing."""
+def allowed(barrier: Barrier, home: str) -> Remedy:
+    """Give this user the permission that is missing; what is not in the home is not for our own verbs."""
     path = shlex.quote(barrier.path)
-    allow = f"chmod u+rX -- {path}"
     if barrier.own:
-        return Remedy(f"Allow yourself to read {barrier.path}; nothing says that it is damaged.", (allow,))
+        in_home = barrier.path.startswith(f"{home.rstrip('/')}/")
+        allow = Repair("permissions", barrier.path, ("readable",)) if in_home else f"chmod u+rX -- {path}"
+        return remedy_of(f"Allow yourself to read {barrier.path}; nothing says that it is damaged.", [allow])
     text = (
         f"{barrier.path} belongs to another user: work as that user, or let an administrator allow you to read it or "
         "make it yours (chown), if nothing else that needs it runs as that user."

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from pytest_mdm_health.core.verbs import Call
 from pytest_mdm_health.mdm.settings import Origin
+
+SET = Call("set-setting", "{file}", ("{key}", "{new_value}"))
+"""Sets `key` in `file`."""
+
+MOVE = Call("set-setting", "{file}", ("{new_key}",), (("instead-of", "{key}"),))
+"""Gives `key` in `file` another name."""
+
+REMOVE = Call("set-setting", "{file}", ("{key}",), (("remove", "yes"),))
+"""Removes `key` from `file`."""
 
 EDIT = '"${{EDITOR:-vi}}"{line_option} {file!q}'
 """The command template that opens `file` in the user's editor, at the line of `line_option`."""

@@ -32,8 +32,8 @@ Owners and modes are judged for the owner of the home, whoever runs the suite; a
 
 Solutions
 ---------
-Make a new backup, while nothing works with the home; the command that is offered writes under a temporary name and
-overwrites nothing. For room: delete archives that are older than 30 days by hand, once a newer one was restored and
+Make a new backup with `mdm-health back-up`, while nothing works with the home: it overwrites nothing, and reads back
+what it wrote. For room: delete archives that are older than 30 days by hand, once a newer one was restored and
 compared, pack harder (`--compress --level 9`), or write to other storage (`--output`). For permissions: `chown` and
 `chmod` of the home, with folders at 755.
 """

@@ -6,17 +6,16 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mdm_health.backends import sidecars
 from pytest_mdm_health.checks.backup_failure.facts import BackupFacts, Place, ServerDataset
 from pytest_mdm_health.core.model import Depth, Phase
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.backups import BackupAssessment
 from pytest_mdm_health.integrity.backups.assess import Assessor
+from pytest_mdm_health.integrity.backups.packing import outside_of
 from pytest_mdm_health.integrity.backups.single_files import assess_files, newest_files
 from pytest_mdm_health.mdm.backups import Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.contents import wanted_of
@@ -63,7 +62,7 @@ class Collector:
         there = look_for_backups(self._home, self._options.backup, frozenset(dataset.name for dataset in wanted))
         owner = owner_of(self._home.root)
         walked = walk(self._home, there.folder, owner, self._until(_WALK_SHARE))
-        elsewhere = dict(_outside(self._inventory))
+        elsewhere = dict(outside_of(self._inventory))
         for path, size in elsewhere.items():
             walked.add_size(path, size)
         newest = newest_files(there, self._assessor)
@@ -84,11 +83,14 @@ class Collector:
             datasets=len(wanted),
             on_servers=tuple(_on_servers(self._inventory, there.folder)),
             outside=tuple(map(str, elsewhere)),
-            cache_is_needed=_needs_cache(self._inventory),
             place=_place(there.folder, owner, walked, assessed),
             looked=tuple(map(str, there.looked)),
             count=len(there.found),
             old=sum(backup.by_script and backup.days(self._now) > OLD_DAYS for backup in there.found),
+            recent=sum(
+                backup.by_script and backup.path.parent == there.folder and backup.days(self._now) <= OLD_DAYS
+                for backup in there.found
+            ),
             from_the_future=next(future, ""),
             assessed=assessed,
             files=files,
@@ -168,28 +170,6 @@ def _place(folder: Path, owner: Account, walked: Walk, assessed: Sequence[Backup
         full=full,
         mount=mount_of(standing) if read_only else "",
     )
-
-
-def _needs_cache(inventory: Inventory) -> bool:
-    """Whether something that has to be restored is in the folder of the cache, which a backup otherwise leaves out."""
-    home = inventory.home
-    places = [home.datasets, home.registrations, home.custom_features, home.log_file]
-    places += [dataset.database for dataset in inventory.datasets if dataset.database is not None]
-    cache = home.cache.resolve()
-    return any(place.resolve().is_relative_to(cache) for place in places)
-
-
-def _outside(inventory: Inventory) -> Iterator[tuple[Path, int]]:
-    """Databases that are registered outside the home, and what belongs to them, with their sizes."""
-    root = os.path.realpath(inventory.home.root)
-    for dataset in inventory.datasets:
-        database = dataset.database
-        if dataset.registration is None or database is None:
-            continue
-        real = Path(os.path.realpath(database))
-        for path in () if real.is_relative_to(root) else (real, *(each.path for each in sidecars(real))):
-            with suppress(OSError):
-                yield path, path.stat().st_size
 
 
 def _standing(folder: Path) -> Path:

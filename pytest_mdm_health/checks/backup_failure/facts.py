@@ -71,11 +71,11 @@ class BackupFacts(Facts):
         datasets: how many are registered.
         on_servers: those whose data no copy of the home can contain, and of which there is no dump.
         outside: registered databases outside the home, and what belongs to them.
-        cache_is_needed: whether the settings or a registration put something into the cache that is no cache.
         place: where backups go.
         looked: the folders where backups were looked for.
         count: how many there are.
         old: those of the script that are older than the guide's age.
+        recent: those of the script in the folder itself that are younger.
         from_the_future: the newest of those whose time has not come yet, as it can be printed; empty if there is none.
         assessed: those of a whole home that were looked into, newest first, up to the first that restores.
         files: those that are one file for each dataset.
@@ -90,11 +90,11 @@ class BackupFacts(Facts):
     datasets: int
     on_servers: tuple[ServerDataset, ...]
     outside: tuple[str, ...]
-    cache_is_needed: bool = False
     place: Place
     looked: tuple[str, ...]
     count: int
     old: int
+    recent: int = 0
     from_the_future: str = ""
     assessed: tuple[BackupAssessment, ...]
     files: SingleFiles

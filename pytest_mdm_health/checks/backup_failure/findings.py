@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_mdm_health.core.findings import Rules
+from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -16,7 +17,7 @@ CHECK = Check(
 )
 RULES = Rules(CHECK)
 
-NEW_BACKUP = "Make a backup while no process uses the home."
+NEW_BACKUP = "Make a backup, which is read back and compared with the home before it counts."
 SHOW_FILE = "ls -ld -- {path!q}"
 PERMISSION_DENIED = "permission denied"
 
@@ -180,9 +181,14 @@ OLD_BACKUPS = RULES.declare(
     NOTE,
     means="archives are older than 30 days",
     message="{old} of {count} backups in {folder} are older than {limit} days",
-    remedy="Keep them until a newer one was restored elsewhere and compared with the home, then delete by hand "
-    "those that you do not need. This lists what is older than {limit} days.",
+    remedy="Keep them until a newer one was restored elsewhere and compared with the home, then delete those that you "
+    "do not need. This lists what is older than {limit} days.",
     commands=("find -H {folder!q} -type f -name {pattern!q} -mtime +{limit} -print",),
+)
+PRUNE_BACKUPS = Steps(
+    OLD_BACKUPS.remedy.text + " The other command deletes all but the newest {recent}, once the newest was read back "
+    "and is good, and none that has a dataset which the home and the newest have not; that cannot be taken back.",
+    (*OLD_BACKUPS.remedy.commands, Call("prune-backups", "{folder}", options=(("keep", "{recent}"),))),
 )
 NEWEST_IS_OLD = RULES.reworded(
     OLD_BACKUPS, message="the newest backup is {days} days old", remedy="Keep it for now. " + NEW_BACKUP
@@ -229,7 +235,7 @@ NO_ROOM = RULES.declare(
     WARN,
     means="there is no room for another backup",
     message="a backup takes {needed:size}{packed}; where it goes, at {standing}, there is {room}",
-    remedy="Free room there. Or compress better and write the backup to other storage.",
+    remedy="Free room there. Or write the backup to other storage.",
     answers=("insufficient space for backup",),
 )
 SCRIPT_FAILS = RULES.declare(
@@ -258,8 +264,7 @@ UNREADABLE = RULES.declare(
     WARN,
     means="the owner of the home may not use what is in it; a fail for data, registrations, settings",
     message="{owner}, who owns the home, may not use {names}",
-    remedy="Give {owner} the permission, unless it is withheld on purpose.{too_many}",
-    commands=("{change}",),
+    remedy="Give {owner} the permission, unless it is withheld on purpose.",
     answers=(PERMISSION_DENIED,),
 )
 FOREIGN_UNREADABLE = RULES.reworded(
@@ -273,8 +278,7 @@ WRITABLE_BY_OTHERS = RULES.declare(
     NOTE,
     means="everybody may write; a note for a group, and while a folder above is closed",
     message="{who} may write to {names}{shield}",
-    remedy="Let only the owner write there.{too_many}",
-    commands=("{change}",),
+    remedy="Let only the owner write there.",
 )
 PASSWORD_READABLE = RULES.declare(
     "password-readable",
@@ -282,7 +286,6 @@ PASSWORD_READABLE = RULES.declare(
     NOTE,
     means="others may read a file with a password in it; a note while a folder above is closed",
     message="others may read {names}, with a database password in it{shield}",
-    remedy="Let only their owner read them; give the password another place, such as ~/.pgpass, if you can.{too_many}",
-    commands=("{change}",),
+    remedy="Let only their owner read them; give the password another place, such as ~/.pgpass, if you can.",
 )
 RULES.retire("special-member", "duplicate-member", "surplus", "wrong-format", "folder-mode")

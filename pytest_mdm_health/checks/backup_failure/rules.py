@@ -1,14 +1,11 @@
-"""What backup-failure concludes, and what to do about it with this home's own paths.
-
-A command that writes makes one new archive, or changes permissions of paths that it names; it overwrites and deletes
-nothing that was there before. What else is required is said in words, beside commands that only show.
-"""
+"""What backup-failure concludes, and what to do about it with this home's own paths."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pytest_mdm_health.checks.backup_failure.collect import OLD_DAYS
 from pytest_mdm_health.checks.backup_failure.facts import COMPRESSION, BackupFacts
@@ -43,6 +40,7 @@ from pytest_mdm_health.checks.backup_failure.findings import (
     ONLY_SETTINGS,
     OUTDATED,
     PASSWORD_READABLE,
+    PRUNE_BACKUPS,
     READ_ONLY,
     SCRIPT_FAILS,
     SERVER_DATA,
@@ -51,28 +49,25 @@ from pytest_mdm_health.checks.backup_failure.findings import (
     WARN,
     WRITABLE_BY_OTHERS,
 )
-from pytest_mdm_health.core.findings import Rule, fill
+from pytest_mdm_health.core.findings import Rule, fill, remedy_of
 from pytest_mdm_health.core.model import JSON, Finding, Location, Remedy, Severity
 from pytest_mdm_health.core.text import duration, join_names, size
+from pytest_mdm_health.core.verbs import PROGRAM, Repair
 from pytest_mdm_health.integrity.backups import BackupAssessment, BadFile, MissingDataset
 from pytest_mdm_health.mdm.backups import PATTERN
 from pytest_mdm_health.mdm.backups.archive.members import HARMFUL, Problem
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.host.access import SOME, Access, Paths
 
-_NAME = "mdm_backup_$(date +%Y%m%d_%H%M%S).tar.gz"
-_ELSEWHERE = "/path/on/other/storage"
-_WILD = "*?[\\"
 _NAMED, _NAMED_PATHS = 5, 3
 _SHIELD = "; only a folder above keeps others out"
 _WRITABLE = {FileKind.FOLDER.value, FileKind.MISSING.value}
-_FIND_TESTS = {
-    "u+rwX": "! -type l \\( ! -perm -u+rw -o -type d ! -perm -u+x \\)",
-    "go-w": "! -type l -perm -o+w",
-    "g-w": "! -type l -perm -g+w",
-    "600": "-type f -perm /077",
+_CHMOD = {
+    "usable": ("u+rwX", "! -type l \\( ! -perm -u+rw -o -type d ! -perm -u+x \\)"),
+    "protected": ("go-w", "! -type l -perm /022"),
+    "private": ("go-rwx", "-type f -perm /077"),
 }
-"""What `find` recognises the paths by that need a change of mode."""
+"""What `chmod` calls what the verb `permissions` does, and what `find` recognises the paths by that need it."""
 
 
 def check_presence(facts: BackupFacts) -> Iterator[Finding]:
@@ -98,7 +93,16 @@ def check_presence(facts: BackupFacts) -> Iterator[Finding]:
     if newest > OLD_DAYS:
         yield NEWEST_IS_OLD(remedy=new_backup(facts, "Keep it for now."), days=newest)
     elif facts.old:
-        yield OLD_BACKUPS(old=facts.old, count=facts.count, folder=facts.place.folder, limit=OLD_DAYS, pattern=PATTERN)
+        pruned = facts.recent and _is_inside(facts, facts.place.folder)
+        yield OLD_BACKUPS(
+            remedy=PRUNE_BACKUPS if pruned else None,
+            old=facts.old,
+            recent=facts.recent,
+            count=facts.count,
+            folder=facts.place.folder,
+            limit=OLD_DAYS,
+            pattern=PATTERN,
+        )
 
 
 def check_reading(facts: BackupFacts) -> Iterator[Finding]:
@@ -159,7 +163,7 @@ def _check_archive(facts: BackupFacts, backup: BackupAssessment, path: str) -> I
     links = [problem for problem in backup.reading.problems if problem.code == "link-out"]
     again = new_backup(facts, "Do not rely on it.")
     for rule, problems, remedy in (
-        (HARMFUL_ARCHIVE, harmful, Remedy(HARMFUL_ARCHIVE.remedy.text, again.commands)),
+        (HARMFUL_ARCHIVE, harmful, replace(again, text=HARMFUL_ARCHIVE.remedy.text)),
         (DAMAGED_ARCHIVE, [] if harmful else backup.broken, again),
         (LINK_OUT, links, new_backup(facts, "Back up what the links lead to, too.")),
     ):
@@ -280,9 +284,7 @@ def check_place(facts: BackupFacts) -> Iterator[Finding]:
         yield NO_ROOM(
             severity if place.full or place.free < likely else WARN,
             evidence={"needed": place.needed, "logs": place.beside, "expected": place.expected, "free": place.free},
-            remedy=_elsewhere(
-                facts, f"Free room there.{old} Or compress better and write the backup to", "-I 'gzip -9' -cf"
-            ),
+            remedy=_elsewhere(facts, f"Free room there.{old} Or write the backup to"),
             needed=place.needed,
             packed="" if place.expected is None else f" ({size(place.expected)} if it packs like the last one)",
             standing=place.standing,
@@ -309,20 +311,18 @@ def check_access(facts: BackupFacts, access: Access) -> Iterator[Finding]:
     yield from _check_owners(facts, access)
     yield from _check_barred(facts, access)
     shield = _SHIELD if access.shielded else ""
-    for paths, severity, who, mode in (
-        (access.open_to_all, NOTE if access.shielded else WARN, "everybody", "go-w"),
-        (access.open_to_group, NOTE, "a group", "g-w"),
+    for paths, severity, who in (
+        (access.open_to_all, NOTE if access.shielded else WARN, "everybody"),
+        (access.open_to_group, NOTE, "a group"),
     ):
         if paths:
-            change, too_many = _mode_change(facts, mode, paths)
+            remedy = _mode_change(facts, WRITABLE_BY_OTHERS, "protected", paths)
             names = _path_names(paths)
-            yield WRITABLE_BY_OTHERS(
-                severity, subject=who, who=who, names=names, shield=shield, change=change, too_many=too_many
-            )
+            yield WRITABLE_BY_OTHERS(severity, subject=who, remedy=remedy, who=who, names=names, shield=shield)
     if access.passwords:
-        change, too_many = _mode_change(facts, "600", access.passwords)
+        remedy = _mode_change(facts, PASSWORD_READABLE, "private", access.passwords)
         names, severity = _path_names(access.passwords), NOTE if access.shielded else WARN
-        yield PASSWORD_READABLE(severity, names=names, shield=shield, change=change, too_many=too_many)
+        yield PASSWORD_READABLE(severity, remedy=remedy, names=names, shield=shield)
 
 
 def _check_owners(facts: BackupFacts, access: Access) -> Iterator[Finding]:
@@ -343,11 +343,8 @@ def _check_owners(facts: BackupFacts, access: Access) -> Iterator[Finding]:
 def _check_barred(facts: BackupFacts, access: Access) -> Iterator[Finding]:
     for paths, severity, subject in ((access.barred, FAIL, "data"), (access.barred_others, WARN, "other")):
         if paths:
-            change, too_many = _mode_change(facts, "u+rwX", paths)
-            names = _path_names(paths)
-            yield UNREADABLE(
-                severity, subject=subject, owner=access.owner, names=names, change=change, too_many=too_many
-            )
+            remedy = _mode_change(facts, UNREADABLE, "usable", paths)
+            yield UNREADABLE(severity, subject=subject, remedy=remedy, owner=access.owner, names=_path_names(paths))
 
 
 def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
@@ -355,58 +352,45 @@ def new_backup(facts: BackupFacts, first: str = "") -> Remedy:
     script = f", or let {facts.script.path} make it with --output" if facts.script is not None else ""
     text = f"{first} {NEW_BACKUP[:-1]}{script}.".strip()
     place = facts.place
-    if "." in _backups_in_home(facts):
+    if _is_the_home(facts):
         return Remedy(f"{text} It has to go to another folder than the home itself: name one with --mdm-backup.")
     if place.kind not in _WRITABLE:
-        return _elsewhere(facts, f"{text} {place.folder} is a {place.kind}, so it has to go to", "-czf")
+        return _elsewhere(facts, f"{text} {place.folder} is a {place.kind}, so it has to go to")
     if not place.usable:
         reason = "is mounted read-only" if place.read_only else "has no room"
-        return _elsewhere(facts, f"{text} {place.standing} {reason}, so it has to go to", "-czf")
-    missing = place.kind == FileKind.MISSING.value
-    make_folder = (f"mkdir -p -- {shlex.quote(place.folder)}",) if missing else ()
-    return Remedy(text, (*make_folder, _backup_command(facts, shlex.quote(place.folder), "-czf")))
+        return _elsewhere(facts, f"{text} {place.standing} {reason}, so it has to go to")
+    own = place.folder == os.path.join(facts.home, "backup")  # noqa: PTH118 - a text for a person
+    return remedy_of(text, [Repair("back-up", facts.home, options=() if own else (("to", place.folder),))])
 
 
 def _with_new_backup(facts: BackupFacts, text: str) -> Remedy:
-    return Remedy(text, new_backup(facts).commands)
+    return replace(new_backup(facts), text=text)
 
 
-def _elsewhere(facts: BackupFacts, text: str, options: str) -> Remedy:
-    text = f"{text} other storage (put its path for {_ELSEWHERE})."
-    return Remedy(text, (_backup_command(facts, _ELSEWHERE, options),))
+def _elsewhere(facts: BackupFacts, text: str) -> Remedy:
+    """Where to is for a person to say, so there is no command to paste."""
+    return Remedy(f"{text} other storage: {PROGRAM} back-up {shlex.quote(facts.home)} --to=FOLDER.")
 
 
-def _backup_command(facts: BackupFacts, folder: str, options: str) -> str:
-    """Write an archive under a name that no backup has; it gets its own once it was written without an error."""
-    sources = shlex.join((".", *facts.outside))
-    return (
-        f"(umask 077 && part=$(mktemp -- {folder}/.unfinished.XXXXXX) && "
-        f'{{ tar -C {shlex.quote(facts.home)}{_excluded(facts)} {options} "$part" {sources} && '
-        f'mv -n -- "$part" {folder}/{_NAME} && test ! -e "$part" || {{ rm -f -- "$part"; false; }}; }})'
-    )
+def _is_the_home(facts: BackupFacts) -> bool:
+    return os.path.realpath(facts.place.folder) == os.path.realpath(facts.home)
 
 
-def _excluded(facts: BackupFacts) -> str:
-    """Options of tar that leave out the cache, and the backups themselves by whatever path they are in the home."""
-    names = sorted(_backups_in_home(facts) - {"."})
-    literal = " --no-wildcards" if any(sign in name for name in names for sign in _WILD) else ""
-    names += [] if facts.cache_is_needed else ["cache"]
-    return literal + "".join(f" --exclude={shlex.quote(f'./{name}')}" for name in names)
+def _mode_change(facts: BackupFacts, rule: Rule, what: str, paths: Paths) -> Remedy:
+    """How the modes of these paths are changed; where not all can be named, a command that shows them."""
+    mode, test = _CHMOD[what]
+    if not paths.all_named:
+        too_many = f"{rule.remedy.text} There are too many to name: chmod {mode} is what each needs."
+        return Remedy(too_many, (_shown(facts, paths, test),))
+    inside = [path for path in paths.some if _is_inside(facts, path)]
+    others = [path for path in paths.some if path not in inside]
+    by_hand = [f"chmod {mode} -- {shlex.join(others)}"] if others else []
+    return remedy_of(rule.remedy.text, [*(Repair("permissions", path, (what,)) for path in inside), *by_hand])
 
 
-def _backups_in_home(facts: BackupFacts) -> set[str]:
-    """Where the folder of backups is as seen from the home, by its name and really; `.` is the home itself."""
-    folder, home = facts.place.folder, facts.home
-    paths = (os.path.relpath(folder, home), os.path.relpath(os.path.realpath(folder), os.path.realpath(home)))
-    return {path for path in paths if path != ".." and not path.startswith("../")}
-
-
-def _mode_change(facts: BackupFacts, mode: str, paths: Paths) -> tuple[str, str]:
-    """The command that changes the modes of these paths; where not all can be named, one that shows them, and why."""
-    if paths.all_named:
-        return f"chmod {mode} -- {shlex.join(paths.some)}", ""
-    too_many = f" There are too many to name: chmod {mode} is what each needs."
-    return _shown(facts, paths, _FIND_TESTS[mode]), too_many
+def _is_inside(facts: BackupFacts, path: str) -> bool:
+    """Whether our own verbs find the home from this path."""
+    return f"{path}/".startswith(f"{facts.home.rstrip('/')}/")
 
 
 def _show_foreign(facts: BackupFacts, owner: str, paths: Paths) -> str:

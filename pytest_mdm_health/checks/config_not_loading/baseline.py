@@ -9,21 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from pytest_mdm_health.checks._shared.settings_file import as_yaml
+from pytest_mdm_health.checks.config_not_loading.collect import DEFAULT_BACKEND
 from pytest_mdm_health.checks.config_not_loading.facts import PATHS, ConfigFacts, canonical, shown, target_of
 from pytest_mdm_health.checks.config_not_loading.findings import (
     CHANGED_DEFAULT,
     CHANGED_SETTING,
+    MAKE_RELATIVE,
     PLAN_IT_OR,
     POINTS_BACK,
     REVERTED,
     SET_AGAIN,
     SET_AGAIN_AS_IT_WAS,
+    SET_AS_BEFORE,
     UNPLANNED_SETTING,
     WRITE_AGAIN,
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.secrets import HIDDEN
+from pytest_mdm_health.mdm.settings.edits import as_word
 from pytest_mdm_health.mdm.settings.environment import PREFIX
 from pytest_mdm_health.mdm.settings.schema import BY_NAME
 
@@ -70,9 +74,12 @@ def check_changes(facts: ConfigFacts, baseline: ConfigFacts) -> Iterator[Finding
     for key in facts.in_force:
         if _points_back(key, facts, baseline):
             leads_to = target_of(facts.home, facts.in_force[key])
+            from_file = facts.origins.get(key) == PurePath(facts.file).name
             yield POINTS_BACK(
                 at=facts.file,
                 subject=key,
+                remedy=MAKE_RELATIVE if from_file else POINTS_BACK.remedy,
+                new_value=str(PurePath(leads_to).relative_to(baseline.home)),
                 evidence={"leads_to": leads_to},
                 key=key,
                 leads_to=leads_to,
@@ -144,10 +151,10 @@ def _check_change(change: SettingChange, facts: ConfigFacts) -> Finding:
     rule: Rule = CHANGED_SETTING
     remedy = CHANGED_SETTING.remedy
     if facts.plan_given:
-        rule, steps = UNPLANNED_SETTING, _set_again(change)
+        rule, steps = UNPLANNED_SETTING, _set_again(change, facts)
         remedy = Steps(PLAN_IT_OR + steps.text, steps.commands)
     elif change.reverted:
-        rule, remedy = REVERTED, _set_again(change)
+        rule, remedy = REVERTED, _set_again(change, facts)
     value = "..." if change.old_value is None else _in_yaml(change.old_value)
     return rule(
         at=facts.file,
@@ -161,16 +168,31 @@ def _check_change(change: SettingChange, facts: ConfigFacts) -> Finding:
         source=f", set by {facts.origins[change.key]}" if change.key in facts.origins else "",
         as_yaml=as_yaml(change.key, value),
         variable=change.set_by,
-        old_value=_in_shell(change.old_value),
+        old_value=as_word(change.old_value),
+        new_value=as_word(change.old_value),
         file=facts.file,
         line_option="",
     )
 
 
-def _set_again(change: SettingChange) -> Steps:
+def _set_again(change: SettingChange, facts: ConfigFacts) -> Steps:
     if not change.set_by.startswith(PREFIX):
-        return WRITE_AGAIN
+        return SET_AS_BEFORE if _can_be_set(change, facts) else WRITE_AGAIN
     return SET_AGAIN if change.old_value is None else SET_AGAIN_AS_IT_WAS
+
+
+def _can_be_set(change: SettingChange, facts: ConfigFacts) -> bool:
+    """Whether the file can set the value, which nothing else sets and no other finding repairs.
+
+    Another default backend would have MDM refuse every dataset with the one that it is now.
+    """
+    if change.key == DEFAULT_BACKEND or (change.reverted and change.key in facts.origins):
+        return False
+    file = PurePath(facts.file).name
+    renamed = any(problem.suggestion == change.key for problem in facts.problems)
+    from_file = facts.origins.get(change.key, file) == file and change.set_by in {"", file}
+    readable = facts.state == "present" and facts.generation not in {"flat", "mixed"}
+    return readable and from_file and not renamed and change.old_value is not None
 
 
 def _why_reverted(change: SettingChange, facts: ConfigFacts) -> str:
@@ -197,12 +219,6 @@ def _why_not_in_file(key: str, facts: ConfigFacts) -> str:
     if facts.generation in {"flat", "mixed"}:
         return "mdm.yaml no longer sets it under a name that this MDM reads"
     return "mdm.yaml no longer sets it"
-
-
-def _in_shell(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _in_yaml(value: object) -> str:

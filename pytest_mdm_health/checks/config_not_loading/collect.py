@@ -14,6 +14,7 @@ from pytest_mdm_health.checks.config_not_loading.facts import (
     PATHS,
     ConfigFacts,
     Difference,
+    Edit,
     LiteralPath,
     Plain,
     Planned,
@@ -27,6 +28,7 @@ from pytest_mdm_health.mdm.host.permissions import barrier, write_refusal
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.repair_marker import read_marker
 from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.mdm.settings.edits import can_be_moved, can_be_removed, can_be_set
 from pytest_mdm_health.mdm.settings.environment import PREFIX, IgnoredVariable, converted
 from pytest_mdm_health.mdm.settings.runtime import Told, told_by
 from pytest_mdm_health.mdm.settings.schema import ALIASES, BY_NAME, Refused, accepted
@@ -38,6 +40,7 @@ MAX_REFUSAL, MAX_VALUE = 500, 300
 """How many characters of an error message and of a value are stored."""
 
 _NO_ANSWER = frozenset({"ModuleNotFoundError", "ImportError", "Unfinished", "Crash"})
+_READS_OTHERWISE = frozenset({"unseen", "no-blank", "conflict"})
 _VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%")
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|.*\\")
 
@@ -64,6 +67,7 @@ def collect(
         spare=_readable_copy(settings.file.name, [backup, home.backup]),
         barrier=barrier(settings.file),
         problems=tuple(problem for problem in settings.problems if problem.code != "other-generation"),
+        edits=dict(_edits(settings)),
         ignored=tuple(_ignored_variables(settings, runtime, environ)),
         home_variable=home_variable,
         names_this_home=home_variable is None or _is_same_folder(home_variable, home.root),
@@ -84,6 +88,22 @@ def collect(
         refusal=refusal,
         differences=tuple(_differences(settings, runtime)),
     )
+
+
+def _edits(settings: Settings) -> Iterator[tuple[str, Edit]]:
+    """What can be done about the problems of the file by changing one key of it."""
+    if any(problem.code in _READS_OTHERWISE for problem in settings.problems):
+        return  # the keys may not be those that a person sees
+    for problem in settings.problems:
+        key = problem.key
+        if problem.origin.kind == "environment":
+            continue
+        if problem.code == "unknown-key" and can_be_moved(settings.file, key, problem.suggestion):
+            yield key, "move"
+        elif problem.meant and can_be_set(settings.file, key, problem.meant):
+            yield key, "set"
+        elif problem.code == "null" and can_be_removed(settings.file, key):
+            yield key, "remove"
 
 
 def _log_refusal(home: Home) -> str:
@@ -190,7 +210,8 @@ def _literal_paths(home: Home, settings: Settings) -> Iterator[LiteralPath]:
         folder = (home.logs / text).parent if key == LOG_FILE else home.root / text
         exists = _exists(folder)
         if not exists or (key != LOG_FILE and _is_empty(folder)):
-            yield LiteralPath(key, redact(text), reason, redact(str(folder)), exists, origin.name, origin.line)
+            meant = _expanded(text) if origin.kind == "file" and can_be_set(settings.file, key, text) else ""
+            yield LiteralPath(key, redact(text), reason, redact(str(folder)), exists, origin.name, origin.line, meant)
 
 
 def _not_expanded(text: str) -> str:
@@ -203,6 +224,14 @@ def _not_expanded(text: str) -> str:
     if os.name != "nt" and _WINDOWS.match(text):
         return "a Windows path is a plain name on this system"
     return ""
+
+
+def _expanded(text: str) -> str:
+    """The path that a shell would make of a text, if it leads somewhere; else nothing."""
+    path = os.path.expandvars(os.path.expanduser(text))  # noqa: PTH111 - a user that does not exist is no error
+    if not os.path.isabs(path) or redact(path) != path:  # noqa: PTH117 - as it is written
+        return ""
+    return path if _exists(Path(path)) else ""
 
 
 def _exists(folder: Path) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Literal
 
 from pytest_mdm_health.core.model import Facts
 from pytest_mdm_health.core.secrets import redact
@@ -16,6 +17,8 @@ from pytest_mdm_health.mdm.settings.environment import IgnoredVariable
 
 Plain = bool | int | float | str | tuple[int, ...] | None
 PATHS, LOG_FILE = "paths.", "logging.file"
+
+Edit = Literal["move", "set", "remove"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class LiteralPath:
         there: whether that folder exists; it is empty then, because MDM itself creates it.
         source: the file or variable that sets it.
         line: the line in the file.
+        expanded: the folder that is meant, if it exists and the file can be made to name it; else empty.
     """
 
     key: str
@@ -58,6 +62,7 @@ class LiteralPath:
     there: bool
     source: str
     line: int | None
+    expanded: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,7 @@ class ConfigFacts(Facts):
         spare: a readable copy of the file with settings, among the backups; empty if there is none.
         barrier: the missing permission that keeps the file from being read.
         problems: what is wrong with the file and with variables.
+        edits: what `set-setting` can do about a problem of the file, by its key: `move`, `set` or `remove`.
         ignored: the variables that have no effect.
         home_variable: the value of `MDM_HOME_DIR`; None if it is not set.
         names_this_home: whether that value leads to the home that is examined.
@@ -119,6 +125,7 @@ class ConfigFacts(Facts):
     spare: str = ""
     barrier: Barrier | None = None
     problems: tuple[SettingsProblem, ...] = ()
+    edits: Mapping[str, Edit] = field(default_factory=dict)
     ignored: tuple[IgnoredVariable, ...] = ()
     home_variable: str | None = None
     names_this_home: bool = True

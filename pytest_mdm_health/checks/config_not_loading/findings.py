@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.settings_file import EDIT
+from pytest_mdm_health.checks._shared.settings_file import EDIT, MOVE, REMOVE, SET
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 CHECK = Check(
     id="config-not-loading",
@@ -33,12 +34,12 @@ SHOW_SOURCES = "MDM_DEBUG_CONFIG=true MDM_HOME_DIR={home!q} mdm config show --so
 _READ_YAML = "import sys, yaml; yaml.safe_load(open(sys.argv[1], encoding='utf-8')); print('readable')"
 TRY_YAML = f'{{python!q}} -c "{_READ_YAML}" {{file!q}}'
 SHOW_BYTES = "od -A d -c {file!q} | head -n 20"
+_PUT_BACK = Call("put-back", "{file}", options=(("from", "{spare}"),))
 RESTORE_COPY = Steps(
-    "Compare the two files, then restore the readable copy ({spare}); the current file is kept as {file}.before. "
-    "Repeat the changes that were made after the copy.",
-    (with_copy("cp -- {spare!q} {file!q}"),),
+    "Compare the two files, then put back the readable copy ({spare}). Repeat the changes that were made after it.",
+    (_PUT_BACK,),
 )
-RESTORE_MISSING = Steps("Check the copy ({spare}), then restore it.", ("cp -n -- {spare!q} {file!q}",))
+RESTORE_MISSING = Steps("Check the copy ({spare}), then put it back.", (_PUT_BACK,))
 CONVERT_TO_UTF_8 = Steps(
     "Convert the file to UTF-8; the original is kept as {file}.before.",
     (
@@ -163,6 +164,7 @@ UNKNOWN_KEY = RULES.declare(
     commands=(EDIT,),
     answers=(DEFAULTS,),
 )
+USE_KNOWN_KEY = Steps("Write it under its name, {as_yaml}; from then on MDM uses the value.", (MOVE,))
 NO_SIMILAR_KEY = Steps("Remove it, or find out the current name of the setting.", (EDIT,))
 REFUSED_VALUE = RULES.declare(
     "refused-value",
@@ -173,6 +175,8 @@ REFUSED_VALUE = RULES.declare(
     commands=(EDIT,),
     answers=(LOAD_FAILS,),
 )
+WRITE_AS_MEANT = Steps("Write the value in the form that MDM takes.", (SET,))
+TAKE_OUT = Steps("Remove the key, which has no value, or write one.", (REMOVE,))
 NO_SUGGESTION = Steps("Write a value that MDM accepts.", (EDIT,))
 REFUSED_VARIABLE = RULES.declare(
     "refused-variable",
@@ -240,6 +244,11 @@ UNEXPANDED_PATH = RULES.declare(
     "finds its datasets again. Do not register any of them before that: the data is still in its place, and MDM "
     "searches elsewhere.",
     commands=("ls -la -- {home!q}",),
+)
+EXPAND = Steps(
+    "Write `{key}` as the folder that is meant, {new_value}. Do not register any dataset before that: MDM searches "
+    "elsewhere, and the data is still in its place.",
+    (SET,),
 )
 LOG_NOT_WRITABLE = RULES.declare(
     "log-not-writable",
@@ -313,6 +322,7 @@ OTHER_DEFAULT = RULES.declare(
 )
 NOT_NOW = "`{key}` was {was} and is now {now}"
 WRITE_AGAIN = Steps("Write it into mdm.yaml again: {as_yaml}", (EDIT,))
+SET_AS_BEFORE = Steps("Set it in mdm.yaml again: {as_yaml}", (SET,))
 REVERTED = RULES.declare(
     "reverted",
     WARN,
@@ -348,6 +358,7 @@ POINTS_BACK = RULES.declare(
     remedy="Write the path relative to the home, so that it moves with it.",
     commands=(EDIT,),
 )
+MAKE_RELATIVE = Steps("Write the path relative to the home, {new_value}, so that it moves with it.", (SET,))
 AS_PLANNED = RULES.declare(
     "as-planned",
     NOTE,
@@ -363,6 +374,7 @@ NOT_DONE = RULES.declare(
     remedy="Write it into mdm.yaml: {as_yaml}",
     commands=(EDIT,),
 )
+SET_AS_PLANNED = Steps("Set it in mdm.yaml as planned.", (SET,))
 IMPOSSIBLE_PLAN = RULES.reworded(
     NOT_DONE,
     message="`{key}` is planned to be {value}, which is impossible: {reason}",

@@ -20,6 +20,7 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     DUPLICATE_KEY,
     EMPTY_HOME_VARIABLE,
     ENCODING,
+    EXPAND,
     FAIL,
     FORBIDDEN_CHARACTER,
     FOREIGN_VARIABLE,
@@ -48,8 +49,10 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     REPAIR_UNDER_WAY,
     RESTORE_COPY,
     RESTORE_MISSING,
+    SET_AS_PLANNED,
     SETTINGS_LOST,
     SYNTAX,
+    TAKE_OUT,
     TRY_YAML,
     UNEXPANDED_PATH,
     UNFINISHED_REPAIR,
@@ -59,12 +62,15 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     UNREADABLE_WITH_COPY,
     UNREASONABLE,
     UNSET_VARIABLE,
+    USE_KNOWN_KEY,
     VALIDATE,
     WARN,
+    WRITE_AS_MEANT,
     ZERO_BYTES,
 )
 from pytest_mdm_health.core.findings import Rule, Steps
 from pytest_mdm_health.core.model import Finding, Location, Remedy
+from pytest_mdm_health.core.secrets import HIDDEN
 from pytest_mdm_health.core.verbs import PROGRAM
 from pytest_mdm_health.mdm.repair_marker import MARKER
 from pytest_mdm_health.mdm.settings import SettingsProblem
@@ -110,6 +116,9 @@ def check_problem(problem: SettingsProblem, facts: ConfigFacts) -> Finding:
         python=sys.executable or "python3",  # it runs this check, so it has PyYAML
         suggestion=problem.suggestion,
         as_yaml=as_yaml(problem.suggestion),
+        key=problem.key,
+        new_key=problem.suggestion,
+        new_value=problem.meant,
         variable=origin.name,
         line=origin.line or 1,
         line_option=line_option(origin.line),
@@ -136,7 +145,7 @@ def _for_shell(steps: Steps, variable: str) -> Steps:
 def _remedy(problem: SettingsProblem, facts: ConfigFacts) -> Steps | Remedy:
     rule = RULE_OF_PROBLEM.get(problem.code, REFUSED_VALUE)
     if rule is UNREADABLE and facts.barrier is not None:
-        return allowed(facts.barrier)
+        return allowed(facts.barrier, facts.home)
     if rule is UNREADABLE:
         return UNREADABLE_WITH_COPY if facts.spare else UNREADABLE.remedy
     if rule is ENCODING:
@@ -147,7 +156,10 @@ def _remedy(problem: SettingsProblem, facts: ConfigFacts) -> Steps | Remedy:
 
 
 def _correction(rule: Rule, problem: SettingsProblem, facts: ConfigFacts) -> Steps:
-    """Correct the line by hand, then let MDM or YAML read the file."""
+    """Change the one key if that is sure; else correct the line by hand, then let MDM or YAML read the file."""
+    edit = facts.edits.get(problem.key)
+    if edit is not None and rule in {UNKNOWN_KEY, REFUSED_VALUE}:
+        return {"move": USE_KNOWN_KEY, "set": WRITE_AS_MEANT, "remove": TAKE_OUT}[edit]
     if rule is UNREASONABLE:  # reading it could take all memory
         return rule.remedy
     steps = rule.remedy
@@ -243,6 +255,9 @@ def check_path(path: LiteralPath, facts: ConfigFacts) -> Finding:
     return UNEXPANDED_PATH(
         WARN if path.there or path.key == LOG_FILE else FAIL,
         at=Location(facts.file, path.line) if path.line else None,
+        remedy=EXPAND if path.expanded else UNEXPANDED_PATH.remedy,
+        new_value=path.expanded,
+        file=facts.file,
         subject=path.key,
         evidence={"folder": path.folder},
         key=path.key,
@@ -321,9 +336,18 @@ def check_plan(setting: Planned, facts: ConfigFacts) -> Finding:
         value=setting.value,
         now="different" if current is None else _joined(current),
         as_yaml=as_yaml(setting.key),
+        remedy=SET_AS_PLANNED if _can_be_set(setting, facts) else NOT_DONE.remedy,
+        new_value=setting.value,
         file=facts.file,
         line_option="",
     )
+
+
+def _can_be_set(setting: Planned, facts: ConfigFacts) -> bool:
+    """Whether the file can set the value, which no variable then sets to another."""
+    from_file = facts.origins.get(setting.key, Path(facts.file).name) == Path(facts.file).name
+    known = setting.value != HIDDEN and not setting.implied
+    return facts.state in {"present", "empty"} and from_file and known and setting.key not in facts.effective
 
 
 def _joined(value: object) -> str:

@@ -30,7 +30,6 @@ from pytest_mdm_health.backends.sqlite.log import is_of_another_file
 from pytest_mdm_health.checks._shared.engine_program import program_of
 from pytest_mdm_health.checks.data_corruption.facts import (
     BROKEN,
-    OWN_TABLES,
     DataFacts,
     FileState,
     Recorded,
@@ -46,8 +45,9 @@ from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
 from pytest_mdm_health.mdm.engines import FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, is_same_file, kind_of, read_bytes
 from pytest_mdm_health.mdm.home import Home
+from pytest_mdm_health.mdm.installed.search import UnusableInterpreter, find_interpreter
 from pytest_mdm_health.mdm.inventory import Dataset
-from pytest_mdm_health.mdm.registrations import FEATURES, Registration
+from pytest_mdm_health.mdm.registrations import FEATURES, OWN_TABLES, Registration
 from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.registrations.sources import source_of
 
@@ -62,6 +62,7 @@ _SHARE_OF_TIME = 0.5
 """How much of a check's time verifying the file may take."""
 
 _SHARE_FOR_BACKUPS = 0.2
+_OBSTACLES = {FileKind.FOLDER, FileKind.FIFO, FileKind.SOCKET, FileKind.DEVICE}
 _PASSING = (
     *("is being changed while", "locked", "busy", "lock on file", "interrupt", "permission", "unable to open"),
     *("out of memory", "out-of-memory", "no space", "disk is full", "too many open files"),
@@ -82,7 +83,8 @@ def collect(dataset: Dataset, backend: Backend | None, home: Home, options: Opti
         return facts
     path, within_s = _path(dataset, backend), options.timeout * _SHARE_FOR_BACKUPS
     saved, sought = search_backups(home, options.backup, dataset.name, path, within_s)
-    facts = replace(facts, saved=saved, sought=sought)
+    again = _mdm(dataset, options) if saved is None and not facts.stray_logs else ""
+    facts = replace(facts, saved=saved, sought=sought, mdm_python=again)
     if saved is None or facts.is_misregistered or facts.stray_logs:
         return facts
     problem = _problem_of(saved, dataset, facts, options, within_s)
@@ -112,7 +114,10 @@ def _examined(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         written_source=source.written if source is not None else "",
     )
     if backend is None:
-        return replace(facts, examined=1, file=replace(facts.file, code="missing", reason="does not exist"))
+        kind = kind_of(path)
+        there = kind in _OBSTACLES
+        code, reason = ("not-a-file", f"is a {kind.value}") if there else ("missing", "does not exist")
+        return replace(facts, examined=1, file=replace(facts.file, code=code, reason=reason))
     try:
         with backend.open() as database:
             return _Examination(dataset, database, facts, options).facts()
@@ -120,6 +125,20 @@ def _examined(dataset: Dataset, backend: Backend | None, home: Home, options: Op
         holders = tuple(map(str, error.holders))
         file = replace(facts.file, code=error.code, reason=error.reason, holders=holders)
         return replace(facts, examined=int(error.code in BROKEN), file=file)
+
+
+def _mdm(dataset: Dataset, options: Options) -> str:
+    """The interpreter of the MDM that can make the data from its source again; empty if none can."""
+    registration = dataset.registration
+    if registration is None or registration.shape != "full" or registration.in_force != "yaml":
+        return ""
+    source = source_of(registration)
+    if source is None or not source.files or dataset.backend not in FILE_ENGINES:
+        return ""
+    try:
+        return str(find_interpreter(options.python) or "")
+    except UnusableInterpreter:
+        return ""
 
 
 def _path(dataset: Dataset, backend: Backend | None) -> Path:

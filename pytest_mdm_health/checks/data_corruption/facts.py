@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from pytest_mdm_health.backends import IndexProblem, Sidecar, Unusable, Violated
 from pytest_mdm_health.backends.sidecars import holding_changes
-from pytest_mdm_health.checks._shared.backup_restore import Saved, in_exchange
 from pytest_mdm_health.checks._shared.registering_again import under_a_new_name
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts
 from pytest_mdm_health.integrity.stored_tables import StoredTable
 from pytest_mdm_health.integrity.table_comparison import TableComparison
 from pytest_mdm_health.mdm.backups.search import SavedData
+from pytest_mdm_health.mdm.registrations import OWN_TABLES
 
 BROKEN = frozenset(
     {
@@ -23,9 +23,6 @@ BROKEN = frozenset(
     }
 )
 """Why data cannot be opened because it is broken; every other reason means that it was not examined."""
-
-OWN_TABLES = ("_metadata", "_columns", "_statistics")
-"""What MDM 1.0 keeps in each dataset's database for itself."""
 
 KEPT = ".damaged"
 """The ending of a file that was exchanged."""
@@ -157,6 +154,8 @@ class DataFacts(Facts):
         ignored_logs: logs from which the engine takes nothing when it opens the file.
         source: what the dataset was registered from, if it is still there.
         written_source: the same as it is registered.
+        mdm_python: the interpreter of the MDM that can make the data from its source again, where no backup holds it;
+            empty if none can.
         saved: the data in the newest backup that holds it; looked for where there is something to restore.
         saved_is_sound: whether that was opened, and nothing was found to be wrong with it.
         saved_problem: else what is, for a person, to follow "but".
@@ -192,6 +191,7 @@ class DataFacts(Facts):
     ignored_logs: tuple[str, ...] = ()
     source: str = ""
     written_source: str = ""
+    mdm_python: str = ""
     saved: SavedData | None = None
     saved_is_sound: bool = False
     saved_problem: str = ""
@@ -261,18 +261,7 @@ class DataFacts(Facts):
     @property
     def backup(self) -> str:
         """The backup that holds the data; empty if none was found."""
-        return (self.saved.backup or self.saved.member) if self.saved is not None else ""
-
-    @property
-    def kept_name(self) -> str:
-        """What the file is called after it was exchanged."""
-        return f"{self.file.name}{KEPT}"
-
-    @property
-    def restore_command(self) -> str:
-        """The command that exchanges the file for the one in the backup."""
-        assert self.saved is not None
-        return in_exchange(Saved(self.saved, self.file.path), self.home, KEPT)
+        return self.saved.origin if self.saved is not None else ""
 
     @property
     def registrations(self) -> str:
@@ -292,6 +281,11 @@ class DataFacts(Facts):
         return under_a_new_name(self.source)
 
     @property
+    def no_backup(self) -> str:
+        """That no backup holds the data."""
+        return f"No backup in {' or '.join(self.sought)} holds it."
+
+    @property
     def other_sources(self) -> str:
         """Where the data can come from when no backup is known to be sound."""
         if self.saved is not None:
@@ -300,7 +294,7 @@ class DataFacts(Facts):
             return f"{doubt}: {look}. Without one, {self.register_again}."
         if not self.sought:
             return f"Restore it from a backup. Without one, {self.register_again}."
-        no_backup = f"No backup in {' or '.join(self.sought)} holds it."
+        no_backup = self.no_backup
         if not self.written_source and not self.source:
             return (
                 f"{no_backup} What remains is to register the dataset again from what it was made from; MDM kept no "

@@ -1,7 +1,7 @@
 """What data-corruption can find: every code with its wording and its remedy.
 
-The one command that changes anything takes the data out of a backup that was opened and found sound, and keeps the file
-that was there with its logs.
+What changes anything takes the data out of a backup that was opened and found sound, or makes it from its source again
+where no backup holds it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROW
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -35,16 +36,34 @@ RESTORE_DUMP = Steps(
     "Keep a dump of the database as it is, and restore it from an earlier dump. Without one, {facts.register_again}."
 )
 RESTORE_BACKUP = Steps(
-    "Restore it from {facts.backup}, which was opened and holds the registered tables, while no process uses the file. "
-    "The file and its logs are kept beside it as {facts.kept_name}; nothing happens if there is one already. What "
-    "changed since the backup is not in there.",
-    ("{facts.restore_command}",),
+    "Put it back out of {facts.backup}, which was opened and holds the registered tables, while no process uses the "
+    "file. What changed since the backup is not in there.",
+    (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"),)),),
+)
+RESTORE_OVER_FOLDER = Steps(
+    "Find out what the folder is. Then move it out of the home, and put the data back out of {facts.backup}, which was "
+    "opened and holds the registered tables.",
+    (Call("set-aside", "{facts.file.path}"), *RESTORE_BACKUP.commands),
+)
+RESTORE_AFTERWARDS = Steps(
+    "Find out what made it, and remove it by hand; then run this again: {facts.backup} holds the data."
+)
+RESTORE_TABLE = Steps(
+    "Put this table back out of {facts.backup}, which was opened and holds the registered tables, while no process "
+    "uses the file; the other tables stay as they are. What changed in it since the backup is not in there.",
+    (Call("put-back", "{facts.file.path}", options=(("from", "{facts.backup}"), ("table", "{table}"))),),
 )
 KEEP_COPY = Steps("Keep the file with its logs as they are, in a copy. {facts.other_sources}")
+MAKE_AGAIN = Steps(
+    "{facts.no_backup} The MDM that is installed can make the data from its source again, {facts.source}. Nothing is "
+    "changed if a row that can be read now would be missing then, and the registration stays.",
+    (Call("register-again", "{facts.registration}", (), (("python", "{facts.mdm_python}"),)),),
+)
 READ_AROUND_DAMAGE = Steps(
-    f"{KEEP_COPY.text} What is around the damaged pages can be read out of a copy, table by table and by ranges of "
-    "`rowid`, into a new database: count and compare the rows before they take the place of anything, because some are "
-    "missing."
+    "{facts.other_sources} What is around the damaged pages is read into a new file, table by table and by ranges of "
+    "`rowid`. It takes the place of this one only if no row is lost; otherwise it is kept outside the home, and what "
+    "may be missing is listed: count and compare its rows before they are used.",
+    (Call("rescue", "{facts.file.path}"),),
 )
 MOVE_LOG_FIRST = Steps(
     "Before anything is opened or restored there, move {logs} to a folder outside the home, and keep it: it holds "
@@ -213,6 +232,7 @@ UNUSABLE_INDEX = RULES.reworded(
     "needs it.",
     commands=_DEFINITION,
 )
+_CHECK_INTEGRITY = "{facts.command_line} 'PRAGMA integrity_check'"
 INDEX_DISAGREES = RULES.declare(
     "index-disagrees",
     FAIL,
@@ -220,10 +240,15 @@ INDEX_DISAGREES = RULES.declare(
     means="an index does not have what its table has, so that what is looked up or counted by it is wrong; the table "
     "itself is sound. A warning for a table that is not registered",
     message="the index {index} disagrees with its table {table}: {problems}",
-    remedy="The rows of {table} are sound: do not restore the file because of this. Copy it with its logs, and run "
-    "REINDEX on the copy first, then PRAGMA integrity_check; if that says ok, do the same with the file while no "
-    "process uses it.{surplus}",
-    commands=("{facts.command_line} 'PRAGMA integrity_check'",),
+    remedy="The rows of {table} are sound: do not restore the file because of this. Build the index again, which "
+    "changes no row of any table, while no process uses the file.",
+    commands=(_CHECK_INTEGRITY, Call("reindex", "{facts.file.path}", ("{index}",))),
+)
+INDEX_HAS_MORE = Steps(
+    "The rows of {table} are sound: do not restore the file because of this. Compare the number of rows with an "
+    "earlier copy before the index is built again (mdm-health reindex, which refuses as long as it is so): the index "
+    "may have entries of rows that the table does not have any more, and they are the last trace of them.",
+    (_CHECK_INTEGRITY,),
 )
 BROKEN_CONSTRAINT = RULES.declare(
     "broken-constraint",
@@ -262,7 +287,7 @@ MISSING_TABLE = RULES.declare(
     FAIL,
     means="a registered data table is not in the database",
     message="the registered table {table} is not in the database",
-    remedy=RESTORE_BACKUP,
+    remedy=RESTORE_TABLE,
 )
 EMPTY_TABLE = RULES.declare(
     "empty-table",
@@ -270,7 +295,7 @@ EMPTY_TABLE = RULES.declare(
     WARN,
     means="a registered table has no rows; a failure if MDM recorded that it had some",
     message="the table {table} is empty{recorded}",
-    remedy=RESTORE_BACKUP,
+    remedy=RESTORE_TABLE,
     answers=("missing or altered values",),
 )
 LOST_COLUMNS = RULES.declare(
@@ -302,14 +327,14 @@ FOREIGN_LOG = RULES.declare(
     message="{logs} does not belong to the file beside it, but to another copy of it: the file is sound without it, "
     "and damaged with it",
     remedy="Let nothing open the dataset before that, neither MDM nor a database's command line: whoever opens it "
-    "first merges the log, and the file is damaged for good. Copy {facts.file.name} and the log to a folder outside "
-    "the home, then move the log there, run this again, and compare the rows with a backup: the log came with another "
-    "copy of the file, and one of the two is not what belongs here.",
+    "first merges the log, and the file is damaged for good. Move the log out of the home, where it is kept, and "
+    "compare the rows with a backup: the log came with another copy of the file, and one of the two does not belong "
+    "here.",
     commands=("ls -l -- {facts.file.path!q} {paths}",),
 )
 _MOVE_LOGS = (
-    "Let nothing open the dataset before that. Copy {facts.file.name} and its logs to a folder outside the home, then "
-    "move the logs there and run this again: DuckDB then opens the file as it was at its last checkpoint."
+    "Let nothing open the dataset before that. Move its logs out of the home, where they are kept: DuckDB then opens "
+    "the file as it was at its last checkpoint."
 )
 FOREIGN_DUCKDB_LOG = RULES.reworded(
     FOREIGN_LOG,
@@ -335,9 +360,9 @@ LEFT_OVER_LOG = RULES.declare(
     means="changes are only in a DuckDB log that a process left behind",
     message="leftover WAL: {size:size} of changes are only in {logs}, left by a process that did not end cleanly; "
     "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
-    remedy="Copy the file and the log to a folder outside the home. Then open the dataset once with MDM, which merges "
-    "the changes, and count its rows afterwards. Do not if the file was restored or replaced after the log was "
-    "written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
+    remedy="Merge the log into the file; the command keeps a copy of both. Do not if the file was restored or replaced "
+    "after the log was written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
+    commands=("ls -l -- {facts.file.path!q} {paths}", Call("checkpoint", "{facts.file.path}")),
 )
 IGNORED_LOG = RULES.reworded(
     LEFT_OVER_LOG,

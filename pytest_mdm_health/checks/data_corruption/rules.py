@@ -31,6 +31,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     HAVE_WHAT_IT_NEEDS,
     IGNORED_LOG,
     INDEX_DISAGREES,
+    INDEX_HAS_MORE,
     INTERRUPTED_WRITE,
     KEEP_COPY,
     KEEP_ROWS,
@@ -39,6 +40,7 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     LEFT_OVER_LOG,
     LOOK_AT_FILE,
     LOST_COLUMNS,
+    MAKE_AGAIN,
     MAKE_ROOM,
     MISSING_FILE,
     MISSING_FILE_BESIDE_LOG,
@@ -56,8 +58,11 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     READ_ERROR,
     READ_IT_ELSEWHERE,
     REMOVE_OBSTACLE,
+    RESTORE_AFTERWARDS,
     RESTORE_BACKUP,
     RESTORE_DUMP,
+    RESTORE_OVER_FOLDER,
+    RESTORE_TABLE,
     SERVER_ACCESS,
     SURPLUS,
     TABLE_NOT_EXAMINED,
@@ -71,9 +76,10 @@ from pytest_mdm_health.checks.data_corruption.findings import (
     WARN,
     WRONG_FORMAT,
 )
-from pytest_mdm_health.core.findings import Steps
+from pytest_mdm_health.core.findings import Steps, remedy_of
 from pytest_mdm_health.core.model import JSON, Finding
 from pytest_mdm_health.core.text import counted, join_names
+from pytest_mdm_health.core.verbs import Repair
 
 SHOWN = 3
 """Names that a message lists."""
@@ -90,6 +96,12 @@ BY_REASON = {
     "damaged-log": UNREADABLE_DATABASE,
 }
 """By the reason why data cannot be opened; every other one means that it was not examined."""
+_OVER_OBSTACLE = {
+    "is a folder": RESTORE_OVER_FOLDER,
+    "is a socket": RESTORE_AFTERWARDS,
+    "is a device": RESTORE_AFTERWARDS,
+}
+"""By what is where the data belongs and cannot be replaced at one moment."""
 
 
 def restore(facts: DataFacts) -> Steps:
@@ -98,7 +110,15 @@ def restore(facts: DataFacts) -> Steps:
         return RESTORE_DUMP
     if facts.is_misregistered:
         return LEAVE_FILE if facts.registrations else LEAVE_UNREGISTERED
-    return RESTORE_BACKUP if facts.saved_is_sound else KEEP_COPY
+    if facts.saved_is_sound:
+        return RESTORE_BACKUP
+    return MAKE_AGAIN if facts.mdm_python else KEEP_COPY
+
+
+def restore_over(facts: DataFacts) -> Steps:
+    """Put another copy in the place of this one, or of what is there instead of a file."""
+    steps = restore(facts)
+    return _OVER_OBSTACLE.get(facts.file.reason, steps) if steps is RESTORE_BACKUP else steps
 
 
 def restore_or_compare(facts: DataFacts) -> Steps:
@@ -120,7 +140,7 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
     if file.code == "missing" and facts.logs:
         yield _missing_beside_logs(facts)
     elif file.code in BY_REASON:
-        steps = restore_or_recover(facts) if file.code == "damaged" else restore(facts)
+        steps = restore_or_recover(facts) if file.code == "damaged" else restore_over(facts)
         yield BY_REASON[file.code](at=at, remedy=steps, facts=facts)
     elif file.code:
         holders = f" ({', '.join(file.holders)})" if file.holders else ""
@@ -238,7 +258,7 @@ def check_objects(facts: DataFacts) -> Iterator[Finding]:
             index=index.name,
             table=index.table,
             problems="; ".join(index.problems[:SHOWN]) + more,
-            surplus=LAST_TRACE if index.surplus else "",
+            remedy=INDEX_HAS_MORE if index.surplus else None,
         )
     for violated in facts.violated:
         registered = facts.is_registered(violated.table) and violated.constraint != "type"
@@ -251,12 +271,6 @@ def check_objects(facts: DataFacts) -> Iterator[Finding]:
             what=what_breaks(violated),
             statement=definition(facts, violated.table),
         )
-
-
-LAST_TRACE = (
-    " Before that, compare the number of rows with an earlier copy: the index may have entries of rows that the table "
-    "does not have any more, and they are the last trace of them."
-)
 
 
 def definition(facts: DataFacts, name: str) -> str:
@@ -296,7 +310,10 @@ def _stray(facts: DataFacts) -> Finding:
     logs, paths = _named(facts.stray_logs)
     refused = {"damaged-log": UNREPLAYABLE_LOG, "foreign-log": FOREIGN_DUCKDB_LOG}
     rule = refused.get(facts.with_logs, FOREIGN_LOG)
-    return rule(at=facts.stray_logs[0], subject="log", facts=facts, logs=logs, paths=paths)
+    shown = rule.remedy.fill({"facts": facts, "logs": logs, "paths": paths})
+    moves = (Repair("set-aside", log) for log in facts.stray_logs)
+    remedy = remedy_of(shown.text, (*shown.commands, *moves))
+    return rule(at=facts.stray_logs[0], subject="log", remedy=remedy, facts=facts, logs=logs, paths=paths)
 
 
 def _left_over(facts: DataFacts) -> Iterator[Finding]:
@@ -325,16 +342,17 @@ def check_registration(facts: DataFacts) -> Iterator[Finding]:
 def check_tables(facts: DataFacts) -> Iterator[Finding]:
     """Each registered table by itself; feature tables are examined by feature-generation-failure."""
     at, steps = facts.location, restore_or_compare(facts)
+    one_table = RESTORE_TABLE if steps is RESTORE_BACKUP else steps
     for table in facts.data_tables:
         subject = f"table {table.name}"
         if not table.present:
-            yield MISSING_TABLE(at=at, subject=subject, remedy=steps, facts=facts, table=table.name)
+            yield MISSING_TABLE(at=at, subject=subject, remedy=one_table, facts=facts, table=table.name)
         elif table.rows == 0:
             severity, recorded = WARN, ""
             if had_rows(table, facts):
                 severity, recorded = FAIL, ", and was not when MDM recorded it"
             yield EMPTY_TABLE(
-                severity, at=at, subject=subject, remedy=steps, facts=facts, table=table.name, recorded=recorded
+                severity, at=at, subject=subject, remedy=one_table, facts=facts, table=table.name, recorded=recorded
             )
         if table.lost_columns:
             yield LOST_COLUMNS(

@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pytest_mdm_health.checks._shared.settings_file import as_yaml, line_option, place
+from pytest_mdm_health.checks._shared.settings_file import EDIT, as_yaml, line_option, place
 from pytest_mdm_health.checks.legacy_config_active.collect import (
     CodeSearch,
     accessor_of,
@@ -69,12 +69,15 @@ from pytest_mdm_health.checks.legacy_config_active.findings import (
     UNREAD_FLAGS,
     UNSET_VARIABLES,
     UNSET_VARIABLES_TOO,
+    USE_CURRENT_NAME,
+    WRITE_PLAIN_FLAG,
     WRITES_SETTING,
 )
-from pytest_mdm_health.core.findings import Rule, Steps
+from pytest_mdm_health.core.findings import Rule, Steps, fill, remedy_of
 from pytest_mdm_health.core.model import Finding, Location
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.text import counted
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.settings import Settings
@@ -172,14 +175,23 @@ def _check_name(name: OtherName, facts: LegacyFacts) -> Finding:
         at=Location(facts.file, name.origin.line, name.origin.column),
         subject=name.key,
         evidence={"written": name.key, "meant": name.current},
+        remedy=_renaming(rule, name),
         place=place(name.origin),
         system=facts.system,
         key=name.key,
+        new_key=name.current,
         current=name.current,
         as_yaml=as_yaml(name.current or ""),
         file=facts.file,
         line_option=line_option(name.origin.line),
     )
+
+
+def _renaming(rule: Rule, name: OtherName) -> Steps:
+    """By a command only where nothing else of the file would change."""
+    if not name.editable:
+        return Steps(rule.remedy.text, (EDIT,))
+    return USE_CURRENT_NAME if rule is OTHER_NAMES else rule.remedy
 
 
 def _check_flags(facts: LegacyFacts) -> Iterator[Finding]:
@@ -206,12 +218,14 @@ def _check_flags(facts: LegacyFacts) -> Iterator[Finding]:
             line=entry.line,
             name=entry.name,
             problem=entry.what,
+            remedy=WRITE_PLAIN_FLAG if entry.meant else MISREAD_FLAG.remedy,
+            meant=entry.meant,
             line_option=line_option(entry.line),
         )
     if flags.given and flags.mixed:
         yield _check_values(MIXED_FLAGS, flags)
     elif facts.phase == "post" and (facts.has_flags or flags.given) and not any(flag.new for flag in flags.switches):
-        yield _check_values(FLAGS_OFF, flags)
+        yield _check_values(FLAGS_OFF, flags, _turning_on(flags))
 
 
 def _check_unread_flags(flags: Flags) -> Iterator[Finding]:
@@ -232,20 +246,33 @@ def _check_unread_flags(flags: Flags) -> Iterator[Finding]:
     )
 
 
-def _check_values(rule: Rule, flags: Flags) -> Finding:
+def _turning_on(flags: Flags) -> tuple[Repair, ...]:
+    """What selects the new code in the file; nothing where MDM reads the file otherwise, or a variable decides."""
+    if not flags.there or flags.damage or flags.misread:
+        return ()
+    if any(flag.origin.kind == "environment" for flag in flags.switches):
+        return ()
+    wanted = ((flag.name, str(not flag.on).lower()) for flag in flags.switches if not flag.new)
+    return tuple(Repair("set-setting", flags.file, words) for words in wanted)
+
+
+def _check_values(rule: Rule, flags: Flags, repairs: tuple[Repair, ...] = ()) -> Finding:
     """A finding about what the flags select; only a file that exists is shown."""
+    looking = rule.remedy.commands if flags.there else ()
     off = [flag.name for flag in flags.switches if not flag.on and flag.name in SWITCHES]
     assignments = ", ".join(f"{FLAG_PREFIX}{name.upper()}=true" for name in off)
+    variables = f" As environment variables: {assignments}." if assignments else ""
+    text = fill(rule.remedy.text, {"variables": variables})
     in_file = next((flag.origin for flag in flags.switches if flag.origin.kind == "file"), None)
     return rule(
         at=Location(in_file.name, in_file.line, in_file.column) if in_file else None,
         subject="switches",
         evidence={flag.name: flag.on for flag in flags.switches},
-        remedy=rule.remedy if flags.there else Steps(rule.remedy.text),
+        remedy=remedy_of(text, repairs) if repairs else Steps(rule.remedy.text, looking),
         new=", ".join(flag.part for flag in flags.switches if flag.new),
         old=", ".join(flag.part for flag in flags.switches if not flag.new),
         flags_file=flags.file,
-        variables=f" As environment variables: {assignments}." if assignments else "",
+        variables=variables,
     )
 
 

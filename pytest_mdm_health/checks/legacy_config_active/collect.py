@@ -13,6 +13,7 @@ from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.installed.legacy_code import NotReadable, Use, uses_in
 from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.mdm.settings.edits import can_be_moved, can_be_removed
 from pytest_mdm_health.mdm.settings.runtime import told_by
 from pytest_mdm_health.mdm.settings.schema import ALIASES, BY_NAME, flat_name
 
@@ -47,7 +48,11 @@ def other_names(settings: Settings, system: str) -> Iterator[OtherName]:
         if problem.code == "other-generation":
             current = problem.suggestion or None
             also_current = current is not None and settings.values[current].origin.kind == "file"
-            yield OtherName(problem.key, current, problem.origin, also_current=also_current)
+            if current is None or also_current:
+                editable = can_be_removed(settings.file, problem.key)
+            else:
+                editable = can_be_moved(settings.file, problem.key, current)
+            yield OtherName(problem.key, current, problem.origin, also_current=also_current, editable=editable)
 
 
 def cached_config(home: Home) -> Cache | None:

@@ -20,12 +20,14 @@ class OtherName:
         current: its name in the system in use; None if it has no such setting.
         origin: its place in the file.
         also_current: whether the file sets it under its current name too.
+        editable: whether `set-setting` can give it its current name, or remove one that sets nothing.
     """
 
     key: str
     current: str | None
     origin: Origin
     also_current: bool
+    editable: bool = False
 
 
 @dataclass(frozen=True)

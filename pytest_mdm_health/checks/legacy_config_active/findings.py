@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.settings_file import EDIT
+from pytest_mdm_health.checks._shared.settings_file import EDIT, MOVE, REMOVE
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 CHECK = Check(
     id="legacy-config-active",
@@ -62,18 +63,19 @@ OTHER_NAMES = RULES.declare(
     commands=(EDIT,),
     answers=(NO_EFFECT,),
 )
+USE_CURRENT_NAME = Steps("Write it under its name, {as_yaml}; from then on MDM uses the value.", (MOVE,))
 OTHER_NAME_BESIDE_CURRENT = RULES.reworded(
     OTHER_NAMES,
     message="{place}: the configuration system in use ({system}) ignores `{key}`, which it calls `{current}`; the file "
     "sets `{current}` too",
     remedy="Remove the key; the value of `{current}` applies.",
-    commands=(EDIT,),
+    commands=(REMOVE,),
 )
 OTHER_NAME_ONLY = RULES.reworded(
     OTHER_NAMES,
     message="{place}: the configuration system in use ({system}) ignores `{key}` and has no corresponding setting",
     remedy="Remove the key; there is no setting to replace it with.",
-    commands=(EDIT,),
+    commands=(REMOVE,),
 )
 MIXED_FLAGS = RULES.declare(
     "mixed-flags",
@@ -121,6 +123,8 @@ UNSET_VARIABLES = Steps("Unset the variables.", ("unset {variables}",))
 UNSET_VARIABLES_TOO = Steps(
     f"{UNREAD_FLAGS.remedy.text} Unset the variables.", (*UNREAD_FLAGS.remedy.commands, *UNSET_VARIABLES.commands)
 )
+_WRITE_FLAG = Call("set-setting", "{file}", ("{name}", "{meant}"))
+WRITE_PLAIN_FLAG = Steps("Write true or false without quotes, as it is meant.", (_WRITE_FLAG,))
 CACHED_CONFIG = RULES.declare(
     "stale-cache",
     NOTE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, sidecars
 from pytest_mdm_health.backends.sidecars import holding_changes
-from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.checks._shared.registration_state import is_half_registered, registering, was_completed
 from pytest_mdm_health.checks.metadata_corruption.facts import (
     Absence,
@@ -26,27 +26,28 @@ from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.text import moment
-from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
+from pytest_mdm_health.mdm.backups.search import Saved, SavedData, plain_copy, search_backups
+from pytest_mdm_health.mdm.edits import CannotEdit, value_at
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES, engine_of
-from pytest_mdm_health.mdm.files import FileKind, is_same_file, kind_of
+from pytest_mdm_health.mdm.files import FileKind, Unreadable, is_same_file, kind_of, read_bytes
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.permissions import barrier
 from pytest_mdm_health.mdm.inventory import Dataset, Inventory
 from pytest_mdm_health.mdm.placement import Place, name_in, place_of
 from pytest_mdm_health.mdm.registrations import Registration
+from pytest_mdm_health.mdm.registrations.edits import edit_of
 from pytest_mdm_health.mdm.registrations.fields import COLUMN_FIELDS, DATE_COLUMNS, TABLE_FIELDS, recorded_fields
 from pytest_mdm_health.mdm.registrations.json_copy import (
     JSON_COPY_FILE,
     absent_fields,
     differences,
     explained,
-    is_contained,
-    means_same_as_yaml,
 )
-from pytest_mdm_health.mdm.registrations.line_edits import LineEdit, edits_of_path, path_in
 from pytest_mdm_health.mdm.registrations.plausibility import is_odd_version, odd_dates
+from pytest_mdm_health.mdm.registrations.restoring import restored_text
 from pytest_mdm_health.mdm.servers import connection_of, is_left_to_defaults
 from pytest_mdm_health.mdm.settings import Settings
+from pytest_mdm_health.mdm.yaml_file import SIZE_LIMIT
 
 _DEFAULT_BACKEND = "database.default_backend"
 _MAIN_ROLE = "train"
@@ -92,11 +93,14 @@ def collect(
         in_force=registration.in_force,
         yaml=_yaml_state(registration, dataset, recorded.get("yaml", {})),
         json_copy=_json_copy_state(registration, home),
-        data=_data_state(registration, dataset, place, owner, settings, backend),
+        data=replace(
+            _data_state(registration, dataset, place, owner, settings, backend),
+            saved=_saved_data(dataset, place, home, options),
+        ),
         content=content,
         taken=tuple(_taken(home, {dataset.name, content.name or dataset.name})),
         absence=absence,
-        path_edits=_path_edits(registration, place, owner),
+        right_path=_right_path(registration, place, owner),
         plan=expected.of(dataset.name) if expected.given else None,
         recorded=recorded,
         gaps=tuple(gaps),
@@ -160,11 +164,22 @@ def _json_copy_state(registration: Registration, home: Home) -> JsonCopyState:
         differs=contradicting,
         harmless=bool(contradicting) and explained(contradicting, ours, theirs, in_force=in_force),
         absent=absent,
-        complete=bool(absent) and is_contained(ours, theirs),
-        same_as_yaml=(bool(absent) or not ours) and means_same_as_yaml(copied),
+        name=name if isinstance(name := theirs.get("name"), str) else "",
+        restores=document is not None
+        and (bool(absent or registration.missing) or not ours)
+        and _restores(registration),
         barrier=barrier(copied.path) if copied.data is None else None,
         older=_older(copied.path, document.path) if document is not None else "",
     )
+
+
+def _restores(registration: Registration) -> bool:
+    """Whether the JSON copy has what the YAML file lacks, and the two agree in all else."""
+    try:
+        restored_text(registration, read_bytes(registration.file, SIZE_LIMIT))
+    except (CannotEdit, Unreadable):
+        return False
+    return True
 
 
 def _older(json_copy: Path, yaml: Path) -> str:
@@ -299,21 +314,27 @@ def _owner(dataset: Dataset, place: Place | None, inventory: Inventory) -> str:
     return next((other.name for other in sharing if os.path.realpath(other.folder) == folder), "")
 
 
-def _path_edits(registration: Registration, place: Place | None, owner: str) -> tuple[LineEdit, ...]:
-    """What makes both copies name the dataset's own file; nothing if that is not proven to be the right one."""
+def _right_path(registration: Registration, place: Place | None, owner: str) -> str:
+    """The dataset's own file, if it is proven to be the right one and both copies can be made to name it."""
     if place is None or registration.in_force != "yaml":
-        return ()
-    right = _right_path(registration, place, owner)
-    return edits_of_path(registration, place.written, right) if right and _has_all_tables(registration, right) else ()
+        return ""
+    right = _intended_path(registration, place, owner)
+    try:
+        if right and _has_all_tables(registration, right):
+            edit_of(registration, "path", right)
+            return right
+    except CannotEdit:
+        pass
+    return ""
 
 
-def _right_path(registration: Registration, place: Place, owner: str) -> str:
+def _intended_path(registration: Registration, place: Place, owner: str) -> str:
     """The intended file: of a relative path, of one whose place moved, or where only the JSON copy is right."""
     if place.relative and place.kind == FileKind.FILE.value:
         return place.path
     if owner:
         copied = registration.json_copy.data if registration.json_copy is not None else None
-        return place.instead if path_in(copied or {}) == place.instead else ""
+        return place.instead if value_at(copied, ("database", "path")) == (True, place.instead) else ""
     moved = place.kind in _GONE and Path(place.instead).name == name_in(place.written)
     return place.instead if place.instead and moved and not place.relative else ""
 
@@ -347,9 +368,10 @@ def _absence(dataset: Dataset, inventory: Inventory, options: Options, baseline:
     saved: list[Saved] = []
     searched: tuple[str, ...] = ()
     unusable = dataset.registration is None or dataset.registration.in_force is None
-    if unusable and Depth(options.depth) is not Depth.QUICK:
+    if Depth(options.depth) is not Depth.QUICK:
         data = former_place if dataset.remembered and not exists else None
-        for path, earlier in _missing_files(dataset, home, baseline, data):
+        missing = tuple(_missing_files(dataset, home, baseline, data))
+        for path, earlier in missing if unusable else missing[:1]:  # the YAML file alone, where its copy is of use
             found, searched = _saved(dataset, home, options, path, earlier)
             saved += [Saved(found, str(path))] if found is not None else []
     was_registered = (on_server or was_completed(dataset.name, home)) or None
@@ -435,8 +457,17 @@ def _saved(
     """A file in a backup, or where it was while the home was elsewhere; and where backups were searched for."""
     found, searched = search_backups(home, options.backup, dataset.name, path, options.timeout * _SHARE_OF_TIME)
     if found is None and earlier != path and kind_of(earlier) is FileKind.FILE:
-        found = SavedData(backup="", form="", member=str(earlier))
+        found = plain_copy(earlier)
     return found, searched
+
+
+def _saved_data(dataset: Dataset, place: Place | None, home: Home, options: Options) -> str:
+    """The backup that holds the data which is missing at its place in this home; empty if none does."""
+    if place is None or place.kind not in _GONE or place.instead or not Path(place.path).is_relative_to(home.root):
+        return ""
+    within_s = options.timeout * _SHARE_OF_TIME
+    found, _ = search_backups(home, options.backup, dataset.name, Path(place.path), within_s)
+    return found.origin if found is not None else ""
 
 
 def _known_as(dataset: Dataset, inventory: Inventory, former_place: Path | str | None) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_mdm_health.checks._shared.backup_restore import Saved
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.model import BASELINE_ONLY, Facts, Location
+from pytest_mdm_health.mdm.backups.search import Saved
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.host.permissions import Barrier
 from pytest_mdm_health.mdm.placement import Place
-from pytest_mdm_health.mdm.registrations.line_edits import LineEdit
 from pytest_mdm_health.mdm.registrations.schema import Refusal
 from pytest_mdm_health.mdm.yaml_file import YamlProblem
 
@@ -65,10 +64,9 @@ class JsonCopyState:
     """The JSON copy: why it cannot be read, what MDM rejects in it, and where it contradicts the YAML file.
 
     Attributes:
+        name: the dataset's name in it, if it has one.
         absent: fields that have a value in it and are not in the YAML file at all.
-        complete: whether it says all that the YAML file says, and more.
-        same_as_yaml: whether a YAML parser reads the same values from its text as a JSON parser. It does not where a
-            character is written as two escapes, or a number as `1e-05`.
+        restores: whether what the YAML file lacks can be added from it, because the two agree in all else.
         older: if it was last written before the YAML file, when both were, for people; else empty.
     """
 
@@ -82,8 +80,8 @@ class JsonCopyState:
     barrier: Barrier | None = None
     older: str = ""
     absent: tuple[str, ...] = ()
-    complete: bool = False
-    same_as_yaml: bool = False
+    name: str = ""
+    restores: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +108,7 @@ class DataState:
     Attributes:
         owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
         logs: logs with changes where the registered file should be, if that is missing.
+        saved: the newest backup that holds the file, if it is missing at its place in this home; empty if none does.
     """
 
     backend: str | None
@@ -123,6 +122,7 @@ class DataState:
     barrier: Barrier | None = None
     owner: str = ""
     logs: tuple[str, ...] = ()
+    saved: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class MetadataFacts(Facts):
         registered: whether there is a registration in any form.
         taken: which of the files that this one might be renamed to exist already.
         absence: what is known where there is no YAML file; None where there is one.
-        path_edits: what makes both copies name the right file, if it is known for sure.
+        right_path: the file that both copies should name, if it is known for sure and they can be made to.
         plan: what the migration is expected to change in the dataset; None without a plan.
         recorded: by copy, `yaml` and `json`, the other fields that have a value, as `recorded_fields` records them.
     """
@@ -214,7 +214,7 @@ class MetadataFacts(Facts):
     content: Content
     taken: tuple[str, ...] = ()
     absence: Absence | None = None
-    path_edits: tuple[LineEdit, ...] = ()
+    right_path: str = ""
     plan: ExpectedDataset | None = field(default=None, metadata=BASELINE_ONLY)
     recorded: Mapping[str, Mapping[str, str]] = field(default_factory=dict, metadata=BASELINE_ONLY)
 

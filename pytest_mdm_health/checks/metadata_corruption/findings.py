@@ -1,8 +1,4 @@
-"""What metadata-corruption can find: every code with its wording and its remedy.
-
-A command that changes a file keeps it as it was beside it, under a name that MDM does not read. It changes nothing if
-that name is taken or the copy fails, and is one command, because the summary shows only the first.
-"""
+"""What metadata-corruption can find: every code with its wording and its remedy."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ from pytest_mdm_health.checks._shared.prerequisites import SERVER_LETS_IN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 from pytest_mdm_health.mdm.engines import ENGINES
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
@@ -32,6 +29,10 @@ _COMPARE = ("ls -l -- {first!q} {second!q}", "sha256sum -- {first!q} {second!q}"
 _REGISTER_AGAIN = "register the dataset's sources under a new name, with the same target, ids and other options"
 _OWN_PATH_FIRST = "If so, let `path` name it in {file} and in the JSON copy; keep both files first."
 
+_SET_PATH = Call("set-field", "{yaml}", ("path", "{right}"), (("was", "{written}"),))
+_SET_BACKEND = Call("set-field", "{yaml}", ("backend", "{right}"), (("was", "{backend}"),))
+_RENAME = Call("rename-registration", "{file}", ("{right_name}",))
+
 # The text of the YAML file
 CORRECT_OR_RESTORE = Steps(
     f"Correct the file, or restore it from a backup. Without one, {_REGISTER_AGAIN}, and compare the data; with "
@@ -40,6 +41,11 @@ CORRECT_OR_RESTORE = Steps(
 CORRECT_FROM_JSON_COPY = Steps(
     "Keep a copy of the file, then correct it, or restore it from a backup. Its JSON copy, {json_copy}, has all "
     "fields, and JSON is valid YAML; but {lacks}, so compare it with what is left of the YAML file, field by field."
+)
+COMPLETE_FROM_JSON_COPY = Steps(
+    "Restore the file from a backup if there is one. Without one, add what it lacks from its JSON copy, {json_copy}, "
+    "which agrees with all that is left of it; but {lacks}.",
+    (Call("restore-registration", "{yaml}"),),
 )
 _DAMAGED = "{file}: {problem}; {consequence}"
 SYNTAX = RULES.declare(
@@ -98,6 +104,11 @@ ADD_FROM_JSON_COPY = Steps(
     "Add `{field}` to {file} as its JSON copy, {json_copy}, has it; keep a copy of the file first, and compare the "
     "other fields of the two{caution}."
 )
+COMPLETE_FIELDS = Steps(
+    "Add `{field}`, and what else {file} lacks, from its JSON copy, {json_copy}, which agrees with all that the file "
+    "says{caution}.",
+    (Call("restore-registration", "{yaml}"),),
+)
 FIELD_TYPE = RULES.declare(
     "field-type",
     FAIL,
@@ -117,6 +128,10 @@ NAME_DIFFERS = RULES.declare(
     remedy="Set `name` to the file's name, {wanted!r}, if that is the dataset's name; if it is {inside!r}, another "
     "registration was copied here, which belongs under that name.",
 )
+SET_NAME = Steps(
+    "Set `name` to the file's name, {wanted!r}{sure}.",
+    (Call("set-field", "{yaml}", ("name", "{wanted}"), (("was", "{inside}"),)),),
+)
 NOT_SEEN = RULES.declare(
     "not-seen",
     FAIL,
@@ -124,7 +139,7 @@ NOT_SEEN = RULES.declare(
     means="MDM ignores a file with such a name (`.yml`, capital letters); a warning while it reads another copy",
     message="{who} looks for {wanted} and never at {file}",
     remedy="Give the file the name that MDM looks for.",
-    commands=("mv -n -- {file!q} {wanted!q}",),
+    commands=(_RENAME,),
 )
 BESIDE_THE_RIGHT_ONE = RULES.reworded(
     NOT_SEEN,
@@ -139,7 +154,7 @@ IMPOSSIBLE_NAME = RULES.reworded(
     remedy="Give the file a name of letters, digits, `-` and `_`, in lower case, and set `name` to the same.",
 )
 RENAME_TO_NAME_INSIDE = Steps(
-    "MDM accepts no dataset of the file's name: rename the file to what `name` says.", ("mv -n -- {file!q} {wanted!q}",)
+    "MDM accepts no dataset of the file's name: rename the file to what `name` says.", (_RENAME,)
 )
 SET_VALID_NAME = Steps("MDM accepts no dataset of the file's name: rename the file to what `name` says.")
 NAME_IS_TAKEN = Steps("{wanted} exists already: compare the two, keep the right one and move the other away.")
@@ -154,7 +169,7 @@ UNREGISTERED = RULES.declare(
     message="{name!r} has a {json_copy} and no YAML file: `mdm dataset list` does not show it; MDM's Python API {api}",
     remedy="Restore the YAML file from a backup; without one, make it from its JSON copy (what `mdm dataset update` "
     "changed is not in there).",
-    commands=("cp -n -- {json_copy!q} {wanted!q}",),
+    commands=(Call("restore-registration", "{wanted}"),),
 )
 DATA_ONLY = RULES.reworded(
     UNREGISTERED,
@@ -220,6 +235,10 @@ FIELD_NOT_DONE = RULES.reworded(
     message="`{field}` is planned to be {value}, and is not",
     remedy="Correct `{field}` in {file}, and in {json_copy} too; keep both files first. Or take it out of the plan.",
 )
+SET_PLANNED_VALUE = Steps(
+    "Set `{field}` as planned, in both copies, or take it out of the plan.",
+    (Call("set-field", "{yaml}", ("{field}", "{planned}")),),
+)
 FIELD_AS_BEFORE = RULES.reworded(
     NOT_DONE,
     message="`{field}` is planned to change, and is what it was in the baseline",
@@ -230,11 +249,6 @@ RESTORE_FROM = Steps("Restore it from {backups}; what changed since then is not 
 WRONG_FOLDER = Steps(
     "Its registration is {default_yaml}, and the settings have MDM look in {registrations}: correct "
     "`paths.configs_path` or remove it, rather than registering again.{hint}"
-)
-WRITE_BY_HAND = Steps(
-    "Restore the YAML file from a backup; without one, make it from its JSON copy (what `mdm dataset update` changed "
-    "is not in there). Do not copy it as it is: YAML reads some of its values as others, such as numbers written as "
-    "1e-05 and characters written as two escapes. Write these by hand."
 )
 IN_THE_FOLDER_OF_THE_SETTINGS = Steps(
     "See whether {registrations} is where the registrations are: `paths.configs_path` says so. If it is, restore the "
@@ -257,9 +271,9 @@ UNKNOWN_BACKEND = RULES.declare(
     FAIL,
     means="MDM has no backend of that name",
     message="MDM has no backend {backend!r}, only {known}",
-    remedy="Write the backend of the data, {right}, as `backend` in {file} and in its JSON copy; keep both files "
-    "first.",
+    remedy="Write the backend of the data, {right}, as `backend` in {file} and in its JSON copy.",
 )
+SET_BACKEND = Steps("Set `backend` to that of the data, {right}, in both copies.", (_SET_BACKEND,))
 BACKEND_IS_NO_NAME = RULES.reworded(
     UNKNOWN_BACKEND,
     message=f"the registered backend is not a name; MDM has {', '.join(ENGINES)}",
@@ -366,6 +380,7 @@ RELATIVE_PATH = RULES.declare(
     message="the path {written!r} is relative: MDM resolves it from wherever it is started",
     remedy="Let `path` be absolute in both copies: {path}, if that is the dataset's data.",
 )
+MAKE_ABSOLUTE = Steps("Let `path` be absolute, {path}, in both copies.", (_SET_PATH,))
 SHARED_DATA = RULES.declare(
     "shared-data",
     WARN,
@@ -375,10 +390,7 @@ SHARED_DATA = RULES.declare(
     "need be; move a registration that is not needed out of the folder and keep it.",
 )
 NAME_A_FILE = Steps("Let `path` name the file of the data, in quotes, such as {example}.")
-NAME_OWN_FILE = Steps(
-    "Let `path` name this home's own file, which has all the registered tables: {own}. What was there is kept beside "
-    "each file, as `.before`."
-)
+NAME_OWN_FILE = Steps("Let `path` name this home's own file, which has all the registered tables: {own}.", (_SET_PATH,))
 CHECK_OWN_FILE = Steps(
     f"See whether {{own}} is this dataset's data, and has all of it. {_OWN_PATH_FIRST}", ("ls -l -- {own_folder!q}",)
 )
@@ -395,6 +407,10 @@ MISSING_COLUMN = RULES.declare(
     means="the target, id, time or group column is in none of the tables",
     message="`{field}` names the column {column!r}, which is not in {tables}{nearest}",
     remedy="Let `{field}` name a column of the table, in both copies; keep them first.{hint}",
+)
+SET_COLUMN = Steps(
+    "Let `{field}` name a column of the table, in both copies.{hint}",
+    (Call("set-field", "{yaml}", ("{field}", "{right}"), (("was", "{was}"),)),),
 )
 ODD_DATE = RULES.declare(
     "odd-date",
@@ -431,10 +447,9 @@ INCOMPLETE = RULES.declare(
     "copy as it is.",
     answers=(INCONSISTENT,),
 )
-REPLACE_BY_JSON_COPY = Steps(
-    "Restore the YAML file from its JSON copy, which says all that the YAML file says, and these fields too; what is "
-    "there is kept beside it.",
-    ("(umask 077; set -C; cat -- {yaml!q} > {kept!q}) && cat -- {json_copy!q} >| {yaml!q}",),
+ADD_ALL_FROM_JSON_COPY = Steps(
+    "Add these fields to the YAML file from its JSON copy, which agrees with all that the YAML file says.",
+    (Call("restore-registration", "{yaml}"),),
 )
 LOST_FIELD = RULES.declare(
     "lost-field",

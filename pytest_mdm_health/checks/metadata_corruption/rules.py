@@ -15,6 +15,7 @@ from pytest_mdm_health.checks.metadata_corruption.facts import (
     ServerState,
 )
 from pytest_mdm_health.checks.metadata_corruption.findings import (
+    ADD_ALL_FROM_JSON_COPY,
     ADD_FROM_JSON_COPY,
     BACKEND_IS_NO_NAME,
     BAD_CONNECTION,
@@ -22,6 +23,8 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     BROKEN_POINTER,
     CHECK_OWN_FILE,
     COMPARE_WITH_OWN_FILE,
+    COMPLETE_FIELDS,
+    COMPLETE_FROM_JSON_COPY,
     COPIES_DISAGREE,
     CORRECT_FROM_JSON_COPY,
     CORRECT_OR_RESTORE,
@@ -34,6 +37,7 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     IMPOSSIBLE_NAME,
     INCOMPLETE,
     LEFT_BY_UPDATE,
+    MAKE_ABSOLUTE,
     MISSING_COLUMN,
     MISSING_DATA,
     MISSING_DATA_BESIDE_LOG,
@@ -59,7 +63,10 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     RENAME_TO_NAME_INSIDE,
     REPAIR_YAML_FIRST,
     REPAIR_YAML_IN_FORCE,
-    REPLACE_BY_JSON_COPY,
+    RESTORE_FROM,
+    SET_BACKEND,
+    SET_COLUMN,
+    SET_NAME,
     SET_VALID_NAME,
     SHARED_DATA,
     SYNTAX,
@@ -69,12 +76,13 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     WRITE_ONE_OF_THE_BACKENDS,
     WRONG_ENGINE,
 )
-from pytest_mdm_health.core.findings import Steps
+from pytest_mdm_health.core.findings import Steps, remedy_of
 from pytest_mdm_health.core.model import Finding, Location, Remedy
+from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.engines import ENGINES, FILE_ENGINES
 from pytest_mdm_health.mdm.files import FileKind
 from pytest_mdm_health.mdm.placement import Place, is_of_windows
-from pytest_mdm_health.mdm.registrations.line_edits import KEPT, command_for
+from pytest_mdm_health.mdm.registrations.edits import LISTS, as_text
 from pytest_mdm_health.mdm.registrations.schema import Refusal, is_dataset_name
 
 _NEEDED = {"tables", "problem_type", "target_column", "id_columns", "time_column", "group_column"}
@@ -95,7 +103,7 @@ def check_text(facts: MetadataFacts) -> Iterator[Finding]:
     yaml = facts.yaml
     damaged = yaml.exists and not yaml.readable
     if damaged and yaml.shape == "pointer":
-        remedy = allowed(yaml.barrier) if yaml.barrier is not None else BROKEN_POINTER.remedy
+        remedy = allowed(yaml.barrier, facts.root) if yaml.barrier is not None else BROKEN_POINTER.remedy
         yield BROKEN_POINTER(at=yaml.place("path"), remedy=remedy, target=yaml.pointer or "nowhere")
     for problem in yaml.problems:
         at = Location(yaml.path, problem.line, problem.column)
@@ -127,6 +135,7 @@ def check_fields(facts: MetadataFacts) -> Iterator[Finding]:
             field=field,
             consequence=_consequence(facts),
             file=facts.yaml.path,
+            yaml=facts.yaml.file,
             json_copy=facts.json_copy.file,
             caution=f": {_lacks(facts)}" if facts.json_copy.older else "",
         )
@@ -156,8 +165,11 @@ def check_names(facts: MetadataFacts) -> Iterator[Finding]:
             remedy=_remedy_of_name(facts, inside),
             name=facts.name,
             inside=inside,
+            right_name=inside.lower(),
             file=yaml.file,
             wanted=facts.name.lower() if is_dataset_name(facts.name) else facts.yaml_for(inside),
+            yaml=yaml.file,
+            sure=", as its JSON copy has it" if facts.json_copy.name == facts.name.lower() else "",
         )
     names_agree = inside is None or inside == facts.name.lower()
     if yaml.exists and not yaml.seen and (is_dataset_name(facts.name) or names_agree):
@@ -177,16 +189,20 @@ def check_backend(facts: MetadataFacts) -> Iterator[Finding]:
     elif data.backend is not None and data.backend not in ENGINES:
         similar = difflib.get_close_matches(data.backend, ENGINES, n=1, cutoff=0.5)
         right = data.real_engine or (similar[0] if similar else "")
+        remedy = UNKNOWN_BACKEND.remedy if right else WRITE_ONE_OF_THE_BACKENDS
         yield UNKNOWN_BACKEND(
             at=at,
-            remedy=UNKNOWN_BACKEND.remedy if right else WRITE_ONE_OF_THE_BACKENDS,
+            remedy=SET_BACKEND if data.real_engine in FILE_ENGINES else remedy,
             backend=data.backend,
             known=", ".join(ENGINES),
             right=right,
             file=facts.yaml.path,
+            yaml=facts.yaml.file,
         )
     elif data.backend in FILE_ENGINES and data.real_engine not in {None, data.backend}:
-        yield WRONG_ENGINE(at=at, backend=data.backend, right=data.real_engine, file=facts.yaml.path)
+        yield WRONG_ENGINE(
+            at=at, remedy=SET_BACKEND, backend=data.backend, right=data.real_engine, yaml=facts.yaml.file
+        )
     if data.backend in ENGINES and data.default_backend not in {data.backend, data.real_engine}:
         yield OTHER_DEFAULT(at=at, backend=data.backend, default=data.default_backend, source=data.default_from)
 
@@ -217,11 +233,11 @@ def check_content(facts: MetadataFacts) -> Iterator[Finding]:
         yield MISSING_COLUMN(
             at=facts.yaml.place(missing.field),
             subject=f"{missing.field} {missing.column}",
+            remedy=_remedy_of_column(facts, missing),
             field=missing.field,
             column=missing.column,
             tables=", ".join(missing.tables),
             nearest=f"; there is {missing.nearest!r}" if missing.nearest else "",
-            hint=_intended_column(missing),
         )
 
 
@@ -237,7 +253,7 @@ def check_json_copy(facts: MetadataFacts, found: Iterable[Finding]) -> Iterator[
         yield NO_JSON_COPY(at=copied.file, json_copy=copied.file)
     elif copied.barrier is not None:
         if copied.barrier != facts.data.barrier:
-            remedy = allowed(copied.barrier)
+            remedy = allowed(copied.barrier, facts.root)
             effect = "so its content is unknown"
             yield OUT_OF_REACH(WARN, at=copied.file, subject="copy", remedy=remedy, path=copied.file, effect=effect)
     elif not copied.usable:
@@ -272,9 +288,11 @@ def _consequence(facts: MetadataFacts) -> str:
 def _correction(facts: MetadataFacts) -> Remedy:
     """How to correct a damaged YAML file."""
     if facts.yaml.barrier is not None:
-        return allowed(facts.yaml.barrier)
+        return allowed(facts.yaml.barrier, facts.root)
     steps = CORRECT_FROM_JSON_COPY if facts.json_copy.usable else CORRECT_OR_RESTORE
-    return steps.fill({"json_copy": facts.json_copy.file, "lacks": _lacks(facts)})
+    if facts.json_copy.restores:
+        steps = COMPLETE_FROM_JSON_COPY
+    return steps.fill({"json_copy": facts.json_copy.file, "lacks": _lacks(facts), "yaml": facts.yaml.file})
 
 
 def _lacks(facts: MetadataFacts) -> str:
@@ -285,6 +303,8 @@ def _lacks(facts: MetadataFacts) -> str:
 
 
 def _remedy_of_missing_field(facts: MetadataFacts, field: str) -> Steps:
+    if facts.json_copy.restores:
+        return COMPLETE_FIELDS
     in_json_copy = facts.json_copy.usable and facts.yaml.shape != "flat" and field not in facts.json_copy.refused
     return ADD_FROM_JSON_COPY if in_json_copy else MISSING_FIELD.remedy
 
@@ -298,7 +318,8 @@ def _hint(refusal: Refusal) -> str:
 
 def _remedy_of_name(facts: MetadataFacts, inside: str) -> Steps:
     if is_dataset_name(facts.name):
-        return NAME_DIFFERS.remedy
+        sure = facts.name.lower() in {inside.lower(), facts.json_copy.name}
+        return SET_NAME if sure else NAME_DIFFERS.remedy
     if not is_dataset_name(inside):
         return SET_VALID_NAME
     return NAME_IS_TAKEN if facts.yaml_for(inside) in facts.taken else RENAME_TO_NAME_INSIDE
@@ -311,8 +332,13 @@ def _check_ignored_file(facts: MetadataFacts) -> Finding:
     severity = WARN if has_capitals and facts.in_force else FAIL
     if not is_dataset_name(facts.name):
         return IMPOSSIBLE_NAME(severity, at=file, name=facts.name, who=who, file=file)
-    remedy = NAME_IS_TAKEN if wanted in facts.taken else NOT_SEEN.remedy
-    return NOT_SEEN(severity, at=file, remedy=remedy, who=who, wanted=wanted, file=file)
+    right_name = facts.name.lower()
+    remedy = NOT_SEEN.remedy
+    if wanted in facts.taken:
+        remedy = NAME_IS_TAKEN
+    elif (facts.content.name or right_name).lower() != right_name:  # another registration was copied here
+        remedy = Steps(remedy.text)
+    return NOT_SEEN(severity, at=file, remedy=remedy, who=who, wanted=wanted, file=file, right_name=right_name)
 
 
 def _is_missing(facts: MetadataFacts, field: str) -> bool:
@@ -324,7 +350,9 @@ def _check_path(facts: MetadataFacts, place: Place) -> Iterator[Finding]:
     remedy = _remedy_of_path(facts, place)
     exists = facts.has_data_at(place)
     if barred is not None and not place.instead and not place.other_home:
-        yield OUT_OF_REACH(at=at, remedy=allowed(barred), path=place.path, effect="so whether it exists is unknown")
+        yield OUT_OF_REACH(
+            at=at, remedy=allowed(barred, facts.root), path=place.path, effect="so whether it exists is unknown"
+        )
     elif not place.inside and exists and not (place.instead or place.other_home):
         yield DATA_OUTSIDE(at=at, path=place.path)
     elif not place.inside:
@@ -342,7 +370,7 @@ def _check_path(facts: MetadataFacts, place: Place) -> Iterator[Finding]:
             own=f"this home's own copy is {place.instead}" if place.instead else "this home has no copy of its own",
         )
     elif facts.data.owner:
-        named = "database.path" in facts.json_copy.differs and facts.path_edits
+        named = "database.path" in facts.json_copy.differs and facts.right_path
         yield OTHER_DATASETS_FILE(
             at=at,
             evidence={"registered": place.path, "dataset": facts.data.owner, "here": place.instead},
@@ -355,8 +383,8 @@ def _check_path(facts: MetadataFacts, place: Place) -> Iterator[Finding]:
     elif not exists:
         yield _missing(facts, place, remedy)
     if place.relative:
-        command = (command_for(facts.path_edits),) if exists and facts.path_edits else ()
-        remedy = Remedy(RELATIVE_PATH.remedy.fill({"path": place.path}).text, command)
+        steps = MAKE_ABSOLUTE if exists and facts.right_path else RELATIVE_PATH.remedy
+        remedy = steps.fill({"path": place.path, **_path_repair(facts, place)})
         yield RELATIVE_PATH(at=at, remedy=remedy, written=place.written)
 
 
@@ -392,10 +420,13 @@ def _state_outside(facts: MetadataFacts, place: Place) -> str:
 
 def _remedy_of_path(facts: MetadataFacts, place: Place) -> Remedy:
     """How to get the registered path right; by a command only where the right file is known for sure."""
+    if facts.data.saved and not facts.data.logs:
+        text = RESTORE_FROM.fill({"backups": facts.data.saved}).text
+        return remedy_of(text, [Repair("put-back", place.path, options=(("from", facts.data.saved),))])
     if not place.instead:
         return MISSING_DATA.remedy.fill({"name": facts.name})
-    if facts.path_edits and not place.relative:
-        return Remedy(NAME_OWN_FILE.fill({"own": place.instead}).text, (command_for(facts.path_edits),))
+    if facts.right_path and not place.relative:
+        return NAME_OWN_FILE.fill({"own": place.instead, **_path_repair(facts, place)})
     steps = COMPARE_WITH_OWN_FILE if facts.has_data_at(place) else CHECK_OWN_FILE
     return steps.fill(
         {
@@ -406,6 +437,11 @@ def _remedy_of_path(facts: MetadataFacts, place: Place) -> Remedy:
             "own_folder": posixpath.dirname(place.instead),
         }
     )
+
+
+def _path_repair(facts: MetadataFacts, place: Place) -> dict[str, str]:
+    """What `set-field` needs to let `path` name the right file."""
+    return {"yaml": facts.yaml.file, "right": facts.right_path, "written": place.written}
 
 
 def _position_of_path(facts: MetadataFacts) -> Location:
@@ -422,6 +458,25 @@ def _check_server(facts: MetadataFacts, server: ServerState) -> Iterator[Finding
         yield BAD_CONNECTION(at=at, reason=server.reason)
 
 
+def _right_columns(facts: MetadataFacts, missing: MissingColumn) -> tuple[str, ...]:
+    """What the field should name, where that is known: the columns of the JSON copy, or the one in other letters."""
+    named = facts.content.columns.get(missing.field, ())
+    if missing.in_json_copy:
+        return missing.in_json_copy
+    if missing.nearest.casefold() == missing.column.casefold():
+        return tuple(missing.nearest if column == missing.column else column for column in named)
+    return ()
+
+
+def _remedy_of_column(facts: MetadataFacts, missing: MissingColumn) -> Remedy:
+    hint, right = _intended_column(missing), _right_columns(facts, missing)
+    if not right:
+        return MISSING_COLUMN.remedy.fill({"field": missing.field, "hint": hint})
+    columns = (facts.content.columns[missing.field], right)
+    was, wanted = (as_text([*each]) if missing.field in LISTS else each[0] for each in columns)
+    return SET_COLUMN.fill({"field": missing.field, "hint": hint, "yaml": facts.yaml.file, "was": was, "right": wanted})
+
+
 def _intended_column(missing: MissingColumn) -> str:
     if missing.in_json_copy:
         return f" The JSON copy says {', '.join(missing.in_json_copy)}, which exists."
@@ -431,18 +486,16 @@ def _intended_column(missing: MissingColumn) -> str:
 def _check_incomplete(facts: MetadataFacts) -> Finding:
     """A YAML file that lacks what its JSON copy has."""
     copied, yaml = facts.json_copy, facts.yaml
-    can_replace = copied.complete and copied.usable and copied.same_as_yaml and not yaml.problems
     others = f"; where the two differ, in {', '.join(copied.differs)}, see which is right" if copied.differs else ""
     return INCOMPLETE(
         FAIL if _NEEDED & set(copied.absent) else WARN,
         at=yaml.file,
         evidence={"fields": [*copied.absent]},
-        remedy=REPLACE_BY_JSON_COPY if can_replace else INCOMPLETE.remedy,
+        remedy=ADD_ALL_FROM_JSON_COPY if copied.restores else INCOMPLETE.remedy,
         fields=", ".join(copied.absent),
         json_copy=copied.file,
         others=others,
         yaml=yaml.file,
-        kept=yaml.file + KEPT,
     )
 
 

@@ -24,7 +24,7 @@ from pytest_mdm_health.mdm.host.processes import mdm_processes
 from pytest_mdm_health.mdm.installed.installation import Installation
 from pytest_mdm_health.mdm.inventory import Inventory
 from pytest_mdm_health.mdm.logs.files import lines_of, log_files
-from pytest_mdm_health.mdm.servers import Server, servers_of
+from pytest_mdm_health.mdm.servers import OF_MDM, Server, registrations_on, servers_of
 from pytest_mdm_health.mdm.settings import Origin, Settings, Value
 
 if TYPE_CHECKING:
@@ -158,7 +158,12 @@ def _use_of(server: Server, inventory: Inventory, pool: Pool, missed: list[str],
     """How many of a server's connections are in use, and by what; what could not be examined goes to `missed`."""
     look, first = Look(server, inventory, missed=missed), server.logins[0]
     use = ServerUse(
-        server=server.name, host=first.host, port=first.port, login=first.user or "postgres", most=pool.most
+        server=server.name,
+        host=first.host,
+        port=first.port,
+        login=first.user or "postgres",
+        most=pool.most,
+        place=next(iter(registrations_on(server, inventory).values()), str(inventory.settings.file)),
     )
     try:
         connection, _ = look.enter()
@@ -201,8 +206,8 @@ def _idle(database: PostgresDatabase, look: Look) -> Iterator[IdleSession]:
     prefixes = ("mdm_", look.server.prefix or "mdm_")
     databases = {connection.database for connection in look.server.databases.values()}
     rows = look.ask(database, sql.IDLE, f"idle sessions of the server {look.server.name}")
-    for pid, application, user, client, state, seconds, query, name, blocks_others in rows:
-        if name in databases or name.startswith(prefixes) or application.startswith("mdm"):
+    for pid, application, user, client, state, seconds, query, name, blocks_others, began, wrote in rows:
+        if name in databases or name.startswith(prefixes) or application.startswith(OF_MDM):
             yield IdleSession(
                 pid=pid,
                 application=application,
@@ -212,6 +217,8 @@ def _idle(database: PostgresDatabase, look: Look) -> Iterator[IdleSession]:
                 seconds=round(max(seconds or 0.0, 0.0), 1),
                 last=shown(query, STATEMENT_LENGTH),
                 blocks_others=blocks_others,
+                began=began,
+                wrote=wrote,
             )
 
 

@@ -70,6 +70,8 @@ class IdleSession:
         seconds: for how long.
         last: its last statement, without values.
         blocks_others: whether others wait for what it holds.
+        began: when it began, as the server has it.
+        wrote: whether it has written something that is not committed.
     """
 
     pid: int
@@ -80,6 +82,8 @@ class IdleSession:
     seconds: float
     last: str
     blocks_others: bool = False
+    began: str = ""
+    wrote: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +92,7 @@ class ServerUse:
 
     Attributes:
         most: what one MDM process may open.
+        place: a registration of a dataset on it, or `mdm.yaml` if there is none.
         problem: one word for why it could not be examined; empty if it could.
         reason: the same for a person, to follow the server's name.
         usable: connections that the home's role can have at most, by the limit of the server, the role, or the
@@ -101,6 +106,7 @@ class ServerUse:
     port: int
     login: str
     most: int
+    place: str
     problem: str = ""
     reason: str = ""
     usable: int = 0

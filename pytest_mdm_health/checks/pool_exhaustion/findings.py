@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_mdm_health.checks._shared.postgres.commands import TO_END_A_SESSION
+from pytest_mdm_health.checks._shared.postgres.commands import TO_END_A_SESSION, TO_END_AN_IDLE_ONE
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
 
@@ -23,9 +23,13 @@ FREE_CONNECTIONS = Steps(
     "pgbouncer in between.",
     commands=("{show_sessions}",),
 )
-END_SESSIONS = Steps(
+_LET_FINISH = (
     "Find out which programs hold them, let those finish or stop them where they were started, and let them use "
-    f"connections in `with`. {TO_END_A_SESSION}",
+    "connections in `with`. "
+)
+END_OWN_SESSIONS = Steps(f"{_LET_FINISH}{TO_END_AN_IDLE_ONE}", commands=("{show_sessions}",))
+END_SESSIONS = Steps(
+    f"{_LET_FINISH}{TO_END_A_SESSION}",
     commands=("{show_sessions}",),
 )
 IN_USE = "{in_use} of {connections} of {server} are in use ({limited_by}): {programs}"

@@ -10,6 +10,8 @@ from pytest_mdm_health.checks._shared.postgres import commands
 from pytest_mdm_health.checks._shared.postgres.next_step import next_step
 from pytest_mdm_health.checks.pool_exhaustion.facts import IdleSession, PoolFacts, ServerUse
 from pytest_mdm_health.checks.pool_exhaustion.findings import (
+    END_OWN_SESSIONS,
+    END_SESSIONS,
     EXCEEDS_SERVER,
     FEWER_OPERATIONS,
     IGNORED_SETTING,
@@ -25,7 +27,8 @@ from pytest_mdm_health.checks.pool_exhaustion.findings import (
     SERVER_REFUSES,
     WARN,
 )
-from pytest_mdm_health.core.model import JSON, Finding
+from pytest_mdm_health.core.findings import remedy_of
+from pytest_mdm_health.core.model import JSON, Finding, Remedy
 from pytest_mdm_health.core.text import counted, duration
 
 NEARLY_FULL = 0.8
@@ -36,6 +39,9 @@ NEVER_RECYCLED_S = 3600
 """How long a connection may be idle where the pool never replaces one."""
 
 SHOWN = 5
+ENDED = 20
+"""How many sessions are ended at once; the rest is reported the next time."""
+
 UNKNOWN_PROGRAM = "an unknown program"
 
 
@@ -170,7 +176,7 @@ def _check_leaks(facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
             server=use.server,
             described=_described(open_ones),
             blocking="; other sessions wait for them, see postgres-slowdown" if blocking else "",
-            show_sessions=_show(use, open_ones),
+            remedy=_end(use, open_ones),
         )
     if forgotten:
         yield LEAKED_CONNECTION(
@@ -179,7 +185,7 @@ def _check_leaks(facts: PoolFacts, use: ServerUse) -> Iterator[Finding]:
             sessions=counted(len(forgotten), "session is", "sessions are"),
             server=use.server,
             described=_described(forgotten),
-            show_sessions=_show(use, forgotten),
+            remedy=_end(use, forgotten),
         )
 
 
@@ -193,9 +199,25 @@ def _fewer_connections(facts: PoolFacts, use: ServerUse) -> str:
     return f"{settings} add up to {max(1, use.usable // max(1, facts.processes))} at most"
 
 
-def _show(use: ServerUse, sessions: Sequence[IdleSession]) -> str:
-    (command,) = commands.look_at_sessions(use, {session.pid: session.user for session in sessions})
-    return command
+def _end(use: ServerUse, sessions: Sequence[IdleSession]) -> Remedy:
+    """Look at sessions, and end those that are MDM's own and hold nothing."""
+    show = commands.look_at_sessions(use, {session.pid: session.user for session in sessions})
+    ending = [
+        repair
+        for session in sessions
+        for repair in commands.end_session(
+            use.place,
+            use.login,
+            session.pid,
+            session.began,
+            application=session.application,
+            state="idle",
+            user=session.user,
+            wrote=session.wrote,
+        )
+    ]
+    steps = END_OWN_SESSIONS if ending else END_SESSIONS
+    return remedy_of(steps.text, [*show, *ending[:ENDED]])
 
 
 def _by_program(use: ServerUse) -> list[JSON]:

@@ -35,19 +35,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_mdm_health.backends.sql_text import shown
-from pytest_mdm_health.checks._shared.postgres.commands import ADMINISTRATOR
+from pytest_mdm_health.checks._shared.postgres.commands import ADMINISTRATOR, end_session
 from pytest_mdm_health.checks._shared.postgres.next_step import next_step
 from pytest_mdm_health.checks.postgres_slowdown.baseline import SlowerStatement, slower_statements
 from pytest_mdm_health.checks.postgres_slowdown.collect import SLOW_CONNECTION_S, collect
-from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, PostgresFacts
+from pytest_mdm_health.checks.postgres_slowdown.facts import BlockedSession, Hit, PostgresFacts
 from pytest_mdm_health.checks.postgres_slowdown.findings import (
     BLOCKED_SESSION,
     CHECK,
     CLOSED_DATABASE,
+    END_BLOCKER,
     FAIL,
     FREE_CONNECTION,
+    GRANTED_BY_US,
     LIFT_LIMIT,
     LOGIN_REFUSED,
+    NO_PRIVILEGE,
     NOTE,
     OPEN_DATABASE,
     RESTORE_DATABASE,
@@ -95,8 +98,20 @@ def judge(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[Findin
             yield _blocked_session(facts, session)
     yield from _statements(facts, before)
     for hit in facts.hits:
-        rule = QUERIES[hit.query].rule
-        yield rule(hit.severity, subject=hit.subject, evidence=hit.evidence, server=facts, **hit.values)
+        yield _hit(facts, hit)
+
+
+def _hit(facts: PostgresFacts, hit: Hit) -> Finding:
+    rule, values = QUERIES[hit.query].rule, hit.values
+    return rule(
+        hit.severity,
+        subject=hit.subject,
+        evidence=hit.evidence,
+        remedy=GRANTED_BY_US if rule is NO_PRIVILEGE and values["owner"] in facts.logins else None,
+        server=facts,
+        place=facts.place_of(values.get("database", "")),
+        **values,
+    )
 
 
 def _connection(facts: PostgresFacts) -> Iterator[Finding]:
@@ -148,6 +163,16 @@ def _blocked_session(facts: PostgresFacts, session: BlockedSession) -> Finding:
     application = f" ({session.blocker_application})" if session.blocker_application else ""
     state = f", which is {session.blocker_state}" if session.blocker_state else ""
     statement = f": {session.statement}" if session.statement else ""
+    ending = end_session(
+        facts.place,
+        facts.login,
+        session.blocked_by[0],
+        session.blocker_began,
+        application=session.blocker_application,
+        state=session.blocker_state,
+        user=session.blocker_user,
+        wrote=session.blocker_wrote,
+    )
     behind = f" behind {session.blocker_statement}" if session.blocker_statement else ""
     return BLOCKED_SESSION(
         FAIL if session.waits_s >= HANGS_S else WARN,
@@ -158,6 +183,9 @@ def _blocked_session(facts: PostgresFacts, session: BlockedSession) -> Finding:
         blocker_details=application + state,
         statements=statement + behind,
         looks_as=facts.login if session.blocker_user == facts.login else ADMINISTRATOR,
+        place=facts.place,
+        began=session.blocker_began,
+        remedy=END_BLOCKER if ending else None,
         evidence={"pid": session.pid, "blocked_by": list(session.blocked_by), "seconds": session.waits_s},
         server=facts,
     )
@@ -181,7 +209,7 @@ def _statements(facts: PostgresFacts, before: PostgresFacts | None) -> Iterator[
             runs=counted(slow.calls, "run"),
             text=slow.text,
             evidence={"mean_ms": slow.mean_ms, "calls": slow.calls},
-            server=facts,
+            place=facts.place_of(slow.database),
         )
 
 
@@ -201,4 +229,5 @@ def _slower_statements(facts: PostgresFacts, database: str, statements: Sequence
             for statement in statements[:EVIDENCE]
         },
         server=facts,
+        place=facts.place_of(database),
     )

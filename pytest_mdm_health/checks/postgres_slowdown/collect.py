@@ -38,7 +38,7 @@ from pytest_mdm_health.checks.postgres_slowdown.rules import (
 from pytest_mdm_health.core.model import Severity
 from pytest_mdm_health.core.text import counted
 from pytest_mdm_health.mdm.inventory import Inventory
-from pytest_mdm_health.mdm.servers import Connection, Server
+from pytest_mdm_health.mdm.servers import Connection, Server, registrations_on
 
 if TYPE_CHECKING:
     from pytest_mdm_health.backends.postgresql import PostgresDatabase
@@ -85,7 +85,9 @@ FROM pg_database ORDER BY datname
 """
 _BLOCKED = """
 SELECT DISTINCT ON (l.pid) l.pid, blockers, b.state, b.application_name, b.usename, a.query, b.query,
-  extract(epoch FROM clock_timestamp() - coalesce((to_jsonb(l) ->> 'waitstart')::timestamptz, a.state_change))::float8
+  extract(epoch FROM clock_timestamp() - coalesce((to_jsonb(l) ->> 'waitstart')::timestamptz, a.state_change))::float8,
+  coalesce(to_char(b.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), ''),
+  b.backend_xid IS NOT NULL AND b.state <> 'idle in transaction (aborted)'
 FROM pg_locks l JOIN pg_stat_activity a USING (pid), LATERAL pg_blocking_pids(l.pid) AS blockers
   LEFT JOIN pg_stat_activity b ON b.pid = blockers[1]
 WHERE NOT l.granted AND coalesce(a.application_name, '') <> ? AND cardinality(blockers) > 0
@@ -127,9 +129,17 @@ def collect(server: Server, inventory: Inventory, within_s: float) -> PostgresFa
     """
     until = monotonic() + within_s
     look, first = Look(server, inventory), server.logins[0]
-    login = first.user or ADMINISTRATOR
+    login, registrations = first.user or ADMINISTRATOR, registrations_on(server, inventory)
     facts = PostgresFacts(
-        examined=1, server=server.name, host=first.host, port=first.port, login=login, assumed=server.assumed
+        examined=1,
+        server=server.name,
+        host=first.host,
+        port=first.port,
+        login=login,
+        assumed=server.assumed,
+        registrations=registrations,
+        place=next(iter(registrations.values()), str(inventory.settings.file)),
+        logins=server.roles,
     )
     try:
         entered, refused = look.enter()
@@ -398,7 +408,7 @@ def _ram() -> int:
 
 def _blocked_sessions(database: PostgresDatabase, look: Look) -> Iterator[BlockedSession]:
     rows = look.ask(database, _BLOCKED, "sessions that wait", (database.application,))
-    for pid, blocked_by, state, application, user, statement, blocker_statement, waits_s in rows:
+    for pid, blocked_by, state, application, user, statement, blocker_statement, waits_s, began, wrote in rows:
         yield BlockedSession(
             pid=pid,
             waits_s=round(max(waits_s or 0.0, 0.0), 1),
@@ -408,6 +418,8 @@ def _blocked_sessions(database: PostgresDatabase, look: Look) -> Iterator[Blocke
             blocker_state=state or "",
             blocker_application=application or "",
             blocker_user=user or "",
+            blocker_began=began,
+            blocker_wrote=bool(wrote),
         )
 
 

@@ -48,6 +48,8 @@ class BlockedSession:
         statement: what it is about to do; empty if this role may not see it, as all that starts with `blocker_`.
         blocked_by: the process ids of all that block it.
         blocker_statement: the last statement of the first of these, `blocker_state` the state of its session.
+        blocker_began: when its session began, as the server has it.
+        blocker_wrote: whether it has written something that is not committed.
     """
 
     pid: int
@@ -58,6 +60,8 @@ class BlockedSession:
     blocker_state: str = ""
     blocker_application: str = ""
     blocker_user: str = ""
+    blocker_began: str = ""
+    blocker_wrote: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,9 @@ class PostgresFacts(Facts):
         attempt: how the connection was attempted in vain; None if that was not the problem.
         assumed: the place that makes PostgreSQL the default backend, if that is all that leads to this server.
         state: None if it could not be examined.
+        registrations: by database, the registration of a dataset in it.
+        place: a registration of a dataset on this server, or `mdm.yaml` if there is none.
+        logins: the roles that the home has a login of.
         hits: what the queries in `rules` found.
         recorded: the statements that took most time, to be compared with later ones.
         recorded_since: the moment from which on they were counted, as the server says; empty if it does not.
@@ -133,6 +140,13 @@ class PostgresFacts(Facts):
     state: ServerState | None = None
     blocked_sessions: tuple[BlockedSession, ...] = ()
     statements: tuple[Statement, ...] = ()
+    registrations: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
+    logins: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
     recorded: tuple[RecordedStatement, ...] = field(default=(), metadata=BASELINE_ONLY)
     recorded_since: str = field(default="", metadata=BASELINE_ONLY)
+
+    def place_of(self, database: str) -> str:
+        """By which file a database is reached: a registration of a dataset in it, else any of this server."""
+        return self.registrations.get(database, self.place)

@@ -7,12 +7,14 @@ from pytest_mdm_health.checks._shared.postgres.commands import (
     SESSION_COLUMNS,
     SESSIONS,
     TO_END_A_SESSION,
+    TO_END_AN_IDLE_ONE,
     psql_template,
 )
 from pytest_mdm_health.checks._shared.postgres.remedies import CORRECT_THE_LOGIN
 from pytest_mdm_health.core.changes import Change
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -28,12 +30,13 @@ RULES = Rules(CHECK)
 IN_DATABASE = psql_template(database="{database!q}")
 """Run the value `statement` in the value `database`."""
 
-ANALYZE = psql_template("ANALYZE", database="{database!q}")
-UPKEEP = Steps(
+ANALYZE = Call("analyze", "{place}", (), (("database", "{database}"),))
+_UPKEEP = (
     "Let the server catch up now; this changes no value. While autovacuum is off, for the server or for this "
-    "table, it does not do so by itself.",
-    (IN_DATABASE,),
+    "table, it does not do so by itself."
 )
+ANALYZE_TABLE = Steps(_UPKEEP, (Call("analyze", "{place}", ("{sql_name}",)),))
+VACUUM_TABLE = Steps(_UPKEEP, (Call("vacuum", "{place}", ("{sql_name}",)),))
 SLOW = "slow connection establishment"
 SLOWER = "queries slower than before migration"
 HIGH_LOAD = "high CPU or memory on database server"
@@ -105,20 +108,26 @@ SLOW_CONNECTION = RULES.declare(
     remedy="Check name resolution and the server's load; a pooler such as pgbouncer keeps connections open.",
     answers=(SLOW,),
 )
+_LET_FINISH = "Let process {blocker} finish, or let its program end its transaction."
+_LOOK_AT_BLOCKER = (
+    psql_template(
+        f"SELECT {SESSION_COLUMNS} FROM pg_stat_activity WHERE pid IN ({{blocker}})",  # noqa: S608 - a number
+        user="{looks_as!q}",
+    ),
+)
 BLOCKED_SESSION = RULES.declare(
     "blocked-session",
     FAIL,
     WARN,
     means="a session waits for a lock that another one holds; a failure after a minute",
     message="process {pid} has waited {seconds:.0f} s for process {blocker}{blocker_details}{statements}",
-    remedy=f"Let process {{blocker}} finish, or let its program end its transaction. {TO_END_A_SESSION}",
-    commands=(
-        psql_template(
-            f"SELECT {SESSION_COLUMNS} FROM pg_stat_activity WHERE pid IN ({{blocker}})",  # noqa: S608 - a number
-            user="{looks_as!q}",
-        ),
-    ),
+    remedy=f"{_LET_FINISH} {TO_END_A_SESSION}",
+    commands=_LOOK_AT_BLOCKER,
     answers=("hanging queries",),
+)
+END_BLOCKER = Steps(
+    f"{_LET_FINISH} {TO_END_AN_IDLE_ONE}",
+    (*_LOOK_AT_BLOCKER, Call("end-session", "{place}", ("{blocker}", "{began}"), (("as", "{server.login}"),))),
 )
 SLOWER_STATEMENTS = RULES.declare(
     "slower-statements",
@@ -162,7 +171,7 @@ NEVER_ANALYSED = RULES.declare(
     NOTE,
     means="a large table has no planner statistics; a note while the server is about to compute them",
     message="{database}.{table} ({size:size}) has no planner statistics",
-    remedy=UPKEEP,
+    remedy=ANALYZE_TABLE,
 )
 STALE_STATISTICS = RULES.declare(
     "stale-statistics",
@@ -173,7 +182,7 @@ STALE_STATISTICS = RULES.declare(
         "them"
     ),
     message="{changed} rows of {database}.{table} changed since its statistics were computed; it has {rows:rows}",
-    remedy=UPKEEP,
+    remedy=ANALYZE_TABLE,
 )
 DEAD_ROWS = RULES.declare(
     "dead-rows",
@@ -181,7 +190,7 @@ DEAD_ROWS = RULES.declare(
     NOTE,
     means="deleted rows make up much of a table; a note while the server is about to clean up",
     message="{dead} dead rows take up space in {database}.{table}, which has {rows:rows}",
-    remedy=UPKEEP,
+    remedy=VACUUM_TABLE,
     answers=(HIGH_LOAD,),
 )
 SEQUENTIAL_SCAN = RULES.declare(
@@ -205,6 +214,13 @@ INVALID_INDEX = RULES.declare(
     means="building an index was interrupted; it costs time and is never used",
     message="the index {index} on {database}.{table} is incomplete and never used",
     remedy="Rebuild it; this changes no value, and takes time and room on the disk. Or drop it if nothing needs it.",
+    commands=(Call("reindex", "{place}", ("{sql_name}",)),),
+)
+LEFT_OVER_INDEX = RULES.reworded(
+    INVALID_INDEX,
+    message="the index {index} on {database}.{table} is left over from a REINDEX that broke off; the table has the "
+    "index that it was to replace",
+    remedy="Let the table's owner drop it (DROP INDEX CONCURRENTLY); it costs time and is never used.",
     commands=(IN_DATABASE,),
 )
 INVALID_UNIQUE_INDEX = RULES.reworded(
@@ -287,6 +303,11 @@ NO_PRIVILEGE = RULES.declare(
     "there.",
     commands=(IN_DATABASE,),
 )
+GRANTED_BY_US = Steps(
+    "The home has the login of {owner}, who may grant the right: {grant}. Do not register the dataset again: its rows "
+    "are there.",
+    (Call("grant", "{place}", ("{sql_name}", "{role}"), (("as", "{owner}"),)),),
+)
 MEMORY_SETTINGS = RULES.declare(
     "memory-settings",
     NOTE,
@@ -334,8 +355,9 @@ WRAPAROUND = RULES.declare(
         "{database} has not been frozen for {millions} million transactions; at 2147 million the server refuses to "
         "write"
     ),
-    remedy="Freeze it as an administrator, which changes no value; then find out why autovacuum did not.",
-    commands=(psql_template("VACUUM (FREEZE)", database="{database!q}", user=ADMINISTRATOR),),
+    remedy="Freeze it as an administrator, which changes no value; then find out why autovacuum did not. The password "
+    "is that of the environment (PGPASSWORD or ~/.pgpass).",
+    commands=(Call("vacuum", "{place}", (), (("database", "{database}"), ("as", ADMINISTRATOR))),),
 )
 UNREGISTERED_DATABASE = RULES.declare(
     "unregistered-database",

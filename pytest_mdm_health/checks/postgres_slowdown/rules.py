@@ -24,6 +24,7 @@ from pytest_mdm_health.checks.postgres_slowdown.findings import (
     HIDDEN_ROWS,
     INVALID_INDEX,
     INVALID_UNIQUE_INDEX,
+    LEFT_OVER_INDEX,
     MEMORY_SETTINGS,
     NEVER_ANALYSED,
     NO_PRIVILEGE,
@@ -85,7 +86,12 @@ _OF_TABLE = """
   database, name AS table"""
 _UNFINISHED_INDEXES = """(
   SELECT i.relname, t.relname AS table, x.indisunique, format('%I.%I', n.nspname, i.relname) AS sql_name,
-    CASE n.nspname WHEN 'public' THEN i.relname ELSE n.nspname || '.' || i.relname END AS name
+    CASE n.nspname WHEN 'public' THEN i.relname ELSE n.nspname || '.' || i.relname END AS name,
+    i.relname ~ '_cc(new|old)[0-9]*$' AND EXISTS (SELECT FROM pg_index o WHERE o.indrelid = x.indrelid AND o.indisvalid
+      AND (o.indkey::text, o.indclass::text, o.indcollation::text, o.indoption::text)
+        = (x.indkey::text, x.indclass::text, x.indcollation::text, x.indoption::text)
+      AND o.indpred::text IS NOT DISTINCT FROM x.indpred::text
+      AND o.indexprs::text IS NOT DISTINCT FROM x.indexprs::text) AS left_over
   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
     JOIN pg_namespace n ON n.oid = i.relnamespace
   WHERE NOT x.indisvalid AND i.relkind = 'i' AND n.nspname !~ '^pg_'
@@ -252,14 +258,14 @@ OF_DATABASE: Mapping[str, Query] = {
     "never-analysed": Query(
         NEVER_ANALYSED,
         f"""
-        SELECT {_OF_TABLE}, size, 'ANALYZE ' || sql_name AS statement
+        SELECT {_OF_TABLE}, size, sql_name
         FROM context, {_TABLES} t WHERE size >= {LARGE_TABLE} AND NOT analysed
         """,  # noqa: S608 - ours
     ),
     "stale-statistics": Query(
         STALE_STATISTICS,
         f"""
-        SELECT {_OF_TABLE}, changed, rows, 'ANALYZE ' || sql_name AS statement
+        SELECT {_OF_TABLE}, changed, rows, sql_name
         FROM context, {_TABLES} t
         WHERE (analysed OR size < {LARGE_TABLE}) AND changed >= 10000 AND changed > 0.5 * rows
         """,  # noqa: S608 - ours
@@ -267,7 +273,7 @@ OF_DATABASE: Mapping[str, Query] = {
     "dead-rows": Query(
         DEAD_ROWS,
         f"""
-        SELECT {_OF_TABLE}, dead, rows, 'VACUUM (ANALYZE) ' || sql_name AS statement
+        SELECT {_OF_TABLE}, dead, rows, sql_name
         FROM context, {_TABLES} t WHERE dead >= 10000 AND dead > 0.3 * (rows + dead)
         """,  # noqa: S608 - ours
     ),
@@ -286,15 +292,22 @@ OF_DATABASE: Mapping[str, Query] = {
     "invalid-index": Query(
         INVALID_INDEX,
         f"""
-        SELECT {_OF_INDEX}, 'REINDEX INDEX CONCURRENTLY ' || sql_name AS statement
-        FROM context, {_UNFINISHED_INDEXES} i WHERE NOT indisunique ORDER BY 1
+        SELECT {_OF_INDEX}, sql_name
+        FROM context, {_UNFINISHED_INDEXES} i WHERE NOT indisunique AND NOT left_over ORDER BY 1
+        """,  # noqa: S608 - ours
+    ),
+    "left-over-index": Query(
+        LEFT_OVER_INDEX,
+        f"""
+        SELECT {_OF_INDEX}, format('SELECT pg_get_indexdef(%L::regclass)', sql_name) AS statement
+        FROM context, {_UNFINISHED_INDEXES} i WHERE left_over ORDER BY 1
         """,  # noqa: S608 - ours
     ),
     "invalid-unique-index": Query(
         INVALID_UNIQUE_INDEX,
         f"""
         SELECT {_OF_INDEX}, format('SELECT pg_get_indexdef(%L::regclass)', sql_name) AS statement
-        FROM context, {_UNFINISHED_INDEXES} i WHERE indisunique ORDER BY 1
+        FROM context, {_UNFINISHED_INDEXES} i WHERE indisunique AND NOT left_over ORDER BY 1
         """,  # noqa: S608 - ours
     ),
     "collation-version": Query(
@@ -361,7 +374,7 @@ OF_DATABASE: Mapping[str, Query] = {
         NO_PRIVILEGE,
         f"""
         SELECT database || '.' || name AS subject, 'fail' AS severity, database, name AS table, owner,
-          current_user AS role,
+          current_user AS role, sql_name,
           CASE WHEN has_schema_privilege(t.schema, 'USAGE') THEN '' ELSE format('GRANT USAGE ON SCHEMA %I TO %I; ',
             t.schema, current_user) END || format('GRANT SELECT ON %s TO %I', sql_name, current_user) AS grant,
           format('SELECT relname, pg_get_userbyid(relowner), relacl FROM pg_class WHERE relname = %L', relname)

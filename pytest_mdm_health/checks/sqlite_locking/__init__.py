@@ -57,8 +57,10 @@ from pytest_mdm_health.checks.sqlite_locking.findings import (
     NETWORK_FILE_SYSTEM,
     NO_WAL_ON_NETWORK,
     NOTE,
+    OLDER_WAL,
     READERS_REFUSED,
     RULES,
+    SET_SAFE_MODE,
     UNSAFE_JOURNAL_MODE,
     WAL_NOT_CONFIGURED,
     WARN,
@@ -101,8 +103,14 @@ def judge(facts: LockFacts) -> Iterator[Finding]:
 def _check_configuration(facts: LockFacts) -> Iterator[Finding]:
     is_unsafe = facts.configured in _UNSAFE_MODES
     if is_unsafe:
-        safe_mode = "DELETE (WAL mode does not work on a network file system)" if facts.network else "WAL"
-        yield UNSAFE_JOURNAL_MODE(at=facts.configured_in or facts.path, mode=facts.configured, safe_mode=safe_mode)
+        yield UNSAFE_JOURNAL_MODE(
+            at=facts.configured_in or facts.path,
+            remedy=SET_SAFE_MODE if facts.configured_in else UNSAFE_JOURNAL_MODE.remedy,
+            mode=facts.configured,
+            safe_mode="DELETE" if facts.network else "WAL",
+            why=" WAL mode does not work on a network file system." if facts.network else "",
+            settings_file=facts.configured_in,
+        )
     elif not facts.wal:
         refusals = _refusals(facts)
         yield JOURNAL_MODE(
@@ -168,6 +176,8 @@ def _check_wal(wal: LeftoverWal) -> Finding:
         )
     if wal.valid_frames == 0:
         return INVALID_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
+    if wal.is_older:
+        return OLDER_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
     return LEFT_OVER_WAL(at=str(sidecar), size=size, file=file, sidecar=sidecar)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, Sidecar, Unfinished, sidecars
 from pytest_mdm_health.backends.sqlite import SqliteDatabase
 from pytest_mdm_health.backends.sqlite.header import SqliteHeader, read_header
-from pytest_mdm_health.backends.sqlite.log import of_another_time
+from pytest_mdm_health.backends.sqlite.log import is_older_than_its_file, of_another_time
 from pytest_mdm_health.backends.sqlite.open import a_reader
 from pytest_mdm_health.checks.sqlite_locking.facts import LargeWal, LeftoverWal, LockFacts
 from pytest_mdm_health.core.model import NotApplicable, NotExamined
@@ -118,6 +118,7 @@ def _assess(wal: Sidecar, path: Path, header: SqliteHeader) -> LeftoverWal:
         valid_frames=valid_frames,
         problems_without=_verify_without_wal(path),
         problems_with=problems_with,
+        is_older=is_older_than_its_file(path, wal.path),
     )
 
 

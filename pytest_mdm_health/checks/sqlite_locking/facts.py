@@ -20,6 +20,7 @@ class LeftoverWal:
         valid_frames: how many of its pages SQLite accepts; None if unknown.
         problems_without: what is wrong with the file without the WAL; None if it was not verified.
         problems_with: what is wrong with the file and the WAL together; None if they were not verified.
+        is_older: whether the file came to its place after the WAL was last written, as a restored file does.
     """
 
     sidecar: Sidecar
@@ -27,6 +28,7 @@ class LeftoverWal:
     valid_frames: int | None
     problems_without: tuple[str, ...] | None
     problems_with: tuple[str, ...] | None
+    is_older: bool = False
 
     @property
     def is_foreign(self) -> bool:

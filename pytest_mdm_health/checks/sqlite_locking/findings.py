@@ -25,6 +25,7 @@ RULES = Rules(CHECK)
 
 _WAIT_LONGER = "Let connections wait longer (PRAGMA busy_timeout=30000), and open read-only what only reads."
 _LIST_FILES = ("ls -l -- {file!q} {sidecar!q}",)
+_SET_WAL_ASIDE = Call("set-aside", "{sidecar}")
 _LIST_PROCESSES = ("ps -o pid,lstart,etime,args -p {pids}",)
 
 CONVERT = Steps(
@@ -55,7 +56,11 @@ UNSAFE_JOURNAL_MODE = RULES.declare(
     WARN,
     means="the settings select a journal mode (OFF or MEMORY) in which a crash during a write corrupts the file",
     message="the settings select journal mode {mode}: a crash during a write corrupts the file",
-    remedy="Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.",
+    remedy="Set `database.sqlite.journal_mode` to {safe_mode}, where it is set now, and examine the home again.{why}",
+)
+SET_SAFE_MODE = Steps(
+    "Set `database.sqlite.journal_mode` to {safe_mode} in mdm.yaml, and examine the home again.{why}",
+    (Call("set-setting", "{settings_file}", ("database.sqlite.journal_mode", "{safe_mode}"), (("was", "{mode}"),)),),
 )
 LEFT_OVER_WAL = RULES.declare(
     "left-over-wal",
@@ -68,12 +73,21 @@ LEFT_OVER_WAL = RULES.declare(
     "times can help with: then its changes must not be merged.",
     commands=(*_LIST_FILES, Call("checkpoint", "{file}")),
 )
+OLDER_WAL = RULES.reworded(
+    LEFT_OVER_WAL,
+    message="leftover WAL: up to {size:size} of changes are only in {sidecar}, which was last written before the file "
+    "came to its place, as with a file that was restored; SQLite merges it on next open",
+    remedy="Let no program open the file until you know whether it was restored or replaced. If it was, move the WAL "
+    "out of the home (mdm-health set-aside, which keeps it). If it was not, copy both files to another folder, and let "
+    "the next MDM command merge them.",
+    commands=_LIST_FILES,
+)
 INVALID_WAL = RULES.reworded(
     LEFT_OVER_WAL,
     message="leftover WAL of {size:size} without a valid page: any changes in it are lost",
-    remedy="Copy the file together with its WAL to another folder before anything opens it, because SQLite overwrites "
+    remedy="Move the WAL out of the home, where it is kept, before anything opens the file, because SQLite overwrites "
     "such a WAL. Then compare the dataset with a backup.",
-    commands=_LIST_FILES,
+    commands=(*_LIST_FILES, _SET_WAL_ASIDE),
 )
 LARGE_WAL = RULES.declare(
     "large-wal",
@@ -103,15 +117,15 @@ FOREIGN_LOG = RULES.declare(
     means="the WAL beside the file was not written for the file as it is now, and SQLite will merge it nevertheless",
     message="the WAL of {size:size} does not belong to the file as it is now ({mismatch}), and SQLite merges it on "
     "next open; the file alone is {without}, with the WAL {together}",
-    remedy="Let no program open the file. Copy file and WAL together to another folder; then move the WAL away from "
-    "the file, so that it is not merged, and compare the dataset with a backup: the latest changes may be missing.",
-    commands=_LIST_FILES,
+    remedy="Let no program open the file. Move the WAL away from the file, so that it is not merged; the command keeps "
+    "it. Then compare the dataset with a backup: the latest changes may be missing.",
+    commands=(*_LIST_FILES, _SET_WAL_ASIDE),
 )
 FOREIGN_LOG_OF_DAMAGED_FILE = RULES.reworded(
     FOREIGN_LOG,
     message=FOREIGN_LOG.message,
-    remedy="Let no program open the file. Copy file and WAL together to another folder; then move the WAL away from "
-    "the file, so that it is not merged, and restore the dataset from a backup that is intact.",
+    remedy="Let no program open the file. Restore the dataset from a backup that is intact, which moves the WAL away "
+    "too: it must not be merged with the restored file.",
     commands=_LIST_FILES,
 )
 LEFT_OVER_JOURNAL = RULES.declare(

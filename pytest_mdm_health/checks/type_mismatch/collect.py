@@ -38,6 +38,7 @@ def collect(dataset: Dataset, backend: Backend | None, options: Options) -> Type
         examined=0,
         engine=backend.engine,
         program=program_of(backend),
+        file="" if backend.connection is not None else str(backend.path),
         source=str(source.path) if source is not None and source.path is not None else "",
         identifiers=_registered(dataset, "id_columns"),
         target=_numeric_target(dataset),

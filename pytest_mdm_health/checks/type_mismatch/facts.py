@@ -18,6 +18,10 @@ EXACT_DIGITS = 15
 """Digits of a number that a floating-point number always keeps."""
 
 _MOSTLY_DATES = 0.8
+_TYPES = {
+    "sqlite": {Kind.INTEGER: "INTEGER", Kind.FLOAT: "REAL", Kind.BOOLEAN: "BOOLEAN"},
+    "duckdb": {Kind.INTEGER: "BIGINT", Kind.FLOAT: "DOUBLE", Kind.BOOLEAN: "BOOLEAN"},
+}
 _SHOWN = 100
 _NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 
@@ -42,6 +46,7 @@ class TypeFacts(Facts):
     Attributes:
         engine: `sqlite`, `duckdb` or `postgresql`.
         program: the engine's command line with the database, to be followed by a statement.
+        file: the database file; empty for data on a server.
         source: the file or folder that the dataset came from; empty if it was not found.
         identifiers: the columns that are registered as such.
         target: the registered target, if its values are to be predicted as numbers.
@@ -54,6 +59,7 @@ class TypeFacts(Facts):
 
     engine: str
     program: tuple[str, ...]
+    file: str = ""
     source: str = ""
     identifiers: tuple[str, ...] = ()
     target: str = ""
@@ -117,6 +123,15 @@ class ExaminedColumn:
         """Whether so many stray values are those of the rows that are reported as headers."""
         headings = self.facts.headings.get(self.table.table)
         return headings is not None and self.profile.name in headings.columns and 0 < strays <= len(headings.rows)
+
+    @property
+    def has_plain_numbers_only(self) -> bool:
+        """Whether it is in a file, and all of its texts look like numbers that nothing was added to."""
+        return bool(self.facts.file) and set(self.profile.looks) == {"number"}
+
+    def type_for(self, kind: Kind) -> str:
+        """How its engine calls the type of numbers or truth values of a kind."""
+        return _TYPES[self.facts.engine][kind]
 
     @property
     def evidence(self) -> dict[str, JSON]:

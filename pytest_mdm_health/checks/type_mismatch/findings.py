@@ -1,7 +1,7 @@
-"""The findings about types. No command changes anything.
+"""The findings about types.
 
 What a value means that is written differently from the rest of its column is known to people only (18,5 is eighteen
-and a half or not a number at all), and a conversion that guesses cannot be undone.
+and a half or not a number at all), so a column is converted only where every value is the same value afterwards.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from pytest_mdm_health.checks._shared.prerequisites import DATA_IS_READABLE, ROW
 from pytest_mdm_health.checks.type_mismatch.facts import EXACT_DIGITS
 from pytest_mdm_health.core.findings import Rules, Steps
 from pytest_mdm_health.core.model import Check, Kind, Severity
+from pytest_mdm_health.core.verbs import Call
 
 FAIL, WARN, NOTE = Severity.FAIL, Severity.WARN, Severity.NOTE
 
@@ -42,6 +43,14 @@ CHECK_NUMBERS = Steps(
     "while they are text. {column.conversion_warning}Correct the source where it is wrong, and "
     "{column.register_again}.",
     ("{column.program} {column.not_plain_numbers!q}",),
+)
+CONVERT_NUMBERS = Steps(
+    "The values look like plain numbers. The conversion changes nothing if one of them does not fit the type exactly, "
+    "and shows it; then look at it, correct it in the source, and {column.register_again}.",
+    (
+        "{column.program} {column.not_plain_numbers!q}",
+        Call("convert-column", "{column.facts.file}", ("{column.table.table}", "{column.profile.name}", "{wanted}")),
+    ),
 )
 RESTORE_TEXT = Steps(
     "Do not restore zeros or digits by calculation: {column.original_digits}. MDM reads a column of digits as numbers; "

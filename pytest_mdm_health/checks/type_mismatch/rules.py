@@ -11,6 +11,7 @@ from pytest_mdm_health.checks.type_mismatch.findings import (
     BOOLEAN_SPELLINGS,
     CHANGED_TYPE,
     CHECK_NUMBERS,
+    CONVERT_NUMBERS,
     CORRECT_NUMBERS,
     CORRECT_VALUES,
     DECIMALS_AS_TEXT,
@@ -158,7 +159,16 @@ def check_numbers_as_text(column: ExaminedColumn) -> Iterator[Finding]:
     reason = reason_for_numbers(column)
     if plain and not others and reason:
         count = counted(plain, "number")
-        yield NUMBERS_AS_TEXT(subject=name, evidence=evidence, column=column, count=count, reason=reason)
+        converts = column.has_plain_numbers_only
+        yield NUMBERS_AS_TEXT(
+            subject=name,
+            evidence=evidence,
+            column=column,
+            count=count,
+            reason=reason,
+            wanted=column.type_for(Kind.FLOAT if profile.decimals else Kind.INTEGER) if converts else "",
+            remedy=CONVERT_NUMBERS if converts else None,
+        )
     elif plain and others and profile.written >= FEW and numbers >= MOSTLY_NUMBERS * profile.written:
         contents = kinds_of_text(profile)
         yield NUMBERS_AMONG_TEXT(subject=name, evidence=evidence, column=column, contents=contents)
@@ -256,8 +266,13 @@ def check_recorded_types(facts: TypeFacts, baseline: TypeFacts | None) -> Iterat
         if known is not None:
             earlier, when = known.declared, "in the baseline"
         remedy = remedies.get((type_class(kind_of(earlier)), type_class(column.profile.kind)))
-        if remedy is not None:
-            yield CHANGED_TYPE(subject=column.name, remedy=remedy, column=column, earlier=earlier, when=when)
+        if remedy is None:
+            continue
+        wanted = ""
+        if remedy is CHECK_NUMBERS and column.has_plain_numbers_only:
+            same_engine = known is not None and baseline is not None and baseline.engine == facts.engine
+            remedy, wanted = CONVERT_NUMBERS, earlier if same_engine else column.type_for(kind_of(earlier))
+        yield CHANGED_TYPE(subject=column.name, remedy=remedy, column=column, earlier=earlier, when=when, wanted=wanted)
 
 
 def baseline_column(baseline: TypeFacts | None, name: str) -> ExaminedColumn | None:

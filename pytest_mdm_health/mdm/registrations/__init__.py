@@ -20,6 +20,8 @@ from pytest_mdm_health.mdm.yaml_file import YamlDocument, load_yaml
 
 POINTED_FILE = "dataset.yaml"
 FEATURES = "_features"
+OWN_TABLES = ("_metadata", "_columns", "_statistics")
+"""The tables in which MDM keeps what it knows of the others."""
 Source = Literal["yaml", "json"]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,17 +47,25 @@ def private_home(inventory: Inventory) -> Iterator[Path]:
     Raises:
         Outside: a place of the home lies elsewhere, where MDM would find and touch it.
     """
-    home = inventory.home
-    for place in (home.datasets, home.registrations, home.logs, home.custom_features):
-        if not place.is_relative_to(home.root):
-            raise Outside(f"{place} lies outside the home, and MDM would write there")
     with tempfile.TemporaryDirectory(prefix="mdm-health-") as folder:
         copy = Path(folder) / ".mdm"
-        for file in _to_copy(inventory):
-            _copy(file, home, copy)
-        for place in (home.datasets, home.registrations, home.logs):
-            (copy / place.relative_to(home.root)).mkdir(parents=True, exist_ok=True)
+        make_private_home(inventory.home, copy, _to_copy(inventory))
         yield copy
+
+
+def make_private_home(home: Home, copy: Path, files: Iterable[Path] = ()) -> None:
+    """Make a home at `copy` with the settings of the real one and these files of it, which then speak of the copy.
+
+    Raises:
+        Outside: a place of the home is elsewhere, where MDM would find and touch it.
+    """
+    for place in (home.datasets, home.registrations, home.logs, home.custom_features):
+        if not place.is_relative_to(home.root):
+            raise Outside(f"{place} is outside the home, and MDM would write there")
+    for file in (home.settings_file, home.feature_flags, *files):
+        _copy(file, home, copy)
+    for place in (home.datasets, home.registrations, home.logs):
+        (copy / place.relative_to(home.root)).mkdir(parents=True, exist_ok=True)
 
 
 class Outside(Exception):
@@ -65,8 +73,6 @@ class Outside(Exception):
 
 
 def _to_copy(inventory: Inventory) -> Iterator[Path]:
-    home = inventory.home
-    yield from (home.settings_file, home.feature_flags)
     for dataset in inventory.datasets:
         if dataset.registration is not None:
             yield dataset.registration.file

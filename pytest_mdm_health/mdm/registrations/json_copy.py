@@ -18,7 +18,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from pytest_mdm_health.mdm.files import Unreadable, read_bytes
 from pytest_mdm_health.mdm.registrations.schema import Refusal, missing_fields, refusals
-from pytest_mdm_health.mdm.yaml_file import load_yaml
 
 JSON_COPY_FILE = "dataset_info.json"
 UPDATED_BY_COMMAND = frozenset(
@@ -71,15 +70,6 @@ def read_json_copy(path: Path) -> JsonCopy | None:
     if not isinstance(data, dict):
         return JsonCopy(path, problem="holds no JSON object")
     return JsonCopy(path, data, refused=refusals(data, "full"), missing=missing_fields(data, "full"))
-
-
-def means_same_as_yaml(json_copy: JsonCopy) -> bool:
-    """Whether the text of the copy has the same values as YAML, so that it can take the place of a YAML file.
-
-    PyYAML takes `1e-05` for text, and a character beyond U+FFFF that is escaped as a pair for two broken ones.
-    """
-    document = load_yaml(json_copy.path)
-    return json_copy.data is not None and document.usable and document.data == json_copy.data
 
 
 def differences(yaml: Mapping[str, object], json_copy: Mapping[str, object]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ SWITCHES = ("use_new_backend", "use_new_registrar", "use_new_features")
 """The switches between the old and the new code; each is off by default."""
 
 _ON = frozenset({"true", "1", "yes", "on"})
+_OFF = frozenset({"false", "0", "no", "off"})
 _NEW, _LEGACY = "use_new_", "use_legacy_"
 _WRITTEN = frozenset({"flags", "history", "last_updated"})
 _PARTS = "rollout_percentage"
@@ -58,12 +59,14 @@ class Misread:
         what: a clause.
         line: counted from 1.
         column: counted from 1.
+        meant: `false` for a text that says so and counts as true; else empty.
     """
 
     name: str
     what: str
     line: int | None = None
     column: int | None = None
+    meant: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ def _misread(said: Mapping[object, object], document: YamlDocument) -> Iterator[
     for name, value in said.items():
         what = _how_misread(str(name), value)
         if what:
-            yield Misread(str(name), what, *document.positions.get(str(name), (None, None)))
+            line, column = document.positions.get(str(name), (None, None))
+            says_off = name in FLAGS and isinstance(value, str) and value.lower() in _OFF
+            yield Misread(str(name), what, line, column, "false" if says_off else "")
 
 
 def _how_misread(name: str, value: object) -> str:

@@ -14,6 +14,7 @@ from pytest_mdm_health.mdm.settings.schema import ALIASES, BY_NAME, SECTIONS, Re
 
 _SHOWN = 60
 _SIMILAR = 0.6
+_LARGEST = 2**53
 _SWITCH = re.compile("yes|no|on|off", re.IGNORECASE)
 _OCTAL = re.compile("[-+]?0[0-7_]+")
 _EXPONENT = re.compile(r"[-+]?\d[\d_]*(\.\d*)?[eE]\d+")
@@ -70,6 +71,7 @@ class SettingsProblem:
         origin: where.
         suggestion: what to write instead: a key, a value, or an advice; empty if there is none.
         fatal: whether MDM refuses to start with it.
+        meant: the value that is written in another form than MDM takes, as a word; empty where that is not sure.
     """
 
     code: str
@@ -78,6 +80,7 @@ class SettingsProblem:
     origin: Origin
     suggestion: str = ""
     fatal: bool = False
+    meant: str = ""
 
 
 def unknown_key(name: str, origin: Origin) -> SettingsProblem:
@@ -131,7 +134,7 @@ def refused(name: str, value: object, why: Refused, origin: Origin, raw: str | N
     what = _shown(name, value, raw)
     message = f"`{name}` is {what}; MDM takes {why.wanted}"
     advice = _advice(name, value, origin, raw)
-    return SettingsProblem(why.code, name, message, origin, advice, fatal=True)
+    return SettingsProblem(why.code, name, message, origin, advice, fatal=True, meant=_meant(name, value, raw))
 
 
 def trap(name: str, value: object, taken: object, origin: Origin, raw: str | None) -> Iterator[SettingsProblem]:
@@ -191,6 +194,19 @@ def _advice(name: str, value: object, origin: Origin, raw: str | None) -> str:
     if raw is not None and isinstance(value, str) and _EXPONENT.fullmatch(raw):
         return f"write {float(raw.replace('_', '')):.0f}; YAML takes the other for text"
     return ""
+
+
+def _meant(name: str, value: object, raw: str | None) -> str:
+    """The value that differs from what is written only in its form: letter case, quotes or the way of a number."""
+    kind = BY_NAME[name].type
+    if BY_NAME[name].secret or value is None or isinstance(value, (Mapping, list)):
+        return ""
+    text = value if isinstance(value, str) else raw or ""
+    if get_origin(kind) is Literal:
+        return next((choice for choice in get_args(kind) if choice.lower() == text.strip().lower()), "")
+    if kind in {str, str | None}:
+        return text
+    return f"{float(text.replace('_', '')):.0f}" if _EXPONENT.fullmatch(text) and float(text) < _LARGEST else ""
 
 
 def _near_choices(value: str, choices: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`checkpoint FILE`: merge the log beside a database into it, or roll back a transaction that broke off.
+"""`checkpoint FILE`: merge the write-ahead log beside a database into it.
 
 The engine does it, on a copy; then the file without a log must hold the rows that file and log held together.
 """
@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from pytest_mdm_health.backends.base import CannotOpen, one_line
 from pytest_mdm_health.backends.sqlite.header import read_header
 from pytest_mdm_health.backends.sqlite.log import is_older_than_its_file, of_another_time
@@ -20,6 +18,7 @@ from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.repair.databases import (
     DatabaseFile,
+    changing_duckdb,
     database_file,
     refuse_damaged,
     refuse_other_data,
@@ -27,9 +26,6 @@ from pytest_mdm_health.repair.databases import (
 )
 from pytest_mdm_health.repair.files import state_of
 from pytest_mdm_health.repair.step import Changes, NotDone, Outline
-
-_FORMAT_AT = slice(12, 20)
-"""Where a DuckDB file has the version of its format."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +54,8 @@ class Checkpoint:
         refuse_damaged(merged, database.engine)
         together = working_copy(database, work / "before")
         refuse_other_data(together, merged, database.engine)
-        for log in database.logs:
-            if is_older_than_its_file(database.path, log) and not _is_same(database.path, merged):
-                raise NotDone(
-                    f"{database.path} came to its place after {log.name} was written last, as a restored file does, "
-                    "and the merge would change it; if the file was restored, set the log aside"
-                )
+        if database.engine == "sqlite" and not _is_same(database.path, merged):
+            _refuse_older(database)
         return Changes({database.path: merged, **database.beside()})
 
     def _database(self) -> DatabaseFile:
@@ -71,6 +63,8 @@ class Checkpoint:
         if not database.logs:
             raise NotDone(f"there is no log beside {database.path}")
         for log in database.logs:
+            if log.name.endswith("-journal"):
+                raise NotDone(f"{log} is a journal, which SQLite rolls back when MDM opens the file")
             if log.name.endswith("-wal") and (why := _foreign(database.path, log)):
                 raise NotDone(f"{log} does not belong to the file as it is: {why}; set the log aside instead")
         return database
@@ -89,9 +83,18 @@ def _foreign(path: Path, log: Path) -> str:
         raise NotDone(f"{path} {error}") from None
 
 
-def _format_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_FORMAT_AT.stop)[_FORMAT_AT]
+def _refuse_older(database: DatabaseFile) -> None:
+    """Refuse a log that was last written before the file came to its place.
+
+    Raises:
+        NotDone: it was.
+    """
+    for log in database.logs:
+        if is_older_than_its_file(database.path, log):
+            raise NotDone(
+                f"{database.path} came to its place after {log.name} was written last, as a restored file does, and "
+                "the merge would change it; if the file was restored, set the log aside"
+            )
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -105,18 +108,13 @@ def _checkpoint(path: Path, engine: str) -> None:
     Raises:
         NotDone: it cannot.
     """
+    if engine == "duckdb":
+        with changing_duckdb(path):
+            return  # it makes the checkpoint
     try:
-        if engine == "sqlite":
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchall()  # a hot journal is rolled back here
-                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise NotDone(f"SQLite could not merge the log of {path.name}")
-            return
-        before = _format_of(path)
-        with duckdb.connect(str(path)) as session:
-            session.execute("CHECKPOINT")
-        if _format_of(path) != before:
-            raise NotDone(f"the DuckDB here would write {path.name} in a newer format; let MDM open it instead")
-    except (sqlite3.Error, duckdb.Error) as error:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:
         raise NotDone(f"the log of {path.name} cannot be merged: {one_line(error)}") from error
+    if busy:
+        raise NotDone(f"SQLite could not merge the log of {path.name}")

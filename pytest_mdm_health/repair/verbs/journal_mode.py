@@ -16,6 +16,7 @@ from pytest_mdm_health.repair.databases import (
     database_file,
     in_wal_mode,
     refuse_damaged,
+    refuse_logs,
     refuse_other_data,
     working_copy,
 )
@@ -61,8 +62,7 @@ class JournalMode:
             raise NotDone(f"{database.path} is no SQLite file")
         if in_wal_mode(database.path):
             raise NotDone(f"{database.path} is in WAL mode already")
-        if database.logs:
-            raise NotDone(f"{database.logs[0]} has to be dealt with first, because the conversion would merge it")
+        refuse_logs(database)
         if is_network(system := file_system_of(database.path)):
             raise NotDone(f"{database.path} is on a network file system ({system}), where WAL mode does not work")
         return database

@@ -35,15 +35,15 @@ def test_the_member_is_named_as_it_is_written_in_the_archive(home: Path) -> None
     archive = pack(home, "a.tar.gz", "./datasets/shop/shop.sqlite")
     saved = found(home)
     assert saved is not None
-    assert (saved.backup, saved.in_place) == (str(archive), True)
+    assert (saved.backup, saved.origin) == (str(archive), str(archive))
     assert saved.member == "./datasets/shop/shop.sqlite"
 
 
-def test_data_below_other_folders_is_found_and_not_in_its_place(home: Path) -> None:
+def test_data_below_other_folders_is_found(home: Path) -> None:
     pack(home, "a.tar.gz", "home/me/.mdm/datasets/shop/shop.sqlite")
     saved = found(home)
     assert saved is not None
-    assert not saved.in_place
+    assert saved.member == "home/me/.mdm/datasets/shop/shop.sqlite"
 
 
 def test_logs_that_belong_to_the_data_are_found_with_it(home: Path) -> None:

@@ -1,7 +1,8 @@
 """Commands for PostgreSQL's own client programs. They ask for a password; none is ever written into a command.
 
-They read, or do what changes no value: statistics, vacuum, an index that is rebuilt. Rights, limits, settings, roles,
-databases and sessions are changed by an administrator who has looked first, so a text names the statement.
+They only read. What changes no value is a verb of `mdm-health`: statistics, vacuum, an index that is rebuilt, an idle
+session of MDM that is ended, a right that a role of the home may grant. Limits, settings, roles, databases and the
+sessions of others are changed by an administrator who has looked first, so a text names the statement.
 
 A template of a command needs the value `server`, an `Address`, and those that its own parts name.
 """
@@ -12,7 +13,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Protocol
 
-from pytest_mdm_health.mdm.servers import MAINTENANCE
+from pytest_mdm_health.core.verbs import Repair
+from pytest_mdm_health.mdm.servers import MAINTENANCE, OF_MDM, OURS
 
 ADMINISTRATOR = "postgres"
 """The usual name of the role that may do everything."""
@@ -20,6 +22,9 @@ ADMINISTRATOR = "postgres"
 TO_END_A_SESSION = (
     "As a last resort an administrator ends a session with pg_terminate_backend, after checking that it is still the "
     "same session and whose program it belongs to; what it has not committed is lost."
+)
+TO_END_AN_IDLE_ONE = (
+    "A session of MDM itself is ended only if it is still the same, idle, and has nothing that is not committed."
 )
 SESSIONS = "SELECT usename, application_name, state, count(*) FROM pg_stat_activity GROUP BY 1, 2, 3 ORDER BY 4 DESC"
 """Which users and programs hold a server's connections."""
@@ -97,6 +102,27 @@ def look_at_sessions(server: Address, users: Mapping[int, str]) -> tuple[str, ..
     pids = ", ".join(map(str, users))
     show = f"SELECT {SESSION_COLUMNS} FROM pg_stat_activity WHERE pid IN ({pids})"  # noqa: S608 - numbers
     return (psql(server, show, admin=admin),)
+
+
+def end_session(
+    place: str, login: str, pid: int, began: str, *, application: str, state: str, user: str, wrote: bool
+) -> tuple[Repair, ...]:
+    """The call that ends a session; empty for one that is not to be ended from here.
+
+    Args:
+        place: a registration of a dataset on its server, or `mdm.yaml`.
+        login: the role that the home uses there.
+        pid: the process that serves it.
+        began: when, as the server has it.
+        application: what its program calls itself.
+        state: what it does.
+        user: its role.
+        wrote: whether it has written something that is not committed.
+    """
+    is_of_mdm = application.startswith(OF_MDM) and application != OURS
+    if not (began and user == login and is_of_mdm and state.startswith("idle")) or wrote:
+        return ()
+    return (Repair("end-session", place, (str(pid), began), (("as", login),)),)
 
 
 def _at(server: Address) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 50
 IDLE = """
 SELECT pid, coalesce(application_name, ''), coalesce(usename, ''), coalesce(host(client_addr), ''), state,
   extract(epoch FROM clock_timestamp() - state_change)::float8, coalesce(query, ''), datname,
-  pid = ANY(ARRAY(SELECT unnest(pg_blocking_pids(l.pid)) FROM pg_locks l WHERE NOT l.granted))
+  pid = ANY(ARRAY(SELECT unnest(pg_blocking_pids(l.pid)) FROM pg_locks l WHERE NOT l.granted)),
+  to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+  backend_xid IS NOT NULL AND state <> 'idle in transaction (aborted)'
 FROM pg_stat_activity
 WHERE pid <> pg_backend_pid() AND state LIKE 'idle%' AND backend_type = 'client backend'
 ORDER BY state_change LIMIT 200

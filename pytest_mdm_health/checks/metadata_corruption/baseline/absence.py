@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from pytest_mdm_health.checks._shared.backup_restore import put_back
 from pytest_mdm_health.checks._shared.permissions import allowed
 from pytest_mdm_health.checks.metadata_corruption.facts import Absence, MetadataFacts
 from pytest_mdm_health.checks.metadata_corruption.findings import (
@@ -26,10 +25,12 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     VANISHED_UNKNOWN,
     VANISHED_UNREGISTERED,
     WARN,
-    WRITE_BY_HAND,
     WRONG_FOLDER,
 )
+from pytest_mdm_health.core.findings import remedy_of
 from pytest_mdm_health.core.model import Finding, Remedy
+from pytest_mdm_health.core.verbs import Repair
+from pytest_mdm_health.mdm.registrations.json_copy import JSON_COPY_FILE
 from pytest_mdm_health.mdm.registrations.schema import is_dataset_name
 
 
@@ -45,7 +46,7 @@ def check_absence(facts: MetadataFacts, baseline: MetadataFacts | None) -> Itera
     elif absence.remembered or _lost_its_registration(facts, baseline):
         yield _check_lost_registration(facts, absence)
     elif facts.json_copy.barrier is not None:
-        file, remedy = facts.json_copy.file, allowed(facts.json_copy.barrier)
+        file, remedy = facts.json_copy.file, allowed(facts.json_copy.barrier, facts.root)
         effect = f"and the YAML file is missing, so what {facts.name!r} is remains unknown"
         yield OUT_OF_REACH(WARN, at=file, subject="copy", remedy=remedy, path=file, effect=effect)
     elif facts.registered:
@@ -104,7 +105,7 @@ def _check_json_copy_alone(facts: MetadataFacts, absence: Absence) -> Finding:
 def _restoring_from_json_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     """How to make the YAML file again where its JSON copy is left."""
     if facts.json_copy.barrier is not None:
-        return allowed(facts.json_copy.barrier)
+        return allowed(facts.json_copy.barrier, facts.root)
     if facts.in_force is None:
         return _restoring(facts, absence)
     if absence.default_yaml:
@@ -113,9 +114,9 @@ def _restoring_from_json_copy(facts: MetadataFacts, absence: Absence) -> Remedy:
     own = place is not None and place.instead
     if name.lower() != facts.name.lower() or (facts.data.shared_with and own):
         return _registering_copied_folder(facts)
-    steps = UNREGISTERED.remedy if facts.json_copy.same_as_yaml else WRITE_BY_HAND
-    if not facts.in_default_folder:
-        steps = IN_THE_FOLDER_OF_THE_SETTINGS
+    if facts.in_default_folder and absence.saved:
+        return _out_of_backups(absence)
+    steps = UNREGISTERED.remedy if facts.in_default_folder else IN_THE_FOLDER_OF_THE_SETTINGS
     return steps.fill(
         {
             "json_copy": facts.json_copy.file,
@@ -155,14 +156,30 @@ def _restoring(facts: MetadataFacts, absence: Absence) -> Remedy:
     """How to get what is missing out of a backup; with the data still there, that is the registration."""
     if absence.default_yaml:
         return _correcting_settings(facts, absence)
-    commands = put_back(absence.saved, facts.root) if facts.in_default_folder else ()
+    repairs = tuple(_putting_back(absence)) if facts.in_default_folder else ()
     files = {saved.file for saved in absence.saved}
     complete = facts.expected_yaml in files and (not absence.is_gone or absence.former_place in files)
-    if commands and complete:
-        backups = ", ".join(dict.fromkeys(saved.backup for saved in absence.saved))
-        return Remedy(RESTORE_FROM.fill({"backups": backups}).text, commands)
+    if repairs and complete:
+        return _out_of_backups(absence)
     lacking = f"No backup in {' or '.join(absence.searched)} has all of it. " if absence.searched else ""
     if absence.is_gone:
-        what = "the rest" if commands else "its data and its registration"
-        return Remedy(VANISHED.remedy.fill({"lacking": lacking, "what": what}).text, commands)
-    return Remedy(f"{lacking}{DATA_ONLY.remedy.fill({'wanted': facts.expected_yaml}).text}", commands)
+        what = "the rest" if repairs else "its data and its registration"
+        return remedy_of(VANISHED.remedy.fill({"lacking": lacking, "what": what}).text, repairs)
+    return remedy_of(f"{lacking}{DATA_ONLY.remedy.fill({'wanted': facts.expected_yaml}).text}", repairs)
+
+
+def _out_of_backups(absence: Absence) -> Remedy:
+    backups = ", ".join(dict.fromkeys(saved.data.origin for saved in absence.saved))
+    return remedy_of(RESTORE_FROM.fill({"backups": backups}).text, _putting_back(absence))
+
+
+def _putting_back(absence: Absence) -> Iterator[Repair]:
+    """The calls that put back what is missing; a registration brings its JSON copy out of an archive or folder."""
+    by_name = {posixpath.basename(saved.file): saved for saved in absence.saved}
+    json_copy = by_name.get(JSON_COPY_FILE)
+    for saved in absence.saved:
+        brings_it = saved.data.origin != saved.data.member and saved.file.endswith(".yaml")
+        if brings_it and json_copy is not None and json_copy.data.origin == saved.data.origin:
+            json_copy = None
+        if saved is not by_name.get(JSON_COPY_FILE) or json_copy is not None:
+            yield Repair("put-back", saved.file, options=(("from", saved.data.origin),))

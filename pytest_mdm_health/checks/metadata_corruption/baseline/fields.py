@@ -14,12 +14,14 @@ from pytest_mdm_health.checks.metadata_corruption.findings import (
     FIELD_NOT_DONE,
     LOST_FIELD,
     PLAN_IT_OR,
+    SET_PLANNED_VALUE,
     WARN,
 )
 from pytest_mdm_health.core.expected import ExpectedDataset
 from pytest_mdm_health.core.findings import Steps
 from pytest_mdm_health.core.model import Finding
 from pytest_mdm_health.core.text import shortened
+from pytest_mdm_health.mdm.registrations.edits import LISTS, TEXTS, as_text
 from pytest_mdm_health.mdm.registrations.fields import (
     COLUMN_FIELDS,
     DATE_COLUMNS,
@@ -51,11 +53,22 @@ def check_planned_values(facts: MetadataFacts) -> Iterator[Finding]:
             yield FIELD_NOT_DONE(
                 at=facts.yaml.place(field),
                 subject=field,
+                remedy=SET_PLANNED_VALUE if _can_be_set(field, value, facts) else FIELD_NOT_DONE.remedy,
                 field=field,
                 value=shortened(json.dumps(without_extras(field, value), ensure_ascii=False, default=str)),
                 file=facts.yaml.path,
                 json_copy=facts.json_copy.file,
+                yaml=facts.yaml.file,
+                planned=as_text(value),
             )
+
+
+def _can_be_set(field: str, value: object, facts: MetadataFacts) -> bool:
+    """Whether a planned value is one that `set-field` writes into the YAML file in force."""
+    if facts.in_force != "yaml" or not value:
+        return False
+    is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return is_list if field in LISTS else field in TEXTS and isinstance(value, str)
 
 
 def check_changes(facts: MetadataFacts, baseline: MetadataFacts) -> Iterator[Finding]:

@@ -91,6 +91,17 @@ def form_by_name(name: str) -> Form | None:
     return next((form for ending, form in _ENDINGS.items() if name.lower().endswith(ending)), None)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive by its name or by its first bytes, whatever state it is in. Never raises."""
+    if form_by_name(path.name) is not None:
+        return True
+    try:
+        with open_regular(path) as file:
+            return _form_of(file.read(_HEAD)) is not None
+    except (Unreadable, OSError):
+        return False
+
+
 def read_archive(path: Path, until: float, take: Take | None = None, limits: Limits | None = None) -> Reading:
     """Read an archive to its end, or until the time is up. Never raises, writes nothing beside it.
 
@@ -114,7 +125,7 @@ def read_archive(path: Path, until: float, take: Take | None = None, limits: Lim
 
 def _read(path: Path, file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Reading:
     head, size = file.read(_HEAD), os.fstat(file.fileno()).st_size
-    form = next((form for at, magic, form in _MAGIC if head[at : at + len(magic)] == magic), None)
+    form = _form_of(head)
     if form is None and (closed := _closed(head)) is not None:
         return Reading(form=None, members={}, problems=(closed,))
     file.seek(0)
@@ -133,6 +144,10 @@ def _read(path: Path, file: BinaryIO, until: float, take: Take | None, limits: L
             ledger.note(*_problem_of(error, size))
             return ledger.reading(form)
     return ledger.reading(form, listed=True, complete=not ledger.closed)
+
+
+def _form_of(head: bytes) -> Form | None:
+    return next((form for at, magic, form in _MAGIC if head[at : at + len(magic)] == magic), None)
 
 
 def closed_form(code: ProblemCode, what: str) -> Problem:

@@ -70,6 +70,7 @@ class Member:
         target: where a link leads, as written.
         written: its path as it stands in the archive, by which programs know it.
         identity: device and inode of a file in a folder that has further names (hard links).
+        mode: the permission bits; None where the format does not say them.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Member:
     target: str = ""
     written: str = field(default="", compare=False)
     identity: tuple[int, int] | None = field(default=None, compare=False)
+    mode: int | None = field(default=None, compare=False)
 
 
 Entry = tuple[Member, Iterator[bytes] | None]

@@ -33,13 +33,15 @@ class Restored:
         refused: why others are not there.
     """
 
-    def __init__(self, wanted: Callable[[Member], bool]) -> None:
-        """Choose the members by a function."""
+    def __init__(self, wanted: Callable[[Member], bool], within: Path | None = None) -> None:
+        """Choose the members by a function; the folder is made in another one, by default that of temporary files."""
         self.files: dict[str, Path] = {}
         self.refused: dict[str, str] = {}
         self._wanted = wanted
         self._folders: dict[str, Path] = {}
-        self._temporary = tempfile.TemporaryDirectory(prefix="mdm-health-backup-", ignore_cleanup_errors=True)
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="mdm-health-backup-", dir=within, ignore_cleanup_errors=True
+        )
 
     def __call__(self, member: Member) -> AbstractContextManager[Receiver] | None:
         """As `Take`."""

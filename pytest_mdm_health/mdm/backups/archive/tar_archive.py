@@ -41,7 +41,7 @@ def tar_entries(stream: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
             seen.clear()  # it would keep all of them
             kind = "file" if info.isreg() else _KINDS.get(info.type, "other")
             modified = float(info.mtime) if math.isfinite(info.mtime) else None
-            member = Member(info.name, kind, info.size, modified, info.linkname)
+            member = Member(info.name, kind, info.size, modified, info.linkname, mode=info.mode & 0o777)
             yield member, _content(tar, info) if info.isreg() else None
     if len(forward.last) < tarfile.BLOCKSIZE:
         raise Truncated("ends without the mark that ends an archive")

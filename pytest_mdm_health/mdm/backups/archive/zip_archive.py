@@ -57,7 +57,9 @@ def zip_entries(file: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
                     target = content.read(_LONGEST_TARGET).decode("utf-8", "replace")
                     yield Member(info.filename, kind, target=target), None
                 else:
-                    yield Member(info.filename, kind, info.file_size), iter(partial(content.read, CHUNK), b"")
+                    mode = (info.external_attr >> 16) & 0o777 or None
+                    member = Member(info.filename, kind, info.file_size, mode=mode)
+                    yield member, iter(partial(content.read, CHUNK), b"")
 
 
 def _directory_size(file: BinaryIO) -> int:
