@@ -36,7 +36,7 @@ from pytest_mdm_health.backends.base import (
 from pytest_mdm_health.backends.file_header import begins_like, first_bytes
 from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sidecars import sidecars
-from pytest_mdm_health.core.session import current
+from pytest_mdm_health.core.session import current, progress
 from pytest_mdm_health.mdm.host.locks import LockKind
 from pytest_mdm_health.mdm.host.processes import Holder, describe
 
@@ -156,7 +156,9 @@ class DuckDBDatabase(SharedConnection):
         problems: list[str] = []
         with interrupting(self.connection.interrupt, within_s if complete else None):
             try:
-                for table, names in (self._stored_columns() if complete else {}).items():
+                stored = self._stored_columns() if complete else {}
+                for number, (table, names) in enumerate(stored.items()):
+                    progress("the tables of the database", number, len(stored), "tables")
                     problems += self._read_through(table, names)
             except QueryFailed as error:
                 problems.append(str(error))

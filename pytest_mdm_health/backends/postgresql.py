@@ -35,6 +35,7 @@ from pytest_mdm_health.backends.base import (
 )
 from pytest_mdm_health.backends.hanging_up import hanging_up_after
 from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.mdm.servers import OURS, Connection
 
 CONNECT_TIMEOUT_S = 10
@@ -207,8 +208,10 @@ class PostgresDatabase(SharedConnection):
     def verify(self, complete: bool, within_s: float | None = None) -> Verification:
         """As `Database.verify`: if complete, every value is read, which verifies checksums where they are on."""
         problems = list(self._known_failures())
-        deadline = None if within_s is None else time.monotonic() + within_s
-        for table in self.tables() if complete else ():
+        deadline = None if within_s is None else clock() + within_s
+        tables = self.tables() if complete else ()
+        for number, table in enumerate(tables):
+            progress("the tables of the database", number, len(tables), "tables")
             problems += self._read_through(table, deadline)
         return Verification(damage=tuple(problems))
 
@@ -248,7 +251,7 @@ class PostgresDatabase(SharedConnection):
         return (f"{failures} pages failed their checksum since the statistics were reset",) if failures else ()
 
     def _read_through(self, table: str, deadline: float | None) -> Sequence[str]:
-        left = None if deadline is None else deadline - time.monotonic()
+        left = None if deadline is None else deadline - clock()
         if left is not None and left <= 0:
             raise Unfinished("did not finish in the time given")
         try:

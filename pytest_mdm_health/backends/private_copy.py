@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_mdm_health.backends.base import CannotOpen, why_refused
+from pytest_mdm_health.core.session import progress
 from pytest_mdm_health.mdm.files import Unreadable, clone, open_regular
 
+_CHUNK = 1024 * 1024
 _SPARE = 64 * 1024 * 1024
 """Bytes that must stay free on the temporary file system."""
 
@@ -59,6 +62,9 @@ def _copy(source: Path, destination: Path) -> None:
     try:
         with open_regular(source) as reading, destination.open("xb") as writing:
             if not clone(reading.fileno(), writing.fileno()):
-                shutil.copyfileobj(reading, writing, 1024 * 1024)
+                size = os.fstat(reading.fileno()).st_size
+                while chunk := reading.read(_CHUNK):
+                    writing.write(chunk)
+                    progress(f"a copy of {source}", reading.tell(), size)
     except Unreadable as error:
         raise CannotOpen(why_refused(error.errno), f"cannot be copied: {error}") from error

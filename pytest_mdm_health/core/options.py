@@ -63,7 +63,7 @@ DECLARED = (
     Declared("mdm-expect", "changes that the migration is meant to make", metavar="FILE"),
     Declared("mdm-fail-on", "what makes the run red (default: fail)", choices=FAIL_ON),
     Declared("mdm-strict", "skip, blocked and error count as failures", "flag"),
-    Declared("mdm-timeout", "seconds that one check may take (default: 60)", metavar="SECONDS"),
+    Declared("mdm-timeout", "seconds that a check may be silent, making no progress (default: 60)", metavar="SECONDS"),
     Declared("mdm-run-scripts", "also run scripts that MDM ships, such as backup_mdm_state.sh --dry-run", "flag"),
     Declared("mdm-show-values", "findings may show data values", "flag"),
     Declared("mdm-write-waivers", "draft a waivers file from this run", metavar="FILE"),
@@ -82,7 +82,7 @@ class Options:
     """What the user asked for; paths are absolute.
 
     Attributes:
-        timeout: seconds for one check.
+        timeout: seconds that a check may take without making progress.
         json: where the JSON goes; likewise `html`, `markdown`, `bundle`, `save_baseline` and `write_waivers`.
         others: as in the table of options in the documentation.
     """

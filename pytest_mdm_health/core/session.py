@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
+from pytest_mdm_health.core.pace import BYTES, Pace, Step
+
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, Self
 
@@ -26,9 +28,14 @@ class _Closing(Protocol):
 
 
 class Session:
-    """The state of one process while it examines a home."""
+    """The state of one process while it examines a home.
+
+    Attributes:
+        pace: how its work moves on.
+    """
 
     def __init__(self) -> None:
+        self.pace = Pace()
         self._parts: dict[object, object] = {}
         self._outer: Session | None = None
 
@@ -76,6 +83,16 @@ _process = _Process()
 def current() -> Session:
     """The session of this process."""
     return _process.session
+
+
+def clock() -> float:
+    """Seconds by the clock that time limits go by, which stands still while work moves on; see `Pace`."""
+    return current().pace.clock()
+
+
+def progress(what: str, done: int, total: int, unit: str = BYTES, *, exact: bool = True) -> None:
+    """Say how far something has come of which it is known how much there is; see `Step`."""
+    current().pace.reached(Step(what, done, total, unit, exact))
 
 
 def end_session() -> None:

@@ -210,6 +210,11 @@ class Run:
             _ = self.plan.installation
         return pickle.dumps((self.plan, self.against))
 
+    def how_far(self) -> str:
+        """How far the check is that is running, such as `1.2 GiB of 3 GiB`; empty if that is not known."""
+        step = self._sandbox.step
+        return step.far if step is not None else ""
+
     def close(self) -> None:
         """End the child process and remove its temporary files; connections to servers are closed properly."""
         with contextlib.suppress(SandboxError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_mdm_health.backends import CannotOpen, QueryFailed
-from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.core.session import clock, current
 from pytest_mdm_health.integrity.shared_session import shared_workbench
 from pytest_mdm_health.mdm.files import Unreadable
 
@@ -36,12 +35,12 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds."""
-        return self.end - time.monotonic()
+        return self.end - clock()
 
     @property
     def exceeded(self) -> str:
         """What is reported when it has passed."""
-        return f"that takes longer than {self.seconds:.3g} s (see --mdm-timeout)"
+        return self._exceeded_at(())
 
     def allows(self, took: float, times: int) -> bool:
         """Whether so many times the time is left that something took."""
@@ -58,13 +57,17 @@ class Deadline:
             raise QueryFailed(self.exceeded)
         with (
             shared_workbench(*sources) as workbench,
-            interrupting(workbench.connection.interrupt, self.left),
+            workbench.interrupted_after(self.left, *sources),
         ):
             workbench.deadline = self.end
             try:
                 yield workbench
             except QueryFailed as error:
-                raise (error if self.left > 0 else QueryFailed(self.exceeded)) from error
+                raise (error if self.left > 0 else QueryFailed(self._exceeded_at(sources))) from error
+
+    def _exceeded_at(self, sources: Sequence[Source]) -> str:
+        far = "".join(current().pace.far(source.name) for source in sources[:1])
+        return f"that takes longer than {self.seconds:.3g} s{far} (see --mdm-timeout)"
 
 
 def unless_it_fails(make: Callable[[], T]) -> T | None:

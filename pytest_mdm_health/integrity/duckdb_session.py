@@ -6,8 +6,8 @@ import contextlib
 import itertools
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,16 +16,24 @@ import duckdb
 
 from pytest_mdm_health.backends import ConnectionLost, QueryFailed, literal
 from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.sqlite.open import is_damage
 from pytest_mdm_health.core.secrets import redact
+from pytest_mdm_health.core.session import clock
+from pytest_mdm_health.core.text import join_names
+from pytest_mdm_health.integrity.duckdb_progress import keep_account, say_how_far
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pytest_mdm_health.backends.sqlite.arrow import ArrowRows
+    from pytest_mdm_health.integrity.readers.base import Source
 
 MEMORY_LIMIT = "256MB"
 """What DuckDB may hold; the process takes about 100 MB more."""
+
+DIRECT = ("duckdb", "parquet", "csv")
+"""What DuckDB reads by itself, so that it can tell how far it is."""
 
 FAILURES = (duckdb.Error, ValueError, RuntimeError, OverflowError, TypeError)
 """What DuckDB raises."""
@@ -71,12 +79,13 @@ class Workbench:
         self.careful = False
         self._streamed: dict[str, ArrowRows] = {}
         self._tune()
+        keep_account(self.connection)
         self._restrict(tuple(files))
 
     @property
     def time_left_ms(self) -> int:
         """Milliseconds, as a server is told a limit: 0 is none."""
-        return 0 if self.deadline is None else max(1, int((self.deadline - time.monotonic()) * 1000))
+        return 0 if self.deadline is None else max(1, int((self.deadline - clock()) * 1000))
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows that a statement gives.
@@ -94,6 +103,14 @@ class Workbench:
             raise QueryFailed(reason, "damaged" if is_damage(reason) else "other") from (
                 error if isinstance(error, duckdb.InterruptException) else None
             )
+
+    def interrupted_after(self, within_s: float, *sources: Source) -> contextlib.AbstractContextManager[None]:
+        """A block of statements about these sources that is broken off after some seconds in which none moved on."""
+        name = join_names([source.name for source in sources])
+        direct = all(source.engine in DIRECT for source in sources)
+        return interrupting(
+            self.connection.interrupt, within_s, partial(say_how_far, self.connection, name) if direct else None
+        )
 
     def carefully(self, read: Callable[[], _T]) -> _T:
         """What `read` gives; if it fails, what it gives without the short cuts that do for nearly all tables.

@@ -7,28 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pytest_mdm_health.backends import Database, QueryFailed, Unfinished
+from pytest_mdm_health.core.session import current
 
 _PAUSE_S = 0.05
 
 
 @contextmanager
 def time_limit(database: Database, seconds: float) -> Iterator[None]:
-    """A block of queries that is broken off after some seconds; with none left it is not begun.
+    """A block of queries that is broken off after some seconds of the session's clock; without any it is not begun.
 
     Raises:
         Unfinished: it was.
     """
     if seconds <= 0:
         raise Unfinished("was not begun: no time was left")
-    expired, done = threading.Event(), threading.Event()
+    expired, done, pace = threading.Event(), threading.Event(), current().pace
+    until = pace.clock() + seconds
     stop = database.connection.cancel if database.engine == "postgresql" else database.connection.interrupt
 
     def watch() -> None:
-        pause = seconds
-        while not done.wait(pause):  # more than once, because between two queries nothing can be broken off
-            expired.set()
-            stop()
-            pause = _PAUSE_S
+        while not done.wait(left if (left := until - pace.clock()) > 0 else _PAUSE_S):
+            if pace.clock() >= until:  # more than once, because between two queries nothing can be broken off
+                expired.set()
+                stop()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

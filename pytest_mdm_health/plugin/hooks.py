@@ -70,7 +70,7 @@ def _activate(config: pytest.Config, wanted: list[str]) -> None:
     config.pluginmanager.register(fixtures, "mdm-health-fixtures")
     config.pluginmanager.register(HealthCollector(run, wanted), "mdm-health-collector")
     config.pluginmanager.register(HealthSession(config, run), "mdm-health-session")
-    if (progress := progress_of(config)) is not None:
+    if (progress := progress_of(config, run.how_far)) is not None:
         config.pluginmanager.register(progress, "mdm-health-progress")
     _keep_cache_out_of(run.plan.options.home, config)
 

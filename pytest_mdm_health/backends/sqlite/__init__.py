@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -34,6 +33,7 @@ from pytest_mdm_health.backends.sqlite.open import (
     query_failed,
 )
 from pytest_mdm_health.backends.sqlite.verifying import Verifier
+from pytest_mdm_health.core.session import clock
 
 _COMPLETE_UP_TO = 32 * 1024 * 1024
 """Bytes of a file up to which comparing its indexes with its tables takes no time worth saving."""
@@ -104,10 +104,10 @@ class SqliteDatabase(SharedConnection):
     def verify(self, complete: bool, within_s: float | None = None) -> Verification:
         """As `Database.verify`: `PRAGMA integrity_check` if complete or the file is small, else `quick_check`."""
         small = self._opened.header.size <= _COMPLETE_UP_TO
-        deadline = None if within_s is None else time.monotonic() + within_s
+        deadline = None if within_s is None else clock() + within_s
 
         def ask(sql: str) -> list[Row]:
-            left = None if deadline is None else self._limit(max(deadline - time.monotonic(), 0.001))
+            left = None if deadline is None else self._limit(max(deadline - clock(), 0.001))
             return self._steadily(lambda connection: _run(connection, sql, (), left))
 
         found = Verifier(ask, self._standing_in, self._ask_a_copy if small else None).verified(complete or small)

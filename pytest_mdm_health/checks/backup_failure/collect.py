@@ -12,6 +12,7 @@ from pathlib import Path
 from pytest_mdm_health.checks.backup_failure.facts import BackupFacts, Place, ServerDataset
 from pytest_mdm_health.core.model import Depth, Phase
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.backups import BackupAssessment
 from pytest_mdm_health.integrity.backups.assess import Assessor
 from pytest_mdm_health.integrity.backups.packing import outside_of
@@ -46,7 +47,7 @@ class Collector:
     def __init__(self, inventory: Inventory, options: Options) -> None:
         """Prepare to look; the time begins now."""
         self._inventory, self._home, self._options = inventory, inventory.home, options
-        self._now, self._started = time.time(), time.monotonic()
+        self._now, self._started = time.time(), clock()
         self._assessor = Assessor(
             wanted=wanted_of(inventory),
             depth=Depth(options.depth),
@@ -115,7 +116,7 @@ class Collector:
                 del self._assessor.gaps[gaps:]
                 continue
             assessed.append(result)
-            if result.proven or len(assessed) == _LOOKED_INTO or time.monotonic() > self._assessor.read_until:
+            if result.proven or len(assessed) == _LOOKED_INTO or clock() > self._assessor.read_until:
                 break
         if not any(result.proven for result in assessed):
             return tuple(assessed)
@@ -125,7 +126,7 @@ class Collector:
     def _script(self) -> BackupScript | None:
         path = find_script(self._home, self._options)
         if path is not None and self._options.run_scripts:
-            remaining = self._until(_ALL_SHARE) - time.monotonic()
+            remaining = self._until(_ALL_SHARE) - clock()
             return dry_run(path, self._home, max(remaining, 1.0), self._assessor.gaps)
         if self._options.run_scripts:
             self._assessor.gaps.append(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from pytest_mdm_health.checks.data_corruption.facts import (
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.secrets import without_values
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.mdm.backups.archive import read_archive
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.search import SavedData, search_backups
@@ -386,7 +386,7 @@ def _opened_copy(saved: SavedData, engine: str, within_s: float) -> Iterator[Bac
     wanted = {saved.member, *saved.beside}
     name = saved.member.rpartition("/")[2]
     with Restored(lambda member: member.written in wanted) as restored:
-        reading = read_archive(Path(saved.backup), time.monotonic() + within_s, restored)
+        reading = read_archive(Path(saved.backup), clock() + within_s, restored)
         files = [path for member, path in restored.files.items() if member.endswith(name)]
         if reading.problems or not reading.complete:
             reasons = [*(problem.message for problem in reading.problems), *reading.gaps]

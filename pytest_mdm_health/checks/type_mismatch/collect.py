@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pytest_mdm_health.checks._shared.engine_program import program_of
 from pytest_mdm_health.checks.type_mismatch.facts import HeaderRows, TypeFacts
 from pytest_mdm_health.core.model import Depth, NotApplicable
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.profiles.column_types import Kind
 from pytest_mdm_health.integrity.profiles.columns import ColumnProfile, TableProfile, declared_profile, profile
 from pytest_mdm_health.integrity.profiles.heading_rows import headed_columns, heading_rows
@@ -58,7 +58,7 @@ class _Collector:
         self._database = database
         self._depth = Depth(options.depth)
         self._within_s = options.timeout * _SHARE_OF_TIME
-        self._deadline = time.monotonic() + self._within_s
+        self._deadline = clock() + self._within_s
         self._gaps: list[str] = []
         self._unexamined: list[str] = []
 
@@ -109,7 +109,7 @@ class _Collector:
         if self._depth is not Depth.FULL:
             return None
         try:
-            with time_limit(self._database, self._deadline - time.monotonic()):
+            with time_limit(self._database, self._deadline - clock()):
                 return profile(self._database, table, dates, everything=True)
         except Unfinished:
             within = f"reading them takes longer than {self._within_s:g} s (see --mdm-timeout)"
@@ -121,7 +121,7 @@ class _Collector:
         if not any(map(_is_mixed, table.columns)):
             return None
         try:
-            with time_limit(self._database, self._deadline - time.monotonic()):
+            with time_limit(self._database, self._deadline - clock()):
                 rows = heading_rows(self._database, table.table)
                 columns = headed_columns(self._database.columns(table.table), self._database.engine)
         except (QueryFailed, Unfinished) as error:

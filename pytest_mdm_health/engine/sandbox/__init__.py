@@ -7,20 +7,24 @@ answer. Its temporary files are in a folder of its own, which is removed with it
 from __future__ import annotations
 
 import contextlib
+import hmac
 import importlib
 import io
 import os
 import pickle
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any, cast
 
+from pytest_mdm_health.core.pace import Step
 from pytest_mdm_health.engine.sandbox import sandbox_child
 from pytest_mdm_health.engine.sandbox.sandbox_child import read_frame, write_frame
 
@@ -33,7 +37,7 @@ class SandboxError(Exception):
 
 
 class TimedOut(SandboxError):
-    """The call took longer than it may; the child was killed."""
+    """The call was silent for longer than it may be; the child was killed."""
 
 
 class Crashed(SandboxError):
@@ -64,7 +68,7 @@ class Sandbox:
         Args:
             function: what to call.
             arguments: picklable; shared objects among them travel as a word.
-            timeout_s: seconds until the child is killed.
+            timeout_s: seconds until the child is killed, which begin again whenever it has come further; see `Step`.
 
         Raises:
             TimedOut, Crashed, Raised: there is no answer, and why.
@@ -79,6 +83,11 @@ class Sandbox:
         except BaseException:  # interrupted too: a child that goes on working cannot take another call
             self.close()
             raise
+
+    @property
+    def step(self) -> Step | None:
+        """How far the call that is running has come, as far as it says so."""
+        return self._child.step if self._child else None
 
     @property
     def pid(self) -> int | None:
@@ -106,6 +115,8 @@ class _Child:
 
     def __init__(self, shared: dict[str, object]) -> None:
         self.unsent = shared
+        self.step: Step | None = None
+        self._secret = secrets.token_bytes()
         self._folder = tempfile.mkdtemp(prefix="mdm-health-")
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
         self.process = subprocess.Popen(
@@ -119,7 +130,7 @@ class _Child:
         )
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self._send(pickle.dumps(_import_path()))
+        self._send(pickle.dumps((_import_path(), self._secret)))
 
     @property
     def alive(self) -> bool:
@@ -130,16 +141,29 @@ class _Child:
             self._send(pickle.dumps(self.unsent))
             self.unsent = {}
         self._send(_pickled((function, arguments), shared))
-        try:
-            answer = self._answers.get(timeout=timeout_s)
-        except queue.Empty:
-            raise TimedOut(f"took longer than {timeout_s:g} s and was stopped") from None
-        if answer is None:
-            raise Crashed(self._last_words())
-        fine, value = pickle.loads(answer)  # noqa: S301 - from our own child
+        fine, value = self._answer(timeout_s)
         if not fine:
             raise Raised(value)
         return value
+
+    def _answer(self, timeout_s: float) -> tuple[bool, Any]:
+        """What the call brings, waited for as long as it comes further within the time."""
+        self.step, until = None, time.monotonic() + timeout_s
+        while True:
+            try:
+                frame = self._answers.get(timeout=max(until - time.monotonic(), 0))
+            except queue.Empty:
+                raise TimedOut(_stopped(timeout_s, self.step)) from None
+            if frame is None:
+                raise Crashed(self._last_words())
+            if not hmac.compare_digest(frame[: len(self._secret)], self._secret):
+                raise Crashed("the process that examined it was answered for by another one")
+            fine, value = pickle.loads(frame[len(self._secret) :])  # noqa: S301 - from our own child, as it has the secret
+            if fine is not None:
+                return fine, value
+            self.step, moved_on = value
+            if moved_on:
+                until = time.monotonic() + timeout_s
 
     def kill(self) -> None:
         if hasattr(os, "killpg"):
@@ -192,6 +216,12 @@ def _import_path() -> list[str]:
     here = str(Path.cwd())
     package = str(Path(__file__).parents[3])
     return [path for path in IMPORT_PATH if path and (path == package or path != here)]
+
+
+def _stopped(timeout_s: float, step: Step | None) -> str:
+    if step is None:
+        return f"took longer than {timeout_s:g} s and was stopped"
+    return f"made no progress for {timeout_s:g} s and was stopped, after {step.sentence}"
 
 
 def _signal_name(number: int) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +12,7 @@ from pathlib import Path
 from pytest_mdm_health.backends import CannotOpen, Database, QueryFailed, Unfinished, real_engine, sidecars
 from pytest_mdm_health.backends.sidecars import SUFFIXES, Sidecar, holding_changes
 from pytest_mdm_health.core.model import Depth, Phase
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.core.text import shortened
 from pytest_mdm_health.integrity.backups import BackupAssessment, BadFile, MissingDataset, MissingLog
 from pytest_mdm_health.integrity.backups.shapes import (
@@ -26,7 +25,7 @@ from pytest_mdm_health.integrity.backups.shapes import (
 )
 from pytest_mdm_health.mdm.backups import Backup
 from pytest_mdm_health.mdm.backups.archive import read_archive
-from pytest_mdm_health.mdm.backups.archive.members import Member, Reading, inside
+from pytest_mdm_health.mdm.backups.archive.members import CHUNK, Member, Reading, inside
 from pytest_mdm_health.mdm.backups.archive.restoring import Restored
 from pytest_mdm_health.mdm.backups.contents import Held, Wanted, WantedDataset, held_in, identity
 from pytest_mdm_health.mdm.backups.folders import read_folder
@@ -52,7 +51,7 @@ class Assessor:
         wanted: what they should contain.
         depth: how closely it looks.
         phase: where the migration stands: databases are opened at any depth before one, and compared until one.
-        read_until: when reading archives has to stop, by the monotonic clock.
+        read_until: when reading archives has to stop, by the clock of the session.
         open_until: when opening databases has to stop.
         gaps: grows.
     """
@@ -161,7 +160,7 @@ class Assessor:
 
     def problems_of(self, path: Path, where: str, dataset: WantedDataset) -> tuple[str, ...] | None:
         """What is wrong with a database file of a backup; None if that could not be found out."""
-        remaining = self.open_until - time.monotonic()
+        remaining = self.open_until - clock()
         if remaining <= 0:
             self.gaps.append(f"{where} was not opened: the time was up")
             return None
@@ -380,8 +379,16 @@ def _ending(log: Sidecar) -> str:
 
 def _same_bytes(one: Path, other: Path) -> bool:
     try:
-        return filecmp.cmp(one, other, shallow=False)
-    except OSError:
+        with open_regular(one) as first, open_regular(other) as second:
+            size = os.fstat(first.fileno()).st_size
+            if size != os.fstat(second.fileno()).st_size:
+                return False
+            while (chunk := first.read(CHUNK)) == second.read(CHUNK):
+                progress(f"{one} beside {other}", first.tell(), size)
+                if not chunk:
+                    return True
+            return False
+    except (OSError, Unreadable):
         return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mdm_health.backends import Backend, CannotOpen, Database, QueryFailed, Unfinished, real_engine
 from pytest_mdm_health.backends.interrupting import interrupting
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.core.text import counted, join_names
 from pytest_mdm_health.integrity.shared_session import shared_workbench
 from pytest_mdm_health.mdm.files import Unreadable
@@ -67,12 +67,12 @@ def shapes_of(backend: Backend, until: float) -> Shapes:
     Raises:
         CannotOpen, QueryFailed, Unfinished: it cannot be opened, or not read in the time.
     """
-    left = until - time.monotonic()
+    left = until - clock()
     if left <= 0:
         raise Unfinished(TIME_IS_UP)
     with backend.open() as database, interrupting(database.connection.interrupt, left):
         shapes = {table.casefold(): _shape(database, table) for table in database.tables()}
-    if time.monotonic() > until:
+    if clock() > until:
         raise Unfinished(TIME_IS_UP)
     return {table: shape for table, shape in shapes.items() if shape is not None}
 
@@ -134,7 +134,8 @@ def _digests(backend: Backend, until: float) -> dict[str, object]:
     with backend.open() as database:
         tables = database.tables()
     found: dict[str, object] = {}
-    for table in tables:
+    for number, table in enumerate(tables):
+        progress(f"tables of {backend.path}", number, len(tables), "tables")
         digest = _digest(TableIn(backend, table), until)
         found[table] = (digest.columns, digest.rows, digest.buckets, dict(digest.fine))
     return found
@@ -143,15 +144,15 @@ def _digests(backend: Backend, until: float) -> dict[str, object]:
 def _digest(source: Source, until: float) -> TableDigest:
     from pytest_mdm_health.integrity.digest.tables import digested
 
-    left = until - time.monotonic()
+    left = until - clock()
     if left <= 0:
         raise Unfinished(TIME_IS_UP)
     try:
         with (
             shared_workbench(source) as workbench,
-            interrupting(workbench.connection.interrupt, left),
+            workbench.interrupted_after(left, source),
             digested(workbench, source) as (digest, _),
         ):
             return digest
     except QueryFailed as error:
-        raise (error if time.monotonic() < until else Unfinished(TIME_IS_UP)) from error
+        raise (error if clock() < until else Unfinished(TIME_IS_UP)) from error

@@ -261,13 +261,14 @@ def _written(workbench: Workbench, reader: Reader) -> dict[str, str]:
     names = [each.name for each in reader.columns if reader.forms[each.name] is Form.TEXT]
     if not names or reader.engine in {"postgresql", "csv"}:
         return {}
+    chosen = ", ".join(f"c{index}::VARCHAR" for index in range(len(names)))
+    rows: list[tuple[str | None, ...]] = []
     for batch in reader.batches(names):
-        chosen = ", ".join(f"c{index}::VARCHAR" for index in range(len(names)))
-        rows = workbench.run(f"SELECT {chosen} FROM {batch.relation} LIMIT {_SAMPLED}")  # noqa: S608 - made here
-        columns = zip(*rows, strict=True) if rows else ()
-        texts = ([each for each in column if each is not None] for column in columns)
-        return {name: written for name, each in zip(names, texts, strict=False) if (written := written_like(each))}
-    return {}
+        rows += workbench.run(f"SELECT {chosen} FROM {batch.relation} LIMIT {_SAMPLED - len(rows)}")  # noqa: S608 - made here
+        if len(rows) == _SAMPLED:
+            break
+    texts = ([each for each in column if each is not None] for column in zip(*rows, strict=True))
+    return {name: written for name, each in zip(names, texts, strict=False) if (written := written_like(each))}
 
 
 def _summed(workbench: Workbench, reader: Reader, plan: Plan, buckets: Buckets, *, by_column: bool) -> TableDigest:

@@ -9,8 +9,8 @@ import csv
 import gzip
 import io
 import itertools
+import os
 import re
-import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.integrity.profiles.column_sql import DIGITS_KEPT
 from pytest_mdm_health.mdm.files import FileKind, Unreadable, open_regular
 from pytest_mdm_health.mdm.registrations.sources import suffix_of
@@ -83,9 +84,9 @@ def look_at(file: Path, wanted: Collection[str], *, within_s: float | None = Non
     if suffix_of(file) not in _TELLING:
         raise Unreadable(file, FileKind.FILE, "is no text, in which an identifier could be told from a number")
     try:
-        with _opened(file) as stream:
+        with _opened(file) as (stream, raw):
             if within_s is not None:
-                return _read(file, stream, wanted, time.monotonic() + within_s)
+                return _read(file, stream, wanted, clock() + within_s, raw)
             text, complete = _head(stream)
             return SourceLook(_read(file, io.StringIO(text), wanted).columns, complete)
     except _Damaged as error:
@@ -93,11 +94,12 @@ def look_at(file: Path, wanted: Collection[str], *, within_s: float | None = Non
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
+def _opened(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
+    """A source as text, and as a file."""
     with open_regular(file) as raw:
         plain = cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if file.name.lower().endswith(".gz") else raw
         with io.TextIOWrapper(plain, encoding="utf-8-sig", errors="replace", newline="") as stream:
-            yield stream
+            yield stream, raw
 
 
 def _head(stream: TextIO) -> tuple[str, bool]:
@@ -108,7 +110,9 @@ def _head(stream: TextIO) -> tuple[str, bool]:
     return text[: text.rfind("\n") + 1], False
 
 
-def _read(file: Path, stream: TextIO, wanted: Collection[str], deadline: float | None = None) -> SourceLook:
+def _read(
+    file: Path, stream: TextIO, wanted: Collection[str], deadline: float | None = None, raw: BinaryIO | None = None
+) -> SourceLook:
     header = stream.readline()
     delimiter = max(_DELIMITERS, key=lambda each: len(set(wanted) & set(_names(header, each))))
     places = {name: place for place, name in enumerate(_names(header, delimiter)) if name in wanted}
@@ -116,13 +120,16 @@ def _read(file: Path, stream: TextIO, wanted: Collection[str], deadline: float |
         raise Unreadable(file, FileKind.FILE, "has other columns than the table")
     counters = {name: _Counter() for name in places}
     rows = csv.reader(stream, delimiter=delimiter)
+    size = 0 if raw is None else os.fstat(raw.fileno()).st_size
     while some := list(itertools.islice(rows, _ROWS_BETWEEN_LOOKS)):
         for name, place in places.items():
             add = counters[name].add
             for row in some:
                 if place < len(row) and (text := row[place].strip()):
                     add(text)
-        if deadline is not None and time.monotonic() > deadline:
+        if raw is not None:
+            progress(str(file), raw.tell(), size)
+        if deadline is not None and clock() > deadline:
             return SourceLook(_counted(counters), complete=False)
     return SourceLook(_counted(counters), complete=True)
 

@@ -30,6 +30,11 @@ class TableIn:
     without: frozenset[str] = frozenset()
 
     @property
+    def name(self) -> str:
+        """What a person knows it by."""
+        return f"table {self.table}"
+
+    @property
     def engine(self) -> str:
         """`sqlite`, `duckdb` or `postgresql`."""
         return self.backend.engine
@@ -47,6 +52,11 @@ class TableFile:
     path: Path
     called: Mapping[str, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """What a person knows it by."""
+        return str(self.path)
 
     @property
     def engine(self) -> str:

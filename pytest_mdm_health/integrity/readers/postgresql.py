@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from pytest_mdm_health.backends import Backend, Column, Database, QueryFailed, literal, quote
 from pytest_mdm_health.backends.base import one_line
+from pytest_mdm_health.core.session import progress
 from pytest_mdm_health.integrity.digest.canonical import Form
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Batch
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from pytest_mdm_health.backends.postgresql import PostgresDatabase
 
 _PATIENCE_S = 0.02
+_TOLD_EVERY = 100
+_SHORTEST_ROW = 28
+"""Bytes of a file that no row can do without."""
+
+_SLOWEST = 256 * 1024
+"""Bytes in a second: a server is given so much more time for a table, as it cannot be given more while rows come."""
+
 _SINGLE = ("real", "float4")
 _TYPED = {
     "smallint": "BIGINT",
@@ -69,7 +77,7 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Copy
         columns = database.columns(table)
         single = frozenset(each.name for each in columns if _bare(each.type) in _SINGLE)
         relation = _relation(database, table, columns)
-        yield CopyReader(columns, forms(columns, "postgresql"), database, relation, workbench, single)
+        yield CopyReader(columns, forms(columns, "postgresql"), database, table, relation, workbench, single)
 
 
 def _bare(type_: str) -> str:
@@ -85,11 +93,13 @@ class Relation:
         name: quoted, with its schema, as another session may look in other places.
         columns: the names of all its columns in their order.
         stored: whether its rows are read in one order whatever columns are asked for.
+        size: bytes of a table, of which it is known that it has an end.
     """
 
     name: str
     columns: tuple[str, ...]
     stored: bool
+    size: int
 
     def statement(self, made: Mapping[str, str], places: Sequence[int] | None) -> str:
         """For some columns, each as what is made of it; with places also for `place`, the number of the row."""
@@ -110,11 +120,13 @@ class Relation:
 
 def _relation(database: Database, table: str, columns: Sequence[Column]) -> Relation:
     sql = (
-        "SELECT nspname, relkind IN ('r', 'p', 'm') FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
-        "WHERE pg_class.oid = to_regclass(?)"
+        "SELECT nspname, relkind IN ('r', 'p', 'm'), "
+        "CASE WHEN relkind IN ('r', 'm') THEN pg_table_size(c.oid) WHEN relkind = 'p' THEN "
+        "(SELECT sum(pg_table_size(relid)) FROM pg_partition_tree(c.oid) WHERE isleaf) END "
+        "FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = to_regclass(?)"
     )
-    for schema, stored in database.query(sql, (quote(table),)):
-        return Relation(f"{quote(schema)}.{quote(table)}", tuple(each.name for each in columns), stored)
+    for schema, stored, size in database.query(sql, (quote(table),)):
+        return Relation(f"{quote(schema)}.{quote(table)}", tuple(each.name for each in columns), stored, int(size or 0))
     raise QueryFailed(f"no such table: {table}")
 
 
@@ -125,6 +137,7 @@ class CopyReader:
     columns: tuple[Column, ...]
     forms: Mapping[str, Form]
     database: PostgresDatabase
+    table: str
     relation: Relation
     workbench: Workbench
     single: frozenset[str]
@@ -141,7 +154,7 @@ class CopyReader:
         columns = [_moment(f"t{index}", each) if each in _DATED else f"t{index}" for index, each in enumerate(types)]
         place = f"t{len(types)}" if places else COUNTED
         batch = numbered(csv_relation(path, sent or ["VARCHAR"]), columns, types, place)
-        with _Feed(path, self.database, sql, self.workbench.time_left_ms):
+        with _Feed(self, path, sql):
             yield _with_bytes(batch, [name in binary for name in names])
 
     def _types(self, names: Sequence[str]) -> list[str]:
@@ -166,8 +179,12 @@ def _with_bytes(batch: Batch, binary: Sequence[bool]) -> Batch:
 class _Feed:
     """A thread that writes what a server sends into a pipe."""
 
-    def __init__(self, path: Path, database: PostgresDatabase, sql: str, limit_ms: int) -> None:
-        self._path, self._database, self._sql = path, database, sql
+    def __init__(self, reader: CopyReader, path: Path, sql: str) -> None:
+        self._path, self._database, self._sql = path, reader.database, sql
+        self._table, self._size = reader.table, reader.relation.size
+        limit_ms = reader.workbench.time_left_ms
+        if limit_ms:
+            limit_ms += self._size * 1000 // _SLOWEST
         self._settings = {**AS_IT_IS, "statement_timeout": str(limit_ms)}
         self._failure: psycopg.Error | OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -177,7 +194,9 @@ class _Feed:
         self._thread.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Wait for its end, which comes at once if nobody reads any more."""
+        """Wait for its end, which comes at once if nothing is read any more; after an error the server is to stop."""
+        if error is not None and self._thread.is_alive():
+            self._database.connection.cancel()
         while self._thread.is_alive():
             os.close(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK))
             self._thread.join(_PATIENCE_S)
@@ -186,6 +205,11 @@ class _Feed:
             if isinstance(self._failure, OSError):
                 raise QueryFailed(one_line(self._failure)) from None
             raise self._database.failed(self._failure, self._sql) from None
+
+    def _tell(self, rows: int) -> None:
+        """Say how many rows came; a table of some size cannot hold more than so many, and a view need not end."""
+        if most := self._size // _SHORTEST_ROW:
+            progress(f"table {self._table}", rows, most, "rows", exact=False)
 
     def _run(self) -> None:
         import psycopg
@@ -196,7 +220,9 @@ class _Feed:
                 for name, value in self._settings.items():
                     connection.execute(f"SET LOCAL {name} = {literal(value)}".encode())
                 with connection.cursor().copy(self._sql.encode()) as copy:
-                    for block in copy:
+                    for number, block in enumerate(copy):
                         pipe.write(block)
+                        if number % _TOLD_EVERY == 0:
+                            self._tell(number)
         except (psycopg.Error, OSError) as error:
             self._failure = error

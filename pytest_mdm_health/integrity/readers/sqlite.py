@@ -10,7 +10,6 @@ what is in it, is asked for the types of its values, and each type of a column g
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +20,15 @@ from pytest_mdm_health.backends.interrupting import interrupting
 from pytest_mdm_health.backends.row_width import row_count
 from pytest_mdm_health.backends.sqlite import SqliteDatabase
 from pytest_mdm_health.backends.sqlite.arrow import ArrowConnection
+from pytest_mdm_health.core.pace import PARTS
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.integrity.digest.canonical import EXACT, Form, form_of
 from pytest_mdm_health.integrity.duckdb_session import Workbench
 from pytest_mdm_health.integrity.readers.base import Batch
 from pytest_mdm_health.integrity.readers.duckdb import among
+
+PART_BYTES = 64 * 1024 * 1024
+"""The rows of larger files are read in parts of about this size."""
 
 _LOOKED_AT = 1000
 _ROW_IDS = ("rowid", "_rowid_", "oid")
@@ -68,11 +72,13 @@ def reading(backend: Backend, table: str, workbench: Workbench) -> Iterator[Arro
         forms = {name: form or _form_by_values(database, table, name) for name, form in declared.items()}
         kind = _kind(database, table)
         asked = [each for each in columns if workbench.careful or not _is_told(each, forms[each.name], kind)]
-        stored = _stored(database, table, kind, [each.name for each in asked], workbench.deadline)
         place = _row_id(database, table, columns) if kind != "view" else ""
-        at_once = _at_once(database, table, backend.path.stat().st_size, len(columns), kind)
+        size = backend.path.stat().st_size
+        parts = _parts(database, table, place, size) if kind == "table" and place else ()
+        stored = _stored(database, table, kind, [each.name for each in asked], parts, workbench.deadline)
+        at_once = _at_once(database, table, size, len(columns), kind)
         with database.arrow() as connection:
-            yield ArrowReader(columns, forms, connection, table, place, stored, at_once, workbench)
+            yield ArrowReader(columns, forms, connection, table, place, stored, at_once, workbench, parts)
 
 
 def _kind(database: Database, table: str) -> str:
@@ -94,6 +100,28 @@ def _row_id(database: Database, table: str, columns: Sequence[Column]) -> str:
     except QueryFailed:
         pass
     return ""
+
+
+def _parts(database: Database, table: str, place: str, size: int) -> tuple[str, ...]:
+    """The conditions for the rows of a large table in parts, so that it is seen how far reading has come."""
+    count = -(-size // PART_BYTES)
+    ((first, last),) = database.query(f"SELECT min({place}), max({place}) FROM main.{quote(table)}")  # noqa: S608 - quoted
+    if count == 1 or first is None:
+        return ()
+    step = (last - first) // count + 1
+    starts = range(first, last + 1, step)
+    return tuple(f" WHERE {place} BETWEEN {start} AND {min(start + step - 1, last)}" for start in starts)
+
+
+def _told(table: str, parts: Sequence[str]) -> Iterator[str]:
+    """The parts one by one, saying how many were read; or all rows at once if there are none."""
+    if not parts:
+        yield ""
+    for number, part in enumerate(parts):
+        progress(f"table {table}", number, len(parts), PARTS)
+        yield part
+    if parts:
+        progress(f"table {table}", len(parts), len(parts), PARTS)
 
 
 def _form_by_values(database: Database, table: str, column: str) -> Form:
@@ -141,7 +169,7 @@ class Stored:
 
 
 def _stored(
-    database: Database, table: str, kind: str, names: Sequence[str], deadline: float | None
+    database: Database, table: str, kind: str, names: Sequence[str], parts: Sequence[str], deadline: float | None
 ) -> dict[str, Stored]:
     utf_8 = database.query("PRAGMA encoding") == [("UTF-8",)]
     if kind != "table":  # what expressions give may depend on the SQLite, and the driver has its own
@@ -150,7 +178,9 @@ def _stored(
     for first in range(0, len(names), _ASKED_AT_ONCE):
         some = names[first : first + _ASKED_AT_ONCE]
         questions = ", ".join(f"max({each})" for name in some for each in _questions(quote(name)))
-        (answers,) = _within(deadline, database, f"SELECT {questions} FROM main.{quote(table)}")  # noqa: S608 - quoted
+        asked = f"SELECT {questions} FROM main.{quote(table)}"  # noqa: S608 - quoted
+        answered = [_within(deadline, database, asked + part)[0] for part in _told(table, parts)]
+        answers = [any(each) for each in zip(*answered, strict=True)]
         for name, (*types, large, beyond) in zip(some, zip(*(iter(answers),) * 6, strict=True), strict=True):
             seen = tuple(type_ for type_, yes in zip(_EXAMPLES, types, strict=True) if yes)
             found[name] = Stored(seen, bool(large), not (beyond and utf_8))
@@ -164,7 +194,7 @@ def _questions(c: str) -> Iterator[str]:
 
 
 def _within(deadline: float | None, database: Database, sql: str) -> list[tuple[int | None, ...]]:
-    left = inf if deadline is None else deadline - time.monotonic()
+    left = inf if deadline is None else deadline - clock()
     try:
         with interrupting(database.connection.interrupt, None if left == inf else max(left, 0)):
             return database.query(sql)
@@ -180,6 +210,7 @@ class ArrowReader:
         place: the column that finds a row again; empty if rows are counted instead.
         stored: how values are stored, for columns of which that was asked.
         at_once: rows of one array.
+        parts: conditions for the rows of each batch, with `WHERE`; none for one batch of all.
     """
 
     columns: tuple[Column, ...]
@@ -190,6 +221,7 @@ class ArrowReader:
     stored: Mapping[str, Stored]
     at_once: int
     workbench: Workbench
+    parts: Sequence[str] = ()
     engine: str = "sqlite"
     how: str = "adbc"
     single: frozenset[str] = frozenset()
@@ -201,11 +233,16 @@ class ArrowReader:
         chosen = "".join(f"{cell.value} AS c{index}, " for index, cell in enumerate(cells))
         strays = {index: f"s{index}" for index, cell in enumerate(cells) if cell.strays}
         chosen += "".join(f"coalesce({', '.join(cells[index].strays)}) AS {name}, " for index, name in strays.items())
-        with self.workbench.streamed(self.connection.rows(self._sql(sent, places), self.at_once)) as rows:
-            relation = f"(SELECT {chosen}t0 AS place FROM {rows} AS r({sent.names}) WHERE t0 IS NOT NULL)"  # noqa: S608 - made here
-            if places is not None and not self.place:
-                relation = among(relation, places)
-            yield Batch(relation, tuple(cell.type for cell in cells), strays)
+        if places is not None:
+            parts = iter([f" WHERE {self.place} IN ({', '.join(map(str, places))})" if self.place else ""])
+        else:
+            parts = _told(self.table, self.parts)
+        for part in parts:
+            with self.workbench.streamed(self.connection.rows(self._sql(sent, part), self.at_once)) as rows:
+                relation = f"(SELECT {chosen}t0 AS place FROM {rows} AS r({sent.names}) WHERE t0 IS NOT NULL)"  # noqa: S608 - made here
+                if places is not None and not self.place:
+                    relation = among(relation, places)
+                yield Batch(relation, tuple(cell.type for cell in cells), strays)
 
     def _cell(self, name: str, sent: _Sent) -> _Cell:
         declared = form_of(next(each.type for each in self.columns if each.name == name), "sqlite")
@@ -214,11 +251,10 @@ class ArrowReader:
             _as_declared(quote(name), domain, sent) if stored is None else _by_type(quote(name), domain, stored, sent)
         )
 
-    def _sql(self, sent: _Sent, places: Sequence[int] | None) -> str:
+    def _sql(self, sent: _Sent, where: str) -> str:
         """The statement: rows that fill the first array and have no place, then those of the table."""
         more = f"SELECT i + 1 FROM n WHERE i < {self.at_once}"  # noqa: S608 - a number
         table = f"main.{quote(self.table)}"
-        where = f" WHERE {self.place} IN ({', '.join(map(str, places))})" if places is not None and self.place else ""
         return (
             f"SELECT {', '.join(sent.examples)} "  # noqa: S608 - numbers
             f"FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL {more}) SELECT i FROM n) "

@@ -6,13 +6,12 @@ An archive is listed once, however many datasets are looked for in it.
 from __future__ import annotations
 
 import os
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_mdm_health.core.session import kept_for_session
+from pytest_mdm_health.core.session import clock, kept_for_session
 from pytest_mdm_health.mdm.backups import Backup, Backups, look_for_backups
 from pytest_mdm_health.mdm.backups.archive import is_archive, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import BROKEN, CLOSED, Form, Member
@@ -137,7 +136,7 @@ def _listing(
     within_s: float,
 ) -> tuple[Form | None, Mapping[str, list[Member]], str]:
     """The files in an archive, by the last part of their names; none if it would not unpack, and then why."""
-    reading = read_archive(path, time.monotonic() + within_s)
+    reading = read_archive(path, clock() + within_s)
     broken = next((each.message for each in reading.problems if each.code in BROKEN | CLOSED), "")
     by_name: dict[str, list[Member]] = defaultdict(list)
     if not any(each.code in BROKEN for each in reading.problems):

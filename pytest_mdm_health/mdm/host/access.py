@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.mdm.engines import LOG_SUFFIXES
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.accounts import (
@@ -123,7 +123,7 @@ def walk(home: Home, backups: Path, owner: Account, until: float) -> Walk:
     left_out = [_seen_from(home.root, each) for each in (backups, home.cache)]
     vital = (home.datasets, home.registrations, home.custom_features, home.settings_file)
     for path, info, counts in _entries(home.root, left_out, result.gaps):
-        if result.entries >= _MOST or time.monotonic() > until:
+        if result.entries >= _MOST or clock() > until:
             result.gaps.append(f"{home.root} was gone through only as far as {path}")
             break
         result.entries += 1

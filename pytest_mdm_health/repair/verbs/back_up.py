@@ -19,6 +19,7 @@ from pytest_mdm_health.backends import close_all, real_engine
 from pytest_mdm_health.backends.base import one_line
 from pytest_mdm_health.backends.sidecars import SUFFIXES
 from pytest_mdm_health.core.model import Depth, Phase
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.core.text import counted, size
 from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.integrity.backups.assess import Assessor
@@ -120,7 +121,7 @@ class BackUp:
         """
         info = archive.stat()
         backup = Backup(path=archive, kind="archive", made=info.st_mtime, size=info.st_size)
-        until = time.monotonic() + _LONG_S
+        until = clock() + _LONG_S
         assessor = Assessor(wanted_of(inventory), Depth.FULL, Phase.PRE, until, until)
         try:
             found = assessor.assess(backup, frozenset())

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_mdm_health.backends import close_all
 from pytest_mdm_health.core.model import Depth, Phase
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.core.text import counted, size
 from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.integrity.backups.assess import Assessor
@@ -81,7 +81,7 @@ class PruneBackups:
         Raises:
             NotDone: why it is not.
         """
-        until = time.monotonic() + _LONG_S
+        until = clock() + _LONG_S
         try:
             found = Assessor(wanted, Depth.FULL, Phase.PRE, until, until).assess(newest, frozenset())
         finally:

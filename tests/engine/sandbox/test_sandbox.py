@@ -56,6 +56,70 @@ def test_a_hang_is_stopped_and_the_next_call_is_answered(sandbox: Sandbox) -> No
     assert sandbox.call("math:gcd", 4, 6, timeout_s=30) == 2
 
 
+STEPS = """
+import time
+from pytest_mdm_health.core.session import progress
+
+for step in range({steps}):
+    progress({what}, {done}, 3 << 30)
+    time.sleep(0.1)
+time.sleep({pause})
+"""
+
+
+def test_what_moves_on_may_take_longer_than_the_time_out(sandbox: Sandbox) -> None:
+    code = STEPS.format(steps=30, what="'a.tar'", done="step << 20", pause=0)
+    started = time.monotonic()
+    sandbox.call("builtins:exec", code, timeout_s=1.5)
+    assert time.monotonic() - started > 1.5
+
+
+def test_many_small_things_move_on_as_one_large_one_does(sandbox: Sandbox) -> None:
+    code = STEPS.format(steps=40, what="f'{step // 3}.tar'", done="step % 3", pause=0)
+    sandbox.call("builtins:exec", code, timeout_s=1.5)
+
+
+@pytest.mark.parametrize(
+    ("what", "done"),
+    [("'a.tar'", "7"), ("f'{step}.tar'", "step"), ("'a.tar'", "(3 << 30) + step")],
+    ids=["no more", "always another", "beyond its end"],
+)
+def test_what_does_not_move_on_is_stopped(sandbox: Sandbox, what: str, done: str) -> None:
+    with pytest.raises(TimedOut):
+        sandbox.call("builtins:exec", STEPS.format(steps=6000, what=what, done=done, pause=0), timeout_s=1)
+
+
+def test_a_hang_after_some_progress_says_how_far_it_came(sandbox: Sandbox) -> None:
+    code = STEPS.format(steps=8, what="'a.tar'", done="step << 29", pause=600)
+    with pytest.raises(
+        TimedOut, match=r"no progress for 1 s and was stopped, after [\d.]+ (MiB|GiB) of 3 GiB of a\.tar"
+    ):
+        sandbox.call("builtins:exec", code, timeout_s=1)
+
+
+FORGER = """
+import os, pathlib, pickle, struct, time
+from pytest_mdm_health.core.pace import Step
+
+parent = pathlib.Path("/proc", str(os.getppid()))
+for number in os.listdir(parent / "fd"):
+    writes = int((parent / "fdinfo" / number).read_text().split()[3], 8) & os.O_ACCMODE == os.O_WRONLY
+    if writes and os.readlink(parent / "fd" / number).startswith("pipe:"):
+        frame = bytes(32) + pickle.dumps((None, (Step("a", 1, 9), True)))
+        with open(parent / "fd" / number, "wb") as pipe:
+            pipe.write(struct.pack("!Q", len(frame)) + frame)
+time.sleep(600)
+"""
+
+
+def test_user_code_cannot_say_that_work_moves_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "forger.py").write_text(FORGER)
+    code = f"import subprocess\nsubprocess.run([{sys.executable!r}, 'forger.py'], cwd={str(tmp_path)!r})"
+    with pytest.raises(Crashed, match="answered for by another one"):
+        sandbox.call("builtins:exec", code, timeout_s=20)
+    assert sandbox.call("math:gcd", 4, 6, timeout_s=30) == 2
+
+
 def test_a_hang_in_native_code_is_stopped_too(sandbox: Sandbox) -> None:
     endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
     sandbox.call(

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, CannotOpen, QueryFailed, close_all, server_backend
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.deadline import Deadline
 from pytest_mdm_health.integrity.digest.columns import profiled
 from pytest_mdm_health.integrity.digest.hashing import WIDE, cells
@@ -163,7 +164,7 @@ def test_what_a_server_sends_once_is_read_once_for_many_columns(postgres: Server
 def test_a_table_that_takes_too_long_is_broken_off(postgres: Server) -> None:
     slow = "CREATE FUNCTION slow(i bigint) RETURNS bigint AS 'SELECT pg_sleep(0.001); SELECT i' LANGUAGE sql VOLATILE"
     source = table(postgres, slow, "CREATE VIEW t AS SELECT slow(i) AS i FROM generate_series(1, 60000) i")
-    deadline, started = Deadline(time.monotonic() + 0.5, 0.5), time.monotonic()
+    deadline, started = Deadline(clock() + 0.5, 0.5), time.monotonic()
     with (
         pytest.raises(QueryFailed, match="takes longer than"),
         deadline.workbench(source) as workbench,
@@ -171,6 +172,15 @@ def test_a_table_that_takes_too_long_is_broken_off(postgres: Server) -> None:
     ):
         pass
     assert time.monotonic() - started < 30  # all of it takes more than a minute
+
+
+def test_a_table_of_which_rows_come_is_not_broken_off(postgres: Server) -> None:
+    filled = "INSERT INTO t SELECT i, repeat(md5(i::text), 9) FROM generate_series(1, 800000) i"
+    source = table(postgres, "CREATE TABLE t (i bigint, s text)", filled)
+    deadline, started = Deadline(clock() + 1.5, 1.5), time.monotonic()
+    with deadline.workbench(source) as workbench, digested(workbench, source) as (digest, _):
+        assert digest.rows == 800_000
+    assert time.monotonic() - started > 1.5
 
 
 def test_a_password_that_is_wrong_is_not_shown(postgres: Server) -> None:

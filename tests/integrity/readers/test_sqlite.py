@@ -16,12 +16,14 @@ import duckdb
 import pytest
 
 from pytest_mdm_health.backends import Backend, QueryFailed, close_all
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.compare import compare_digests
 from pytest_mdm_health.integrity.deadline import Deadline
 from pytest_mdm_health.integrity.digest.canonical import Form, form_of
 from pytest_mdm_health.integrity.digest.hashing import WIDE
 from pytest_mdm_health.integrity.digest.tables import digest_table, digested
 from pytest_mdm_health.integrity.drilldown import compare_tables
+from pytest_mdm_health.integrity.readers import sqlite
 from pytest_mdm_health.integrity.readers.base import TableIn
 from pytest_mdm_health.integrity.readers.sources import opened, workbench_for
 
@@ -227,7 +229,7 @@ def test_a_large_table_that_takes_too_long_is_broken_off(tmp_path: Path) -> None
         "CREATE VIEW t AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
     )
     for number in range(20):  # whatever is interrupted
-        deadline = Deadline(time.monotonic() + 0.1 + number / 400, 0.1)
+        deadline = Deadline(clock() + 0.1 + number / 400, 0.1)
         with (
             pytest.raises(QueryFailed, match="takes longer than"),
             deadline.workbench(source) as workbench,
@@ -235,6 +237,33 @@ def test_a_large_table_that_takes_too_long_is_broken_off(tmp_path: Path) -> None
         ):
             pass
     assert threading.active_count() < 10
+
+
+@pytest.mark.parametrize("declared", ["INTEGER", "REAL", "TEXT", ""])
+def test_a_table_in_parts_has_the_digest_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: str
+) -> None:
+    rows = [[number, KINDS[number % 5][number % 4], number / 7] for number in range(2000)]
+    source = made(tmp_path / "t.sqlite", f"CREATE TABLE t (a, b {declared}, c REAL)", rows=rows)
+    with contextlib.closing(sqlite3.connect(source.backend.path)) as connection, connection:
+        connection.execute("DELETE FROM t WHERE a % 3 = 0 OR a BETWEEN 5 AND 900")
+        connection.execute("INSERT INTO t (rowid, a) VALUES (?, 1), (?, 2)", (2**63 - 1, -(2**63)))
+    whole = digest_table(source, by_column=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "PART_BYTES", 4096)
+        assert digest_table(source, by_column=True) == whole
+
+
+def test_the_time_in_which_parts_come_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[number, "x" * 300] for number in range(20_000)]
+    source = made(tmp_path / "t.sqlite", "CREATE TABLE t (a INT, b TEXT)", rows=rows)
+    monkeypatch.setattr(sqlite, "PART_BYTES", 256 * 1024)
+    deadline = Deadline(clock() + 60, 60)
+    with deadline.workbench(source) as workbench:
+        started, begun = time.monotonic(), clock()
+        with digested(workbench, source) as (digest, _):
+            assert digest.rows == len(rows)
+        assert clock() - begun < 0.7 * (time.monotonic() - started)
 
 
 def test_a_damaged_page_is_told_as_damage(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.mdm.backups.archive.members import Member
 from pytest_mdm_health.mdm.backups.contents import Wanted, held_in, wanted_of
 from pytest_mdm_health.mdm.backups.folders import read_folder
@@ -18,7 +18,7 @@ def wanted_by(home: Path) -> Wanted:
 
 
 def members_of(home: Path, below: str = "") -> dict[str, Member]:
-    reading = read_folder(home, time.monotonic() + 60)
+    reading = read_folder(home, clock() + 60)
     assert reading.complete
     return {
         f"{below}{name}": Member(f"{below}{name}", each.kind, each.size, each.modified)

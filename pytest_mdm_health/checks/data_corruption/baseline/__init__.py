@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts
 from pytest_mdm_health.core.expected import Expected
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.inventory import Dataset
 from pytest_mdm_health.mdm.settings import Settings
@@ -25,4 +25,4 @@ class SnapshotRequest:
     options: Options
     expected: Expected
     before: DataFacts | None
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=clock)

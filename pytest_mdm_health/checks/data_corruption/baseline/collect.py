@@ -13,6 +13,7 @@ from pytest_mdm_health.checks.data_corruption.baseline.copies import copies
 from pytest_mdm_health.checks.data_corruption.facts import DataFacts, Place, TableState
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import progress
 from pytest_mdm_health.integrity.compare_stored import StoredComparison
 from pytest_mdm_health.integrity.deadline import READ_FAILURES, Deadline
 from pytest_mdm_health.integrity.stored_tables import StoredColumn, StoredTable, with_digest
@@ -109,7 +110,8 @@ def _changes(
     features = {table.name.casefold() for table in facts.tables if table.kind == "feature"}
     failed = _failed(facts)
     known = {table.name.casefold(): table for table in facts.known}
-    for stored in before.known:
+    for number, stored in enumerate(before.known):
+        progress(f"tables of {facts.file.path} since the baseline", number, len(before.known), "tables")
         name = stored.name.casefold()
         if name in known:
             now = known[name]
@@ -181,10 +183,13 @@ def _with_changes(facts: DataFacts, before: DataFacts, changes: tuple[TableCompa
 def _with_digests(facts: DataFacts, backend: Backend, options: Options, deadline: Deadline) -> DataFacts:
     from pytest_mdm_health.integrity.readers.base import TableIn
 
-    known = tuple(with_digest(table, TableIn(backend, table.name), options, deadline) for table in facts.known)
+    known = []
+    for number, table in enumerate(facts.known):
+        progress(f"tables of {facts.file.path}", number, len(facts.known), "tables")
+        known.append(with_digest(table, TableIn(backend, table.name), options, deadline))
     incomplete = (
         f"the table {table.name} is not kept whole for a comparison: {table.why_not}"
         for table in known
         if table.why_not
     )
-    return replace(facts, known=known, gaps=(*facts.gaps, *incomplete))
+    return replace(facts, known=tuple(known), gaps=(*facts.gaps, *incomplete))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from pytest_mdm_health.backends import Backend
 from pytest_mdm_health.checks.feature_generation_failure.facts import FeatureFacts, FeatureTable, ValueChanges
 from pytest_mdm_health.core.model import Depth
 from pytest_mdm_health.core.options import Options
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.integrity.deadline import READ_FAILURES, Deadline
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def with_values(
     if backend is None or not options.keeps_tables or Depth(options.depth) is Depth.QUICK:
         return facts
     seconds = options.timeout * _TIME_SHARE
-    deadline = Deadline(time.monotonic() + seconds, seconds)
+    deadline = Deadline(clock() + seconds, seconds)
     gaps: list[str] = []
     unexamined: list[str] = []
     digests: dict[str, object] = {}

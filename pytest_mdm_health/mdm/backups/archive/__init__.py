@@ -107,14 +107,14 @@ def read_archive(path: Path, until: float, take: Take | None = None, limits: Lim
 
     Args:
         path: the archive; a link is followed, a FIFO never waited for.
-        until: when to stop, by the monotonic clock.
+        until: when to stop, by the clock of the session, which stands still while bytes of it come.
         take: says which members are restored on the way.
         limits: where to stop, if not at the usual ones.
     """
     try:
         with open_regular(path) as file:
             before = _state(file)
-            reading = _read(file, until, take, limits or Limits())
+            reading = _read(path, file, until, take, limits or Limits())
             return reading if _state(file) == before else _BEING_WRITTEN
     except Unreadable as error:
         if error.kind is FileKind.FILE:
@@ -123,13 +123,14 @@ def read_archive(path: Path, until: float, take: Take | None = None, limits: Lim
         return Reading(form=None, members={}, problems=(problem,))
 
 
-def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Reading:
+def _read(path: Path, file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Reading:
     head, size = file.read(_HEAD), os.fstat(file.fileno()).st_size
     form = _form_of(head)
     if form is None and (closed := _closed(head)) is not None:
         return Reading(form=None, members={}, problems=(closed,))
     file.seek(0)
-    ledger = Ledger(size, until, limits)
+    ledger = Ledger(size, until, limits, str(path))
+    ledger.position = file.tell
     try:
         with _entries(file, form, head, ledger) as entries:
             _read_entries(entries, ledger, take)
@@ -137,7 +138,7 @@ def _read(file: BinaryIO, until: float, take: Take | None, limits: Limits) -> Re
         return ledger.reading(form, str(missing))
     except Stopped as stopped:
         ledger.problems += [stopped.problem] if stopped.problem else []
-        return ledger.reading(form, f"was read as far as byte {file.tell()} of {size}: {stopped}")
+        return ledger.reading(form, f"was not read to its end: {stopped}{ledger.far}")
     except (EOFError, Truncated, *_Broken) as error:
         if not _is_surplus(error, ledger):
             ledger.note(*_problem_of(error, size))

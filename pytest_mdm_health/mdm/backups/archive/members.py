@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pytest_mdm_health.core.pace import Step
+from pytest_mdm_health.core.session import clock, progress
 from pytest_mdm_health.core.text import shortened
 
 MemberKind = Literal["file", "folder", "link", "hard link", "FIFO", "device", "other"]
@@ -145,16 +146,22 @@ class Ledger:
         unpacked: bytes that came out.
         ended: whether the end of the list of members was seen.
         closed: whether something in it is encrypted or of a form that is not read here.
+        name: the archive, for a person.
+        size: how many bytes there are to come to.
+        position: how many of them were read; None where nothing is.
     """
 
-    def __init__(self, size: int, until: float, limits: Limits) -> None:
+    def __init__(self, size: int, until: float, limits: Limits, name: str = "") -> None:
         """Start with nothing found.
 
         Args:
             size: bytes of the archive.
-            until: when to stop, by the monotonic clock.
+            until: when to stop, by the clock of the session.
             limits: where to stop.
+            name: of the archive.
         """
+        self.name, self.size = name, size
+        self.position: Callable[[], int] | None = None
         self.members: dict[str, Member] = {}
         self.problems: list[Problem] = []
         self.unpacked = 0
@@ -200,13 +207,20 @@ class Ledger:
         self.check_time()
 
     def check_time(self) -> None:
-        """Stop when the time is up.
+        """Say how far it came, and stop when the time is up.
 
         Raises:
             Stopped: it is.
         """
-        if time.monotonic() > self._until:
+        if self.position is not None:
+            progress(self.name, self.position(), self.size)
+        if clock() > self._until:
             raise Stopped("the time was up")
+
+    @property
+    def far(self) -> str:
+        """How far it came, to follow a reason; empty if that is not known."""
+        return "" if self.position is None else f" after {Step(self.name, self.position(), self.size).far}"
 
     def note(self, code: ProblemCode, message: str, member: str = "") -> None:
         """Note a problem down."""

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import random
+import re
 import shutil
 import stat
 import struct
@@ -19,9 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_mdm_health.core.session import clock
 from pytest_mdm_health.mdm.backups.archive import form_by_name, read_archive
 from pytest_mdm_health.mdm.backups.archive.members import Limits, Member, Reading, inside, leads_inside
-from pytest_mdm_health.mdm.backups.archive.restoring import Restored
+from pytest_mdm_health.mdm.backups.archive.restoring import Restored, Take
 
 FORMS = ("tar", "tar.gz", "zip", "tar.bz2", "tar.xz", "tar.zst")
 FLAGS = {"tar": "", "tar.gz": "z", "tar.bz2": "j", "tar.xz": "J"}
@@ -33,7 +35,7 @@ CONTENT = {
 
 
 def forever() -> float:
-    return time.monotonic() + 600
+    return clock() + 600
 
 
 def codes(reading: Reading) -> list[str]:
@@ -325,11 +327,58 @@ def test_encrypted_members_are_reported_among_many_problems(make: Callable[[str]
 
 
 def test_when_the_time_is_up_it_says_how_far_it_came(make: Callable[[str], Path]) -> None:
-    reading = read_archive(make("tar.gz"), time.monotonic() - 1)
+    reading = read_archive(make("tar.gz"), clock() - 1)
 
     assert reading.problems == ()
     assert not reading.complete
-    assert "the time was up" in reading.gaps[0]
+    assert re.fullmatch(r"was not read to its end: the time was up after .* of .*", reading.gaps[0])
+
+
+@pytest.mark.parametrize("form", ["tar", "tar.gz", "tar.bz2", "tar.xz", "tar.zst", "zip"])
+def test_an_archive_that_comes_slowly_is_read_to_its_end(tmp_path: Path, form: str) -> None:
+    path = in_pieces(tmp_path, form)
+    started = time.monotonic()
+
+    reading = read_archive(path, clock() + 0.4, receiving_after(0.1))
+
+    assert (reading.gaps, reading.problems, reading.complete) == ((), (), True)
+    assert time.monotonic() - started > 0.8
+
+
+def test_an_archive_of_which_no_more_is_read_is_given_up(tmp_path: Path) -> None:
+    path = in_pieces(tmp_path, "tar.gz", bytes(4 << 20))
+
+    reading = read_archive(path, clock() + 0.4, receiving_after(0.3))
+
+    assert not reading.complete
+    assert re.fullmatch(r"was not read to its end: the time was up after [\d.]+ KiB of [\d.]+ KiB", reading.gaps[0])
+
+
+def in_pieces(tmp_path: Path, form: str, content: bytes = b"") -> Path:
+    """An archive with a file of this content, else of ten MiB that cannot be compressed."""
+    (tmp_path / "big").write_bytes(content or os.urandom(10 << 20))
+    path = tmp_path / f"big.{form}"
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(tmp_path / "big", "big")
+    elif form == "tar.zst":
+        with tarfile.open(tmp_path / "big.tar", "w") as tar:
+            tar.add(tmp_path / "big", "big")
+        subprocess.run(["zstd", "-q", "-1", tmp_path / "big.tar", "-o", path], check=True)
+    else:
+        mode = f"w:{form.removeprefix('tar').removeprefix('.')}"
+        with tarfile.open(path, mode, **({"compresslevel": 1} if mode[2:] in {"gz", "bz2"} else {})) as tar:  # type: ignore[call-overload]
+            tar.add(tmp_path / "big", "big")
+    return path
+
+
+def receiving_after(seconds: float) -> Take:
+    """Take each piece of content after so many seconds."""
+
+    def receive(_: bytes) -> None:
+        time.sleep(seconds)
+
+    return lambda _: contextlib.nullcontext(receive)
 
 
 @pytest.mark.parametrize(
