@@ -68,6 +68,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "config-not-loading.unfinished-repair": (
         "repair/test_broken_off.py::test_a_repair_killed_at_any_moment_is_found_and_finished",
     ),
+    "sqlite-locking.unsafe-journal-mode": (f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",),
     "sqlite-locking.journal-mode": (
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",

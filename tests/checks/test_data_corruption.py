@@ -862,9 +862,9 @@ def test_verifying_that_takes_too_long_is_given_up_and_said(home: Path, monkeypa
     run_sql(home, "CREATE TABLE more AS SELECT a.* FROM big a, (SELECT * FROM big LIMIT 30)", dataset="big")
     inventory = take_inventory(home, {})
     dataset = next(each for each in inventory.datasets if each.name == "big")
-    options = Options(home=home, timeout=0.02)
+    options = Options(home=home, timeout=0.002)
     facts = collect(dataset, backend_of(dataset, inventory.settings), inventory.home, options)
-    assert "--mdm-timeout" in facts.gaps[0]
+    assert "--mdm-timeout" in facts.unexamined[0]
     assert facts.file.verified == ""
     assert [finding.code for finding in judge(facts, None)] == ["data-corruption.unregistered-table"]
 
