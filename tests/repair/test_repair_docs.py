@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import pytest
 
 from pytest_mdm_health.core.verbs import VERBS, Verb
 from tests.helpers import repair, run_health
+from tests.proven import PROVEN
 from tests.watched import differences, snapshot
 
 PAGE = Path(__file__).parents[2] / "docs" / "repair.md"
-BEGIN, END = "<!-- verbs: begin -->\n", "<!-- verbs: end -->\n"
 
 
 def usage(verb: Verb) -> str:
@@ -26,20 +27,32 @@ def usage(verb: Verb) -> str:
     return " ".join((verb.name, verb.place, *words, *options))
 
 
-def table() -> str:
+def verbs() -> str:
     rows = (f"| `{usage(verb)}` | {verb.does} | {'yes' if verb.undone else 'no'} |" for verb in VERBS.values())
     return "\n".join(("| verb | what it does | can be taken back |", "|---|---|---|", *rows)) + "\n"
 
 
-def test_the_page_lists_every_verb() -> None:
-    """`UPDATE_SNAPSHOTS=1` writes the table."""
+def proven() -> str:
+    rows = (f"| `{code}` | {', '.join(map(_sentence, tests))} |" for code, tests in sorted(PROVEN.items()))
+    return "\n".join(("| finding | tests |", "|---|---|", *rows)) + "\n"
+
+
+def _sentence(test: str) -> str:
+    file, _, function = test.partition("::")
+    return f"[{function.removeprefix('test_').replace('_', ' ')}](../tests/{file})"
+
+
+@pytest.mark.parametrize(("part", "made"), [("verbs", verbs), ("proven", proven)])
+def test_the_page_lists_every_verb_and_every_proof(part: str, made: Callable[[], str]) -> None:
+    """`UPDATE_SNAPSHOTS=1` writes the tables."""
+    begin, end = f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->\n"
     text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    listed, _, after = rest.partition(END)
+    before, _, rest = text.partition(begin)
+    listed, _, after = rest.partition(end)
     if os.environ.get("UPDATE_SNAPSHOTS"):
-        PAGE.write_text(f"{before}{BEGIN}{table()}{END}{after}", encoding="utf-8")
+        PAGE.write_text(f"{before}{begin}{made()}{end}{after}", encoding="utf-8")
         return
-    assert listed == table()
+    assert listed == made()
 
 
 def values(database: Path, folder: Path) -> dict[str, list[str]]:
