@@ -72,13 +72,13 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "sqlite-locking.journal-mode": (
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
         f"{_LOCKING}test_a_file_with_something_beside_it_is_not_converted",
-        f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
+        f"{_LOCKING}test_a_file_that_a_process_uses_is_not_converted",
         f"{_LOCKING}test_a_file_that_is_gone_is_not_made_by_the_conversion",
         f"{_LOCKING}test_a_journal_mode_that_risks_the_file_is_a_warning",  # the setting
     ),
     "sqlite-locking.readers-refused": (  # the command of journal-mode
         f"{_LOCKING}test_a_rollback_journal_is_a_note_and_repaired_by_the_pragma",
-        f"{_LOCKING}test_a_file_that_somebody_uses_is_not_converted",
+        f"{_LOCKING}test_a_file_that_a_process_uses_is_not_converted",
     ),
     **{
         f"data-corruption.{code}": _RESTORED
@@ -141,7 +141,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
         f"{_SETTINGS}test_settings_of_zeros_are_restored_and_never_emptied",
         _SETTINGS_KEPT,
     ),
-    "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_what_is_no_yaml",),
+    "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_invalid_yaml",),
     "config-not-loading.defaults-in-force": (f"{_SETTINGS}test_lost_settings_are_a_warning_where_a_copy_has_some",),
     "config-not-loading.unreadable": (f"{_SETTINGS}test_settings_that_may_not_be_read_are_not_moved_away",),
     "config-not-loading.ignored-variable": (f"{_SETTINGS}test_a_variable_that_sets_nothing_is_found_and_repaired",),

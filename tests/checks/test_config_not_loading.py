@@ -190,7 +190,7 @@ def test_damaged_settings_are_found_and_repaired_ones_are_not(home: Path, examin
     assert examine(CHECK, home).status is Status.PASS, "repaired"
 
 
-def test_a_good_copy_among_the_backups_repairs_what_is_no_yaml(home: Path, examine: Examine) -> None:
+def test_a_good_copy_among_the_backups_repairs_invalid_yaml(home: Path, examine: Examine) -> None:
     (home / "backup").mkdir()
     good = file_of(home).read_bytes()
     (home / "backup" / "mdm.yaml").write_bytes(good)

@@ -471,7 +471,7 @@ def test_a_file_with_something_beside_it_is_not_converted(
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM train", "UPDATE test SET id = id"])
-def test_a_file_that_somebody_uses_is_not_converted(
+def test_a_file_that_a_process_uses_is_not_converted(
     rollback_home: Path, look: Examine, hold: Hold, sql: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (command,) = findings(look(rollback_home))["sqlite-locking.journal-mode"].remedy.commands
