@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -232,6 +233,29 @@ def test_a_place_outside_of_every_home_is_refused(tmp_path: Path, capsys: pytest
     (tmp_path / "some.sqlite").touch()
     assert repair("checkpoint", tmp_path / "some.sqlite") == 1
     assert "is in no MDM home; name the home with --home" in capsys.readouterr().err
+
+
+def test_what_is_not_of_the_home_is_not_set_aside(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data that is registered in it is, wherever it lies, with the log beside it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    database = elsewhere / "shop.sqlite"
+    shutil.move(home / "datasets/shop/shop.sqlite", database)
+    log, foreign = elsewhere / "shop.sqlite-wal", elsewhere / "notes.txt"
+    log.write_bytes(b"log")
+    foreign.write_text("of somebody else", encoding="utf-8")
+    registration = home / "config/datasets/shop.yaml"
+    text = registration.read_text(encoding="utf-8")
+    registration.write_text(text.replace(str(home / "datasets/shop/shop.sqlite"), str(database)), encoding="utf-8")
+    assert repair("set-aside", foreign, "--home", home) == 1
+    assert "nor data that is registered there" in capsys.readouterr().err
+    assert foreign.exists()
+    assert repair("set-aside", log, "--home", home) == 0
+    assert not log.exists()
+    assert repair("set-aside", database, "--home", home) == 0
+    assert not database.exists()
 
 
 def test_a_database_with_another_name_is_not_split(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
