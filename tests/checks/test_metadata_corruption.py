@@ -608,7 +608,7 @@ def test_the_default_backend_from_a_variable_is_named(home: Path, examine: Exami
 
 
 def test_settings_that_do_not_load_are_no_other_default(home: Path, examine: Examine) -> None:
-    """MDM does not start then, which is told once, of the settings."""
+    """MDM does not start then, which config-not-loading reports."""
     named = {"MDM_DATABASE_DEFAULT_BACKEND": "duckdb"}
     assert f"{CHECK}.other-default" in codes(examine(CHECK, home, "shop", environ=named))
     (home / "mdm.yaml").write_bytes(bytes(100))

@@ -238,14 +238,14 @@ def test_a_place_outside_of_every_home_is_refused(tmp_path: Path, capsys: pytest
 def test_what_is_not_of_the_home_is_not_set_aside(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Data that is registered in it is, wherever it lies, with the log beside it."""
+    """Data that is registered in it is, wherever it is, with the log beside it."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     database = elsewhere / "shop.sqlite"
     shutil.move(home / "datasets/shop/shop.sqlite", database)
     log, foreign = elsewhere / "shop.sqlite-wal", elsewhere / "notes.txt"
     log.write_bytes(b"log")
-    foreign.write_text("of somebody else", encoding="utf-8")
+    foreign.write_text("of another program", encoding="utf-8")
     registration = home / "config/datasets/shop.yaml"
     text = registration.read_text(encoding="utf-8")
     registration.write_text(text.replace(str(home / "datasets/shop/shop.sqlite"), str(database)), encoding="utf-8")
