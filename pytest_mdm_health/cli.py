@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -54,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"{given.command}: {error}")
     except UnusableFile as error:
         return _fail(error, ExitCode.UNUSABLE_FILE)
+    except BrokenPipeError:  # who read the output, such as `head`, has enough
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # what is still held back has nowhere else to go
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return _fail("the output was cut off by its reader; what was left to do was not done", ExitCode.INCONCLUSIVE)
     except OSError as error:
         return _fail(f"{error.filename} could not be written: {error.strerror}", ExitCode.INCONCLUSIVE)
 

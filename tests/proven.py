@@ -139,6 +139,7 @@ PROVEN: dict[str, tuple[str, ...]] = {
     "config-not-loading.encoding": (
         f"{_SETTINGS}test_settings_that_name_their_encoding_become_utf_8",
         f"{_SETTINGS}test_settings_of_zeros_are_restored_and_never_emptied",
+        f"{_SETTINGS}test_an_archive_repairs_zeros_and_is_named_for_the_rest",
         _SETTINGS_KEPT,
     ),
     "config-not-loading.syntax": (f"{_SETTINGS}test_a_good_copy_among_the_backups_repairs_invalid_yaml",),

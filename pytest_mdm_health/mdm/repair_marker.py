@@ -75,9 +75,13 @@ def _link_or_copy(draft: Path, marker: Path) -> None:
         raise
     except OSError:
         with marker.open("xb") as file:
-            file.write(draft.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(draft.read_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:  # the disk is full: half a marker would bar every later repair
+                marker.unlink(missing_ok=True)
+                raise
 
 
 def what_to_do(home: Path) -> str:

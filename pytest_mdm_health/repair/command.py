@@ -31,7 +31,10 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
     repairing.add_argument(
         "report", type=Path, nargs="?", metavar="RESULTS.json", help="the results of a run (--mdm-json)"
     )
-    repairing.add_argument("--apply", action="store_true", help="do the steps, asking before each")
+    either = repairing.add_mutually_exclusive_group()
+    either.add_argument("--apply", action="store_true", help="do the steps, asking before each")
+    either.add_argument("--undo", type=Path, metavar="FOLDER", help="take back the repair that is kept there")
+    either.add_argument("--finish", type=Path, metavar="FOLDER", help="finish the step at which that repair broke off")
     repairing.add_argument(
         "--only", action="append", default=[], metavar="X", help="a dataset, a check or a finding; repeatable"
     )
@@ -39,10 +42,6 @@ def add_parsers(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--step", type=int, action="append", default=[], metavar="N", help="only this step; repeatable"
     )
     repairing.add_argument("--notes", action="store_true", help="repair what is only noted, too")
-    repairing.add_argument("--undo", type=Path, metavar="FOLDER", help="take back the repair that is kept there")
-    repairing.add_argument(
-        "--finish", type=Path, metavar="FOLDER", help="finish the step at which that repair broke off"
-    )
     _add_common(repairing)
     for verb in VERBS.values():
         parser = add(verb.name, help=verb.does, description=verb.does)
@@ -127,7 +126,11 @@ def _run_journal(given: argparse.Namespace) -> int:
         record = read_journal(folder)
     except Unusable as error:
         raise UnusableFile(f"repair: {error}") from None
+    said = False
     for line in undo(record) if given.undo else finish(record):
+        said = True
         say(line)
+    if not said:
+        say("no step of it is left to be taken back" if given.undo else "no step of it broke off")
     say(f"examine the home again: pytest --mdm-health --mdm-home={record.home}")
     return ExitCode.HEALTHY

@@ -33,7 +33,7 @@ def agreed(question: str, *, yes: bool) -> bool:
     """Whether the user wants it; without a terminal it has to be said beforehand."""
     if yes or os.environ.get(YES) == "1":
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed
         say(question, f"there is no terminal to answer at: add --yes, or set {YES}=1")
         return False
     return input(f"{one_line(question)} [y/N] ").strip().lower() in {"y", "yes"}

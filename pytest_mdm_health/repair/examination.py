@@ -46,15 +46,18 @@ class Examination:
             settings.write_text("[pytest]\n", encoding="utf-8")
             alone = ("-p", "no:cacheprovider", "--noconftest", f"--rootdir={folder}", f"-c{settings}", "-q")
             wanted = ("--mdm-health", f"--mdm-home={self.home}", *self.arguments, *more, f"--mdm-json={file}")
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", *alone, *wanted],
-                env=_environ(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-m", "pytest", *alone, *wanted],
+                    env=_environ(),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    errors="replace",
+                    check=False,
+                )
+            except OSError as error:
+                raise NotExamined(f"{sys.executable}, which would examine the home: {error.strerror}") from None
             if done.returncode not in _EXAMINED or not file.exists():
                 raise NotExamined(
                     f"the home could not be examined: {_last_line(done.stderr) or _last_line(done.stdout)}"

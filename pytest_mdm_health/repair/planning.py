@@ -93,6 +93,13 @@ def make_plan(reported: Report, now: Report, only: Iterable[str] = (), *, notes:
     )
 
 
+def names_in(report: Report) -> frozenset[str]:
+    """By what the findings of a report can be selected: targets, checks and codes."""
+    return frozenset(
+        name for result, finding in _pairs(report) for name in (result.target.name, result.check.id, finding.code)
+    )
+
+
 def _name(result: Result, finding: Finding) -> str:
     return f"{finding.code} ({result.target.name})"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
@@ -14,11 +15,12 @@ from pytest_mdm_health.core.errors import UnusableFile
 from pytest_mdm_health.core.exit_codes import ExitCode
 from pytest_mdm_health.core.model import Finding, Kind, Result
 from pytest_mdm_health.core.text import counted, size
+from pytest_mdm_health.core.verbs import PROGRAM
 from pytest_mdm_health.repair.dialogue import agreed, do, how_to_undo, say, warning
 from pytest_mdm_health.repair.examination import Examination, arguments_of
 from pytest_mdm_health.repair.journal import Journal, new_journal
 from pytest_mdm_health.repair.places import located, refuse_unfinished, saved_folder
-from pytest_mdm_health.repair.planning import EXAMINED, PlannedStep, RepairPlan, make_plan
+from pytest_mdm_health.repair.planning import EXAMINED, PlannedStep, RepairPlan, make_plan, names_in
 from pytest_mdm_health.repair.step import NotDone, Step, can_be_undone
 from pytest_mdm_health.repair.verbs import step_of
 from pytest_mdm_health.reports.model import Report
@@ -55,13 +57,29 @@ class Repairing:
         """
         refuse_unfinished(self.root)
         plan = make_plan(self.reported, self.examination.results(), self.given.only, notes=self.given.notes)
+        self._refuse_what_is_not_there(plan)
         saved = saved_folder(self.root, self.given.saved)
         chosen = [step for step in plan.steps if not self.given.step or step.number in self.given.step]
         if not self.given.apply:
             self._show(plan, saved)
             return ExitCode.HEALTHY
+        say(*_gone(plan))
         done = self._apply(chosen, saved)
         return self._concluded(done, saved)
+
+    def _refuse_what_is_not_there(self, plan: RepairPlan) -> None:
+        """Refuse names and numbers that select nothing, before their silence passes for health.
+
+        Raises:
+            NotDone: which.
+        """
+        known = names_in(self.reported)
+        if unknown := [name for name in self.given.only if name not in known]:
+            raise NotDone(f"--only {unknown[0]}: the report has no finding of such a dataset, check or code")
+        if absent := [number for number in self.given.step if not 1 <= number <= len(plan.steps)]:
+            raise NotDone(
+                f"--step {absent[0]}: the plan has {counted(len(plan.steps), 'step')} now; see it without --apply"
+            )
 
     def _show(self, plan: RepairPlan, saved: Path) -> None:
         home = located(self.root)
@@ -87,7 +105,13 @@ class Repairing:
             say("", f"what there was is kept in {saved}", f"do it: {self._command()} --apply")
 
     def _command(self) -> str:
-        return f"mdm-health repair {self.given.report} --home {self.root}"
+        """What makes this very plan again."""
+        given = self.given
+        options = [f"--only={name}" for name in given.only] + [f"--step={number}" for number in given.step]
+        options += ["--notes"] * given.notes + ([f"--saved={given.saved}"] if given.saved else [])
+        return shlex.join(
+            [PROGRAM, "repair", str(given.report), "--home", str(self.root), *options, *given.suite_options]
+        )
 
     def _apply(self, chosen: Sequence[PlannedStep], saved: Path) -> list[Step]:
         done: list[Step] = []
@@ -157,9 +181,13 @@ def _not_examined(result: Result | None) -> str:
     return f"not examined: {result.blocked_by or result.reason}; repair that first"
 
 
+def _gone(plan: RepairPlan) -> list[str]:
+    return [f"not found any more: {name}" for name in plan.gone]
+
+
 def _left_over(plan: RepairPlan) -> list[str]:
     """What no verb repairs, and what is not found any more, one line or more each."""
-    said = [f"not found any more: {name}" for name in plan.gone]
+    said = _gone(plan)
     said += [f"cannot be examined now: {name}" for name in plan.unknown]
     for result, finding in plan.by_hand:
         said += ["", f"by hand: {finding.code} ({result.target.name}): {finding.message}", f"   {finding.remedy.text}"]

@@ -17,7 +17,7 @@ import yaml
 from pytest_mdm_health.core.expected import Expected, ExpectedDataset
 from pytest_mdm_health.core.model import Finding, Remedy, Result, Severity, Status
 from tests.conftest import HOMES
-from tests.helpers import crossed, follow
+from tests.helpers import crossed, follow, repair
 
 CHECK = "config-not-loading"
 SECRET = "correct horse"
@@ -414,6 +414,17 @@ def test_the_command_that_tries_the_file_needs_no_python_in_path(home: Path, tmp
     changed("\tbatch_size", "  batch_size")(home)
     done = subprocess.run(typed, check=True, env={"PATH": str(tmp_path)}, capture_output=True, timeout=60)
     assert done.stdout.strip() == b"readable"
+
+
+def test_an_archive_repairs_zeros_and_is_named_for_the_rest(home: Path, examine: Examine) -> None:
+    good = file_of(home).read_bytes()
+    assert repair("back-up", home) == 0
+    file_of(home).write_bytes(bytes(len(good)))
+    follow(the("encoding", examine(CHECK, home)))
+    assert file_of(home).read_bytes() == good
+    assert f"{CHECK}.encoding" not in codes(examine(CHECK, home))
+    changed("  batch_size", "\tbatch_size")(home)
+    assert "an older copy of the file is in" in the("syntax", examine(CHECK, home)).remedy.text
 
 
 def test_a_damaged_copy_among_the_backups_is_not_offered(home: Path, tmp_path: Path, examine: Examine) -> None:

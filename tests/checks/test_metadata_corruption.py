@@ -607,6 +607,14 @@ def test_the_default_backend_from_a_variable_is_named(home: Path, examine: Exami
     assert "(from MDM_DATABASE_DEFAULT_BACKEND)" in the("other-default", result).message
 
 
+def test_settings_that_do_not_load_are_no_other_default(home: Path, examine: Examine) -> None:
+    """MDM does not start then, which config-not-loading reports."""
+    named = {"MDM_DATABASE_DEFAULT_BACKEND": "duckdb"}
+    assert f"{CHECK}.other-default" in codes(examine(CHECK, home, "shop", environ=named))
+    (home / "mdm.yaml").write_bytes(bytes(100))
+    assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop", environ=named))
+
+
 def test_a_wrong_engine_is_not_also_a_different_default(home: Path, examine: Examine) -> None:
     in_both(r"(backend\"?: \"?)sqlite", r"\1duckdb")(home)
     assert f"{CHECK}.other-default" not in codes(examine(CHECK, home, "shop"))

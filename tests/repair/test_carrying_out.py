@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,6 +187,42 @@ def test_a_verb_asks_and_without_an_answer_does_nothing(
     assert list(home.parent.glob("mdm-health-saved-*")) == []
 
 
+def test_without_standard_input_nothing_is_changed(home: Path) -> None:
+    command = f'exec "{sys.executable}" -m pytest_mdm_health set-aside "{home}/metrics.db" <&-'
+    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - closes it
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "nothing was changed" in done.stdout
+    assert (home / "metrics.db").exists()
+
+
+def test_a_home_on_a_full_disk_is_left_without_a_marker(home: Path, tmp_path: Path, saved: Path) -> None:
+    """Half a marker would bar every later repair, also when there is room again."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(disk)], check=False).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        (disk / "mdm.yaml").write_bytes((home / "mdm.yaml").read_bytes())
+        with suppress(OSError):
+            (disk / "rest").write_bytes(bytes(65536))
+        with pytest.raises(NotDone, match="No space left on device"), new_journal(disk, saved):
+            pass
+        assert not (disk / MARKER).exists()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_repair_taken_back_before_is_told(home: Path, saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with new_journal(home, saved) as journal:
+        carry_out(changed_home(home), journal)
+    assert repair("repair", "--undo", saved) == 0
+    assert "step 1 is taken back" in capsys.readouterr().out
+    assert repair("repair", "--undo", saved) == 0
+    assert "no step of it is left to be taken back" in capsys.readouterr().out
+    assert repair("repair", "--finish", saved) == 0
+    assert "no step of it broke off" in capsys.readouterr().out
+
+
 def test_what_is_kept_is_never_in_the_home(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert repair("set-aside", home / "metrics.db", "--saved", home / "backup") == 1
     assert "is in the home" in capsys.readouterr().err
@@ -194,6 +233,29 @@ def test_a_place_outside_of_every_home_is_refused(tmp_path: Path, capsys: pytest
     (tmp_path / "some.sqlite").touch()
     assert repair("checkpoint", tmp_path / "some.sqlite") == 1
     assert "is in no MDM home; name the home with --home" in capsys.readouterr().err
+
+
+def test_what_is_not_of_the_home_is_not_set_aside(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data that is registered in it is, wherever it is, with the log beside it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    database = elsewhere / "shop.sqlite"
+    shutil.move(home / "datasets/shop/shop.sqlite", database)
+    log, foreign = elsewhere / "shop.sqlite-wal", elsewhere / "notes.txt"
+    log.write_bytes(b"log")
+    foreign.write_text("of another program", encoding="utf-8")
+    registration = home / "config/datasets/shop.yaml"
+    text = registration.read_text(encoding="utf-8")
+    registration.write_text(text.replace(str(home / "datasets/shop/shop.sqlite"), str(database)), encoding="utf-8")
+    assert repair("set-aside", foreign, "--home", home) == 1
+    assert "nor data that is registered there" in capsys.readouterr().err
+    assert foreign.exists()
+    assert repair("set-aside", log, "--home", home) == 0
+    assert not log.exists()
+    assert repair("set-aside", database, "--home", home) == 0
+    assert not database.exists()
 
 
 def test_a_database_with_another_name_is_not_split(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -63,9 +64,9 @@ def test_one_step_of_a_plan_leaves_the_other(damaged: tuple[Path, Path], capsys:
     assert "0 findings of the report left" in capsys.readouterr().out
     assert (home / "datasets/breast_cancer/breast_cancer.sqlite-wal").exists()
     assert repair("repair", report, "--home", home, "--mdm-select=3.2", "--apply", "--step", "2") == 1
-    said = capsys.readouterr().out
-    assert "1 finding of the report left" in said
-    assert "not found any more: sqlite-locking.left-over-wal (wine)" in said
+    assert capsys.readouterr().err == "ERROR --step 2: the plan has 1 step now; see it without --apply\n"
+    assert repair("repair", report, "--home", home, "--mdm-select=3.2", "--apply", "--step", "1") == 0
+    assert "not found any more: sqlite-locking.left-over-wal (wine)" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -91,6 +92,44 @@ def test_a_home_that_cannot_be_examined_is_one_line(
     said = capsys.readouterr().err
     assert said.startswith("ERROR the home could not be examined: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("selected", ["--only=no-such", "--step=3", "--step=0"])
+def test_what_selects_nothing_is_refused(
+    damaged: tuple[Path, Path], selected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, report = damaged
+    assert repair("repair", report, "--home", home, "--mdm-select=3.2", "--apply", selected) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"ERROR {selected.replace('=', ' ')}: ")
+    assert said.out == ""
+
+
+def test_the_plan_ends_with_the_command_that_does_it(
+    damaged: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was selected for the plan is selected for the doing, and blanks in names are quoted."""
+    home, report = damaged
+    saved = home.parent / "what there was"
+    wanted = ("--only", "wine", "--notes", "--saved", saved, "--mdm-select=3.2")
+    assert repair("repair", report, "--home", home, *wanted) == 0
+    *_, last = capsys.readouterr().out.splitlines()
+    command = shlex.split(last.removeprefix("do it: "))
+    assert repair(*command[1:]) == 0
+    assert "done: merge wine.sqlite-wal" in capsys.readouterr().out
+    assert (home / "datasets/breast_cancer/breast_cancer.sqlite-wal").exists()
+    assert len([*saved.iterdir()]) == 1
+
+
+def test_output_that_is_cut_off_is_told_in_one_line() -> None:
+    """As by `| head -n 1`."""
+    command = (sys.executable, "-m", "pytest_mdm_health", "docs")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+    assert said == "ERROR the output was cut off by its reader; what was left to do was not done\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("no-such.json",), ("--undo", "no-such-folder")])

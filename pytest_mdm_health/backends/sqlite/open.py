@@ -105,7 +105,10 @@ class Opened:
         if self.copy is None:
             return f"{self.path.absolute().as_uri()}?{_UNCHANGING if self.how == 'immutable' else _BESIDE_OTHERS}"
         file = self.copy.path_of(Path(os.path.realpath(self.path)))
-        busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        try:
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:  # a log of another time, with pages that the file does not reach to
+            raise query_failed(error) from error
         if busy:
             raise QueryFailed("the log of its copy is in use")
         return f"{file.as_uri()}?{_UNCHANGING}"

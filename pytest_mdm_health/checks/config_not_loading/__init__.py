@@ -82,7 +82,7 @@ def observe(
     mdm_expected: Expected,
 ) -> ConfigFacts:
     """Collect what file, environment and the installed MDM say."""
-    return collect(mdm_home, mdm_config, mdm_environ, mdm_options.backup, mdm_installation, mdm_expected)
+    return collect(mdm_home, mdm_config, mdm_environ, mdm_options, mdm_installation, mdm_expected)
 
 
 def judge(facts: ConfigFacts, baseline: ConfigFacts | None) -> Iterator[Finding]:

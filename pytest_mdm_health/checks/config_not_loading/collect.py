@@ -22,7 +22,10 @@ from pytest_mdm_health.checks.config_not_loading.facts import (
     shown,
 )
 from pytest_mdm_health.core.expected import Expected
+from pytest_mdm_health.core.options import Options
 from pytest_mdm_health.core.secrets import HIDDEN, redact
+from pytest_mdm_health.mdm.backups.search import search_backups
+from pytest_mdm_health.mdm.files import Unreadable, read_bytes
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.mdm.host.permissions import barrier, write_refusal
 from pytest_mdm_health.mdm.installed.installation import Installation
@@ -32,13 +35,15 @@ from pytest_mdm_health.mdm.settings.edits import can_be_moved, can_be_removed, c
 from pytest_mdm_health.mdm.settings.environment import PREFIX, IgnoredVariable, converted
 from pytest_mdm_health.mdm.settings.runtime import Told, told_by
 from pytest_mdm_health.mdm.settings.schema import ALIASES, BY_NAME, Refused, accepted
-from pytest_mdm_health.mdm.yaml_file import load_yaml, readable_as
+from pytest_mdm_health.mdm.yaml_file import SIZE_LIMIT, load_yaml, readable_as
 
 HOME_VARIABLE = "MDM_HOME_DIR"
 DEFAULT_BACKEND = "database.default_backend"
 MAX_REFUSAL, MAX_VALUE = 500, 300
 """How many characters of an error message and of a value are stored."""
 
+_SHARE_OF_TIME = 0.2
+"""How much of the check's time listing an archive may take."""
 _NO_ANSWER = frozenset({"ModuleNotFoundError", "ImportError", "Unfinished", "Crash"})
 _READS_OTHERWISE = frozenset({"unseen", "no-blank", "conflict"})
 _VARIABLE = re.compile(r"\$\{\w+\}|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%")
@@ -49,7 +54,7 @@ def collect(
     home: Home,
     settings: Settings,
     environ: Mapping[str, str],
-    backup: Path | None,
+    options: Options,
     installation: Installation | None,
     expected: Expected,
 ) -> ConfigFacts:
@@ -57,6 +62,7 @@ def collect(
     runtime = told_by(installation) if settings.starts else {}
     refusal, gap = _answer(installation, settings)
     home_variable = environ.get(HOME_VARIABLE)
+    spare = _readable_copy(settings.file.name, [options.backup, home.backup])
     return ConfigFacts(
         examined=1 + sum(name.startswith(PREFIX) for name in environ) + len(runtime),
         gaps=(gap,) if gap else (),
@@ -64,7 +70,9 @@ def collect(
         file=str(settings.file),
         state=settings.state,
         generation=settings.generation,
-        spare=_readable_copy(settings.file.name, [backup, home.backup]),
+        spare=spare,
+        only_zeros=settings.state == "unusable" and _holds_only_zeros(settings.file),
+        archive=_archive(home, options) if settings.state == "unusable" and not spare else "",
         barrier=barrier(settings.file),
         problems=tuple(problem for problem in settings.problems if problem.code != "other-generation"),
         edits=dict(_edits(settings)),
@@ -181,6 +189,19 @@ def _readable_copy(name: str, folders: list[Path | None]) -> str:
             if document.usable and isinstance(document.data, dict) and document.data:
                 return str(folder / name)
     return ""
+
+
+def _holds_only_zeros(file: Path) -> bool:
+    try:
+        content = read_bytes(file, SIZE_LIMIT)
+    except Unreadable:
+        return False
+    return bool(content) and not content.strip(b"\0")
+
+
+def _archive(home: Home, options: Options) -> str:
+    found, _ = search_backups(home, options.backup, "", home.settings_file, options.timeout * _SHARE_OF_TIME)
+    return found.origin if found is not None else ""
 
 
 def _is_same_folder(given: str, root: Path) -> bool:

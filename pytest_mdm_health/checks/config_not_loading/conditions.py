@@ -15,6 +15,7 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     AS_PLANNED,
     BACKEND_VARIABLE,
     CONVERT_TO_UTF_8,
+    CORRECT_ARCHIVED,
     DAMAGED_UTF,
     DEFAULTS_IN_FORCE,
     DUPLICATE_KEY,
@@ -47,6 +48,7 @@ from pytest_mdm_health.checks.config_not_loading.findings import (
     REFUSED_VALUE,
     REFUSED_VARIABLE,
     REPAIR_UNDER_WAY,
+    RESTORE_ARCHIVED,
     RESTORE_COPY,
     RESTORE_MISSING,
     SET_AS_PLANNED,
@@ -112,6 +114,7 @@ def check_problem(problem: SettingsProblem, facts: ConfigFacts) -> Finding:
         file=facts.file,
         home=facts.home,
         spare=facts.spare,
+        archive=facts.archive,
         encoding=facts.encoding,
         python=sys.executable or "python3",  # it runs this check, so it has PyYAML
         suggestion=problem.suggestion,
@@ -162,7 +165,7 @@ def _correction(rule: Rule, problem: SettingsProblem, facts: ConfigFacts) -> Ste
         return {"move": USE_KNOWN_KEY, "set": WRITE_AS_MEANT, "remove": TAKE_OUT}[edit]
     if rule is UNREASONABLE:  # reading it could take all memory
         return rule.remedy
-    steps = rule.remedy
+    steps = CORRECT_ARCHIVED if facts.archive and rule in {SYNTAX, NOT_A_MAPPING} else rule.remedy
     if not problem.suggestion:
         steps = {UNKNOWN_KEY: NO_SIMILAR_KEY, REFUSED_VALUE: NO_SUGGESTION}.get(rule, steps)
     if facts.validate:
@@ -179,7 +182,7 @@ def _encoding_remedy(problem: SettingsProblem, facts: ConfigFacts) -> Steps:
     if facts.spare:
         return RESTORE_COPY
     if "U+0000" in problem.message:
-        return ZERO_BYTES
+        return RESTORE_ARCHIVED if facts.archive and facts.only_zeros else ZERO_BYTES
     if "U+" in problem.message:
         return FORBIDDEN_CHARACTER
     if "UTF-" in problem.message.partition("where")[0] and "encoded" in problem.message:

@@ -94,6 +94,8 @@ class ConfigFacts(Facts):
         state: present, missing, empty or unusable.
         generation: the configuration system whose names the file uses.
         spare: a readable copy of the file with settings, among the backups; empty if there is none.
+        archive: the newest backup of the home that holds the file, if neither the file nor a copy of it can be read.
+        only_zeros: whether the file holds nothing but zero bytes.
         barrier: the missing permission that keeps the file from being read.
         problems: what is wrong with the file and with variables.
         edits: what `set-setting` can do about a problem of the file, by its key: `move`, `set` or `remove`.
@@ -123,6 +125,8 @@ class ConfigFacts(Facts):
     state: str
     generation: str
     spare: str = ""
+    archive: str = ""
+    only_zeros: bool = False
     barrier: Barrier | None = None
     problems: tuple[SettingsProblem, ...] = ()
     edits: Mapping[str, Edit] = field(default_factory=dict)

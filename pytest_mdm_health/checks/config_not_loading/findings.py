@@ -39,6 +39,12 @@ RESTORE_COPY = Steps(
     "Compare the two files, then put back the readable copy ({spare}). Repeat the changes that were made after it.",
     (_PUT_BACK,),
 )
+RESTORE_ARCHIVED = Steps(
+    "Put the file back out of {archive}, and repeat the changes that were made after it. A power failure or a full "
+    "disk leaves zero bytes in place of text; what was there cannot be recovered from them.",
+    (Call("put-back", "{file}", options=(("from", "{archive}"),)),),
+)
+CORRECT_ARCHIVED = Steps("Correct the line in the message; an older copy of the file is in {archive}.", (EDIT,))
 RESTORE_MISSING = Steps("Check the copy ({spare}), then put it back.", (_PUT_BACK,))
 CONVERT_TO_UTF_8 = Steps(
     "Convert the file to UTF-8; the original is kept as {file}.before.",

@@ -208,7 +208,7 @@ def _data_state(
     return DataState(
         backend=registration.backend,
         real_engine=engine_of(dataset.database) if dataset.database else None,
-        default_backend=str(default.value),
+        default_backend=str(default.value) if settings.starts else "",
         default_from="MDM's default" if origin.kind == "default" else source,
         place=place,
         files=tuple(map(str, dataset.files)),

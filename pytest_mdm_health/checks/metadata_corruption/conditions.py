@@ -203,7 +203,7 @@ def check_backend(facts: MetadataFacts) -> Iterator[Finding]:
         yield WRONG_ENGINE(
             at=at, remedy=SET_BACKEND, backend=data.backend, right=data.real_engine, yaml=facts.yaml.file
         )
-    if data.backend in ENGINES and data.default_backend not in {data.backend, data.real_engine}:
+    if data.backend in ENGINES and data.default_backend not in {"", data.backend, data.real_engine}:
         yield OTHER_DEFAULT(at=at, backend=data.backend, default=data.default_backend, source=data.default_from)
 
 

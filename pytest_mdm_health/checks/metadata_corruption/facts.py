@@ -106,6 +106,7 @@ class DataState:
     """The data that is registered: on which backend, where, and what really exists.
 
     Attributes:
+        default_backend: that of MDM; empty if MDM does not start, and then it is not known either.
         owner: the other dataset whose own file is registered for this one, though this one has a file of its own.
         logs: logs with changes where the registered file should be, if that is missing.
         saved: the newest backup that holds the file, if it is missing at its place in this home; empty if none does.

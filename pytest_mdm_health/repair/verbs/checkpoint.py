@@ -115,6 +115,9 @@ def _checkpoint(path: Path, engine: str) -> None:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.Error as error:
-        raise NotDone(f"the log of {path.name} cannot be merged: {one_line(error)}") from error
+        raise NotDone(
+            f"the log of {path.name} cannot be merged: {one_line(error)}; if the file was restored beside an older "
+            "log, set the log aside, else put the file back out of a backup"
+        ) from error
     if busy:
         raise NotDone(f"SQLite could not merge the log of {path.name}")

@@ -16,6 +16,7 @@ from pytest_mdm_health.core.verbs import Repair
 from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
 from pytest_mdm_health.mdm.home import Home
 from pytest_mdm_health.repair.databases import refuse_held
+from pytest_mdm_health.repair.out_of_backup import registered_at
 from pytest_mdm_health.repair.step import Changes, NotDone, Outline
 
 
@@ -51,6 +52,8 @@ class SetAside:
             raise NotDone(f"{path} does not exist")
         if path == self.home.root or self.home.root.is_relative_to(path):
             raise NotDone(f"{path} is the home itself")
+        if not _is_part_of(self.home, path):
+            raise NotDone(f"{path} is neither in {self.home.root} nor data that is registered there")
         if path.is_dir() and not path.is_symlink():
             files, folders = _below(path)
         else:
@@ -62,6 +65,16 @@ class SetAside:
 def step(repair: Repair, home: Home) -> SetAside:
     """The step that a call means; see `step_of`."""
     return SetAside(repair, home)
+
+
+def _is_part_of(home: Home, path: Path) -> bool:
+    """Whether something is in the home or a folder that its settings name, or is registered data or a log of it."""
+    folders = (home.root, home.datasets, home.registrations, home.backup, home.custom_features, home.logs, home.cache)
+    real = Path(os.path.realpath(path.parent), path.name)
+    if any(path.is_relative_to(folder) or real.is_relative_to(os.path.realpath(folder)) for folder in folders):
+        return True
+    names = {path.name, *(path.name.removesuffix(suffix) for suffix, _ in SUFFIXES)}
+    return any(registered_at(home, path.with_name(name)) is not None for name in names)
 
 
 def _beside(path: Path) -> Iterator[Path]:

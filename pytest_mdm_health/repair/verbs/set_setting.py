@@ -76,7 +76,9 @@ class SetSetting:
         return self.repair.option("remove") == "yes"
 
     def _shown(self, value: object) -> str:
-        return "its value" if is_secret(self._key) or isinstance(value, dict) else repr(as_text(value))
+        if isinstance(value, dict):
+            return "a section"
+        return "a hidden value" if is_secret(self._key) else repr(as_text(value))
 
     def _edit(self) -> _Edit:
         file, keys = self._file, self._key.split(".")

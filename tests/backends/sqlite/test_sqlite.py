@@ -393,3 +393,30 @@ def test_the_wal_of_a_linked_file_is_found_beside_its_target(
     link = tmp_path / "link.sqlite"
     link.symlink_to(shop)
     assert counts(link)["test"] == 0
+
+
+def test_a_log_of_another_time_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    """An older copy of the file was put beside a log with pages that it does not reach to."""
+    file = tmp_path / "data.sqlite"
+    program = """
+import os, shutil, sqlite3, sys
+file = sys.argv[1]
+c = sqlite3.connect(file, isolation_level=None)
+c.execute('PRAGMA journal_mode = wal')
+c.execute('CREATE TABLE t(a)')
+c.executemany('INSERT INTO t VALUES (?)', [('x' * 500,)] * 500)
+c.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+shutil.copy(file, file + '.old')
+c.execute('CREATE TABLE more AS SELECT * FROM t')
+c.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+c.execute("UPDATE t SET a = 'y' WHERE rowid < 9")
+os.replace(file + '.old', file)
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", program, file], check=False)
+    file.with_name("data.sqlite-shm").unlink()
+    with Backend("sqlite", file).open() as database:
+        assert isinstance(database, SqliteDatabase)
+        with pytest.raises(QueryFailed, match="malformed") as failed, database.arrow():
+            pass
+        assert failed.value.why == "damaged"
