@@ -68,7 +68,8 @@ class Look:
                 refused.pop(connection.login, None)
                 self.let_in = connection.login
                 return connection, tuple(refused.values())
-            last, attempt = error, attempt_of(connection, self.inventory)
+            if attempt is None or error.code != "no-database":  # that a database is missing says least of the server
+                last, attempt = error, attempt_of(connection, self.inventory)
             if error.code in FINAL and not _is_about_the_database(error.reason):
                 break
             if error.code != "no-database":
