@@ -11,6 +11,7 @@ from pytest_mdm_health.reports.model import Report
 
 EXAMINED = frozenset({Status.PASS, Status.WARN, Status.FAIL, Status.WAIVED})
 """How a check ends that could be done."""
+_TOLD = (Severity.FAIL, Severity.WARN)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class RepairPlan:
         gone: those that are not found any more, each as code and target.
         unknown: those that cannot be looked for now, because their check could not be done, likewise.
         new: failures that the report does not have, likewise.
+        warned: warnings that the report does not have, such as of a check that was blocked, likewise.
     """
 
     steps: tuple[PlannedStep, ...]
@@ -52,6 +54,7 @@ class RepairPlan:
     gone: tuple[str, ...]
     unknown: tuple[str, ...]
     new: tuple[str, ...]
+    warned: tuple[str, ...]
 
     @property
     def by_hand(self) -> tuple[tuple[Result, Finding], ...]:
@@ -85,11 +88,7 @@ def make_plan(reported: Report, now: Report, only: Iterable[str] = (), *, notes:
         tuple(still),
         tuple(_name(*pair) for pair in absent if (pair[0].check.id, pair[0].target) in examined),
         tuple(_name(*pair) for pair in absent if (pair[0].check.id, pair[0].target) not in examined),
-        tuple(
-            _name(result, finding)
-            for fingerprint, (result, finding) in found.items()
-            if fingerprint not in before and finding.severity is Severity.FAIL
-        ),
+        *(_names([pair for name, pair in found.items() if name not in before], severity) for severity in _TOLD),
     )
 
 
@@ -98,6 +97,10 @@ def names_in(report: Report) -> frozenset[str]:
     return frozenset(
         name for result, finding in _pairs(report) for name in (result.target.name, result.check.id, finding.code)
     )
+
+
+def _names(pairs: Iterable[tuple[Result, Finding]], severity: Severity) -> tuple[str, ...]:
+    return tuple(_name(*pair) for pair in pairs if pair[1].severity is severity)
 
 
 def _name(result: Result, finding: Finding) -> str:

@@ -170,6 +170,8 @@ class Repairing:
         left = make_plan(self.reported, now, self.given.only, notes=self.given.notes)
         say(f"examined again: {now.verdict}; {counted(len(left.found), 'finding')} of the report left")
         say(*_left_over(replace(left, gone=())), *(f"new: {name}" for name in left.new))
+        if left.new or left.warned:
+            say(*(f"new, a warning: {name}" for name in left.warned), "for what is new, make another report")
         if done and now.comparison is not None:
             say("the home is not what the baseline has: once it is healthy, record a new one with --mdm-save-baseline")
         return ExitCode.UNHEALTHY if left.found or left.unknown or left.new else ExitCode.HEALTHY

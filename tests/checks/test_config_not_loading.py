@@ -416,6 +416,12 @@ def test_the_command_that_tries_the_file_needs_no_python_in_path(home: Path, tmp
     assert done.stdout.strip() == b"readable"
 
 
+def test_an_unknown_key_beside_the_known_one_is_not_doubled(home: Path, examine: Examine) -> None:
+    changed("  batch_size: 5000", "  batch_size: 5000\n  batchsize: 7")(home)
+    text = the("unknown-key", examine(CHECK, home)).remedy.text
+    assert text.startswith("`performance.batch_size` is set as well")
+
+
 def test_an_archive_repairs_zeros_and_is_named_for_the_rest(home: Path, examine: Examine) -> None:
     good = file_of(home).read_bytes()
     assert repair("back-up", home) == 0

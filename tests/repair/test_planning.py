@@ -49,6 +49,13 @@ def test_what_is_gone_is_no_step_and_what_is_new_is_named() -> None:
     )
 
 
+def test_a_warning_of_a_check_that_was_blocked_is_named() -> None:
+    """It is no failure of the repair, and the report, which does not have it, cannot repair it."""
+    warning = found("sqlite-locking.left-over-wal", severity=Severity.WARN)
+    plan = make_plan(report(result(status=Status.BLOCKED)), report(result(warning)))
+    assert (plan.steps, plan.new, plan.warned) == ((), (), ("sqlite-locking.left-over-wal (shop)",))
+
+
 @pytest.mark.parametrize("status", [Status.BLOCKED, Status.ERROR, Status.SKIP])
 def test_what_could_not_be_examined_is_not_gone(status: Status) -> None:
     plan = make_plan(report(result(WAL)), report(result(status=status)))

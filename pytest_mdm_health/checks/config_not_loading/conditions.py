@@ -14,6 +14,7 @@ from pytest_mdm_health.checks.config_not_loading.facts import LOG_FILE, ConfigFa
 from pytest_mdm_health.checks.config_not_loading.findings import (
     AS_PLANNED,
     BACKEND_VARIABLE,
+    BESIDE_KNOWN_KEY,
     CONVERT_TO_UTF_8,
     CORRECT_ARCHIVED,
     DAMAGED_UTF,
@@ -168,6 +169,8 @@ def _correction(rule: Rule, problem: SettingsProblem, facts: ConfigFacts) -> Ste
     steps = CORRECT_ARCHIVED if facts.archive and rule in {SYNTAX, NOT_A_MAPPING} else rule.remedy
     if not problem.suggestion:
         steps = {UNKNOWN_KEY: NO_SIMILAR_KEY, REFUSED_VALUE: NO_SUGGESTION}.get(rule, steps)
+    if rule is UNKNOWN_KEY and problem.suggestion in facts.origins:
+        steps = BESIDE_KNOWN_KEY
     if facts.validate:
         return Steps(steps.text, (*steps.commands, VALIDATE))
     if rule in {SYNTAX, NOT_A_MAPPING}:

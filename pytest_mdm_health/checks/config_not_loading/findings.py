@@ -171,6 +171,9 @@ UNKNOWN_KEY = RULES.declare(
     answers=(DEFAULTS,),
 )
 USE_KNOWN_KEY = Steps("Write it under its name, {as_yaml}; from then on MDM uses the value.", (MOVE,))
+BESIDE_KNOWN_KEY = Steps(
+    "`{new_key}` is set as well, and its value is the one in force: remove this key, or move its value there.", (EDIT,)
+)
 NO_SIMILAR_KEY = Steps("Remove it, or find out the current name of the setting.", (EDIT,))
 REFUSED_VALUE = RULES.declare(
     "refused-value",
