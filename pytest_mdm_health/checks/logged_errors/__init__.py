@@ -87,6 +87,9 @@ def _reported(group: ErrorGroup) -> Finding:
     if cause is None:
         subject = f"{group.logger}:{group.example}"
         chapter = _chapter(group.logger)
+        values["action"] = (
+            "" if group.open else "What failed may still be missing, although later operations succeeded. "
+        )
         return rule(severity, at=group.at, subject=subject, evidence=evidence, chapter=chapter, **values)
     values |= {"issue": cause.issue, "cause": cause.cause, "fix": cause.fix}
     return rule(severity, at=group.at, subject=group.code, evidence=evidence, **values)
