@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -921,3 +922,17 @@ def test_a_log_that_a_group_may_write_is_in_order(home: Path, examine: Examine) 
     os.chown(home / "logs" / "mdm.log", 0, 65534)
     (home / "logs" / "mdm.log").chmod(0o664)
     assert not any(each.code == f"{CHECK}.log-not-writable" for each in examine(CHECK, home).findings)
+
+
+@pytest.mark.parametrize(("whose", "said"), [("mine", "is under way"), ("gone", "broke off"), ("", "understood")])
+def test_a_repair_that_is_not_over_is_reported(home: Path, examine: Examine, whose: str, said: str) -> None:
+    marker: dict[str, object] = {"saved": str(home.parent / "mdm-health-saved-1")}
+    if whose:
+        process = psutil.Process()
+        marker |= {"pid": process.pid, "started": process.create_time() if whose == "mine" else 0.0}
+    (home / ".mdm-health-repair").write_text(json.dumps(marker), encoding="utf-8")
+    (finding,) = (each for each in examine(CHECK, home).findings if each.code.endswith("unfinished-repair"))
+    assert finding.severity is Severity.FAIL
+    assert said in finding.message
+    (home / ".mdm-health-repair").unlink()
+    assert examine(CHECK, home).status is Status.PASS
