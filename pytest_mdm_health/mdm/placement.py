@@ -22,7 +22,7 @@ class Place:
         written: as it is in the registration.
         path: what it means, absolute.
         kind: of the file there, as in `FileKind`.
-        inside: whether it lies in this home, links followed; or is a link in this home to a file that is in no other
+        inside: whether it is in this home, links followed; or is a link in this home to a file that is in no other
             home, as one on another disk.
         relative: whether MDM would look for it from the folder it happens to be started in.
         other_home: the MDM home that it lies in, if that is another one.

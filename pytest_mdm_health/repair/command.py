@@ -111,7 +111,7 @@ def _run_verb(given: argparse.Namespace) -> int:
         say(f"would {outline.does}", *outline.details, *kept)
         return ExitCode.HEALTHY
     refuse_unfinished(root)
-    if not agreed(f"{outline.does}?{warning(step)}", yes=given.yes):
+    if not agreed(f"{outline.does}?{warning(step, outline)}", yes=given.yes):
         say("nothing was changed")
         return ExitCode.UNHEALTHY
     with new_journal(root, saved) as journal:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pytest_mdm_health.core.text import one_line
 from pytest_mdm_health.core.verbs import PROGRAM
+from pytest_mdm_health.mdm.engines import DATABASE_SUFFIXES
+from pytest_mdm_health.mdm.host.processes import holders
 from pytest_mdm_health.repair.carrying_out import carry_out
 from pytest_mdm_health.repair.journal import Journal
-from pytest_mdm_health.repair.step import FileStep, NotDone, ServerStep, Step, can_be_undone
+from pytest_mdm_health.repair.step import FileStep, NotDone, Outline, ServerStep, Step, can_be_undone
 
 YES = "MDM_HEALTH_YES"
 """The variable that answers every question with yes."""
@@ -39,9 +41,12 @@ def agreed(question: str, *, yes: bool) -> bool:
     return input(f"{one_line(question)} [y/N] ").strip().lower() in {"y", "yes"}
 
 
-def warning(step: Step) -> str:
+def warning(step: Step, outline: Outline) -> str:
     """What has to be known before one agrees."""
-    return "" if can_be_undone(step) else " This cannot be taken back."
+    said = "" if can_be_undone(step) else " This cannot be taken back."
+    databases = [path for path in outline.touches if path.suffix in DATABASE_SUFFIXES]
+    unseen = holders(databases).why_incomplete if databases else ""
+    return f"{said} Make sure that nothing uses the database: {unseen}." if unseen else said
 
 
 def how_to_undo(saved: Path, done: Iterable[Step]) -> list[str]:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_mdm_health.mdm.repair_marker import MARKER, Unfinished, write_marker
-from pytest_mdm_health.repair.files import FileState, copy_content, state_of, sync_folder
+from pytest_mdm_health.repair.files import FileState, copy_content, identity, state_of, sync_folder
 from pytest_mdm_health.repair.step import Changes, NotDone
 
 FILE = "journal.jsonl"
@@ -180,13 +180,13 @@ class Journal:
             self.end()
 
     def _saved(self, step: StepRecord, path: Path, new: Path | None) -> ChangedFile:
-        before, saved = state_of(path), None
+        seen, before, saved = identity(path), state_of(path), None
         if before is not None and before.regular:
             saved = self.folder / str(step.number) / "before" / path.relative_to(path.anchor)
             saved.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_content(path, saved)
             sync_folder(saved.parent)
-            if state_of(path) != before or not before.is_like(state_of(saved)):
+            if identity(path) != seen or not before.is_like(state_of(saved)):
                 raise NotDone(f"{path} changed while it was saved; try again when nothing uses it")
         return ChangedFile(path, before, state_of(new) if new else None, saved, new)
 

@@ -96,7 +96,7 @@ class Repairing:
             except NotDone as error:
                 say(f"   cannot be done now: {error}")
             else:
-                say(f"   would {outline.does}{warning(step)}", *(f"   {line}" for line in outline.details))
+                say(f"   would {outline.does}{warning(step, outline)}", *(f"   {line}" for line in outline.details))
                 if can_be_undone(step):
                     say(f"   keeps what there was, {size(outline.room)} at most")
             say(f"   $ {planned.repair.command}")
@@ -145,7 +145,8 @@ class Repairing:
             return []
         try:
             step = step_of(repair, located(self.root))
-            question = f"{name}: {step.outline().does}?{warning(step)}"
+            outline = step.outline()
+            question = f"{name}: {outline.does}?{warning(step, outline)}"
         except NotDone as error:
             say(f"{name}: not done: {error}")
             return []

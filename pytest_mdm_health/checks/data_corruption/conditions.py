@@ -164,7 +164,7 @@ def check_file(facts: DataFacts) -> Iterator[Finding]:
 
 
 def _missing_beside_logs(facts: DataFacts) -> Finding:
-    """A log without its file, which is worse than nothing for whatever comes to lie beside it."""
+    """A log without its file, which is worse than nothing for whatever is put beside it."""
     logs, paths = _named([str(log.path) for log in facts.logs])
     steps = restore(facts)
     if steps is not RESTORE_BACKUP:  # its command puts the logs aside

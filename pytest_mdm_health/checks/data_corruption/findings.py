@@ -320,6 +320,7 @@ MORE_ROWS_THAN_RECORDED = RULES.reworded(
     message="{what} has {found} rows, and had {recorded} according to {sources}: {surplus} too many",
     remedy=KEEP_ROWS,
 )
+_LIST_FILES = ("ls -l -- {facts.file.path!q} {paths}",)
 FOREIGN_LOG = RULES.declare(
     "foreign-log",
     FAIL,
@@ -330,7 +331,7 @@ FOREIGN_LOG = RULES.declare(
     "first merges the log, and the file is damaged for good. Move the log out of the home, where it is kept, and "
     "compare the rows with a backup: the log came with another copy of the file, and one of the two does not belong "
     "here.",
-    commands=("ls -l -- {facts.file.path!q} {paths}",),
+    commands=_LIST_FILES,
 )
 _MOVE_LOGS = (
     "Let nothing open the dataset before that. Move its logs out of the home, where they are kept: DuckDB then opens "
@@ -342,7 +343,7 @@ FOREIGN_DUCKDB_LOG = RULES.reworded(
     "refuses to open the file with it ({facts.reason_with_logs}); the file is sound without it",
     remedy=f"{_MOVE_LOGS} Compare the rows with a backup: the log came with another copy of the file, and one of the "
     "two is not what belongs here.",
-    commands=("ls -l -- {facts.file.path!q} {paths}",),
+    commands=_LIST_FILES,
 )
 UNREPLAYABLE_LOG = RULES.declare(
     "unreplayable-log",
@@ -352,7 +353,7 @@ UNREPLAYABLE_LOG = RULES.declare(
     "sound without it, and lacks the changes that are only in there",
     remedy=f"{_MOVE_LOGS} Keep the logs, and compare the rows with a backup or with what the dataset was registered "
     "from: what was written after the checkpoint is missing.",
-    commands=("ls -l -- {facts.file.path!q} {paths}",),
+    commands=_LIST_FILES,
 )
 LEFT_OVER_LOG = RULES.declare(
     "left-over-log",
@@ -362,7 +363,7 @@ LEFT_OVER_LOG = RULES.declare(
     "copying the database file alone loses them, and DuckDB silently drops a log that is truncated",
     remedy="Merge the log into the file; the command keeps a copy of both. Do not if the file was restored or replaced "
     "after the log was written: in older formats nothing in a log names its file, and DuckDB merges it nevertheless.",
-    commands=("ls -l -- {facts.file.path!q} {paths}", Call("checkpoint", "{facts.file.path}")),
+    commands=(*_LIST_FILES, Call("checkpoint", "{facts.file.path}")),
 )
 IGNORED_LOG = RULES.reworded(
     LEFT_OVER_LOG,
@@ -370,7 +371,7 @@ IGNORED_LOG = RULES.reworded(
     "taking anything from it: changes that were only in there are missing",
     remedy="Copy the file and the log to a folder outside the home before anything writes to the dataset: DuckDB may "
     "write over the log. Then compare the rows with a backup, or with what the dataset was registered from.",
-    commands=("ls -l -- {facts.file.path!q} {paths}",),
+    commands=_LIST_FILES,
 )
 INTERRUPTED_WRITE = RULES.declare(
     "interrupted-write",

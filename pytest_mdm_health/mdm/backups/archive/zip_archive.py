@@ -40,7 +40,7 @@ def zip_entries(file: BinaryIO, ledger: Ledger) -> Iterator[Entry]:
         raise zipfile.BadZipFile("its list of members is absurdly long")
     with zipfile.ZipFile(file) as archive:
         ledger.size = sum(info.file_size for info in archive.infolist())
-        ledger.position = lambda: ledger.unpacked  # its members may lie in the file in any order
+        ledger.position = lambda: ledger.unpacked  # its members may be in the file in any order
         for info in archive.infolist():
             kind: MemberKind = "folder" if info.is_dir() else _KINDS.get(stat.S_IFMT(info.external_attr >> 16), "other")
             if info.flag_bits & _ENCRYPTED:
